@@ -1,0 +1,110 @@
+"""Parameters and multiply-adds of a model, by part."""
+
+from contextlib import contextmanager
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from mmlite.models.layers import DecomposedAttention
+
+
+@contextmanager
+def _countable_attention():
+    """Run attention in its textbook form, whose products the counter sees one by one."""
+    DecomposedAttention.explicit_bias = True
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        DecomposedAttention.explicit_bias = False
+
+
+@torch.no_grad()
+def count_macs(function, *args):
+    """Multiply-adds of a call, matrix products and convolutions, attention included.
+
+    Args:
+        function (Callable): What to run.
+        *args: Its arguments.
+
+    Returns:
+        tuple[int, Any]: Multiply-adds (half of the floating-point operations) and the result.
+    """
+    with _countable_attention(), FlopCounterMode(display=False) as counter:
+        result = function(*args)
+    return counter.get_total_flops() // 2, result
+
+
+def count_params(module):
+    """Number of parameters of a module."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def detector_complexity(model, shape, num_rois=1000, num_mask_rois=100):
+    """Cost of a two-stage detector by part, for one image.
+
+    Args:
+        model (mmdet.models.TwoStageDetector): With a box head and optionally a mask head.
+        shape (tuple[int, int]): (H, W) of the padded input in pixels.
+        num_rois (int): Regions that reach the box head. Defaults to 1000.
+        num_mask_rois (int): Regions that reach the mask head. Defaults to 100.
+
+    Returns:
+        dict[str, tuple[int, int]]: Parameters and multiply-adds of every part.
+    """
+    model.eval()
+    device = next(model.parameters()).device
+    image = torch.zeros(1, 3, *shape, device=device)
+    heads = [('box_head', model.roi_head.bbox_head, model.roi_head.bbox_roi_extractor, num_rois)]
+    if model.roi_head.with_mask:
+        extractor = model.roi_head.mask_roi_extractor
+        heads.append(('mask_head', model.roi_head.mask_head, extractor, num_mask_rois))
+    parts = {}
+    macs, features = count_macs(model.backbone, image)
+    parts['backbone'] = (count_params(model.backbone), macs)
+    if model.with_neck:
+        macs, features = count_macs(model.neck, features)
+        parts['neck'] = (count_params(model.neck), macs)
+    parts['rpn_head'] = (count_params(model.rpn_head), count_macs(model.rpn_head, features)[0])
+    for name, head, extractor, count in heads:
+        size = extractor.roi_layers[0].output_size
+        regions = torch.zeros(count, extractor.out_channels, *size, device=device)
+        parts[name] = (count_params(head), count_macs(head, regions)[0])
+    return parts
+
+
+def model_complexity(model, shape):
+    """Cost of any other model: its direct children, then the rest of ``model.forward``.
+
+    Args:
+        model (nn.Module): Takes a batch of images in mode ``'tensor'``.
+        shape (tuple[int, int]): (H, W) of the input in pixels.
+
+    Returns:
+        dict[str, tuple[int, int]]: Parameters and multiply-adds by child.
+    """
+    model.eval()
+    image = torch.zeros(1, 3, *shape, device=next(model.parameters()).device)
+    children = dict(model.named_children())
+    with torch.no_grad(), _countable_attention(), FlopCounterMode(display=False) as counter:
+        model(image)
+    by_module = counter.get_flop_counts()
+    name = type(model).__name__
+    return {
+        child: (count_params(module), sum(by_module.get(f'{name}.{child}', {}).values()) // 2)
+        for child, module in children.items()
+        if count_params(module)
+    }
+
+
+def format_complexity(parts):
+    """The parts as a text table with totals; the paper's detectors leave the mask head out."""
+    rows = [*parts.items(), ('total', tuple(map(sum, zip(*parts.values(), strict=True))))]
+    if 'mask_head' in parts:
+        params, macs = rows[-1][1]
+        rows.append(('total, mask head not run', (params, macs - parts['mask_head'][1])))
+    width = max(len(name) for name, _ in rows)
+    lines = [f'{"part":<{width}}  {"parameters":>12}  {"GMAC":>8}']
+    lines += [f'{name:<{width}}  {p:>12,}  {m / 1e9:>8.2f}' for name, (p, m) in rows]
+    return '\n'.join(lines)

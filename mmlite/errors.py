@@ -1,0 +1,23 @@
+"""Mistakes that a user can mend: shown as one sentence by the tools, never as a library's traceback."""
+
+
+class UserError(Exception):
+    """Something the user gave is wrong: a config, a path, a key or a value.
+
+    The message is one sentence that names the file, key or value and says what would be right.
+    ``exit_code`` is what the command-line tools exit with.
+    """
+
+    exit_code = 2
+
+
+class DataError(UserError):
+    """A data set, annotation or image file is missing, unreadable or contradicts itself."""
+
+    exit_code = 1
+
+
+class CheckpointError(UserError):
+    """A checkpoint is missing, truncated, unsafe to read or belongs to another model."""
+
+    exit_code = 1

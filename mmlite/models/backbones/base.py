@@ -1,0 +1,141 @@
+"""What every backbone of the suite shares: encoding with taps, layer depths, loading."""
+
+import torch
+from mmengine.model import BaseModule
+from torch.utils.checkpoint import checkpoint
+
+from ..layers import PositionCache, group_taps
+from ..weights import load_pretrained
+
+
+class Backbone(BaseModule):
+    """Base of :class:`~.vit.ViT` and :class:`~.hiera.Hiera`.
+
+    A subclass has ``blocks``, ``embed(images) -> tokens``, ``describe()`` and the class attributes
+    below. Blocks are called ``block(tokens, context, want) -> (tokens, taps)``.
+
+    Args:
+        with_cp (bool): Recompute every block in the backward pass to save memory.
+        frozen_stages (int): Freeze the embedding (0) and that many leading blocks; -1 freezes none.
+        init_cfg (dict | list[dict], optional): ``dict(type='Pretrained', checkpoint=...)`` loads
+            weights of any image size, see :func:`~mmlite.models.weights.load_pretrained`; other
+            entries go to mmengine.
+    """
+
+    #: Parameters and modules of layer 0 in layer-wise learning-rate decay.
+    embedding_names = ('cls_token', 'pos_embed', 'patch_embed')
+    #: Patterns of keys that a checkpoint of another task or recipe may lack.
+    optional_keys = ()
+
+    def __init__(self, with_cp=False, frozen_stages=-1, init_cfg=None):
+        cfgs = [init_cfg] if isinstance(init_cfg, dict) else list(init_cfg or [])
+        super().__init__([c for c in cfgs if c['type'] != 'Pretrained'] or None)
+        self.pretrained_cfgs = [c for c in cfgs if c['type'] == 'Pretrained']
+        self.with_cp = with_cp
+        self.frozen_stages = frozen_stages
+        self.positions = PositionCache()
+        self._register_load_state_dict_pre_hook(self._fit_state_dict)
+
+    def encode(self, tokens, taps=(), context=None, until_last_tap=False):
+        """Run the blocks.
+
+        Args:
+            tokens (Tensor): Tokens (B, N, C) from :meth:`embed`, or a subset or union of such.
+            taps (Iterable[str]): What to read on the way, see
+                :func:`~mmlite.models.layers.taps.group_taps`. Only a tapped block computes its
+                logits explicitly. Defaults to nothing.
+            context: What the blocks need beside the tokens: the token grid (H, W) for
+                :class:`~.vit.ViT` with windows or relative positions, nothing otherwise.
+            until_last_tap (bool): Stop behind the last tapped block. Defaults to False.
+
+        Returns:
+            tuple[Tensor, dict[str, Tensor]]: Tokens of the last block that ran, and the taps.
+
+        Raises:
+            ValueError: If a tap is unknown.
+        """
+        wanted = group_taps(taps, len(self.blocks))
+        tapped = {}
+        for index, block in enumerate(self.blocks):
+            want = wanted.get(index, ())
+            if self.with_cp and self.training and not want:
+                tokens, _ = checkpoint(block, tokens, context, use_reentrant=False)
+            else:
+                tokens, found = block(tokens, context, want)
+                for kind, tensor in found.items():
+                    tapped[f'blocks.{index}.{kind}'.rstrip('.')] = tensor
+            if until_last_tap and wanted and index == max(wanted):
+                break
+        return tokens, tapped
+
+    def resolve_indices(self, indices, count):
+        """Positive, checked block or stage indices: ``-1`` is the last of ``count``."""
+        indices = [indices] if isinstance(indices, int) else list(indices)
+        for index in indices:
+            if not -count <= index < count:
+                raise ValueError(
+                    f'out_indices {index} does not exist: {type(self).__name__} has {count} '
+                    f'outputs, write 0 to {count - 1} or -{count} to -1'
+                )
+        return tuple(index % count for index in indices)
+
+    def get_layer_depth(self, param_name, prefix=''):
+        """Layer of a parameter for layer-wise learning-rate decay (mmpretrain's protocol).
+
+        Args:
+            param_name (str): Full name of the parameter.
+            prefix (str): Where the backbone sits in the model, e.g. ``'backbone.'``.
+
+        Returns:
+            tuple[int, int]: Layer and number of layers (blocks + 2): embeddings 0, block i (from 0)
+            i + 1, all that follows the blocks the last.
+        """
+        last = len(self.blocks) + 1
+        name = param_name[len(prefix) :]
+        if not param_name.startswith(prefix):
+            layer = last
+        elif name.split('.')[0].startswith(self.embedding_names):
+            layer = 0
+        elif name.startswith('blocks.'):
+            layer = int(name.split('.')[1]) + 1
+        else:
+            layer = last
+        return layer, last + 1
+
+    def no_weight_decay(self):
+        """Names that fine-tuning recipes exempt from weight decay beside biases and norms."""
+        return {n for n, _ in self.named_parameters() if 'pos_embed' in n or n == 'cls_token'}
+
+    def init_weights(self):
+        """Initialise as the field does (truncated normal), then load ``Pretrained`` weights."""
+        if self._is_init:
+            return
+        self.reset_parameters()
+        super().init_weights()
+        for cfg in self.pretrained_cfgs:
+            load_pretrained(self, **{k: v for k, v in cfg.items() if k != 'type'})
+        self._is_init = True
+
+    def freeze(self):
+        """Apply ``frozen_stages``."""
+        if self.frozen_stages < 0:
+            return
+        for name, parameter in self.named_parameters():
+            if self.get_layer_depth(name)[0] <= self.frozen_stages:
+                parameter.requires_grad_(False)
+
+    def train(self, mode=True):
+        """Switch mode; forgets resampled positions (their source may change without a trace)."""
+        self.positions.clear()
+        return super().train(mode)
+
+    @torch.no_grad()
+    def _fit_state_dict(self, state_dict, prefix, *_):
+        """Resample what depends on the image size before PyTorch compares shapes."""
+        self.positions.clear()
+        for name, tensor in self.state_dict().items():
+            given = state_dict.get(prefix + name)
+            if given is not None and given.shape != tensor.shape:
+                fitted = self.fit_to_size(name, given, tensor)
+                if fitted is not None:
+                    state_dict[prefix + name] = fitted

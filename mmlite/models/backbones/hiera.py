@@ -1,0 +1,261 @@
+"""Hiera, one class for classification, masked pre-training and dense prediction."""
+
+import torch
+import torch.nn.functional as F
+from timm.layers import calculate_drop_path_rates, trunc_normal_
+from torch import nn
+
+from mmlite.registry import MODELS
+
+from ..layers import join_units, reroll, resample_positions, unroll
+from ..layers.mask_unit import MaskUnitBlock
+from .base import Backbone
+from .vit import parse_arch
+
+STRIDE = 4  # of the patch embedding, pixels
+UNIT_LEVELS = 3  # a mask unit is 2^3 x 2^3 tokens, i.e. 32 x 32 pixels
+UNIT = STRIDE * 2**UNIT_LEVELS
+OUT_TYPES = ('raw', 'avg_featmap', 'featmap')
+POSITIONS = ('resize', 'tile', 'absolute_win')
+
+
+class OverlapPatchEmbed(nn.Module):
+    """7x7 convolution of stride 4 (overlapping patches); keeps the key ``patch_embed.proj``."""
+
+    def __init__(self, in_channels, dim):
+        super().__init__()
+        self.proj = nn.Conv2d(in_channels, dim, kernel_size=7, stride=STRIDE, padding=3)
+
+    def forward(self, x):
+        """(B, 3, H, W) to (B, H / 4, W / 4, C)."""
+        return self.proj(x).permute(0, 2, 3, 1)
+
+
+@MODELS.register_module()
+class Hiera(Backbone):
+    """Hiera (arXiv 2306.00989): plain blocks, pooled queries, attention inside mask units.
+
+    Tokens are kept in unrolled order (:func:`~mmlite.models.layers.windows.unroll`), which makes
+    pooling, mask units and dropping hidden units plain reshapes at any image size. Images are
+    zero-padded to whole mask units of 32 pixels; feature maps are cropped to the image again.
+
+    Args:
+        arch (str | dict): ``'tiny'`` (MAE-Lite: 46 channels, blocks 1, 2, 7, 2) or ``'base'``
+            (96 channels, blocks 2, 3, 16, 3), or a dict of ``embed_dims``, ``num_layers`` by
+            stage, ``num_heads`` of the first stage and optionally ``mlp_ratio`` (4). Channels and
+            heads double from stage to stage.
+        img_size (int): Image size in pixels that ``pos_embed`` is stored for. Defaults to 224.
+        in_channels (int): Image channels. Defaults to 3.
+        q_pool (int): Stages at whose entry queries are pooled: 3, or 2 in masked pre-training.
+        out_type (str): ``'featmap'`` maps (B, C, H, W); ``'avg_featmap'`` mean of the last
+            tokens (B, C); ``'raw'`` the last tokens (B, N, C) in unrolled order.
+        out_indices (int | Sequence[int], optional): Stages, from 0, whose outputs are returned.
+            Defaults to all for ``'featmap'`` and to the last otherwise.
+        final_norm (bool, optional): Layer norm (``norm``) of the last output, behind the pooling.
+            Defaults to False for ``'featmap'`` and True otherwise.
+        stage_norm (bool): A layer norm for each map of ``'featmap'``, as in detectron2's MViT.
+            Defaults to False: raw residual streams, as in MAE-Lite's count of Table 8.
+        pos_mode (str): ``'resize'`` stretches ``pos_embed`` over a larger image (bicubic);
+            ``'tile'`` repeats it, which keeps it aligned with the mask units; ``'absolute_win'``
+            has one table per unit grid, stretched, plus one per unit, tiled (arXiv 2311.05613,
+            must be present at pre-training). Defaults to ``'resize'``.
+        drop_path_rate (float): Stochastic depth of the last block, growing linearly from 0.
+        with_cp, frozen_stages, init_cfg: As in :class:`~.base.Backbone`.
+
+    Raises:
+        ValueError: If an argument is unknown or ``img_size`` is not a multiple of 32.
+    """
+
+    arch_zoo = dict(
+        tiny=dict(embed_dims=46, num_layers=(1, 2, 7, 2), num_heads=1, mlp_ratio=4),
+        base=dict(embed_dims=96, num_layers=(2, 3, 16, 3), num_heads=1, mlp_ratio=4),
+    )
+    optional_keys = (r'norm\..*', r'stage_norms\..*', r'pos_embed_window')
+
+    def __init__(
+        self,
+        arch='tiny',
+        img_size=224,
+        in_channels=3,
+        q_pool=3,
+        out_type='featmap',
+        out_indices=None,
+        final_norm=None,
+        stage_norm=False,
+        pos_mode='resize',
+        drop_path_rate=0.0,
+        with_cp=False,
+        frozen_stages=-1,
+        init_cfg=None,
+    ):
+        super().__init__(with_cp, frozen_stages, init_cfg)
+        self.arch = parse_arch(arch, self.arch_zoo, ('embed_dims', 'num_layers', 'num_heads'))
+        if out_type not in OUT_TYPES:
+            raise ValueError(f"out_type '{out_type}' is unknown: choose from {OUT_TYPES}")
+        if pos_mode not in POSITIONS:
+            raise ValueError(f"pos_mode '{pos_mode}' is unknown: choose from {POSITIONS}")
+        if img_size % UNIT:
+            raise ValueError(f'img_size {img_size} is not a multiple of {UNIT}, a mask unit')
+        depths = tuple(self.arch['num_layers'])
+        self.img_size = img_size
+        self.q_pool = q_pool
+        self.out_type = out_type
+        self.pos_mode = pos_mode
+        self.stage_ends = [sum(depths[: i + 1]) - 1 for i in range(len(depths))]
+        default_indices = range(len(depths)) if out_type == 'featmap' else -1
+        self.out_indices = self.resolve_indices(
+            default_indices if out_indices is None else out_indices, len(depths)
+        )
+        if out_type != 'featmap' and self.out_indices != (len(depths) - 1,):
+            raise ValueError(f"out_type '{out_type}' gives the last stage only: out_indices=-1")
+
+        dims = [self.arch['embed_dims'] * 2**i for i in range(len(depths))]
+        self.stage_dims = dims
+        self.patch_embed = OverlapPatchEmbed(in_channels, dims[0])
+        side = img_size // (UNIT if pos_mode == 'absolute_win' else STRIDE)
+        self.pos_embed = nn.Parameter(torch.zeros(1, side * side, dims[0]))
+        if pos_mode == 'absolute_win':
+            self.pos_embed_window = nn.Parameter(torch.zeros(1, 4**UNIT_LEVELS, dims[0]))
+        self.blocks = nn.ModuleList(self._make_blocks(depths, dims, drop_path_rate))
+
+        final_norm = out_type != 'featmap' if final_norm is None else final_norm
+        self.norm = nn.LayerNorm(dims[-1], eps=1e-6) if final_norm else nn.Identity()
+        if stage_norm:
+            self.stage_norms = nn.ModuleDict(
+                {str(i): nn.LayerNorm(dims[i], eps=1e-6) for i in self.out_indices}
+            )
+        else:
+            self.stage_norms = {}
+        self.reset_parameters()
+        self.freeze()
+
+    def _make_blocks(self, depths, dims, drop_path_rate):
+        """Blocks of all stages. The first block of a stage changes width, pools, and still
+        attends the way the stage before did: its units are not yet pooled."""
+        rates = iter(calculate_drop_path_rates(drop_path_rate, sum(depths)))
+        for stage, depth in enumerate(depths):
+            for index in range(depth):
+                enters = stage > 0 and index == 0
+                yield MaskUnitBlock(
+                    dims[stage - 1] if enters else dims[stage],
+                    dims[stage],
+                    self.arch['num_heads'] * 2**stage,
+                    pool=enters and stage <= self.q_pool,
+                    local=(stage - enters) < 2,
+                    mlp_ratio=self.arch.get('mlp_ratio', 4),
+                    drop_path=next(rates),
+                )
+
+    def reset_parameters(self):
+        """Truncated normal 0.02; biases of linear layers and layer norms start at 0.02 (Hiera)."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Conv2d):
+                trunc_normal_(module.weight, std=0.02)
+                nn.init.constant_(module.bias, 0.02)
+            elif isinstance(module, nn.LayerNorm):
+                nn.init.ones_(module.weight)
+                nn.init.constant_(module.bias, 0.02)
+        for name in ('pos_embed', 'pos_embed_window'):
+            if hasattr(self, name):
+                trunc_normal_(getattr(self, name), std=0.02)
+
+    def embed(self, images, mask=None, num_keep=None):
+        """Images to unrolled tokens with positions.
+
+        Args:
+            images (Tensor): Normalised images (B, 3, H, W), zero-padded here to whole units.
+            mask (Tensor, optional): Units to keep, bool (B, units), row-major, True = kept, the
+                same number in every image. Hidden pixels are zeroed before the overlapping
+                convolution, so that nothing leaks.
+            num_keep (int, optional): Units kept in every image. Read off ``mask`` where None,
+                which waits for the device.
+
+        Returns:
+            Tensor: Tokens (B, 64 * kept units, C), kept units in row-major order.
+        """
+        H, W = images.shape[-2:]
+        images = F.pad(images, (0, -W % UNIT, 0, -H % UNIT))
+        units = (images.shape[-2] // UNIT, images.shape[-1] // UNIT)
+        if mask is not None:
+            shown = mask.view(-1, 1, *units).to(images.dtype)
+            images = images * F.interpolate(shown, scale_factor=UNIT, mode='nearest')
+        x = self.patch_embed(images)
+        tokens = unroll(x + self._positions(x.shape[1:3]), UNIT_LEVELS)
+        if mask is None:
+            return tokens
+        num_keep = int(mask[0].sum()) if num_keep is None else num_keep
+        kept = mask.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :num_keep]
+        tokens = tokens.unflatten(1, (-1, mask.shape[1]))
+        kept = kept[:, None, :, None].expand(-1, tokens.shape[1], -1, tokens.shape[3])
+        return tokens.gather(2, kept).flatten(1, 2)
+
+    def _positions(self, grid):
+        """Absolute positions of a (H, W) token grid: (1, H, W, C)."""
+        return self.positions.get(self.pos_embed, tuple(grid), lambda: self._make_positions(grid))
+
+    def _make_positions(self, grid):
+        if self.pos_mode == 'tile':
+            side = self.img_size // STRIDE
+            pos = self.pos_embed.view(1, side, side, -1)
+            repeats = [-(-n // side) for n in grid]
+            return pos.repeat(1, *repeats, 1)[:, : grid[0], : grid[1]]
+        pos = resample_positions(self.pos_embed, grid, num_prefix=0).view(1, *grid, -1)
+        if self.pos_mode == 'absolute_win':
+            side = 2**UNIT_LEVELS
+            window = self.pos_embed_window.view(1, side, side, -1)
+            pos = pos + window.repeat(1, grid[0] // side, grid[1] // side, 1)
+        return pos
+
+    def encode(self, tokens, taps=(), context=None, until_last_tap=False):
+        """See :meth:`~.base.Backbone.encode`; the number of mask units is read off ``tokens``."""
+        units = tokens.shape[1] // 4**UNIT_LEVELS
+        return super().encode(tokens, taps, units, until_last_tap)
+
+    def unit_maps(self, tokens, stage):
+        """Tokens behind a stage as one small map a unit: (B, units, h, w, C)."""
+        return reroll(tokens, UNIT_LEVELS - min(stage, self.q_pool))
+
+    def forward(self, images):
+        """Encode whole images.
+
+        Args:
+            images (Tensor): Normalised images (B, 3, H, W).
+
+        Returns:
+            tuple[Tensor]: By ``out_type``; maps have stride 4, 8, 16, 32 (16 last at q_pool 2).
+        """
+        tokens = self.embed(images)
+        if self.out_type != 'featmap':
+            tokens, _ = self.encode(tokens)
+            tokens = tokens.mean(dim=1) if self.out_type == 'avg_featmap' else tokens
+            return (self.norm(tokens),)
+        taps = [f'blocks.{self.stage_ends[stage]}' for stage in self.out_indices]
+        _, tapped = self.encode(tokens, taps, until_last_tap=True)
+        return tuple(
+            self._feature_map(tapped[tap], stage, images.shape[-2:])
+            for tap, stage in zip(taps, self.out_indices, strict=True)
+        )
+
+    def _feature_map(self, tokens, stage, image_size):
+        """Tokens behind a stage as (B, C, H, W), cropped to the unpadded image."""
+        if stage == len(self.stage_ends) - 1:
+            tokens = self.norm(tokens)
+        if self.stage_norms:
+            tokens = self.stage_norms[str(stage)](tokens)
+        units = tuple(-(-n // UNIT) for n in image_size)
+        x = join_units(self.unit_maps(tokens, stage), units)
+        stride = STRIDE * 2 ** min(stage, self.q_pool)
+        H, W = (-(-n // stride) for n in image_size)
+        return x[:, :H, :W].permute(0, 3, 1, 2).contiguous()
+
+    def describe(self):
+        """What a checkpoint must record to be read rightly: plain types only."""
+        arch = self.arch | dict(num_layers=list(self.arch['num_layers']))
+        return dict(type='mmlite.Hiera', **arch, img_size=self.img_size, pos_mode=self.pos_mode)
+
+    def fit_to_size(self, name, given, own):
+        """Resample ``pos_embed`` of another image size; None where that is not what differs."""
+        if name == 'pos_embed' and given.ndim == 3 and given.shape[-1] == own.shape[-1]:
+            side = round(own.shape[1] ** 0.5)
+            return resample_positions(given, (side, side), num_prefix=0)
+        return None

@@ -1,0 +1,35 @@
+"""Small parts that the backbones and necks are made of."""
+
+from .attention import Attention, BiasTableAttention, DecomposedAttention, attend
+from .norm import LN2d
+from .position import (
+    PositionCache,
+    relative_position_index,
+    resample_bias_table,
+    resample_positions,
+    resample_rel_pos,
+    sincos_positions,
+)
+from .taps import BLOCK_TAPS, group_taps
+from .windows import from_windows, join_units, reroll, to_windows, unroll
+
+__all__ = [
+    'BLOCK_TAPS',
+    'Attention',
+    'BiasTableAttention',
+    'DecomposedAttention',
+    'LN2d',
+    'PositionCache',
+    'attend',
+    'from_windows',
+    'group_taps',
+    'join_units',
+    'relative_position_index',
+    'resample_bias_table',
+    'resample_positions',
+    'resample_rel_pos',
+    'reroll',
+    'sincos_positions',
+    'to_windows',
+    'unroll',
+]

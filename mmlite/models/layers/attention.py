@@ -1,0 +1,183 @@
+"""Multi-head self-attention with taps and the two kinds of relative positions used in the field.
+
+Every variant ends in :func:`attend`, i.e. in ``scaled_dot_product_attention``; logits are
+computed explicitly only where a caller taps them. Parameter names are timm's.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .position import constant, relative_position_index, resample_bias_table, resample_rel_pos
+
+
+def attend(q, k, v, bias=None, with_logits=False):
+    """Attention of already scaled queries.
+
+    Args:
+        q (Tensor): Scaled queries (B, heads, Nq, D).
+        k (Tensor): Keys (B, heads, Nk, D).
+        v (Tensor): Values (B, heads, Nk, Dv), Dv <= D.
+        bias (Tensor, optional): Added to the logits, broadcastable to (B, heads, Nq, Nk).
+        with_logits (bool): Also return the logits before softmax. Defaults to False.
+
+    Returns:
+        tuple[Tensor, Tensor | None]: Output (B, heads, Nq, Dv) and logits (B, heads, Nq, Nk).
+    """
+    if with_logits:
+        logits = q @ k.transpose(-2, -1)
+        logits = logits if bias is None else logits + bias
+        return logits.softmax(dim=-1).to(v.dtype) @ v, logits
+    width = v.shape[-1]
+    if width < q.shape[-1]:  # the fused kernels want one head width for q, k and v
+        v = F.pad(v, (0, q.shape[-1] - width))
+    bias = bias if bias is None else bias.to(q.dtype)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=1.0)[..., :width], None
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention without relative positions.
+
+    Args:
+        dim (int): Channels C of the tokens.
+        num_heads (int): Number of heads; must divide ``dim``.
+        qkv_bias (bool): Bias of the fused query-key-value projection. Defaults to True.
+    """
+
+    def __init__(self, dim, num_heads, qkv_bias=True):
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f'dim {dim} is not divisible by num_heads {num_heads}')
+        self.num_heads = num_heads
+        self.scale = (dim // num_heads) ** -0.5
+        self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, x, grid=None, want=()):
+        """Attend over all tokens.
+
+        Args:
+            x (Tensor): Tokens (B, N, C).
+            grid (tuple[int, int], optional): (H, W) of the patch tokens, for relative positions.
+            want (Collection[str]): Taps among ``q``, ``k``, ``v`` (B, heads, N, D; ``q`` unscaled)
+                and ``attn_logits`` (B, heads, N, N; before softmax). Defaults to none.
+
+        Returns:
+            tuple[Tensor, dict[str, Tensor]]: Tokens (B, N, C) and the taps.
+        """
+        B, N, C = x.shape
+        q, k, v = self.qkv(x).view(B, N, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+        tapped = {name: t for name, t in (('q', q), ('k', k), ('v', v)) if name in want}
+        q, k, bias = self.add_positions(q, k, grid)
+        x, logits = attend(q, k, v, bias, with_logits='attn_logits' in want)
+        if logits is not None:
+            tapped['attn_logits'] = logits
+        return self.proj(x.transpose(1, 2).reshape(B, N, C)), tapped
+
+    def add_positions(self, q, k, grid):
+        """Scale the queries and bring relative positions into the logits.
+
+        Args:
+            q, k (Tensor): Unscaled queries and keys (B, heads, N, D).
+            grid (tuple[int, int] | None): (H, W) of the patch tokens.
+
+        Returns:
+            tuple[Tensor, Tensor, Tensor | None]: q', k' with logits = q' k'^T (+ bias), and bias.
+        """
+        return q * self.scale, k, None
+
+
+class BiasTableAttention(Attention):
+    """Attention with a learned bias per relative position and head (BEiT, SimMIM).
+
+    Args:
+        dim, num_heads, qkv_bias: As in :class:`Attention`.
+        grid (tuple[int, int]): (H, W) that the table is stored for. Another grid is served by
+            resampling the table (see :func:`~.position.resample_bias_table`).
+
+    The table has (2H - 1)(2W - 1) + 3 rows; the last three are class token to any, any to class
+    token, and class token to itself. It starts at zero.
+    """
+
+    def __init__(self, dim, num_heads, qkv_bias=True, grid=(14, 14)):
+        super().__init__(dim, num_heads, qkv_bias)
+        self.grid = tuple(grid)
+        rows = (2 * self.grid[0] - 1) * (2 * self.grid[1] - 1) + 3
+        self.relative_position_bias_table = nn.Parameter(torch.zeros(rows, num_heads))
+
+    def add_positions(self, q, k, grid):
+        """See :meth:`Attention.add_positions`; N may be H * W or H * W + 1 (class token first)."""
+        if grid is None:
+            raise ValueError(
+                'relative position bias needs the token grid: pass grid=(H, W), or build the '
+                'backbone with rel_pos=None to encode a subset of the tokens'
+            )
+        table = resample_bias_table(self.relative_position_bias_table, self.grid, grid)
+        with_cls = q.shape[2] == grid[0] * grid[1] + 1
+        index = relative_position_index(tuple(grid), with_cls, q.device)
+        return q * self.scale, k, table[index].permute(2, 0, 1)[None]
+
+
+@constant
+def _cell_indicator(height, width, dtype, device):
+    """One-hot row and column of every cell: (H * W, H + W)."""
+    rows = torch.eye(height, dtype=dtype, device=device).repeat_interleave(width, dim=0)
+    columns = torch.eye(width, dtype=dtype, device=device).repeat(height, 1)
+    return torch.cat([rows, columns], dim=1)
+
+
+class DecomposedAttention(Attention):
+    """Attention with query-dependent relative positions, decomposed by axis (MViTv2, ViTDet).
+
+    The logits are ``s q k + q Rh[dy] + q Rw[dx]`` with the *unscaled* query in the last two terms
+    (ViTDet, appendix A). They are formed without an (N, N) bias: ``q Rh`` and ``q Rw`` have only H
+    and W distinct values per query, so they are appended to the scaled query, and a one-hot row and
+    column indicator to the key. The fused kernels then run in linear memory.
+
+    Args:
+        dim, num_heads, qkv_bias: As in :class:`Attention`.
+        grid (tuple[int, int]): (H, W) that sets the tables' lengths 2H - 1 and 2W - 1. Another
+            grid is served by linear interpolation. Tables start at zero and are shared by heads.
+
+    Set ``explicit_bias = True`` on the class or an instance to add the (N, N) bias as ViTDet does:
+    fewer operations but N^2 memory; what ``get_flops.py`` counts.
+    """
+
+    explicit_bias = False
+
+    def __init__(self, dim, num_heads, qkv_bias=True, grid=(14, 14)):
+        super().__init__(dim, num_heads, qkv_bias)
+        head_dim = dim // num_heads
+        self.rel_pos_h = nn.Parameter(torch.zeros(2 * grid[0] - 1, head_dim))
+        self.rel_pos_w = nn.Parameter(torch.zeros(2 * grid[1] - 1, head_dim))
+
+    def add_positions(self, q, k, grid):
+        """See :meth:`Attention.add_positions`; N must be H * W (no class token)."""
+        if grid is None or q.shape[2] != grid[0] * grid[1]:
+            raise ValueError(
+                f'decomposed relative positions need one token for every cell, got {q.shape[2]} '
+                f'tokens for grid {grid}'
+            )
+        H, W = grid
+        cells = q.unflatten(2, (H, W))
+        towards_rows = torch.einsum('bnhwd,hkd->bnhwk', cells, _shifts(self.rel_pos_h, H))
+        towards_columns = torch.einsum('bnhwd,wkd->bnhwk', cells, _shifts(self.rel_pos_w, W))
+        if self.explicit_bias:
+            bias = towards_rows[..., :, None] + towards_columns[..., None, :]
+            return q * self.scale, k, bias.flatten(4, 5).flatten(2, 3)
+        q = torch.cat([cells * self.scale, towards_rows, towards_columns], dim=-1).flatten(2, 3)
+        indicator = _cell_indicator(H, W, k.dtype, k.device)
+        k = torch.cat([k, indicator.expand(*k.shape[:2], -1, -1)], dim=-1)
+        return q.to(k.dtype), k, None
+
+
+def _shifts(table, length):
+    """Rows of a relative position table by (query, key) coordinate: (L, L, D)."""
+    table = resample_rel_pos(table, 2 * length - 1)
+    return table[_shift_index(length, table.device)]
+
+
+@constant
+def _shift_index(length, device):
+    steps = torch.arange(length, device=device)
+    return steps[:, None] - steps[None, :] + length - 1

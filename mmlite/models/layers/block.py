@@ -1,0 +1,69 @@
+"""The pre-norm transformer block of the plain ViT."""
+
+from timm.layers import DropPath, LayerScale, Mlp
+from torch import nn
+
+from .windows import from_windows, to_windows
+
+
+class Block(nn.Module):
+    """``x + attn(norm1(x))`` then ``x + mlp(norm2(x))``, with optional windows and LayerScale.
+
+    Args:
+        attn (nn.Module): An :class:`~.attention.Attention` of ``dim`` channels.
+        dim (int): Channels C.
+        mlp_ratio (float): Hidden width of the MLP over ``dim``. Defaults to 4.
+        window_size (int): Side of the attention windows in tokens; 0 attends globally.
+        drop_path (float): Rate of stochastic depth, on both branches. Defaults to 0.
+        layer_scale (float, optional): Initial LayerScale; ``None`` builds none.
+        eps (float): Of both layer norms. Defaults to 1e-6.
+    """
+
+    def __init__(
+        self, attn, dim, mlp_ratio=4.0, window_size=0, drop_path=0.0, layer_scale=None, eps=1e-6
+    ):
+        super().__init__()
+        self.window_size = window_size
+        self.norm1 = nn.LayerNorm(dim, eps=eps)
+        self.attn = attn
+        self.ls1 = nn.Identity() if layer_scale is None else LayerScale(dim, layer_scale)
+        self.drop_path1 = DropPath(drop_path) if drop_path else nn.Identity()
+        self.norm2 = nn.LayerNorm(dim, eps=eps)
+        self.mlp = Mlp(dim, int(dim * mlp_ratio))
+        self.ls2 = nn.Identity() if layer_scale is None else LayerScale(dim, layer_scale)
+        self.drop_path2 = DropPath(drop_path) if drop_path else nn.Identity()
+
+    def forward(self, x, grid=None, want=()):
+        """Run the block.
+
+        Args:
+            x (Tensor): Tokens (B, N, C).
+            grid (tuple[int, int], optional): (H, W) of the patch tokens; needed by windows and
+                relative positions.
+            want (Collection[str]): Kinds of taps, see :func:`~.taps.group_taps`.
+
+        Returns:
+            tuple[Tensor, dict[str, Tensor]]: Tokens (B, N, C) and the taps by kind. Inside
+            windows the attention taps are by window: (B * windows, heads, w^2, ...).
+        """
+        x, tapped = self.mix(x, grid, want)
+        x = self.feed(x)
+        if '' in want:
+            tapped[''] = x
+        return x, tapped
+
+    def mix(self, x, grid=None, want=()):
+        """The attention half of the block; arguments and result as in :meth:`forward`."""
+        y = self.norm1(x)
+        tapped = {'norm1': y} if 'norm1' in want else {}
+        if self.window_size:
+            windows = to_windows(y, grid, self.window_size)
+            y, more = self.attn(windows, (self.window_size, self.window_size), want)
+            y = from_windows(y, grid, self.window_size)
+        else:
+            y, more = self.attn(y, grid, want)
+        return x + self.drop_path1(self.ls1(y)), tapped | more
+
+    def feed(self, x):
+        """The MLP half of the block, (B, N, C) to (B, N, C)."""
+        return x + self.drop_path2(self.ls2(self.mlp(self.norm2(x))))

@@ -1,0 +1,105 @@
+"""Hiera's block: attention inside mask units or over all tokens, with pooled queries."""
+
+from timm.layers import DropPath, Mlp
+from torch import nn
+
+from .attention import attend
+
+
+class MaskUnitAttention(nn.Module):
+    """Attention of unrolled tokens, optionally inside mask units and with 2x2-pooled queries.
+
+    The layout is that of :func:`~.windows.unroll`: the unit index is the fastest, so the four
+    tokens that are pooled together lie N / 4 apart.
+
+    Args:
+        dim (int): Input channels.
+        dim_out (int): Output channels; the fused projection maps ``dim`` to ``3 * dim_out``.
+        num_heads (int): Heads; must divide ``dim_out``.
+        pool (bool): Max-pool the queries 2x2 after the projection. Defaults to False.
+        local (bool): Attend inside each mask unit only. Defaults to False.
+    """
+
+    def __init__(self, dim, dim_out, num_heads, pool=False, local=False):
+        super().__init__()
+        self.dim_out = dim_out
+        self.num_heads = num_heads
+        self.scale = (dim_out // num_heads) ** -0.5
+        self.pool = pool
+        self.local = local
+        self.qkv = nn.Linear(dim, 3 * dim_out)
+        self.proj = nn.Linear(dim_out, dim_out)
+
+    def forward(self, x, units, want=()):
+        """Attend.
+
+        Args:
+            x (Tensor): Tokens (B, N, dim).
+            units (int): Number U of mask units in ``x``.
+            want (Collection[str]): Taps among ``q``, ``k``, ``v`` and ``attn_logits``.
+
+        Returns:
+            tuple[Tensor, dict[str, Tensor]]: Tokens (B, N or N / 4, dim_out) and the taps, with
+            leading axes (B, heads) for global and (B * U, heads) for local attention.
+        """
+        B = x.shape[0]
+        groups = units if self.local else 1
+        qkv = self.qkv(x).view(B, -1, groups, 3, self.num_heads, self.dim_out // self.num_heads)
+        q, k, v = qkv.permute(3, 0, 2, 4, 1, 5).flatten(1, 2).unbind(0)
+        if self.pool:
+            q = q.unflatten(2, (4, -1)).amax(dim=2)
+        tapped = {name: t for name, t in (('q', q), ('k', k), ('v', v)) if name in want}
+        y, logits = attend(q * self.scale, k, v, with_logits='attn_logits' in want)
+        if logits is not None:
+            tapped['attn_logits'] = logits
+        y = y.unflatten(0, (B, groups)).permute(0, 3, 1, 2, 4)
+        return self.proj(y.reshape(B, -1, self.dim_out)), tapped
+
+
+class MaskUnitBlock(nn.Module):
+    """Hiera block; where the width changes, the shortcut projects the *normalised* input.
+
+    Args:
+        dim, dim_out, num_heads, pool, local: As in :class:`MaskUnitAttention`.
+        mlp_ratio (float): Hidden width of the MLP over ``dim_out``. Defaults to 4.
+        drop_path (float): Rate of stochastic depth. Defaults to 0.
+        eps (float): Of both layer norms. Defaults to 1e-6.
+    """
+
+    def __init__(
+        self, dim, dim_out, num_heads, pool=False, local=False, mlp_ratio=4.0, drop_path=0.0,
+        eps=1e-6,
+    ):  # fmt: skip
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim, eps=eps)
+        self.attn = MaskUnitAttention(dim, dim_out, num_heads, pool, local)
+        self.proj = nn.Linear(dim, dim_out) if dim != dim_out else None
+        self.drop_path1 = DropPath(drop_path) if drop_path else nn.Identity()
+        self.norm2 = nn.LayerNorm(dim_out, eps=eps)
+        self.mlp = Mlp(dim_out, int(dim_out * mlp_ratio))
+        self.drop_path2 = DropPath(drop_path) if drop_path else nn.Identity()
+
+    def forward(self, x, units, want=()):
+        """Run the block.
+
+        Args:
+            x (Tensor): Unrolled tokens (B, N, dim).
+            units (int): Number of mask units in ``x``.
+            want (Collection[str]): Kinds of taps, see :func:`~.taps.group_taps`.
+
+        Returns:
+            tuple[Tensor, dict[str, Tensor]]: Tokens (B, N or N / 4, dim_out) and the taps.
+        """
+        y = self.norm1(x)
+        tapped = {'norm1': y} if 'norm1' in want else {}
+        if self.proj is not None:
+            x = self.proj(y)
+        if self.attn.pool:
+            x = x.unflatten(1, (4, -1)).amax(dim=1)
+        y, more = self.attn(y, units, want)
+        x = x + self.drop_path1(y)
+        x = x + self.drop_path2(self.mlp(self.norm2(x)))
+        tapped |= more
+        if '' in want:
+            tapped[''] = x
+        return x, tapped

@@ -1,0 +1,195 @@
+"""Absolute and relative position tables, and how they follow another grid size."""
+
+import math
+from functools import lru_cache, wraps
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.interpolate import CubicSpline
+
+
+def constant(function):
+    """Cache tensors that depend on hashable arguments only (sizes, dtype, device).
+
+    They are made outside inference mode, whose tensors could not take part in later training.
+    """
+
+    @lru_cache(maxsize=64)
+    @wraps(function)
+    def cached(*args):
+        with torch.inference_mode(False), torch.no_grad():
+            return function(*args)
+
+    return cached
+
+
+def resample_positions(pos_embed, grid, num_prefix=1):
+    """Resize a table of absolute positions to another grid.
+
+    Bicubic, ``align_corners=False``, no antialiasing, always in float32 (half precision would
+    round the kernel), as in MAE, BEiT and ViTDet.
+
+    Args:
+        pos_embed (Tensor): (1, num_prefix + h * w, C) with h == w.
+        grid (tuple[int, int]): Wanted (H, W).
+        num_prefix (int): Leading rows that have no place on the grid. Defaults to 1.
+
+    Returns:
+        Tensor: (1, num_prefix + H * W, C), the input itself where the grid is the same.
+
+    Raises:
+        ValueError: If the rows after the prefix are not a square.
+    """
+    prefix, cells = pos_embed[:, :num_prefix], pos_embed[:, num_prefix:]
+    side = math.isqrt(cells.shape[1])
+    if side * side != cells.shape[1]:
+        raise ValueError(
+            f'pos_embed has {cells.shape[1]} rows after {num_prefix} prefix rows, which is not a '
+            f'square grid'
+        )
+    if (side, side) == tuple(grid):
+        return pos_embed
+    cells = cells.float().unflatten(1, (side, side)).permute(0, 3, 1, 2)
+    cells = F.interpolate(cells, size=tuple(grid), mode='bicubic', align_corners=False)
+    cells = cells.flatten(2).transpose(1, 2).to(prefix.dtype)
+    return torch.cat([prefix, cells], dim=1) if num_prefix else cells
+
+
+class PositionCache:
+    """Remembers resampled positions between forward passes that need no gradient.
+
+    An entry belongs to one state of its source table: in-place updates raise the tensor's version.
+    Writes through ``.data`` (moving averages) do not, so the owner clears the cache whenever it
+    changes between training and evaluation.
+    """
+
+    def __init__(self):
+        self.entries = {}
+
+    def clear(self):
+        """Forget everything."""
+        self.entries.clear()
+
+    def get(self, source, key, compute):
+        """Return ``compute()``, or what it gave before for the same ``source`` and ``key``."""
+        if torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return compute()
+        state = (source.data_ptr(), source._version, source.device, source.dtype)
+        known = self.entries.get(key)
+        if known is None or known[0] != state:
+            known = self.entries[key] = (state, compute())
+        return known[1]
+
+    def __deepcopy__(self, memo):
+        return PositionCache()
+
+    def __getstate__(self):
+        return {'entries': {}}
+
+
+def resample_rel_pos(table, length):
+    """Resize a decomposed relative position table (2L - 1, D) linearly to ``length`` rows."""
+    if table.shape[0] == length:
+        return table
+    resized = F.interpolate(table.float().t()[None], size=length, mode='linear')
+    return resized[0].t().to(table.dtype)
+
+
+def resample_bias_table(table, source, target):
+    """Resize a relative position bias table to another grid.
+
+    The rows are taken as samples at geometrically growing distances, dense near zero, and read
+    with a cubic spline at whole distances (the scheme of BEiT's fine-tuning). It is separable and
+    linear in the table, hence two matrix products through which gradients flow.
+
+    Args:
+        table (Tensor): ((2h - 1)(2w - 1) + 3, heads).
+        source (tuple[int, int]): (h, w) of the table.
+        target (tuple[int, int]): Wanted (H, W).
+
+    Returns:
+        Tensor: ((2H - 1)(2W - 1) + 3, heads), the input itself where the grid is the same.
+    """
+    if tuple(source) == tuple(target):
+        return table
+    sizes = [2 * n - 1 for n in source]
+    rows, columns = (
+        _spline_matrix(s, 2 * t - 1, table.device) for s, t in zip(sizes, target, strict=True)
+    )
+    cells, extra = table[:-3].float().unflatten(0, sizes), table[-3:]
+    cells = torch.einsum('ay,bx,yxh->abh', rows, columns, cells)
+    return torch.cat([cells.flatten(0, 1).to(table.dtype), extra])
+
+
+@constant
+def _spline_matrix(source, target, device):
+    """(target, source) matrix of the spline in :func:`resample_bias_table`; both sizes are odd."""
+    if source == target:
+        return torch.eye(source, device=device)
+    half = source // 2
+    reach = target // 2
+    ratio = _geometric_ratio(half, reach)
+    steps = np.cumsum(ratio ** np.arange(half))
+    knots = np.concatenate([-steps[::-1], [0.0], steps])
+    matrix = CubicSpline(knots, np.eye(source))(np.arange(-reach, reach + 1))
+    return torch.from_numpy(matrix).float().to(device)
+
+
+def _geometric_ratio(terms, total):
+    """Ratio r with 1 + r + ... + r^(terms - 1) = ``total`` (bisection; r < 1 when shrinking)."""
+    low, high = 1e-6, 1e3
+    for _ in range(200):
+        middle = (low + high) / 2
+        if sum(middle**i for i in range(terms)) < total:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
+@constant
+def relative_position_index(grid, with_cls, device):
+    """Row of the bias table for every (query, key) pair.
+
+    Args:
+        grid (tuple[int, int]): (H, W).
+        with_cls (bool): Whether a class token comes first.
+        device (torch.device): Where the index is kept.
+
+    Returns:
+        Tensor: (N, N) int64 with N = H * W (+ 1). Entry (i, j) is
+        ``(dy + H - 1)(2W - 1) + dx + W - 1`` with (dy, dx) = cell i - cell j; class token to any
+        is row -3 of the table, any to class token row -2, class token to itself row -1.
+    """
+    H, W = grid
+    y, x = torch.meshgrid(torch.arange(H), torch.arange(W), indexing='ij')
+    cell = torch.stack([y.flatten(), x.flatten()])
+    dy, dx = cell[:, :, None] - cell[:, None, :]
+    index = (dy + H - 1) * (2 * W - 1) + dx + W - 1
+    if with_cls:
+        rows = (2 * H - 1) * (2 * W - 1)
+        index = F.pad(index, (1, 0, 1, 0), value=rows)
+        index[1:, 0] = rows + 1
+        index[0, 0] = rows + 2
+    return index.to(device)
+
+
+def sincos_positions(dim, grid, with_cls=True):
+    """Fixed 2-D sine-cosine positions in the channel order of MAE.
+
+    Args:
+        dim (int): Channels, divisible by 4.
+        grid (tuple[int, int]): (H, W).
+        with_cls (bool): Put a row of zeros first. Defaults to True.
+
+    Returns:
+        Tensor: (1, H * W (+ 1), dim) with channels [sin x, cos x, sin y, cos y]; x is the column.
+    """
+    if dim % 4:
+        raise ValueError(f'sine-cosine positions need dim divisible by 4, got {dim}')
+    omega = 10000.0 ** -(torch.arange(dim // 4, dtype=torch.float64) / (dim // 4))
+    y, x = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in grid), indexing='ij')
+    angles = [axis.flatten()[:, None] * omega for axis in (x, y)]
+    table = torch.cat([f(a) for a in angles for f in (torch.sin, torch.cos)], dim=1).float()
+    return F.pad(table, (0, 0, int(with_cls), 0))[None]

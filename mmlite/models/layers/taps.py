@@ -1,0 +1,34 @@
+"""Names of the tensors that can be read while a backbone encodes."""
+
+import re
+
+BLOCK_TAPS = ('norm1', 'q', 'k', 'v', 'attn_logits')
+_PATTERN = re.compile(rf'blocks\.(\d+)(?:\.({"|".join(BLOCK_TAPS)}))?')
+
+
+def group_taps(taps, depth):
+    """Sort tap names by block.
+
+    A tap is ``blocks.I`` (output of block I, counted from 0) or ``blocks.I.KIND`` with KIND among
+    ``norm1`` (normalised input of the block), ``q``, ``k``, ``v`` and ``attn_logits``.
+
+    Args:
+        taps (Iterable[str]): Tap names.
+        depth (int): Number of blocks.
+
+    Returns:
+        dict[int, set[str]]: Kinds by block; ``''`` stands for the block's output.
+
+    Raises:
+        ValueError: If a name is not of that form or its block does not exist.
+    """
+    grouped = {}
+    for name in taps:
+        match = _PATTERN.fullmatch(name)
+        if match is None or int(match[1]) >= depth:
+            raise ValueError(
+                f"unknown tap '{name}': write 'blocks.I' or 'blocks.I.KIND' with I from 0 to "
+                f'{depth - 1} and KIND one of {", ".join(BLOCK_TAPS)}'
+            )
+        grouped.setdefault(int(match[1]), set()).add(match[2] or '')
+    return grouped

@@ -1,0 +1,68 @@
+"""The simple feature pyramid of ViTDet."""
+
+from mmengine.model import BaseModule
+from torch import nn
+
+from mmlite.registry import MODELS
+
+from ..layers import LN2d
+
+
+@MODELS.register_module()
+class SimpleFeaturePyramid(BaseModule):
+    """A pyramid from one map of stride 16 (ViTDet, arXiv 2203.16527, section 3).
+
+    Every level is upsampled or pooled from the same map by itself, then goes through a 1x1 and a
+    3x3 convolution without bias, each followed by :class:`LN2d`, with no activation.
+
+    Args:
+        in_channels (int | Sequence[int]): Channels of the input; of the last where several.
+        out_channels (int): Channels of every level. Defaults to 256.
+        num_outs (int): Levels: strides 4, 8, 16, 32, and from the fifth on each level subsamples
+            the one before. Defaults to 5.
+        init_cfg (dict, optional): Initialisation. Defaults to PyTorch's, as in ViTDet.
+
+    Raises:
+        ValueError: If ``num_outs`` is less than 4 or channels are not divisible by 4.
+    """
+
+    def __init__(self, in_channels, out_channels=256, num_outs=5, init_cfg=None):
+        super().__init__(init_cfg)
+        dim = in_channels if isinstance(in_channels, int) else in_channels[-1]
+        if num_outs < 4:
+            raise ValueError(f'num_outs is {num_outs}: the pyramid has at least 4 levels')
+        if dim % 4:
+            raise ValueError(f'in_channels {dim} is not divisible by 4')
+        self.num_extra = num_outs - 4
+        up4 = [
+            nn.ConvTranspose2d(dim, dim // 2, 2, stride=2), LN2d(dim // 2), nn.GELU(),
+            nn.ConvTranspose2d(dim // 2, dim // 4, 2, stride=2),
+        ]  # fmt: skip
+        up2 = [nn.ConvTranspose2d(dim, dim // 2, 2, stride=2)]
+        scales = [(up4, dim // 4), (up2, dim // 2), ([], dim), ([nn.MaxPool2d(2)], dim)]
+        self.levels = nn.ModuleList(
+            nn.Sequential(*layers, *self._tail(width, out_channels)) for layers, width in scales
+        )
+        self.subsample = nn.MaxPool2d(1, stride=2)
+
+    @staticmethod
+    def _tail(width, out_channels):
+        return (
+            nn.Conv2d(width, out_channels, 1, bias=False), LN2d(out_channels),
+            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False), LN2d(out_channels),
+        )  # fmt: skip
+
+    def forward(self, inputs):
+        """Build the pyramid.
+
+        Args:
+            inputs (tuple[Tensor]): Maps of a backbone; only the last (B, C, H, W), of stride 16,
+                is used.
+
+        Returns:
+            tuple[Tensor]: ``num_outs`` maps (B, out_channels, h, w), the finest first.
+        """
+        outs = [level(inputs[-1]) for level in self.levels]
+        for _ in range(self.num_extra):
+            outs.append(self.subsample(outs[-1]))
+        return tuple(outs)

@@ -1,0 +1,69 @@
+"""Every config of the tree builds, and every name it uses exists."""
+
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from mmlite import registry
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted(path for path in (ROOT / 'configs').rglob('*.py') if '_base_' not in path.parts)
+
+
+@pytest.fixture(params=CONFIGS, ids=lambda path: path.relative_to(ROOT / 'configs').as_posix())
+def cfg(request, monkeypatch):
+    cfg = Config.fromfile(request.param)
+    init_default_scope(cfg.default_scope)
+    return cfg
+
+
+def test_model_and_optimiser_build(cfg):
+    model = registry.MODELS.build(cfg.model)
+    wrapper = dict(cfg.optim_wrapper, type='OptimWrapper')  # AMP needs a GPU
+    constructor = registry.OPTIM_WRAPPER_CONSTRUCTORS.build(
+        dict(
+            type=wrapper.pop('constructor', 'DefaultOptimWrapperConstructor'),
+            paramwise_cfg=wrapper.pop('paramwise_cfg', None),
+            optim_wrapper_cfg=wrapper,
+        )
+    )
+    optimiser = constructor(model).optimizer
+    held = [id(p) for group in optimiser.param_groups for p in group['params']]
+    learning = [id(p) for p in model.parameters() if p.requires_grad]
+    assert sorted(held) == sorted(learning)
+
+
+def test_data_side_builds(cfg):
+    for split in ('train', 'val', 'test'):
+        for transform in cfg[f'{split}_dataloader'].dataset.pipeline:
+            registry.TRANSFORMS.build(transform)
+        assert registry.DATASETS.get(cfg[f'{split}_dataloader'].dataset.type)
+    for split in ('val', 'test'):
+        assert registry.METRICS.get(cfg[f'{split}_evaluator'].type)
+
+
+def test_hooks_build(cfg):
+    for hook in [*cfg.default_hooks.values(), *cfg.get('custom_hooks', [])]:
+        registry.HOOKS.build(hook)
+
+
+def test_dumped_config_is_the_same(cfg, tmp_path):
+    """What a run writes into its work directory can be trained from."""
+    cfg.dump(tmp_path / 'dumped.py')
+    again = Config.fromfile(tmp_path / 'dumped.py')
+    assert again.to_dict() == cfg.to_dict()
+
+
+@pytest.mark.parametrize('name', ['vit-tiny-sfp', 'hiera-tiny-fpn'])
+def test_schedule_of_the_coco_recipes(name):
+    """100 epochs at batch 64: 184,375 iterations with drops at 24/27 and 26/27."""
+    cfg = Config.fromfile(ROOT / f'configs/det/mask-rcnn_{name}_8xb8-amp-lsj-100e_coco-640px.py')
+    warm_up, drops = cfg.param_scheduler
+    assert cfg.train_cfg.max_iters == 100 * 118_000 // 64 == 184_375
+    assert drops.milestones == [184_375 * k // 27 for k in (24, 26)]
+    assert (warm_up.end, warm_up.start_factor) == (250, 0.001)
+    assert not any(s.by_epoch for s in cfg.param_scheduler)
+    assert cfg.train_dataloader.batch_size * 8 == cfg.auto_scale_lr.base_batch_size == 64
+    assert cfg.optim_wrapper.optimizer.weight_decay == 0.05

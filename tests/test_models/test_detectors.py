@@ -1,0 +1,160 @@
+"""The Mask R-CNN recipes: golden pyramid, the paper's cost, and training on odd batches."""
+
+import copy
+from pathlib import Path
+
+import golden
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
+
+from mmlite.analysis.complexity import detector_complexity
+from mmlite.models import SimpleFeaturePyramid
+from mmlite.registry import MODELS
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+RECIPES = {
+    'vit': 'mask-rcnn_vit-tiny-sfp_8xb8-amp-lsj-100e_coco-640px',
+    'hiera': 'mask-rcnn_hiera-tiny-fpn_8xb8-amp-lsj-100e_coco-640px',
+}
+
+
+def build(path):
+    cfg = Config.fromfile(path)
+    init_default_scope(cfg.default_scope)
+    torch.manual_seed(0)
+    return MODELS.build(cfg.model), cfg
+
+
+def recipe(name):
+    return build(CONFIGS / 'det' / f'{RECIPES[name]}.py')
+
+
+def shapes(name):
+    return build(CONFIGS / 'shapes' / 'det' / f'{RECIPES[name]}_shapes.py')
+
+
+@pytest.mark.parametrize(('size', 'tolerance'), [(320, (1e-4, 1e-5)), (640, (1e-3, 1e-4))])
+def test_simple_feature_pyramid_golden(size, tolerance):
+    """The official weights in our pyramid, on the official last map."""
+    name = f'vitdet_tiny_{size}'
+    weights = {k: torch.from_numpy(v) for k, v in golden.weights(name).items()}
+    pyramid = SimpleFeaturePyramid(192)
+    # both list a level's parameters in the order of computation
+    theirs = [k for k in weights if k.startswith('simfp_')]
+    state = dict(zip(pyramid.state_dict(), (weights[k] for k in theirs), strict=True))
+    pyramid.load_state_dict(state)
+
+    cfg = Config.fromfile(CONFIGS / 'det' / f'{RECIPES["vit"]}.py').model.backbone
+    backbone = MODELS.build(dict(cfg, img_size=size)).eval()
+    backbone.load_state_dict({k[4:]: v for k, v in weights.items() if k.startswith('net.')})
+    with torch.no_grad():
+        levels = pyramid(backbone(torch.from_numpy(golden.array('images', (1, 3, size, size)))))
+    want = golden.load(name)
+    assert len(levels) == 5
+    for level, key in zip(levels, ('p2', 'p3', 'p4', 'p5', 'p6'), strict=True):
+        step = max(1, level.shape[-1] // 12)
+        got = level[:, ::16, ::step, ::step]
+        torch.testing.assert_close(
+            got, torch.from_numpy(want[key]), rtol=tolerance[0], atol=tolerance[1]
+        )
+
+
+@pytest.mark.parametrize(
+    ('name', 'params', 'gmac', 'backbone'),
+    [('vit', 27_652_512, 204.29, (5_540_864, 14.09)),
+     ('hiera', 28_312_030, 205.12, (6_325_230, 15.28))],
+)  # fmt: skip
+def test_cost_of_table_8(name, params, gmac, backbone):
+    """28M parameters and 204G / 205G: MACs at 640 pixels, 1000 regions, mask head not run."""
+    parts = detector_complexity(recipe(name)[0].to('meta'), (640, 640))
+    assert sum(p for p, _ in parts.values()) == params
+    total = sum(macs for part, (_, macs) in parts.items() if part != 'mask_head')
+    assert round(total / 1e9, 2) == gmac
+    assert (parts['backbone'][0], round(parts['backbone'][1] / 1e9, 2)) == backbone
+    assert parts['rpn_head'][0] == 1_184_015
+    assert parts['box_head'][0] == 15_618_449
+    assert parts['mask_head'][0] == 2_644_304
+
+
+def sample(size, boxes, num_classes):
+    from mmdet.structures import DetDataSample
+    from mmdet.structures.mask import BitmapMasks
+
+    boxes = torch.tensor(boxes, dtype=torch.float).view(-1, 4)
+    masks = torch.zeros(len(boxes), size, size, dtype=torch.uint8)
+    for mask, (x1, y1, x2, y2) in zip(masks, boxes.int().tolist(), strict=True):
+        mask[y1:y2, x1:x2] = 1
+    instances = InstanceData(
+        bboxes=boxes,
+        labels=torch.arange(len(boxes)) % num_classes,
+        masks=BitmapMasks(masks.numpy(), size, size),
+    )
+    meta = dict(img_shape=(size, size), ori_shape=(size, size), scale_factor=(1, 1), img_id=0)
+    data = DetDataSample(metainfo=meta)
+    data.gt_instances = instances
+    data.ignored_instances = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0).long())
+    return data
+
+
+def step(model, size, boxes, num_classes=4):
+    """Losses of one batch, as the training loop computes them, and their sum's backward pass."""
+    torch.manual_seed(0)
+    data = dict(
+        inputs=[torch.randint(0, 256, (3, size, size), dtype=torch.uint8) for _ in boxes],
+        data_samples=[sample(size, b, num_classes) for b in boxes],
+    )
+    model.train()
+    losses = model(**model.data_preprocessor(copy.deepcopy(data), True), mode='loss')
+    total, scalars = model.parse_losses(losses)
+    model.zero_grad()
+    total.backward()
+    return {key: value.item() for key, value in scalars.items()}
+
+
+@pytest.mark.parametrize('name', RECIPES)
+def test_every_parameter_of_the_detector_learns(name):
+    model, cfg = shapes(name)
+    model.init_weights()
+    losses = step(model, cfg.image_size, [[[20, 20, 120, 100]], [[5, 60, 90, 170]]])
+    assert all(value == value and abs(value) < 1e3 for value in losses.values())
+    silent = [n for n, p in model.named_parameters() if p.grad is None]
+    assert silent == []
+
+
+@pytest.mark.parametrize('name', RECIPES)
+def test_a_batch_without_objects_trains(name):
+    """Losses finite, box and mask losses exactly zero, and still a gradient for every parameter
+    (distributed training would otherwise wait for ever)."""
+    model, cfg = shapes(name)
+    losses = step(model, cfg.image_size, [[], []])
+    assert losses['loss_bbox'] == 0 and losses['loss_mask'] == 0
+    assert all(value == value for value in losses.values())
+    assert [n for n, p in model.named_parameters() if p.grad is None] == []
+
+
+def test_images_are_padded_to_the_square_after_normalisation():
+    """Zeros at the bottom and right, the same in training and testing."""
+    model, cfg = recipe('vit')
+    image = torch.full((3, 480, 640), 255, dtype=torch.uint8)
+    data = dict(inputs=[image], data_samples=[sample(640, [], 80)])
+    for training in (True, False):
+        out = model.data_preprocessor(copy.deepcopy(data), training)
+        assert out['inputs'].shape == (1, 3, 640, 640)
+        assert out['inputs'][0, :, 480:].abs().max() == 0
+        assert out['inputs'][0, :, :480].min() > 2
+        assert out['data_samples'][0].pad_shape == (640, 640)
+
+
+def test_a_detector_overfits_one_picture():
+    """Losses fall to a fraction within a few steps on a fixed picture."""
+    model, cfg = shapes('vit')
+    model.init_weights()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    history = []
+    for _ in range(12):
+        history.append(step(model, cfg.image_size, [[[30, 30, 130, 110]]])['loss'])
+        optimiser.step()
+    assert history[-1] < 0.6 * history[0]

@@ -1,0 +1,123 @@
+"""Loading pre-trained weights: what is used is said, what does not fit is refused."""
+
+import logging
+
+import pytest
+import torch
+
+from mmlite.errors import CheckpointError
+from mmlite.models import Hiera, ViT
+
+TINY = dict(embed_dims=24, num_layers=2, num_heads=3)
+
+
+@pytest.fixture
+def log(caplog):
+    """Text of what is logged through mmengine's current logger."""
+    from mmengine.logging import MMLogger
+
+    logger = MMLogger.get_instance('weights')
+    logger.addHandler(caplog.handler)
+    caplog.set_level(logging.INFO)
+    yield caplog
+    logger.removeHandler(caplog.handler)
+
+
+def save(path, model, prefix='backbone.', meta=None, **extra):
+    state = {prefix + key: value for key, value in (model.state_dict() | extra).items()}
+    torch.save(dict(state_dict=state, meta=meta or {}), path)
+    return str(path)
+
+
+def build(checkpoint, **kwargs):
+    model = ViT(TINY, init_cfg=dict(type='Pretrained', checkpoint=checkpoint), **kwargs)
+    model.init_weights()
+    return model
+
+
+def pretrained(**kwargs):
+    torch.manual_seed(0)
+    return ViT(TINY, img_size=64, out_type='raw', **kwargs).eval()
+
+
+@pytest.mark.parametrize('prefix', ['backbone.', ''])
+def test_weights_arrive_whatever_the_prefix(tmp_path, prefix):
+    source = pretrained()
+    path = save(tmp_path / 'a.pth', source, prefix)
+    model = build(path, img_size=64, out_type='raw').eval()
+    x = torch.randn(1, 3, 64, 64)
+    torch.testing.assert_close(model(x), source(x))
+
+
+def test_another_task_and_size_gets_resampled_tables_and_a_report(tmp_path, log):
+    source = pretrained(rel_pos='bias')
+    path = save(tmp_path / 'a.pth', source, decoder_embed=torch.zeros(2))
+    model = build(path, img_size=96, rel_pos='bias', layer_scale_init_value=1.0)
+    table = 'blocks.0.attn.relative_position_bias_table'
+    assert model.state_dict()['pos_embed'].shape == (1, 37, 24)
+    assert model.state_dict()[table].shape == (11 * 11 + 3, 3)
+    torch.testing.assert_close(model.blocks[1].mlp.fc1.weight, source.blocks[1].mlp.fc1.weight)
+    report = log.text
+    assert f'weights of {path}' in report
+    rows = {line.split()[0]: line for line in report.splitlines() if line.startswith('  ')}
+    assert 'pos_embed' in rows['resampled'] and 'blocks.*.attn (2)' in rows['resampled']
+    assert 'blocks.*.ls1' in rows['not']
+    assert 'norm' in rows['left'] and 'decoder_embed' in rows['left']
+
+
+def test_runner_style_loading_resamples_too():
+    """load_state_dict itself resamples, so load_from and resume work at another size."""
+    source, model = pretrained(), ViT(TINY, img_size=96, out_type='raw')
+    model.load_state_dict(source.state_dict())
+    assert model.pos_embed.shape == (1, 37, 24)
+    torch.testing.assert_close(model.pos_embed[:, 0], source.pos_embed[:, 0])
+
+
+def test_decomposed_tables_of_another_window_are_resized(tmp_path):
+    kwargs = dict(with_cls_token=False, rel_pos='decomposed', window_size=2, img_size=64)
+    source = ViT(TINY, **kwargs)
+    path = save(tmp_path / 'a.pth', source)
+    model = build(path, **dict(kwargs, window_size=4))
+    assert model.blocks[0].attn.rel_pos_h.shape == (7, 8)
+
+
+def test_heads_are_compared_where_shapes_cannot_tell(tmp_path, log):
+    source = pretrained()
+    path = save(tmp_path / 'a.pth', source, meta=dict(backbone=source.describe()))
+    six = dict(TINY, num_heads=6)
+    model = ViT(six, init_cfg=dict(type='Pretrained', checkpoint=path), img_size=64)
+    with pytest.raises(CheckpointError, match=r'a\.pth: .* num_heads=3 but .* num_heads=6'):
+        model.init_weights()
+    build(path, img_size=64)
+    assert 'does not record' not in log.text
+    build(save(tmp_path / 'b.pth', source), img_size=64)
+    assert 'does not record its architecture: taken to have num_heads=3' in log.text
+
+
+def test_other_shapes_are_refused(tmp_path):
+    wide = ViT(dict(embed_dims=48, num_layers=2, num_heads=3), img_size=64)
+    path = save(tmp_path / 'a.pth', wide)
+    with pytest.raises(CheckpointError, match=r'has shape .*48.* but ViT needs .*24'):
+        build(path, img_size=64)
+
+
+def test_a_missing_trunk_is_refused(tmp_path):
+    path = save(tmp_path / 'a.pth', torch.nn.Linear(2, 2), 'head.')
+    with pytest.raises(CheckpointError, match=r"parameters of ViT are not in it.*'pos_embed'"):
+        build(path, img_size=64)
+    model = ViT(TINY, init_cfg=dict(type='Pretrained', checkpoint=path, prefix='backbone.'))
+    with pytest.raises(CheckpointError, match=r"no key starts with 'backbone\.'.*head\."):
+        model.init_weights()
+
+
+def test_hiera_loads_another_size_and_number_of_poolings(tmp_path):
+    arch = dict(embed_dims=8, num_layers=(1, 1, 2, 1), num_heads=1)
+    source = Hiera(arch, img_size=64, q_pool=2, out_type='raw')
+    path = save(tmp_path / 'a.pth', source, meta=dict(backbone=source.describe()))
+    model = Hiera(arch, img_size=96, init_cfg=dict(type='Pretrained', checkpoint=path))
+    model.init_weights()
+    assert model.pos_embed.shape == (1, 24 * 24, 8)
+    torch.testing.assert_close(model.blocks[4].mlp.fc1.weight, source.blocks[4].mlp.fc1.weight)
+    with pytest.raises(CheckpointError, match='embed_dims=8 but .* embed_dims=16'):
+        wide = Hiera(dict(arch, embed_dims=16), init_cfg=dict(type='Pretrained', checkpoint=path))
+        wide.init_weights()
