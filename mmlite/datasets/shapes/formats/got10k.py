@@ -1,0 +1,105 @@
+"""GOT-10k tracking sequences."""
+
+import math
+
+from ..job import write_jpeg, write_text
+from ..sheet import preview_sequences
+from .base import Format
+
+_COVER_STEPS = (0.15, 0.30, 0.45, 0.60, 0.75, 0.90)
+
+
+class GOT10k(Format):
+    """``{train,val,test}/list.txt`` and ``<split>/GOT-10k_Train_000001/{00000001.jpg, ...}``.
+
+    ``groundtruth.txt`` has a line ``x,y,w,h`` of floats for every frame, counted from 0: the full
+    (amodal) extent of the target clipped to the picture, also behind an occluder, and zeros out
+    of view. ``absence.label`` (0 or 1), ``cover.label`` (0 to 8) and ``cut_by_image.label`` (0 or
+    1) have one line a frame. Cover is the visible fraction of the full extent in the official
+    steps: 0 absent, 1 up to 15%, 2 up to 30%, ... 7 below 100%, 8 all. The test split, as large as
+    val, has pictures and the first box only.
+    """
+
+    task = 'got'
+    folder = 'got10k'
+    unit = 'sequences'
+    entries = ('train', 'val', 'test')
+
+    def counts(self):
+        return {**super().counts(), 'test': self.job.val}
+
+    def write(self, split, index):
+        folder = self._folder(split, index)
+        sequence = self.job.sequence(split, index)
+        states = []
+        for number, (picture, state) in enumerate(sequence.frames(), 1):
+            write_jpeg(folder / f'{number:08d}.jpg', picture.image)
+            states.append(state)
+        if split == 'test':
+            _write_lines(folder / 'groundtruth.txt', [_line(states[0].box)])
+            return {}
+        _write_lines(folder / 'groundtruth.txt', [_line(s.box) for s in states])
+        _write_lines(folder / 'absence.label', [int(s.absent) for s in states])
+        _write_lines(folder / 'cover.label', [cover_level(s) for s in states])
+        _write_lines(folder / 'cut_by_image.label', [int(s.cut) for s in states])
+        self._write_meta(folder, sequence)
+        return {}
+
+    def _write_meta(self, folder, sequence):
+        scene = sequence.scene
+        name = self.job.spec.class_names[scene.instances[sequence.target].label]
+        seconds = math.ceil(len(sequence) / 10)
+        meta = {
+            'url': 'generated',
+            'begin': '00:00:00',
+            'end': f'{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}',
+            'anno_fps': '10Hz',
+            'object_class': name,
+            'motion_class': 'wandering',
+            'major_class': 'shape',
+            'root_class': 'artifact',
+            'motion_adverb': 'smoothly',
+            'resolution': f'({scene.width}, {scene.height})',
+        }
+        lines = ['[METAINFO]', *(f'{key}: {value}' for key, value in meta.items())]
+        _write_lines(folder / 'meta_info.ini', lines)
+
+    def finish(self, records):
+        for split, items in records.items():
+            names = [self._folder(split, index).name for index in range(len(items))]
+            _write_lines(self.job.root / split / 'list.txt', names)
+
+    def preview(self):
+        rows = []
+        for index in range(min(6, self.job.val)):
+            folder = self._folder('val', index)
+            boxes = (folder / 'groundtruth.txt').read_text().split()
+            covers = (folder / 'cover.label').read_text().split()
+            frames = [
+                (folder / f'{i:08d}.jpg', [float(v) for v in box.split(',')], f'cover {cover}')
+                for i, (box, cover) in enumerate(zip(boxes, covers, strict=True), 1)
+            ]
+            rows.append((folder.name, frames))
+        return preview_sequences('the target over time, cover 0 (absent) to 8 (all visible)', rows)
+
+    def _folder(self, split, index):
+        name = f'GOT-10k_{split.capitalize()}_{index + 1:06d}'
+        return self.job.root / split / name
+
+
+def cover_level(state):
+    """GOT-10k's cover label of a ``TargetState``: 0 absent, 1 to 7 steps of 15%, 8 all visible."""
+    if state.absent:
+        return 0
+    if state.visible == 1:
+        return 8
+    return 1 + sum(state.visible > step for step in _COVER_STEPS)
+
+
+def _line(box):
+    x1, y1, x2, y2 = box or (0.0, 0.0, 0.0, 0.0)
+    return ','.join(f'{value:.4f}' for value in (x1, y1, x2 - x1, y2 - y1))
+
+
+def _write_lines(path, lines):
+    write_text(path, '\n'.join(map(str, lines)) + '\n')

@@ -1,0 +1,265 @@
+"""The generated scenes: options, outlines, textures, layout and exact masks."""
+
+import ast
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mmlite.datasets.shapes as shapes
+from mmlite.datasets.shapes import CLASS_TEXTURES, CLASSES, CLUTTER, STUFF, Job, render, task_spec
+from mmlite.datasets.shapes.grounds import ground_texture
+from mmlite.datasets.shapes.outlines import OUTLINES, sample_outline
+from mmlite.datasets.shapes.scene import (
+    Camera,
+    Instance,
+    Light,
+    Pose,
+    Scene,
+    polygon_area,
+    sample_skin,
+)
+from mmlite.datasets.shapes.spec import balanced_label
+from mmlite.datasets.shapes.textures import TEXTURES, object_texture
+from mmlite.errors import UserError
+
+FLAT = Light(angle=0, slope=0, vignette=0, shadow=0, relief=0, tint=(1, 1, 1))
+SHARP = Camera(blur=0, noise=0, seed=0)
+
+
+def plain_scene(*instances, size=100):
+    """These objects without light, blur and noise."""
+    return Scene(size, size, (), instances, FLAT, SHARP)
+
+
+def grey_ground(size=100):
+    return np.full((size, size, 3), 0.5, np.float32), np.zeros((size, size), np.uint8)
+
+
+def square(x, y, size, angle=0.0):
+    """A square without the usual variation."""
+    skin = sample_skin(np.random.default_rng(0), CLASSES.index('square'), size)
+    ring = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], float)
+    return Instance(1, replace(skin, rings=(ring,)), Pose(x, y, size, angle))
+
+
+@pytest.mark.parametrize(
+    ('options', 'name'),
+    [
+        ({'size': 16}, 'size'),
+        ({'classes': 0}, 'classes'),
+        ({'classes': len(CLASSES) + 1}, 'classes'),
+        ({'min_size': 0.6, 'max_size': 0.5}, 'min_size..max_size'),
+        ({'max_size': 1.2}, 'min_size..max_size'),
+        ({'size': 64, 'min_size': 0.1}, 'min_size'),
+        ({'max_objects': 0}, 'max_objects'),
+        ({'max_aspect': 0.5}, 'max_aspect'),
+        ({'min_visible': 1.0}, 'min_visible'),
+        ({'clutter': 1.5}, 'clutter'),
+    ],
+)
+def test_spec_names_the_wrong_option(options, name):
+    with pytest.raises(UserError, match=f'^{name} of the generated set is .* should be'):
+        task_spec('det', **options)
+
+
+def test_task_spec_keeps_what_a_task_fixes():
+    assert task_spec('cls', max_objects=9, frames=9).max_objects == 1
+    assert task_spec('det', frames=9).frames == 1
+    assert task_spec('sot', frames=9).frames == 9
+    with pytest.raises(UserError, match="no task 'pose'"):
+        task_spec('pose')
+
+
+def test_package_is_light():
+    """Worker processes draw with NumPy, OpenCV and pycocotools alone."""
+    allowed = {'cv2', 'numpy', 'pycocotools', 'mmlite.errors'}
+    for path in Path(shapes.__file__).parent.rglob('*.py'):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module]
+            heavy = [n for n in names if n.split('.')[0] in ('torch', 'mmdet', 'mmengine', 'mmcv')]
+            inner = [n for n in names if n.startswith('mmlite') and n not in allowed]
+            assert not heavy + inner, f'{path.name} imports {heavy + inner}'
+
+
+@pytest.mark.parametrize('name', OUTLINES)
+def test_outline_is_normalised_and_varies(name):
+    rng = np.random.default_rng(0)
+    first, second = sample_outline(name, rng), sample_outline(name, rng)
+    for rings in (first, second):
+        low, high = rings[0].min(axis=0), rings[0].max(axis=0)
+        assert (high - low).max() == pytest.approx(2)
+        assert low + high == pytest.approx(0, abs=1e-9)
+        assert len(rings) == (2 if name == 'ring' else 1)
+        assert 0.3 < polygon_area(rings) < 4
+    assert first[0].shape != second[0].shape or not np.allclose(first[0], second[0])
+
+
+def _texture(name, frequency=2.0, seed=3):
+    v, u = np.mgrid[-1:1:96j, -1:1:96j].astype(np.float32)
+    return object_texture(name, u, v, frequency, frequency / 48, (0.2, 0.6), seed)
+
+
+@pytest.mark.parametrize('name', TEXTURES)
+def test_texture_is_a_field_with_contrast(name):
+    field = _texture(name)
+    assert field.dtype == np.float32 and field.shape == (96, 96)
+    assert field.min() >= 0 and field.max() <= 1
+    assert field.std() > 0.12
+    np.testing.assert_array_equal(field, _texture(name))
+
+
+def test_every_class_has_its_own_texture():
+    assert len(set(CLASS_TEXTURES.values())) == len(CLASSES)
+    assert 'mottled' not in CLASS_TEXTURES.values()  # that of clutter
+    fields = [_texture(name) for name in TEXTURES]
+    for number, field in enumerate(fields):
+        for other in fields[:number]:
+            assert np.abs(field - other).mean() > 0.05
+
+
+@pytest.mark.parametrize('name', STUFF)
+def test_ground_texture(name):
+    field = ground_texture(name, 5, 120, 160, 0.5)
+    assert field.shape == (120, 160) and field.dtype == np.float32
+    assert field.min() >= 0 and field.max() <= 1 and field.std() > 0.04
+    np.testing.assert_array_equal(field, ground_texture(name, 5, 120, 160, 0.5))
+    assert np.abs(field - ground_texture(name, 6, 120, 160, 0.5)).mean() > 0.02
+
+
+def test_balanced_labels_hold_every_class_once_a_block():
+    labels = [balanced_label(0, 'cls', 'train', i, 12) for i in range(36)]
+    for start in (0, 12, 24):
+        assert sorted(labels[start : start + 12]) == list(range(12))
+    assert labels[:12] != labels[12:24]
+    assert labels != [balanced_label(1, 'cls', 'train', i, 12) for i in range(36)]
+
+
+def test_painters_order_and_exact_sizes():
+    back, front = square(40, 50, 40), square(60, 50, 40)
+    picture = render(plain_scene(back, front), grey_ground())
+    assert picture.amodal == picture.inside == (1600, 1600)
+    assert picture.mask(1).sum() == 1600
+    assert picture.mask(0).sum() == 1600 - 20 * 40
+    rows, cols = np.nonzero(picture.mask(0))
+    assert (rows.min(), rows.max(), cols.min(), cols.max()) == (30, 69, 20, 39)
+    assert (picture.owner == -1).sum() == 100 * 100 - 60 * 40
+
+
+def test_object_cut_by_the_border():
+    picture = render(plain_scene(square(0, 50, 40), square(300, 50, 40)), grey_ground())
+    assert picture.amodal == (1600, 1600)
+    assert picture.inside == (800, 0)
+    assert picture.mask(0).sum() == 800
+
+
+def test_edges_are_antialiased():
+    instance = square(50, 50, 40, angle=0.3)
+    skin = replace(instance.skin, colors=((1, 1, 1), (1, 1, 1)), seed=1)
+    black = np.zeros((100, 100, 3), np.float32), np.zeros((100, 100), np.uint8)
+    image = render(plain_scene(replace(instance, skin=skin)), black).image[..., 0]
+    inner = image[50 - 8 : 50 + 8, 50 - 8 : 50 + 8]
+    assert inner.min() > 200
+    partial = (image > 20) & (image < 180)
+    assert 40 < partial.sum() < 300  # a rim of one to two pixels around 160 px of border
+    assert image[:20].max() == 0
+
+
+@pytest.mark.parametrize('label', range(len(CLASSES)))
+def test_texture_turns_with_the_object(label):
+    """A quarter turn of the object is a quarter turn of the picture."""
+    skin = sample_skin(np.random.default_rng(label), label, 70)
+    pictures = [
+        render(plain_scene(Instance(label, skin, Pose(50, 50, 70, angle))), grey_ground())
+        for angle in (0.4, 0.4 + np.pi / 2)
+    ]
+    turned = np.rot90(pictures[0].image, k=-1).astype(int)
+    difference = np.abs(turned - pictures[1].image)
+    assert difference.mean() < 1
+    assert (np.rot90(pictures[0].owner, k=-1) == pictures[1].owner).mean() > 0.995
+
+
+@pytest.fixture(scope='module')
+def drawn():
+    """Forty rendered scenes of the detection task."""
+    job = Job('det', Path('unused'), task_spec('det', size=160), seed=3)
+    scenes = [job.scene('train', index) for index in range(40)]
+    return [(scene, render(scene)) for scene in scenes]
+
+
+def test_every_object_is_visible_and_some_are_hidden_in_part(drawn):
+    fractions = [
+        picture.mask(number).sum() / picture.amodal[number]
+        for scene, picture in drawn
+        for number in range(len(scene.instances))
+    ]
+    assert min(fractions) > 0.34  # of 0.4; the layout knows no antialiasing
+    assert 0.15 < np.mean(np.array(fractions) < 0.95) < 0.6
+
+
+def test_scenes_vary(drawn):
+    counts = Counter(sum(i.label != CLUTTER for i in scene.instances) for scene, _ in drawn)
+    assert set(counts) == {1, 2, 3, 4, 5, 6}
+    assert {len(scene.regions) for scene, _ in drawn} == {1, 2, 3}
+    assert {r.stuff for scene, _ in drawn for r in scene.regions} == set(range(len(STUFF)))
+    sizes = [i.pose.size / 160 for scene, _ in drawn for i in scene.instances if i.label >= 0]
+    assert 0.1 <= min(sizes) < 0.15 and 0.35 < max(sizes) <= 0.5
+    assert any(i.label == CLUTTER for scene, _ in drawn for i in scene.instances)
+    blurred = [scene.camera.blur > 0 for scene, _ in drawn]
+    assert any(blurred) and not all(blurred)
+
+
+def test_pictures_are_well_exposed(drawn):
+    means = [picture.image.mean() for _, picture in drawn]
+    assert 40 < min(means) and max(means) < 215
+    assert min(picture.image.std() for _, picture in drawn) > 8
+
+
+def test_all_classes_are_frequent():
+    job = Job('det', Path('unused'), task_spec('det', size=96))
+    counts = Counter(i.label for n in range(120) for i in job.scene('val', n).instances)
+    objects = [counts[label] for label in range(12)]
+    assert min(objects) > 0.6 * np.mean(objects)
+    assert max(objects) < 1.5 * np.mean(objects)
+
+
+def test_aspect_ratios():
+    job = Job('det', Path('unused'), task_spec('det', size=128, max_aspect=2))
+    shapes_ = [(s.height, s.width) for s in (job.scene('train', i) for i in range(30))]
+    assert all(max(shape) == 128 and min(shape) >= 64 for shape in shapes_)
+    assert any(h > 1.3 * w for h, w in shapes_) and any(w > 1.3 * h for h, w in shapes_)
+    scene = job.scene('train', 0)
+    assert render(scene).image.shape == (scene.height, scene.width, 3)
+
+
+def test_object_that_fits_nowhere_is_made_smaller():
+    """Objects of nearly the whole side in a flat picture: one still shows enough of itself."""
+    spec = task_spec('cls', size=96, min_size=0.95, max_size=1, max_aspect=4, min_visible=0.9)
+    job = Job('cls', Path('unused'), spec)
+    for index in range(8):
+        scene = job.scene('train', index)
+        picture = render(scene)
+        labels = [instance.label for instance in scene.instances]
+        number = labels.index(job.label('train', index))
+        assert picture.mask(number).sum() > 0.8 * picture.amodal[number]
+
+
+def test_scene_depends_on_seed_task_split_and_index():
+    spec = task_spec('det', size=64, min_size=0.2)
+    base = render(Job('det', Path('a'), spec).scene('train', 3)).image
+    again = render(Job('det', Path('b'), spec, train=999, val=1).scene('train', 3)).image
+    np.testing.assert_array_equal(base, again)
+    others = [
+        Job('det', Path('a'), spec, seed=1).scene('train', 3),
+        Job('seg', Path('a'), spec).scene('train', 3),
+        Job('det', Path('a'), spec).scene('val', 3),
+        Job('det', Path('a'), spec).scene('train', 4),
+    ]
+    for scene in others:
+        assert np.abs(render(scene).image.astype(int) - base).mean() > 5

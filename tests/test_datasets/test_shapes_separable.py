@@ -1,0 +1,101 @@
+"""The classes can be told apart by shape and by texture, not by colour, not with shuffled labels.
+
+A nearest-centroid classifier on a few hand-made features of the masked object, without training.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mmlite.datasets.shapes import Job, render, task_spec
+from mmlite.datasets.shapes.spec import CLUTTER, balanced_label
+
+TRAIN, VAL, NUM_CLASSES = 240, 120, 12
+
+
+def shape_features(mask):
+    """Seven Hu moments (log), solidity and compactness: invariant to place, size and angle."""
+    moments = cv2.HuMoments(cv2.moments(mask.astype(np.uint8), binaryImage=True)).ravel()
+    log_moments = np.log10(np.abs(moments) + 1e-7)
+    contours, _ = cv2.findContours(
+        mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
+    )
+    contour = max(contours, key=cv2.contourArea)
+    area, hull = mask.sum(), cv2.contourArea(cv2.convexHull(contour))
+    compactness = area / cv2.arcLength(contour, True) ** 2
+    return np.array([*log_moments, area / hull, 10 * compactness])
+
+
+def texture_features(image, mask):
+    """Statistics of normalised brightness inside the object: how it is spread, how fast it
+    changes, how much its direction of change varies.
+    """
+    grey = cv2.GaussianBlur(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32), (0, 0), 0.8)
+    inner = cv2.erode(mask.astype(np.uint8), np.ones((5, 5))).view(bool)
+    inner = inner if inner.sum() > 20 else mask
+    values = grey[inner]
+    grey = (grey - values.mean()) / (values.std() + 1)
+    dx, dy = cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)
+    magnitude, angle = np.hypot(dx, dy)[inner], np.arctan2(dy, dx)[inner]
+    order = [abs((magnitude * np.exp(1j * k * angle)).sum()) / magnitude.sum() for k in (2, 4, 6)]
+    values = grey[inner]
+    return np.array(
+        [
+            *np.percentile(values, [10, 30, 50, 70, 90]),
+            np.log(magnitude.mean() * np.sqrt(mask.sum())),
+            magnitude.std() / magnitude.mean(),
+            *np.percentile(magnitude, [25, 75]),
+            *order,
+            np.abs(cv2.Laplacian(grey, cv2.CV_32F)[inner]).mean(),
+        ]
+    )
+
+
+@pytest.fixture(scope='module')
+def samples():
+    """Features of the main object of every picture, and the labels, true and shuffled."""
+    job = Job('cls', Path('unused'), task_spec('cls', size=112))
+    rows = {'shape': [], 'texture': [], 'colour': [], 'label': [], 'shuffled': []}
+    for index in range(TRAIN + VAL):
+        scene = job.scene('train', index)
+        picture = render(scene)
+        main = [i.label != CLUTTER for i in scene.instances].index(True)
+        mask = picture.mask(main)
+        rows['shape'].append(shape_features(mask))
+        rows['texture'].append(texture_features(picture.image, mask))
+        rows['colour'].append(picture.image[mask].mean(axis=0))
+        rows['label'].append(scene.instances[main].label)
+        rows['shuffled'].append(balanced_label(0, 'cls', 'train', index, NUM_CLASSES, 'shuffle'))
+    return {name: np.array(values) for name, values in rows.items()}
+
+
+def accuracy(features, labels):
+    """Accuracy on the last VAL samples of the nearest class centroid, after whitening."""
+    train, val = features[:TRAIN], features[TRAIN:]
+    known = labels[:TRAIN]
+    centroids = np.stack([train[known == c].mean(axis=0) for c in range(NUM_CLASSES)])
+    spread = np.cov((train - centroids[known]).T) + 1e-3 * np.eye(train.shape[1])
+    whiten = np.linalg.cholesky(np.linalg.inv(spread))
+    distance = np.linalg.norm((val[:, None] - centroids[None]) @ whiten, axis=2)
+    return (distance.argmin(axis=1) == labels[TRAIN:]).mean()
+
+
+@pytest.mark.parametrize(
+    ('cues', 'at_least'),
+    [(('shape',), 0.65), (('texture',), 0.7), (('shape', 'texture'), 0.85)],
+)
+def test_shape_and_texture_tell_the_classes_apart(samples, cues, at_least):
+    features = np.concatenate([samples[cue] for cue in cues], axis=1)
+    assert accuracy(features, samples['label']) >= at_least
+
+
+def test_colour_does_not(samples):
+    assert accuracy(samples['colour'], samples['label']) < 2.5 / NUM_CLASSES
+
+
+def test_shuffled_labels_cannot_be_learned(samples):
+    features = np.concatenate([samples['shape'], samples['texture']], axis=1)
+    assert accuracy(features, samples['shuffled']) < 2.5 / NUM_CLASSES
+    assert np.bincount(samples['shuffled']).tolist() == [(TRAIN + VAL) // NUM_CLASSES] * NUM_CLASSES
