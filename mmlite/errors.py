@@ -1,4 +1,4 @@
-"""Mistakes that a user can mend: shown as one sentence by the tools, never as a library's traceback."""
+"""Mistakes that a user can mend: the tools show one sentence, never a library's traceback."""
 
 
 class UserError(Exception):

@@ -1,0 +1,69 @@
+"""Makes the frozen OpenMMLab wheels run on today's torch; nothing else is in here.
+
+``import mmlite`` calls :func:`apply`, which changes three things:
+
+- ``mmcv._ext``, the compiled half of ``mmcv.ops``, is stood in for where no compiled mmcv is
+  installed (:mod:`.mmcv_ext`), and ``mmcv.ops.RoIAlign`` then takes its torchvision path;
+- ``pkg_resources`` is stood in for where setuptools has none (:mod:`.pkg_resources`);
+- every checkpoint that mmengine reads, it reads as data (:mod:`.schemes`, :mod:`.serialization`).
+"""
+
+import logging
+import multiprocessing
+import os
+import sys
+
+from . import finder, versions
+
+versions.check()  # one sentence here rather than a traceback from the imports below
+
+from . import schemes  # noqa: E402
+from .serialization import load  # noqa: E402
+
+__all__ = ['apply', 'changes', 'load']
+
+RANK_VARIABLES = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
+_changes = []
+
+
+def apply():
+    """Make the changes, once: calling it again does nothing.
+
+    The first call logs them in one line at level INFO to the logger ``mmlite``, except in a worker
+    process and in a process of rank other than 0.
+    """
+    if _changes:
+        return
+    finder.install()
+    schemes.register()
+    if finder.stands_in('mmcv._ext'):
+        _repair_early_mmcv()
+        _changes.append('mmcv.ops: NMS, soft-NMS and RoIAlign on torchvision kernels')
+    if finder.stands_in('pkg_resources'):
+        _changes.append('pkg_resources: stand-in for mmengine')
+    _changes.append('mmengine checkpoints: read with weights_only=True')
+    if _is_main_process():
+        logging.getLogger('mmlite').info('mmlite.stack: %s', '; '.join(changes()))
+
+
+def changes():
+    """What :func:`apply` changed in this process.
+
+    Returns:
+        tuple[str]: One short sentence each, for a log or a report.
+    """
+    return tuple(_changes)
+
+
+def _repair_early_mmcv():
+    """Give ``mmcv.cnn`` the layer that it went without if it was imported before mmlite."""
+    transformer = sys.modules.get('mmcv.cnn.bricks.transformer')
+    if transformer and not hasattr(transformer, 'MultiScaleDeformableAttention'):
+        from mmcv.ops import MultiScaleDeformableAttention
+
+        transformer.MultiScaleDeformableAttention = MultiScaleDeformableAttention
+
+
+def _is_main_process():
+    ranks = {os.environ.get(variable, '0') for variable in RANK_VARIABLES}
+    return ranks == {'0'} and multiprocessing.parent_process() is None

@@ -1,0 +1,221 @@
+"""Stand-in for ``mmcv._ext``: operators of ``mmcv.ops`` on torchvision's compiled kernels.
+
+mmcv-lite holds the Python half of ``mmcv.ops`` without its compiled half. This file is imported
+under the name ``mmcv._ext`` where no compiled mmcv is installed. It gives NMS, soft-NMS and
+RoIAlign on CPU and GPU with mmcv's call signatures; any other operator exists, because
+``mmcv.ops`` asks for every name at import, and raises :class:`OperatorError` when it is called.
+RoIPool is not among them: torchvision rounds the box to whole pixels, mmcv does not.
+"""
+
+import functools
+
+import torch
+import torchvision
+
+from mmlite.stack.errors import BUILD_FULL_MMCV, OperatorError
+
+__all__ = [
+    'get_compiler_version',
+    'get_compiling_cuda_version',
+    'nms',
+    'roi_align_backward',
+    'roi_align_forward',
+    'softnms',
+]
+
+NOT_PROVIDED = {}  # operators asked for in this process that only a compiled mmcv has
+NAIVE, LINEAR, GAUSSIAN = range(3)  # the codes of mmcv.ops.soft_nms
+MAX_POOL = 0  # the code of mmcv.ops.roi_align
+
+
+def get_compiler_version():
+    """What mmengine's environment report shows as the compiler of mmcv."""
+    return f'none, kernels of torchvision {torchvision.__version__}'
+
+
+def get_compiling_cuda_version():
+    """CUDA version of the kernels in use, ``'not available'`` for a CPU build of torch."""
+    return torch.version.cuda or 'not available'
+
+
+def _widened(*tensors):
+    """The tensors in their common floating type, at least float32: what every kernel takes."""
+    dtype = functools.reduce(torch.promote_types, (t.dtype for t in tensors), torch.float32)
+    return [t.to(dtype) for t in tensors]
+
+
+def nms(boxes, scores, iou_threshold, offset):
+    """Greedy non-maximum suppression.
+
+    Args:
+        boxes (Tensor): ``(N, 4)`` corners x1, y1, x2, y2 in pixels.
+        scores (Tensor): ``(N,)``.
+        iou_threshold (float): A box is dropped if its IoU with a kept one is greater than this.
+        offset (int): Width is ``x2 - x1 + offset``; 1 is the convention of pixel indices.
+
+    Returns:
+        Tensor: int64 indices of the kept boxes, by falling score.
+    """
+    boxes, scores = _widened(boxes, scores)
+    if offset:
+        boxes = boxes + boxes.new_tensor([0, 0, offset, offset])
+    return torchvision.ops.nms(boxes, scores, iou_threshold)
+
+
+def softnms(boxes, scores, dets, iou_threshold, sigma, min_score, method, offset):
+    """Soft-NMS (Bodla et al., ICCV 2017): overlap lowers a score instead of dropping the box.
+
+    Boxes are taken by falling score, the first of equals first. Each lowers the scores of those
+    left, and those that fall below ``min_score`` are dropped; the first box is always kept. Two
+    boxes of no area overlap by 0 (mmcv's own kernel gives them a score of NaN).
+
+    Args:
+        boxes (Tensor): ``(N, 4)`` corners in pixels.
+        scores (Tensor): ``(N,)``; not changed.
+        dets (Tensor): ``(N, 5)``; its first K rows are set to the kept boxes and lowered scores.
+        iou_threshold (float): Where ``naive`` and ``linear`` begin to lower a score.
+        sigma (float): Width of ``gaussian``.
+        min_score (float): Lowest score kept.
+        method (int): 0 naive (weight 0), 1 linear (1 - IoU), 2 gaussian (exp(-IoU^2 / sigma)).
+        offset (int): Width is ``x2 - x1 + offset``.
+
+    Returns:
+        Tensor: ``(K,)`` int64 indices of the kept boxes in the order in which they were taken.
+    """
+    areas = (boxes[:, 2:] - boxes[:, :2] + offset).prod(dim=1)
+    scores = scores.clone()
+    left = torch.arange(len(boxes), device=boxes.device)
+    kept = []
+    while len(left):
+        taken = left[scores[left].argmax()]
+        dets[len(kept), :4] = boxes[taken]
+        dets[len(kept), 4] = scores[taken]
+        kept.append(taken)
+        left = left[left != taken]
+
+        top_left = torch.maximum(boxes[left, :2], boxes[taken, :2])
+        bottom_right = torch.minimum(boxes[left, 2:], boxes[taken, 2:])
+        inter = (bottom_right - top_left + offset).clamp(min=0).prod(dim=1)
+        iou = (inter / (areas[left] + areas[taken] - inter)).nan_to_num(0)
+        scores[left] *= _soft_nms_weight(iou, iou_threshold, sigma, method)
+        left = left[scores[left] >= min_score]
+    return torch.stack(kept) if kept else left
+
+
+def _soft_nms_weight(iou, iou_threshold, sigma, method):
+    if method == GAUSSIAN:
+        return torch.exp(-(iou**2) / sigma)
+    lowered = 1 - iou if method == LINEAR else torch.zeros_like(iou)
+    return torch.where(iou >= iou_threshold, lowered, 1.0)
+
+
+def _require_average(pool_mode):
+    if pool_mode == MAX_POOL:
+        raise _not_provided("roi_align with pool_mode='max'")
+
+
+def roi_align_forward(
+    input,
+    rois,
+    output,
+    argmax_y,
+    argmax_x,
+    aligned_height,
+    aligned_width,
+    spatial_scale,
+    sampling_ratio,
+    pool_mode,
+    aligned,
+):
+    """RoIAlign with average pooling (He et al., ICCV 2017), written to ``output``.
+
+    Args:
+        input (Tensor): ``(B, C, H, W)``.
+        rois (Tensor): ``(K, 5)``: index into the batch and the corners in image pixels.
+        output (Tensor): ``(K, C, aligned_height, aligned_width)``, set in place.
+        argmax_y (Tensor): Of max pooling, left as it is; ``argmax_x`` likewise.
+        aligned_height (int): Bins in y; ``aligned_width``: bins in x.
+        spatial_scale (float): Feature pixels per image pixel.
+        sampling_ratio (int): Samples per bin and axis, 0 for as many as the bin has pixels.
+        pool_mode (int): 1 for average; 0 (max) raises :class:`OperatorError`.
+        aligned (bool): Shift by half a pixel, so that a pixel's centre is at its index.
+    """
+    _require_average(pool_mode)
+    pooled = torch.ops.torchvision.roi_align(
+        *_widened(input, rois),
+        spatial_scale,
+        aligned_height,
+        aligned_width,
+        sampling_ratio,
+        aligned,
+    )
+    output.copy_(pooled)
+
+
+def roi_align_backward(
+    grad_output,
+    rois,
+    argmax_y,
+    argmax_x,
+    grad_input,
+    aligned_height,
+    aligned_width,
+    spatial_scale,
+    sampling_ratio,
+    pool_mode,
+    aligned,
+):
+    """Gradient of :func:`roi_align_forward`, written to ``grad_input`` ``(B, C, H, W)``."""
+    _require_average(pool_mode)
+    gradient = torch.ops.torchvision._roi_align_backward(
+        *_widened(grad_output, rois),
+        spatial_scale,
+        aligned_height,
+        aligned_width,
+        *grad_input.shape,
+        sampling_ratio,
+        aligned,
+    )
+    grad_input.copy_(gradient)
+
+
+def _not_provided(operator):
+    return OperatorError(
+        f'The mmcv operator {operator} needs a compiled mmcv, and mmcv-lite is installed; with a '
+        f'C++ compiler (and nvcc for the GPU) it is built by: {BUILD_FULL_MMCV}'
+    )
+
+
+def __getattr__(name):
+    """Any operator that is asked for: one that raises when it is called."""
+    if name.startswith('__'):  # Python's own look-ups, such as __path__
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+    def operator(*args, **kwargs):
+        raise _not_provided(name)
+
+    operator.__name__ = operator.__qualname__ = name
+    return NOT_PROVIDED.setdefault(name, operator)
+
+
+def _prefer_torchvision(roi_align):
+    """Let ``mmcv.ops.RoIAlign`` take its own torchvision path unless it is told otherwise.
+
+    The numbers are the same; the path adds torchvision's autocast and export support. It has
+    average pooling only and would ignore ``pool_mode='max'``, which therefore stays on mmcv's.
+    """
+    init = roi_align.__init__
+
+    @functools.wraps(init)
+    def __init__(self, *args, **kwargs):
+        init(self, *args, **kwargs)
+        if len(args) < 6 and 'use_torchvision' not in kwargs:  # sixth of the positional ones
+            self.use_torchvision = self.pool_mode == 'avg'
+
+    roi_align.__init__ = __init__
+
+
+if __name__ == 'mmcv._ext':
+    from mmcv.ops.roi_align import RoIAlign  # mmcv.ops needs the operators defined above
+
+    _prefer_torchvision(RoIAlign)

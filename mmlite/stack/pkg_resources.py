@@ -1,0 +1,56 @@
+"""The part of ``pkg_resources`` that mmengine 0.10.7 calls, on ``importlib.metadata``.
+
+setuptools >= 82 has no ``pkg_resources`` any more; mmengine needs it to resolve
+``_base_ = 'mmdet::...'``. Imported under the name ``pkg_resources`` where no real one is installed.
+"""
+
+from importlib import metadata
+
+__all__ = ['Distribution', 'DistributionNotFound', 'get_distribution']
+
+
+class DistributionNotFound(Exception):
+    """No distribution of that name is installed."""
+
+
+class Distribution:
+    """An installed distribution.
+
+    Args:
+        distribution (importlib.metadata.Distribution): What is described.
+
+    Attributes:
+        location (str): Folder that holds the distribution's packages.
+        version (str): Its version.
+    """
+
+    def __init__(self, distribution):
+        self._distribution = distribution
+        self.location = str(distribution.locate_file(''))
+        self.version = distribution.version
+
+    def has_metadata(self, name):
+        """Whether a metadata file such as ``top_level.txt`` exists."""
+        return self._distribution.read_text(name) is not None
+
+    def get_metadata(self, name):
+        """Text of a metadata file."""
+        text = self._distribution.read_text(name)
+        if text is None:
+            raise FileNotFoundError(f'{self._distribution.name} has no metadata file {name!r}.')
+        return text
+
+
+def get_distribution(name):
+    """The installed distribution of that name; :class:`DistributionNotFound` if there is none."""
+    try:
+        return Distribution(metadata.distribution(name))
+    except metadata.PackageNotFoundError as error:
+        raise DistributionNotFound(f'The {name!r} distribution was not found.') from error
+
+
+def __getattr__(name):
+    raise AttributeError(
+        f'pkg_resources.{name} is not there: setuptools >= 82 has no pkg_resources, and mmlite '
+        'stands in for what mmengine calls only; "pip install setuptools<82" brings it back.'
+    )

@@ -1,0 +1,42 @@
+"""What every test gets: few threads, no window, mmengine's global state as it was before."""
+
+import os
+from pathlib import Path
+
+import matplotlib
+import pytest
+import torch
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope
+from mmengine.visualization import Visualizer
+
+import mmlite  # noqa: F401  first of all: without it, mmcv.ops cannot be imported
+from mmlite.stack import finder
+
+ROOT = Path(__file__).resolve().parents[1]
+THREADS = 2
+
+matplotlib.use('Agg')
+torch.set_num_threads(THREADS)
+os.environ['OMP_NUM_THREADS'] = str(THREADS)  # of the processes that tests start
+os.environ['PYTHONPATH'] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get('PYTHONPATH')]))
+
+# these tests are about what a compiled mmcv makes superfluous
+collect_ignore = [] if finder.stands_in('mmcv._ext') else ['test_stack/test_mmcv_ext.py']
+
+
+@pytest.fixture(autouse=True)
+def mmengine_state():
+    """Take away the scopes, message hubs, loggers and visualizers that a test leaves behind."""
+    managers = (DefaultScope, MessageHub, MMLogger, Visualizer)
+    before = [manager._instance_dict.copy() for manager in managers]
+    yield
+    for manager, instances in zip(managers, before, strict=True):
+        manager._instance_dict.clear()
+        manager._instance_dict.update(instances)
+
+
+@pytest.fixture(params=['cpu', 'cuda'] if torch.cuda.is_available() else ['cpu'])
+def device(request):
+    """Each device of this machine."""
+    return request.param

@@ -1,0 +1,162 @@
+"""What ``import mmlite`` changes, says and demands; partly in fresh interpreters."""
+
+import logging
+import multiprocessing
+import os
+import pkgutil
+import subprocess
+import sys
+from importlib import import_module, metadata, reload
+from importlib.machinery import PathFinder
+
+import mmcv
+import mmdet
+import mmseg
+import pytest
+from mmengine.config import Config
+from mmengine.hub import get_config
+from mmengine.utils import get_installed_path, is_installed
+from mmengine.utils.dl_utils import mmcv_full_available
+
+from mmlite import stack
+from mmlite.errors import UserError
+from mmlite.stack import finder, versions
+
+
+def run(*lines):
+    """Run Python statements in a fresh interpreter; returns what they print."""
+    command = [sys.executable, '-W', 'ignore', '-c', '\n'.join(lines)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_import_is_light_and_enough():
+    output = run(
+        'import sys, mmlite',
+        "print([m for m in ('mmcv', 'mmdet', 'mmseg', 'mmpretrain') if m in sys.modules])",
+        'import mmdet.models, mmdet.datasets, mmseg.models, mmpretrain.models',
+        'print(mmdet.models.MaskRCNN.__name__)',
+    )
+    assert output.split() == ['[]', 'MaskRCNN']
+
+
+def test_import_after_mmpretrain():
+    """mmpretrain works without operators, but its import leaves mmcv.cnn without one layer."""
+    output = run(
+        'import mmpretrain.models, mmlite, mmdet.models, mmseg.models, mmcv.cnn.bricks.transformer',
+        'print(mmcv.cnn.bricks.transformer.MultiScaleDeformableAttention.__name__)',
+    )
+    assert output.split()[-1] == 'MultiScaleDeformableAttention'
+
+
+def test_compiled_mmcv_is_left_alone(tmp_path):
+    (tmp_path / '_ext.py').write_text('def __getattr__(name): return lambda *args: name')
+    output = run(
+        'import mmcv',
+        f'mmcv.__path__.append({str(tmp_path)!r})',
+        'import mmlite, mmcv.ops, mmcv._ext',
+        'print(mmcv._ext.__file__)',
+        'print(mmcv._ext.nms())',
+        'print(mmcv.ops.RoIAlign(7).use_torchvision)',
+        "print(any('mmcv.ops' in change for change in mmlite.stack.changes()))",
+    )
+    assert output.split() == [str(tmp_path / '_ext.py'), 'nms', 'False', 'False']
+
+
+def test_loaded_compiled_mmcv_is_not_a_stand_in(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'mmcv._ext', type(sys)('mmcv._ext'))
+    assert not finder.stands_in('mmcv._ext')
+
+
+@pytest.fixture
+def no_pkg_resources(monkeypatch):
+    """An environment whose setuptools has no pkg_resources."""
+    find_spec = PathFinder.find_spec
+
+    def without(name, *args):
+        return None if name == 'pkg_resources' else find_spec(name, *args)
+
+    monkeypatch.setattr(PathFinder, 'find_spec', without)
+    monkeypatch.delitem(sys.modules, 'pkg_resources', raising=False)
+    yield
+    sys.modules.pop('pkg_resources', None)
+
+
+def test_pkg_resources(no_pkg_resources):
+    assert finder.stands_in('pkg_resources')
+    assert is_installed('mmdet') and not is_installed('no-such-distribution')
+    assert get_installed_path('mmdet') == mmdet.__path__[0]
+    assert get_installed_path('mmsegmentation') == mmseg.__path__[0]
+    stand_in = reload(import_module('pkg_resources'))
+    distribution = stand_in.get_distribution('mmdet')
+    assert distribution.version == metadata.version('mmdet')
+    with pytest.raises(FileNotFoundError, match='no metadata file .none.txt'):
+        distribution.get_metadata('none.txt')
+    with pytest.raises(AttributeError, match='resource_filename .*setuptools<82'):
+        stand_in.resource_filename  # noqa: B018
+
+
+def test_config_inherits_from_another_package(no_pkg_resources, tmp_path):
+    name = 'faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'
+    child = tmp_path / 'child.py'
+    child.write_text(f"_base_ = 'mmdet::{name}'\nmodel = dict(backbone=dict(depth=18))\n")
+    cfg, parent = Config.fromfile(child), get_config(f'mmdet::{name}')
+    assert (cfg.model.type, cfg.model.backbone.depth) == ('FasterRCNN', 18)
+    assert (parent.model.type, parent.model.backbone.depth) == ('FasterRCNN', 50)
+    assert cfg.train_dataloader.dataset.ann_file == parent.train_dataloader.dataset.ann_file
+
+
+def test_pkgutil_of_python_3_14(monkeypatch):
+    """mmengine and mmcv look mmcv._ext up by a function that Python 3.14 has not."""
+    monkeypatch.delattr(pkgutil, 'find_loader', raising=False)
+    finder.install()
+    assert mmcv_full_available() and mmcv.utils.ext_loader.check_ops_exist()
+    assert pkgutil.find_loader('mmlite.no_such_module') is None
+
+
+def messages(caplog, monkeypatch):
+    monkeypatch.setattr(stack, '_changes', [])
+    with caplog.at_level(logging.INFO, 'mmlite'):
+        stack.apply()
+        stack.apply()
+    return [record.getMessage() for record in caplog.records if record.name == 'mmlite']
+
+
+def test_one_line_says_all(caplog, monkeypatch):
+    for variable in stack.RANK_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    before = list(sys.meta_path)
+    assert messages(caplog, monkeypatch) == [f'mmlite.stack: {"; ".join(stack.changes())}']
+    assert 'weights_only=True' in stack.changes()[-1]
+    assert sys.meta_path == before
+
+
+@pytest.mark.parametrize('variable', stack.RANK_VARIABLES)
+def test_other_ranks_are_silent(caplog, monkeypatch, variable):
+    monkeypatch.setenv(variable, '1')
+    assert messages(caplog, monkeypatch) == []
+
+
+def test_workers_are_silent(caplog, monkeypatch):
+    monkeypatch.setattr(multiprocessing, 'parent_process', os.getpid)
+    assert messages(caplog, monkeypatch) == []
+
+
+def test_missing_package(monkeypatch):
+    find_spec = versions.find_spec
+    missing = ('mmseg', 'timm')
+    monkeypatch.setattr(versions, 'find_spec', lambda m: None if m in missing else find_spec(m))
+    with pytest.raises(UserError, match='needs timm, mmsegmentation, .*pip install') as caught:
+        versions.check()
+    assert isinstance(caught.value, ImportError) and '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize('version, works', [('2.0.0', True), ('2.2.0', False), ('1.7.1', False)])
+def test_version_of_mmcv(monkeypatch, version, works):
+    monkeypatch.setattr(metadata, 'version', lambda name: version)
+    if works:
+        versions.check()
+        return
+    with pytest.raises(UserError, match=f'mmcv {version} is installed, .*mmcv-lite==2.1.0'):
+        versions.check()

@@ -1,0 +1,59 @@
+"""The stand-in for ``mmcv._ext``: what it prefers, what it refuses and how it says so."""
+
+import inspect
+
+import pytest
+import torch
+from mmcv import _ext
+from mmcv.ops import RoIAlign, RoIPool
+from mmcv.utils import collect_env
+
+from mmlite.errors import UserError
+
+
+@pytest.mark.parametrize(
+    'args, kwargs, expected',
+    [
+        ((7,), {}, True),
+        ((7,), dict(sampling_ratio=2, aligned=False), True),
+        ((7,), dict(use_torchvision=False), False),
+        ((7, 1.0, 0, 'avg', True, False), {}, False),
+        ((7,), dict(pool_mode='max'), False),  # torchvision would average in silence
+    ],
+)
+def test_roi_align_prefers_torchvision(args, kwargs, expected):
+    assert RoIAlign(*args, **kwargs).use_torchvision is expected
+    assert 'use_torchvision' in inspect.signature(RoIAlign).parameters
+
+
+def test_detector_pools_by_torchvision():
+    from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
+
+    layer = dict(type='RoIAlign', output_size=7, sampling_ratio=0)
+    extractor = SingleRoIExtractor(layer, out_channels=8, featmap_strides=[4, 8])
+    assert [layer.use_torchvision for layer in extractor.roi_layers] == [True, True]
+
+
+def test_max_pooling_is_refused():
+    images = torch.randn(1, 1, 4, 4)
+    with pytest.raises(UserError, match="roi_align with pool_mode='max' .*pip install"):
+        RoIAlign(2, pool_mode='max')(images, torch.tensor([[0.0, 0, 0, 2, 2]]))
+
+
+def test_operator_without_kernel_names_itself():
+    call = RoIPool(2)
+    with pytest.raises(NotImplementedError, match='roi_pool_forward .*pip install') as caught:
+        call(torch.ones(1, 1, 4, 4), torch.tensor([[0.0, 0, 0, 2, 2]]))
+    assert isinstance(caught.value, UserError) and '\n' not in str(caught.value)
+
+
+def test_every_operator_name_exists():
+    assert _ext.any_name_at_all is _ext.any_name_at_all
+    with pytest.raises(UserError, match='any_name_at_all'):
+        _ext.any_name_at_all()
+    with pytest.raises(AttributeError, match='__path__'):
+        _ext.__path__  # noqa: B018
+
+
+def test_environment_report_says_whose_kernels():
+    assert 'kernels of torchvision' in collect_env()['MMCV Compiler']

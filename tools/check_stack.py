@@ -1,0 +1,152 @@
+"""Print what mmlite stands on in this environment, and the command that mends what is wrong.
+
+One table: packages (wanted and found), where the operators of ``mmcv.ops`` come from, the GPU.
+The exit code is 0 if all is right, else 1. It runs with any package missing.
+"""
+
+import platform
+import sys
+import textwrap
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+PYTHON = (3, 10)
+
+
+class Row(NamedTuple):
+    """A line of the table. What is not ``ok`` names what pip should install, where that helps."""
+
+    what: str
+    wanted: str = ''
+    found: str = ''
+    state: str = 'ok'
+    ok: bool = True
+    install: tuple = ()
+
+
+def brief(error):
+    """The error in one short line of the table."""
+    return textwrap.shorten(f'{type(error).__name__}: {error}', 90)
+
+
+def installed(name):
+    """Version of an installed distribution, None if there is none."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def python_row():
+    """The interpreter."""
+    ok = sys.version_info >= PYTHON
+    wanted = f'>={PYTHON[0]}.{PYTHON[1]}'
+    return Row('python', wanted, platform.python_version(), 'ok' if ok else 'too old', ok)
+
+
+def requirement_lines():
+    """The requirements in requirements.txt, without comments."""
+    text = (ROOT / 'requirements.txt').read_text()
+    return list(filter(None, (line.partition('#')[0].strip() for line in text.splitlines())))
+
+
+def package_rows():
+    """One row for each requirement."""
+    try:
+        from packaging.requirements import Requirement
+    except ImportError:
+        everything = ('-r', 'requirements.txt')
+        return [Row('packaging', state='missing', ok=False, install=everything)]
+    return [package_row(line, Requirement(line)) for line in requirement_lines()]
+
+
+def package_row(line, requirement):
+    """A required package. A compiled mmcv takes the place of mmcv-lite."""
+    if requirement.name == 'mmcv-lite' and installed('mmcv'):
+        return package_row('mmcv>=2.0.0rc4,<2.2.0', type(requirement)('mmcv>=2.0.0rc4,<2.2.0'))
+    found = installed(requirement.name)
+    wanted = line.removeprefix(requirement.name)
+    if found and requirement.specifier.contains(found, prereleases=True):
+        return Row(requirement.name, wanted, found)
+    state = 'wrong version' if found else 'missing'
+    return Row(requirement.name, wanted, found or '', state, ok=False, install=(line,))
+
+
+def stack_rows():
+    """Whether ``import mmlite`` works, what it changed, and where the operators come from."""
+    sys.path.insert(0, str(ROOT))
+    try:
+        import mmlite
+    except Exception as error:  # whatever is wrong, the table shows it
+        return [Row('import mmlite', found=brief(error), state='fails', ok=False)]
+    changes = [Row('mmlite.stack', found=change) for change in mmlite.stack.changes()]
+    return [Row('mmlite', found=mmlite.__version__), *changes, *operator_rows()]
+
+
+def operator_rows():
+    """Calls two operators of mmcv, and counts those that are not provided."""
+    try:
+        import torch
+        from mmcv import _ext, ops
+
+        ops.nms(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.ones(1), 0.5)
+        ops.RoIAlign(1)(torch.ones(1, 1, 2, 2), torch.tensor([[0.0, 0.0, 0.0, 1.0, 1.0]]))
+    except Exception as error:  # such as a torchvision or mmcv built for another torch
+        pair = [line for line in requirement_lines() if line.startswith('torch')]
+        again = ('--force-reinstall', *pair)
+        return [Row('mmcv.ops', found=brief(error), state='fails', ok=False, install=again)]
+    missing = getattr(_ext, 'NOT_PROVIDED', None)
+    if missing is None:
+        return [Row('mmcv.ops', found='compiled mmcv')]
+    return [
+        Row('mmcv.ops: nms, soft_nms, batched_nms, roi_align', found='torchvision'),
+        Row(f'mmcv.ops: {len(missing)} other kernels', found='none', state='raise if called'),
+    ]
+
+
+def gpu_row():
+    """The GPUs that torch sees."""
+    try:
+        import torch
+    except ImportError:
+        return Row('GPU', found='unknown without torch')
+    if not torch.cuda.is_available():
+        return Row('GPU', found=f'none (torch built for CUDA {torch.version.cuda})')
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return Row('GPU', found=f'{", ".join(names)} (CUDA {torch.version.cuda})')
+
+
+def render(rows):
+    """The rows as an aligned table."""
+    cells = [('what', 'wanted', 'found', 'state'), *(row[:4] for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(4)]
+    lines = ['  '.join(map(str.ljust, line, widths)).rstrip() for line in cells]
+    return '\n'.join([lines[0], '-' * max(map(len, lines)), *lines[1:]])
+
+
+def advice(rows):
+    """The commands that mend what is wrong, and the one that builds the other operators."""
+    install = [f'"{name}"' for row in rows for name in row.install]
+    if install:
+        yield f'To mend it: pip install {" ".join(install)}'
+    if any(row.state == 'raise if called' for row in rows):
+        from mmlite.stack.errors import BUILD_FULL_MMCV
+
+        yield f'Only if a model needs the other kernels: {BUILD_FULL_MMCV}'
+
+
+def main():
+    """Print the table and the advice; returns the exit code."""
+    rows = [python_row(), *package_rows(), *stack_rows(), gpu_row()]
+    print(render(rows))
+    for line in advice(rows):
+        print(line)
+    wrong = [row.what for row in rows if not row.ok]
+    print(f'Wrong: {", ".join(wrong)}.' if wrong else 'All is right.')
+    return 1 if wrong else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
