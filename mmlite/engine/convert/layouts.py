@@ -1,0 +1,151 @@
+"""What the files of each code base call their weights, and what becomes of every name."""
+
+import re
+from dataclasses import dataclass
+
+from mmlite.errors import CheckpointError
+from mmlite.models.weights import summarise
+
+SOURCES = ('mae-lite', 'mae', 'deit', 'timm', 'hiera', 'ostrack', 'vitdet')
+
+MOVE, EXTRA, DROP, REFUSE = 'move', 'extra', 'drop', 'refuse'
+
+ENCODER_KEYS = (
+    r'(cls_token|dist_token|pos_embed|patch_embed\.proj\.(weight|bias)|(fc_)?norm\.(weight|bias)'
+    r'|blocks\.\d+\.((norm[12]|attn\.(qkv|proj)|mlp\.fc[12]|proj)\.(weight|bias)|ls[12]\.gamma'
+    r'|attn\.(relative_position_bias_table|rel_pos_[hw]|q_bias|v_bias)))'
+)
+#: Pattern of a whole key, what to do with it, and its new name or the reason; the first that fits.
+ENCODER_RULES = (
+    (ENCODER_KEYS, MOVE, r'backbone.\1'),
+    (r'(blocks\.\d+)\.gamma_([12])', MOVE, r'backbone.\1.ls\2.gamma'),
+    (r'rel_pos_bias\.(relative_position_bias_table)', MOVE, r'backbone.\1'),
+    (r'head\.norm\.(weight|bias)', MOVE, r'backbone.norm.\1'),  # timm's Hiera
+    (r'head\.(?:projection\.|fc\.)?(weight|bias)', MOVE, r'head.fc.\1'),
+    (r'.*\brelative_position_index', DROP, 'index buffers, computed when needed'),
+    (r'(?:decoder_|encoder_norm\.|multi_scale_fusion_heads\.).*|mask_token', EXTRA,
+     'decoder of pre-training'),
+    (r'head_dist\..*', DROP, 'second classifier of distillation'),
+    (r'reg_token|register_tokens|storage_tokens', REFUSE, 'register tokens'),
+    (r'(?:norm|ln)_pre\..*', REFUSE, 'a norm in front of the blocks'),
+    (r'pos_embed_win', REFUSE, 'window positions beside a global table of another resolution'),
+    (r'pos_embed.+|.*segment_pos_embed', REFUSE, 'a further position embedding'),
+    (r'(?:blocks|patch_embed)\..*', REFUSE, 'a part of another kind of encoder'),
+)  # fmt: skip
+REMAINDER = (r'.*', DROP, 'not part of the backbone')
+
+#: Layers in front of the two convolutions of each level of ViTDet's pyramid.
+PYRAMID_SCALES = {'2': 4, '3': 1, '4': 0, '5': 1}
+
+
+def _pyramid_name(match):
+    """detectron2 keeps a convolution and its norm in one module, we have two in a row."""
+    level, index, norm, leaf = match.groups()
+    scales, index = PYRAMID_SCALES[level], int(index)
+    index += max(index - scales, 0) + bool(norm)
+    return f'neck.levels.{int(level) - 2}.{index}.{leaf}'
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the files of one code base name their weights, without ``module.``.
+
+    Attributes:
+        title: What messages call it.
+        mark: Pattern of the start of a key that tells it from the layouts that follow.
+        sources: Sources that may have it; none where such files have or need no conversion.
+        encoder: Pattern, without groups, of the prefix of the encoder's keys.
+        rules: As ``ENCODER_RULES``, with a function of the match in place of some names; asked
+            before them.
+    """
+
+    title: str
+    mark: str
+    sources: tuple = ()
+    encoder: str = ''
+    rules: tuple = ()
+
+
+LAYOUTS = (
+    Layout(
+        "detectron2's ViTDet", r'(backbone\.)?(net\.patch_embed\.|simfp_\d)', ('vitdet',),
+        r'(?:backbone\.)?net\.',
+        (
+            (r'(?:backbone\.)?simfp_([2-5])\.(\d+)\.(norm\.)?(weight|bias)', MOVE, _pyramid_name),
+            (r'(?:backbone\.)?simfp_.*', REFUSE, 'a pyramid level of another form'),
+        ),
+    ),
+    Layout(
+        'OSTrack', r'box_head\.|(backbone\.)?pos_embed_[zx]', ('ostrack',), r'backbone\.',
+        (
+            (r'backbone\.(pos_embed_[zx])', MOVE, r'\1'),
+            (r'box_head\.(.*)', MOVE, r'head.\1'),
+        ),
+    ),
+    Layout(
+        'MAE-Lite', r'model\.patch_embed\.|base_encoder\.|tch_model\.|attn_adapter\.',
+        ('mae-lite',), r'(?:model|base_encoder)\.',
+        (
+            (r'base_encoder\.head\..*', DROP, 'projector of MoCo-v3'),
+            (r'(?:momentum_encoder|predictor)\..*', DROP, 'momentum encoder, predictor of MoCo-v3'),
+            (r'(?:tch_model|attn_adapter)\..*', EXTRA, 'teacher and adapter of distillation'),
+        ),
+    ),
+    Layout('those of mmlite itself, which need no conversion', r'backbone\.blocks\.'),
+    Layout('an OpenMMLab transformer', r'(backbone\.)?layers\.\d+\.(ln1|norm1)\.'),
+    Layout('Hiera', r'blocks\.\d+\.proj\.', ('hiera', 'timm')),
+    Layout('MAE', r'decoder_embed\.', ('mae',)),
+    Layout('a distilled DeiT', r'dist_token', ('deit', 'timm')),
+    Layout('a plain ViT', r'blocks\.\d+\.attn\.qkv\.', ('mae-lite', 'mae', 'deit', 'timm')),
+)  # fmt: skip
+
+
+def recognise(weights, source):
+    """The layout of the weights.
+
+    Args:
+        weights (Iterable[str]): Their names in the file.
+        source (str): The source that the user named.
+
+    Returns:
+        Layout: The first whose mark is there.
+
+    Raises:
+        CheckpointError: If it is none of ``source``; the message names what it looks like.
+    """
+    keys = [key.removeprefix('module.') for key in weights]
+    layout = next((i for i in LAYOUTS if any(re.match(i.mark, key) for key in keys)), None)
+    if layout is None:
+        looks = f'are those of no source: {summarise(keys)}'
+    elif source not in layout.sources:
+        named = f' (source {" or ".join(layout.sources)})' if layout.sources else ''
+        looks = f'look like {layout.title}{named}'
+    else:
+        return layout
+    raise CheckpointError(f'it is no {source} checkpoint: its keys {looks}')
+
+
+def all_rules(layout, names):
+    """Every rule for the keys of a file: the layout's, the encoder's, and one that fits them all.
+
+    A last block of nothing but a norm and query, key and value is D2-MAE's, which only gives
+    attention logits to distil: no part of a backbone.
+
+    Args:
+        layout (Layout): Of the file.
+        names (Iterable[str]): All of its keys, without ``module.``.
+
+    Returns:
+        list[tuple]: Pattern, verb, and new name or reason.
+    """
+    inner = list(ENCODER_RULES)
+    blocks = {}
+    for name in names:
+        match = re.match(rf'(?:{layout.encoder})blocks\.(\d+)\.(.+)\.(?:weight|bias)', name)
+        if match:
+            blocks.setdefault(int(match[1]), set()).add(match[2])
+    if blocks and blocks[max(blocks)] == {'norm1', 'attn.qkv'}:
+        reason = 'attention-only block of D2-MAE'
+        inner.insert(0, (rf'blocks\.{max(blocks)}\..*', EXTRA, reason))
+    prefixed = [(f'(?:{layout.encoder})(?:{pattern})', *rest) for pattern, *rest in inner]
+    return [*layout.rules, *prefixed, REMAINDER]

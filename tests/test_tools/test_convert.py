@@ -1,0 +1,410 @@
+"""Converters: official files, converted, give what the official code gave, and lose nothing."""
+
+import re
+
+import golden
+import pytest
+import safetensors.torch
+import timm.models.beit
+import timm.models.hiera
+import timm.models.vision_transformer
+import torch
+from official_files import (
+    FILES,
+    command,
+    converted,
+    hiera_by_timm,
+    mae_lite_finetuned,
+    official,
+    prefixed,
+    training,
+)
+from torch import nn
+
+from mmlite import stack
+from mmlite.engine.convert import convert, save, summary
+from mmlite.errors import CheckpointError
+from mmlite.models import Hiera, SimpleFeaturePyramid, ViT
+from mmlite.registry import MODELS
+
+CLOSE = dict(rtol=1e-4, atol=1e-5)
+VITDET = dict(
+    arch='tiny',
+    pretrain_img_size=224,
+    with_cls_token=False,
+    rel_pos='decomposed',
+    window_size=14,
+    global_blocks=(2, 5, 8, 11),
+)
+
+
+def wanted(name):
+    return {key: torch.from_numpy(value) for key, value in golden.load(name).items()}
+
+
+def images(size=224, batch=2):
+    return torch.from_numpy(golden.array('images', (batch, 3, size, size)))
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Write a converted file and give its path."""
+
+    def write(name, suffix='.pth'):
+        path = tmp_path / f'{name}{suffix}'
+        save(converted(name), path)
+        return str(path)
+
+    return write
+
+
+def pretrained(path, cls=ViT, **kwargs):
+    """A model with the weights of a file, the way that every config loads them."""
+    model = cls(init_cfg=dict(type='Pretrained', checkpoint=path), **kwargs)
+    model.init_weights()
+    return model.eval()
+
+
+def part(path, prefix):
+    """Weights of a file whose names start with ``prefix``, without it."""
+    state = stack.load(path)['state_dict']
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+
+
+def visible_tokens(model, ids_shuffle):
+    """Class token and the 49 patches that masked pre-training shows, encoded."""
+    tokens, kept = model.embed(images()), ids_shuffle[:, :49, None].expand(-1, -1, 192)
+    tokens = torch.cat([tokens[:, :1], tokens[:, 1:].gather(1, kept)], dim=1)
+    return model.encode(tokens)[0]
+
+
+# ---- golden forward passes of every source ------------------------------------------------------
+
+
+@torch.no_grad()
+def test_mae_lite_finetuned_logits_through_the_command(tmp_path, capsys):
+    src, dst = str(tmp_path / 'mae_tiny_ft.pth.tar'), str(tmp_path / 'tiny.pth')
+    torch.save(mae_lite_finetuned(), src)
+    assert command()([src, dst, '--source', 'mae-lite']) == 0
+    model = pretrained(dst, out_type='avg_featmap', rel_pos='bias')
+    head = nn.Linear(192, 10)
+    head.load_state_dict(part(dst, 'head.fc.'))
+    torch.testing.assert_close(head(model(images())[0]), wanted('vit_tiny_rpe')['logits'], **CLOSE)
+    printed = capsys.readouterr().out
+    assert f"init_cfg=dict(type='Pretrained', checkpoint='{dst}')" in printed
+    assert "arch='tiny', rel_pos='bias'" in printed
+    assert re.search(r'dropped +12 .*index buffers.*blocks\.\*\.attn \(12\)', printed)
+    assert re.search(r'ignored +5 .*optimizer', printed)
+
+
+@pytest.mark.parametrize('name', ['mae', 'mae_lite_mae'])
+@torch.no_grad()
+def test_mae_latent(written, name):
+    model = pretrained(written(name), out_type='raw')
+    latent = model.norm(visible_tokens(model, torch.from_numpy(golden.permutations(2, 196))))
+    torch.testing.assert_close(latent[:, :, ::8], wanted('mae_vit_tiny')['latent'], **CLOSE)
+
+
+@torch.no_grad()
+def test_d2_mae_student_with_its_13th_block(written):
+    """The encoder of the converted file and the block that was kept beside it."""
+    path = written('mae_lite_d2_kept')
+    model = pretrained(path, out_type='raw')
+    assert len(model.blocks) == 12
+    block, want = part(path, 'blocks.12.'), wanted('d2_mae')
+    tokens = visible_tokens(model, want['ids_shuffle'])
+    norm = (block['norm1.weight'], block['norm1.bias'])
+    tokens = nn.functional.layer_norm(tokens, (192,), *norm, eps=1e-6)
+    qkv = nn.functional.linear(tokens, block['attn.qkv.weight'], block['attn.qkv.bias'])
+    q, k, _ = qkv.unflatten(2, (3, 12, 16)).permute(2, 0, 3, 1, 4)
+    logits = (q @ k.transpose(-2, -1) / 4)[:, :, ::9, ::9]
+    torch.testing.assert_close(logits, want['student_logits'], **CLOSE)
+
+
+@pytest.mark.parametrize('name', ['deit', 'timm', 'mae_lite_moco', 'mae_lite_plain'])
+@torch.no_grad()
+def test_plain_vit_tokens(written, name):
+    (normed,) = pretrained(written(name), out_type='raw')(images())
+    torch.testing.assert_close(normed[:, ::7, ::8], wanted('vit_tiny')['normed'], **CLOSE)
+
+
+@pytest.mark.parametrize('name', ['hiera', 'timm_hiera'])
+@torch.no_grad()
+def test_hiera_stages_and_logits(written, name):
+    path, want = written(name), wanted('hiera_tiny')
+    for index, stage in enumerate(pretrained(path, Hiera)(images())):
+        got = stage.permute(0, 2, 3, 1)[:, ::3, ::3, ::5]
+        torch.testing.assert_close(got, want[f'stage{index}'], **CLOSE)
+    head = nn.Linear(368, 10)
+    head.load_state_dict(part(path, 'head.fc.'))
+    (pooled,) = pretrained(path, Hiera, out_type='avg_featmap')(images())
+    torch.testing.assert_close(head(pooled).softmax(-1), want['logits'], **CLOSE)
+
+
+@pytest.mark.parametrize('name', ['hiera_mae', 'mae_lite_hiera'])
+def test_hiera_mae_lacks_nothing_but_the_norm(written, name):
+    path = written(name)
+    model = Hiera(out_type='avg_featmap')
+    missing, unexpected = model.load_state_dict(part(path, 'backbone.'), strict=False)
+    assert (missing, unexpected) == (['norm.weight', 'norm.bias'], [])
+    assert pretrained(path, Hiera).state_dict().keys() == Hiera().state_dict().keys()
+    assert all(key.startswith('backbone.') for key in stack.load(path)['state_dict'])
+
+
+@pytest.mark.parametrize(('size', 'tolerance'), [(320, CLOSE), (640, dict(rtol=1e-3, atol=1e-4))])
+@torch.no_grad()
+def test_vitdet_pyramid(written, size, tolerance):
+    path, want = written(f'vitdet_{size}'), wanted(f'vitdet_tiny_{size}')
+    (last,) = pretrained(path, img_size=size, **VITDET)(images(size, 1))
+    torch.testing.assert_close(last[:, ::8, ::3, ::3], want['last_feat'], **tolerance)
+    neck = SimpleFeaturePyramid(192)
+    neck.load_state_dict(part(path, 'neck.'))
+    for level, map_ in enumerate(neck((last,)), start=2):
+        step = max(1, map_.shape[-1] // 12)
+        got = map_[:, ::16, ::step, ::step]
+        torch.testing.assert_close(got, want[f'p{level}'], **tolerance)
+
+
+@torch.no_grad()
+def test_ostrack_features(written):
+    path = written('ostrack')
+    model, positions = pretrained(path, out_type='raw'), part(path, 'pos_embed_')
+    tokens = [
+        model.patchify(torch.from_numpy(golden.array(name, (2, 3, size, size))))[0] + positions[key]
+        for name, size, key in (('template', 128, 'z'), ('search', 256, 'x'))
+    ]
+    feat = model.norm(model.encode(torch.cat(tokens, dim=1))[0])
+    torch.testing.assert_close(feat[:, ::5, ::8], wanted('ostrack_tiny')['feat'], **CLOSE)
+    box_head = {
+        key.removeprefix('box_head.'): value
+        for key, value in official('ostrack_tiny').items()
+        if key.startswith('box_head.')
+    }
+    head = part(path, 'head.')
+    assert head.pop('conv1_ctr.1.num_batches_tracked') == 7
+    torch.testing.assert_close(head, box_head, rtol=0, atol=0)
+
+
+# ---- variants of the plain ViT, against timm ----------------------------------------------------
+
+SMALL = dict(img_size=64, patch_size=16, embed_dim=24, depth=2, num_heads=3, num_classes=5)
+BEIT = dict(SMALL, use_abs_pos_emb=False, init_values=0.1, global_pool='token')
+VARIANTS = dict(
+    plain=('VisionTransformer', {}),
+    layer_scale=('VisionTransformer', dict(init_values=0.1)),
+    no_class_token=('VisionTransformer', dict(class_token=False, global_pool='avg', fc_norm=False)),
+    class_token_without_position=('VisionTransformer', dict(no_embed_class=True)),
+    no_qkv_bias=('VisionTransformer', dict(qkv_bias=False)),
+    wide_mlp_small_patch=('VisionTransformer', dict(mlp_ratio=2.5, patch_size=8)),
+    bias_tables=('Beit', dict(BEIT, use_rel_pos_bias=True)),
+    shared_bias_table=('Beit', dict(BEIT, use_shared_rel_pos_bias=True)),
+    absolute_and_bias=('Beit', dict(BEIT, use_abs_pos_emb=True, use_rel_pos_bias=True)),
+)
+
+
+@pytest.mark.parametrize(('kind', 'kwargs'), VARIANTS.values(), ids=VARIANTS)
+@torch.no_grad()
+def test_variants_give_the_tokens_of_timm(tmp_path, kind, kwargs):
+    """The backbone that the report proposes gives the same tokens, with no weight made up."""
+    torch.manual_seed(0)
+    module = timm.models.beit if kind == 'Beit' else timm.models.vision_transformer
+    source = getattr(module, kind)(**SMALL | kwargs).eval()
+    for parameter in source.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    result = convert(source.state_dict(), 'timm', heads=3)
+    save(result, tmp_path / 'a.pth')
+    init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'a.pth'))
+    cfg = result['report']['backbone_cfg'] | dict(out_type='raw', init_cfg=init_cfg)
+    model = MODELS.build(cfg)
+    model.init_weights()
+    x = torch.randn(2, 3, 64, 64)
+    torch.testing.assert_close(model.eval()(x)[0], source.forward_features(x), **CLOSE)
+    zeros = {k for k, v in result['state_dict'].items() if not v.any()}
+    assert set(result['report']['zeros']) == zeros
+    assert ('qkv_bias' in kwargs) == any('qkv' in k for k in zeros)
+
+
+def test_timm_names_of_hiera_are_those_of_timm():
+    with torch.device('meta'):
+        model = timm.models.hiera.Hiera(embed_dim=46, stages=(1, 2, 7, 2), num_classes=10)
+    assert {k: v.shape for k, v in model.state_dict().items()} == {
+        k: v.shape for k, v in hiera_by_timm().items()
+    }
+
+
+def test_distillation_token_goes_with_its_row():
+    plain = official('vit_tiny')
+    rows = plain['pos_embed']
+    distilled = plain | dict(
+        dist_token=torch.ones(1, 1, 192),
+        pos_embed=torch.cat([rows[:, :1], torch.ones(1, 1, 192), rows[:, 1:]], dim=1),
+    )
+    distilled['head_dist.weight'] = torch.ones(10, 192)
+    result = convert(distilled, 'deit')
+    want = convert(plain, 'deit')['state_dict']
+    torch.testing.assert_close(result['state_dict'], want, rtol=0, atol=0)
+    assert set(result['report']['dropped']) == {'dist_token', 'head_dist.weight'}
+
+
+def test_classifier_behind_dropped_layers_is_dropped_too():
+    """It would read other features than it was trained on."""
+    result = convert(official('vit_tiny') | {'attn_pool.q.weight': torch.zeros(192, 192)}, 'timm')
+    dropped = {'head.weight', 'head.bias', 'attn_pool.q.weight'}
+    assert set(result['report']['dropped']) == dropped
+    assert not any(key.startswith('head.') for key in result['state_dict'])
+
+
+# ---- nothing is lost ----------------------------------------------------------------------------
+
+#: What is dropped: start of the key without wrappers, and number of keys.
+DROPPED = dict(
+    mae_lite_finetuned=(r'blocks\.\d+\.attn\.relative_position_index', 12),
+    mae_lite_mae=(r'decoder_|mask_token', 20),
+    mae_lite_d2=(r'decoder_|mask_token|blocks\.12\.|attn_adapter\.|tch_model\.', 26),
+    mae_lite_moco=(r'base_encoder\.head\.|momentum_encoder\.|predictor\.', 2 + 152 + 1),
+    mae_lite_plain=(r'lm_head\.|mask_token', 2),
+    mae_lite_hiera=(r'decoder_|mask_token|encoder_norm|multi_scale_fusion_heads', 26),
+    mae=(r'decoder_|mask_token', 20),
+    hiera_mae=(r'decoder_|mask_token|encoder_norm|multi_scale_fusion_heads', 26),
+    vitdet_640=(r'proposal_generator|roi_heads|pixel_mean', 3),
+)
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_every_key_is_converted_or_listed_as_dropped(name):
+    make, source, options = FILES[name]
+    contents = make()
+    box = next((k for k in ('model', 'model_state', 'net') if k in contents), None)
+    weights = contents if box is None else contents[box]
+    result = convert(contents, source, **options)
+    report, state = result['report'], result['state_dict']
+    old, dropped = report['converted'], report['dropped']
+    assert old.keys() | dropped.keys() == weights.keys() and not old.keys() & dropped.keys()
+    pattern, count = DROPPED.get(name, ('', 0))
+    bare = [re.sub(r'^(module\.)?(model\.)?', '', key) for key in dropped]
+    assert len(bare) == count and all(re.match(pattern, key) for key in bare)
+    assert sorted(new for names in old.values() for new in names) == sorted(state)
+    for key, names in old.items():
+        for new in names:
+            torch.testing.assert_close(state[new], weights[key], rtol=0, atol=0)
+    assert set(report['beside']) == (set() if box is None else contents.keys() - {box})
+    counts = re.findall(r'^  (?:converted|dropped) +(\d+)  ', summary(result, 'a.pth'), re.M)
+    assert sum(map(int, counts)) == len(weights)
+
+
+def test_kept_parts_have_their_official_names():
+    state = converted('hiera_mae_kept')['state_dict']
+    kept = {key: value for key, value in state.items() if not key.startswith('backbone.')}
+    want = official('hiera_mae_tiny')
+    assert len(kept) == 26 and {'mask_token', 'encoder_norm.weight'} <= kept.keys()
+    torch.testing.assert_close(kept, {key: want[key] for key in kept}, rtol=0, atol=0)
+    d2 = converted('mae_lite_d2_kept')
+    assert {
+        'tch_model.cls_token',
+        'attn_adapter.adapter11.weight',
+        'blocks.12.norm1.weight',
+        'decoder_embed.weight',
+    } <= d2['state_dict'].keys()
+    assert d2['meta']['license'] == 'Apache-2.0 (tch_model: CC-BY-NC 4.0)'
+
+
+def test_query_and_value_biases_are_fused_around_zeros():
+    """The form of BEiT, as MAE-Lite's RPE models have it by default."""
+    plain = official('vit_tiny_rpe')
+    split = {}
+    for key, value in plain.items():
+        if key.endswith('attn.qkv.bias'):
+            q, k, v = value.chunk(3)
+            split[key.replace('qkv.bias', 'q_bias')] = q
+            split[key.replace('qkv.bias', 'v_bias')] = v
+        else:
+            split[key] = value
+    result = convert(training(prefixed('module.model.', split)), 'mae-lite')
+    for index in range(12):
+        key = f'blocks.{index}.attn.qkv.bias'
+        q, k, v = result['state_dict'][f'backbone.{key}'].chunk(3)
+        want = plain[key].chunk(3)
+        assert torch.equal(q, want[0]) and not k.any() and torch.equal(v, want[2])
+        for letter in 'qv':
+            old = f'module.model.blocks.{index}.attn.{letter}_bias'
+            assert result['report']['converted'][old] == [f'backbone.{key}']
+
+
+def test_saved_tensors_share_no_storage(tmp_path):
+    """Views of one big tensor, and a table copied to all blocks, are stored one by one."""
+    whole = torch.zeros(1000, 192)
+    result = convert(official('vit_tiny') | {'norm.weight': whole[0]}, 'timm')
+    assert result['state_dict']['backbone.norm.weight'].untyped_storage().nbytes() == 192 * 4
+    tables = {'rel_pos_bias.relative_position_bias_table': torch.ones(732, 12)}
+    result = convert(dict(model=official('vit_tiny') | tables), 'mae-lite')
+    table = 'backbone.blocks.{}.attn.relative_position_bias_table'
+    assert len({result['state_dict'][table.format(i)].data_ptr() for i in range(12)}) == 12
+
+
+# ---- what is recorded, and what it is for -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ('name', 'model', 'license_name'),
+    [
+        ('mae_lite_d2', ViT(), 'Apache-2.0'),
+        ('mae', ViT(), 'CC-BY-NC 4.0'),
+        ('hiera', Hiera(), 'CC-BY-NC 4.0'),
+        ('timm_hiera', Hiera(), 'unknown'),
+        ('vitdet_640', ViT(**VITDET, img_size=640), 'unknown'),
+        ('ostrack', ViT(), 'unknown'),
+    ],
+)
+def test_meta_describes_the_backbone(name, model, license_name):
+    result = converted(name)
+    assert result['meta']['backbone'] == model.describe()
+    assert result['meta']['license'] == license_name
+    assert result['meta']['source'] == FILES[name][1]
+    proposed = MODELS.build(result['report']['backbone_cfg'])
+    shapes = {k: v.shape for k, v in proposed.state_dict().items() if not k.startswith('norm.')}
+    assert (
+        shapes.items()
+        <= {k.removeprefix('backbone.'): v.shape for k, v in result['state_dict'].items()}.items()
+    )
+
+
+def test_three_heads_of_deit_are_refused_by_twelve(tmp_path):
+    path = str(tmp_path / 'deit.pth')
+    save(convert(dict(model=official('vit_tiny')), 'deit'), path)
+    with pytest.raises(CheckpointError, match='num_heads=3 but .* num_heads=12'):
+        pretrained(path)
+    model = pretrained(path, arch=dict(embed_dims=192, num_layers=12, num_heads=3))
+    torch.testing.assert_close(model.pos_embed.detach(), official('vit_tiny')['pos_embed'])
+
+
+@pytest.mark.parametrize(
+    ('name', 'heads', 'known_from'),
+    [
+        ('mae_lite_mae', 12, 'what mae-lite builds with 192 channels'),
+        ('mae_lite_finetuned', 12, 'relative position tables'),
+        ('vitdet_320', 12, 'relative position tables'),
+        ('deit', 12, 'option'),
+        ('hiera', 1, 'what hiera builds with 46 channels'),
+    ],
+)
+def test_heads_and_how_they_are_known(name, heads, known_from):
+    meta = converted(name)['meta']
+    assert (meta['backbone']['num_heads'], meta['num_heads_from']) == (heads, known_from)
+
+
+def test_safetensors_hold_the_same_as_pth(written):
+    pth, safe = (stack.load(written('ostrack', suffix)) for suffix in ('.pth', '.safetensors'))
+    torch.testing.assert_close(safe['state_dict'], pth['state_dict'], rtol=0, atol=0)
+    assert safe['meta'] == pth['meta'] | dict(format='pt')
+    assert pth['meta']['backbone'] == ViT().describe()
+
+
+@torch.no_grad()
+def test_safetensors_of_timm_become_safetensors_that_load(tmp_path):
+    src, dst = str(tmp_path / 'timm.safetensors'), str(tmp_path / 'tiny.safetensors')
+    safetensors.torch.save_file(official('vit_tiny'), src, {'format': 'pt'})
+    assert command()([src, dst, '--source', 'timm', '--heads', '12']) == 0
+    (normed,) = pretrained(dst, out_type='raw')(images())
+    torch.testing.assert_close(normed[:, ::7, ::8], wanted('vit_tiny')['normed'], **CLOSE)
+    with pytest.raises(CheckpointError, match='num_heads=12 but .* num_heads=3'):
+        pretrained(dst, arch=dict(embed_dims=192, num_layers=12, num_heads=3))

@@ -1,0 +1,159 @@
+"""Converters: what they refuse, each in one sentence, and what they leave untouched then."""
+
+import argparse
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from official_files import (
+    FILES,
+    command,
+    converted,
+    mae_lite_d2,
+    official,
+    ostrack,
+    prefixed,
+    vitdet,
+)
+
+from mmlite import stack
+from mmlite.engine.convert import convert
+from mmlite.errors import UserError
+
+main = command()
+
+
+def without(state, *patterns):
+    return {k: v for k, v in state.items() if not any(re.match(p, k) for p in patterns)}
+
+
+def plus(**extra):
+    return official('vit_tiny') | {key.replace('__', '.'): v for key, v in extra.items()}
+
+
+LINE = torch.zeros(192)
+MISTAKES = dict(
+    unknown_source=(lambda: {}, 'dino', "source 'dino' is unknown: choose from mae-lite, mae"),
+    empty=(lambda: dict(model={}), 'mae', 'holds no weights'),
+    no_tensor=(lambda: dict(epoch=3), 'mae', "'epoch' is of type int, not a tensor"),
+    not_mae=(lambda: vitdet(320), 'mae', r"no mae checkpoint: .* ViTDet \(source vitdet\)"),
+    not_vitdet=(ostrack, 'vitdet', r'look like OSTrack \(source ostrack\)'),
+    not_hiera=(mae_lite_d2, 'hiera', r'look like MAE-Lite \(source mae-lite\)'),
+    not_timm=(lambda: official('mae_vit_tiny'), 'timm', r'look like MAE \(source mae\)'),
+    not_mae_lite=(lambda: official('hiera_tiny'), 'mae-lite', r'Hiera \(source hiera or timm\)'),
+    resnet=(lambda: {'layer1.0.conv1.weight': LINE}, 'timm', 'of no source: layer1.*.conv1'),
+    ours=(
+        lambda: converted('timm'), 'timm', 'look like those of mmlite itself, which need no conver'
+    ),
+    mmpretrain=(
+        lambda: {'backbone.layers.0.ln1.weight': LINE}, 'timm', 'look like an OpenMMLab transformer'
+    ),
+    registers=(lambda: plus(reg_token=LINE), 'timm', "'reg_token' is register tokens, which no"),
+    clip=(lambda: plus(norm_pre__bias=LINE), 'timm', "'norm_pre.bias' is a norm in front"),
+    qk_norm=(
+        lambda: plus(blocks__0__attn__q_norm__weight=LINE), 'timm', 'part of another kind of enco'
+    ),
+    segments=(
+        lambda: dict(net=official('ostrack_tiny') | {'backbone.search_segment_pos_embed': LINE}),
+        'ostrack', 'a further position embedding',
+    ),
+    rotary=(lambda: without(plus(), 'pos_embed'), 'timm', 'neither pos_embed nor tables'),
+    no_grid=(lambda: plus(pos_embed=torch.zeros(1, 200, 192)), 'timm', '200 rows, which are no'),
+    flat=(lambda: plus(pos_embed=torch.zeros(197, 192)), 'timm', r"pos_embed' has shape \(197, 1"),
+    cut_short=(
+        lambda: without(plus(), r'blocks\.7\.mlp\.fc2'), 'timm', r'7\.mlp\.fc2\.bias. is not in'
+    ),
+    no_blocks=(lambda: prefixed('model.', without(plus(), 'blocks')), 'mae-lite', 'cut short or'),
+    shape=(
+        lambda: plus(blocks__3__norm1__bias=torch.zeros(9)), 'timm',
+        r'norm1\.bias. has shape \(9,\) where \(192,\) follows',
+    ),
+    pyramid=(
+        lambda: without(vitdet(320)['model'], r'simfp_3\.1\.norm'), 'vitdet',
+        r"neck\.levels\.1\.2\.bias' is not in it",
+    ),
+    pyramid_of_five=(
+        lambda: vitdet(320)['model'] | {'simfp_6.0.weight': LINE}, 'vitdet', 'pyramid level of ano'
+    ),
+    two_layouts=(
+        lambda: prefixed('model.', plus()) | prefixed('base_encoder.', plus(head__bias=LINE)),
+        'mae-lite', r"'model.cls_token' and 'base_encoder.cls_token' would both become",
+    ),
+    width=(lambda: official('mae_vit_tiny'), 'mae', r'how many heads mae builds with 192 channels'),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(('contents', 'source', 'message'), MISTAKES.values(), ids=MISTAKES)
+def test_mistakes_are_told_in_one_sentence(contents, source, message):
+    with pytest.raises(UserError, match=message) as error:
+        convert(contents(), source)
+    assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('name', 'heads', 'message'),
+    [
+        ('timm', 7, 'heads=7 cannot be: it does not divide the 192 channels'),
+        ('timm', 0, 'heads=0 cannot be'),
+        ('mae_lite_finetuned', 3, 'heads=3 cannot be: its relative positions are made for 12'),
+        ('vitdet_320', 3, 'heads=3 cannot be: its relative positions are made for 12'),
+    ],
+)
+def test_impossible_heads_are_refused(name, heads, message):
+    contents, source, _ = FILES[name]
+    with pytest.raises(UserError, match=message):
+        convert(contents(), source, heads=heads)
+
+
+@pytest.mark.parametrize(
+    ('src', 'dst', 'code', 'message'),
+    [
+        ('none.pth', 'a.pth', 1, r'none\.pth does not exist'),
+        ('empty.pth', 'a.pth', 1, r'empty\.pth is empty'),
+        ('namespace.pth', 'a.pth', 1, r'argparse\.Namespace.*save its state_dict alone'),
+        ('good.pth', 'a.bin', 2, r'a\.bin does not end in \.pth or \.safetensors'),
+        ('good.pth', 'no/a.pth', 2, 'the folder .*no does not exist'),
+        ('good.pth', 'folder.pth', 2, 'is a folder: name a file'),
+        ('good.pth', 'empty.pth', 2, r'empty\.pth exists: name another file or give --force'),
+        ('wrong.pth', 'a.pth', 1, r'wrong\.pth: it is no timm checkpoint'),
+    ],
+)
+def test_mistakes_of_the_command(tmp_path, capsys, src, dst, code, message):
+    (tmp_path / 'empty.pth').touch()
+    (tmp_path / 'folder.pth').mkdir()
+    torch.save(dict(model={}, args=argparse.Namespace(lr=0.1)), tmp_path / 'namespace.pth')
+    torch.save(dict(model={'a.weight': LINE}), tmp_path / 'wrong.pth')
+    torch.save(official('vit_tiny'), tmp_path / 'good.pth')
+    assert main([str(tmp_path / src), str(tmp_path / dst), '--source', 'timm']) == code
+    out, err = capsys.readouterr()
+    assert out == '' and re.fullmatch(rf'error: .*{message}.*\n', err)
+    assert not (tmp_path / 'a.pth').exists()
+
+
+def test_a_source_file_is_never_overwritten(tmp_path, capsys):
+    path = tmp_path / 'a.pth'
+    torch.save(official('vit_tiny'), path)
+    assert main([str(path), str(path), '--source', 'timm', '--force']) == 2
+    assert 'is the file to read' in capsys.readouterr().err
+    assert stack.load(path).keys() == official('vit_tiny').keys()
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch, capsys, suffix):
+    src, dst = tmp_path / 'src.pth', tmp_path / f'dst{suffix}'
+    torch.save(official('vit_tiny'), src)
+    arguments = [str(src), str(dst), '--source', 'timm', '--force']
+    dst.write_bytes(b'before')
+
+    def fail(state, path, *_):
+        Path(path).write_bytes(b'half')
+        raise OSError(28, 'No space left on device')
+
+    with monkeypatch.context() as patch:
+        patch.setattr('torch.save', fail)
+        patch.setattr('mmlite.engine.convert.files.save_file', fail)
+        assert main(arguments) == 1
+    assert 'could not be written: [Errno 28] No space left' in capsys.readouterr().err
+    assert dst.read_bytes() == b'before' and sorted(tmp_path.iterdir()) == [dst, src]
+    assert main(arguments) == 0 and 'backbone.pos_embed' in stack.load(dst)['state_dict']
