@@ -6,3 +6,5 @@ _base_ = [
     '../_base_/schedules/adamw-100e_coco.py',
     '../_base_/det_runtime.py',
 ]
+# gradients travel between GPUs in half precision, as in ViTDet's training
+custom_hooks = [*_base_.custom_hooks, dict(type='mmlite.DDPCommHook')]

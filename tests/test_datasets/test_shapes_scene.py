@@ -40,7 +40,7 @@ def grey_ground(size=100):
 
 def square(x, y, size, angle=0.0):
     """A square without the usual variation."""
-    skin = sample_skin(np.random.default_rng(0), CLASSES.index('square'), size)
+    skin = sample_skin(np.random.default_rng(0), task_spec('det'), CLASSES.index('square'), size)
     ring = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], float)
     return Instance(1, replace(skin, rings=(ring,)), Pose(x, y, size, angle))
 
@@ -174,7 +174,7 @@ def test_edges_are_antialiased():
 @pytest.mark.parametrize('label', range(len(CLASSES)))
 def test_texture_turns_with_the_object(label):
     """A quarter turn of the object is a quarter turn of the picture."""
-    skin = sample_skin(np.random.default_rng(label), label, 70)
+    skin = sample_skin(np.random.default_rng(label), task_spec('det'), label, 70)
     pictures = [
         render(plain_scene(Instance(label, skin, Pose(50, 50, 70, angle))), grey_ground())
         for angle in (0.4, 0.4 + np.pi / 2)

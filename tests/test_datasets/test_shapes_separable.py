@@ -53,10 +53,9 @@ def texture_features(image, mask):
     )
 
 
-@pytest.fixture(scope='module')
-def samples():
+def draw_samples(**options):
     """Features of the main object of every picture, and the labels, true and shuffled."""
-    job = Job('cls', Path('unused'), task_spec('cls', size=112))
+    job = Job('cls', Path('unused'), task_spec('cls', size=112, **options))
     rows = {'shape': [], 'texture': [], 'colour': [], 'label': [], 'shuffled': []}
     for index in range(TRAIN + VAL):
         scene = job.scene('train', index)
@@ -69,6 +68,11 @@ def samples():
         rows['label'].append(scene.instances[main].label)
         rows['shuffled'].append(balanced_label(0, 'cls', 'train', index, NUM_CLASSES, 'shuffle'))
     return {name: np.array(values) for name, values in rows.items()}
+
+
+@pytest.fixture(scope='module')
+def samples():
+    return draw_samples()
 
 
 def accuracy(features, labels):
@@ -93,6 +97,11 @@ def test_shape_and_texture_tell_the_classes_apart(samples, cues, at_least):
 
 def test_colour_does_not(samples):
     assert accuracy(samples['colour'], samples['label']) < 2.5 / NUM_CLASSES
+
+
+def test_colour_does_if_it_is_asked_to():
+    easy = draw_samples(class_colors=True)
+    assert accuracy(easy['colour'], easy['label']) > 0.8
 
 
 def test_shuffled_labels_cannot_be_learned(samples):

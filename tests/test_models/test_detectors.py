@@ -149,12 +149,12 @@ def test_images_are_padded_to_the_square_after_normalisation():
 
 
 def test_a_detector_overfits_one_picture():
-    """Losses fall to a fraction within a few steps on a fixed picture."""
+    """The loss falls although the regions get harder as the proposals improve."""
     model, cfg = shapes('vit')
     model.init_weights()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-4)
     history = []
-    for _ in range(12):
+    for _ in range(48):
         history.append(step(model, cfg.image_size, [[[30, 30, 130, 110]]])['loss'])
         optimiser.step()
-    assert history[-1] < 0.6 * history[0]
+    assert sum(history[-4:]) / 4 < 0.5 * history[0]

@@ -1,7 +1,7 @@
 """The COCO recipe shrunk to generated pictures of 192 pixels and minutes on two CPU cores.
 
     python tools/dataset_converters/make_shapes.py --tasks det --out data/shapes \
-        --train 600 --val 100 --size 192 --classes 4 --min-size 0.2
+        --train 600 --val 100 --size 192 --classes 4 --min-size 0.2 --max-objects 4 --class-colors
 """
 
 _base_ = '../../det/mask-rcnn_vit-tiny-sfp_8xb8-amp-lsj-100e_coco-640px.py'
@@ -9,7 +9,7 @@ classes = ('disc', 'square', 'triangle', 'star')
 image_size = 192
 image_scale = (image_size, image_size)
 channels = 64
-max_iters = 800
+max_iters = 700
 
 model = dict(
     data_preprocessor=dict(pad_size_divisor=image_size),
@@ -36,7 +36,7 @@ model = dict(
 )
 
 train_pipeline = _base_.train_pipeline
-train_pipeline[3].update(scale=image_scale, ratio_range=(0.8, 1.25))
+train_pipeline[3].update(scale=image_scale, ratio_range=(1.0, 1.0))
 train_pipeline[4].update(crop_size=image_scale)
 test_pipeline = _base_.test_pipeline
 test_pipeline[1].update(scale=image_scale)
@@ -52,11 +52,11 @@ val_dataloader = dict(
     num_workers=1, pin_memory=False, dataset=dict(pipeline=test_pipeline, **small_set)
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(ann_file=data_root + 'annotations/instances_val2017.json')
+val_evaluator = dict(classwise=True, ann_file=data_root + 'annotations/instances_val2017.json')
 test_evaluator = val_evaluator
 
-train_cfg = dict(max_iters=max_iters, val_interval=400)
-optim_wrapper = dict(type='OptimWrapper', optimizer=dict(lr=5e-4))
+train_cfg = dict(max_iters=max_iters, val_interval=350)
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(lr=3e-4))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=50),
     dict(
@@ -64,5 +64,6 @@ param_scheduler = [
     ),
 ]  # fmt: skip
 auto_scale_lr = dict(base_batch_size=4)
-default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=400, max_keep_ckpts=2))
+default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=350, max_keep_ckpts=2))
 log_processor = dict(window_size=10)
+custom_hooks = _base_.custom_hooks[:1]  # gradients stay in full precision

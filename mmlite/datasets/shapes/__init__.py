@@ -8,7 +8,8 @@ a sequence lets the objects move. ``tools/dataset_converters/make_shapes.py`` is
     picture = render(Job('det', Path('data/shapes/coco'), spec, seed=0).scene('train', 7))
     picture.image, picture.mask(0)
 
-A class is an outline family and a texture family (``CLASS_TEXTURES``); colour says nothing.
+A class is an outline family and a texture family (``CLASS_TEXTURES``); colour says nothing,
+unless ``class_colors`` asks for an easier set.
 Numbers reached on these pictures compare methods with each other on this data, nothing more.
 """
 

@@ -14,7 +14,10 @@ from .job import Job
 from .spec import TASKS, task_spec
 
 _DEFAULT_COUNTS = {'pictures': (200, 50), 'sequences': (24, 12)}
-_SPEC_OPTIONS = ('size', 'classes', 'min_size', 'max_size', 'max_objects', 'max_aspect', 'frames')
+_SPEC_OPTIONS = (
+    'size', 'classes', 'min_size', 'max_size', 'max_objects', 'max_aspect', 'class_colors',
+    'frames',
+)  # fmt: skip
 
 _DESCRIPTION = """\
 Draw scenes of textured shapes and write them in official layouts:
@@ -45,6 +48,10 @@ def parse_args(argv=None):
     add('--max-size', type=float, metavar='F', help='greatest extent; defaults depend on the task')
     add('--max-objects', type=int, metavar='N', help='objects in a picture; default: 6')
     add('--max-aspect', type=float, metavar='R', help='greatest side ratio; default: 1 (square)')
+    add(
+        '--class-colors', action='store_true', default=None,
+        help='objects of a class share a hue: an easier set',
+    )  # fmt: skip
     add('--frames', type=int, metavar='N', help='length of a sequence; default: 60')
     add('--workers', type=int, metavar='N', help='processes; default: one for every core')
     add('--shuffle-labels', action='store_true', help='draw labels at random: a negative control')

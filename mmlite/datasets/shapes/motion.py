@@ -159,7 +159,7 @@ def sample_sequence(rng, spec, label):
         width=width,
         regions=sample_regions(rng, spec.size),
         instances=tuple(
-            Instance(kind, sample_skin(rng, kind, float(path.size.mean())), path.pose(0))
+            Instance(kind, sample_skin(rng, spec, kind, float(path.size.mean())), path.pose(0))
             for kind, path in actors
         ),
         light=sample_light(rng),

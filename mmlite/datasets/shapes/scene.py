@@ -10,6 +10,7 @@ from .outlines import sample_outline
 from .spec import CLASS_TEXTURES, CLUTTER, STUFF
 
 _PLACEMENT_TRIES = 12
+_HUE_SPREAD = 0.4  # of the way to the next class's hue, where colour tells the class
 _CROWDING = 0.3  # chance to be put next to an object
 _CLUTTER_SIZE = 0.6  # relative to the objects
 _SUBPIXEL_BITS = 4
@@ -147,7 +148,7 @@ def sample_scene(rng, spec, label):
 
 def _place(rng, spec, layout, label):
     size = sample_size(rng, spec) * (_CLUTTER_SIZE if label == CLUTTER else 1)
-    skin = sample_skin(rng, label, size)
+    skin = sample_skin(rng, spec, label, size)
     margin = 0.35 * np.minimum(size, (layout.width, layout.height))
     for _ in range(_PLACEMENT_TRIES):
         x, y = rng.uniform(margin, (layout.width, layout.height) - margin)
@@ -162,7 +163,7 @@ def _place(rng, spec, layout, label):
 def _place_in_centre(rng, spec, layout, label):
     """Put an object in the middle of an empty layout, smaller until it shows enough of itself."""
     size = sample_size(rng, spec)
-    skin = sample_skin(rng, label, size)
+    skin = sample_skin(rng, spec, label, size)
     angle = rng.uniform(0, 2 * np.pi)
     while not layout.add(
         Instance(label, skin, Pose(layout.width / 2, layout.height / 2, size, angle))
@@ -224,11 +225,12 @@ def sample_size(rng, spec):
     return float(np.exp(rng.uniform(low, high)) * spec.size)
 
 
-def sample_skin(rng, label, size):
+def sample_skin(rng, spec, label, size):
     """Look of an object of class ``label`` (or ``CLUTTER``) of about ``size`` px.
 
     The pattern repeats three to five times over the object, fewer where a cycle would get
-    smaller than about 5 px.
+    smaller than about 5 px. With ``spec.class_colors`` both colours lie close to the hue of the
+    class and are never pale.
     """
     clutter = label == CLUTTER
     name = 'blob' if clutter else list(CLASS_TEXTURES)[label]
@@ -237,6 +239,9 @@ def sample_skin(rng, label, size):
         contrast *= 0.5
     saturation = rng.uniform(0.1, 0.85, 2)
     hue = rng.random(2)
+    if spec.class_colors and not clutter:
+        hue = (label + _HUE_SPREAD * (hue - 0.5)) / spec.classes
+        saturation = 0.6 + 0.4 * saturation
     colors = (
         _color(hue[0], saturation[0], low),
         _color(hue[0 if clutter else 1], saturation[1], low + contrast),

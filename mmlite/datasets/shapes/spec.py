@@ -69,6 +69,8 @@ class SceneSpec:
         min_visible: least fraction of an object's full extent that stays visible, inside the
             picture and not behind other objects; in sequences objects may vanish.
         clutter: chance of a lump that belongs to no class in a picture.
+        class_colors: objects of a class share a hue. Colour alone then tells the class: an easy
+            set for budgets of minutes. Off, colour is no cue.
         frames: length of a sequence; 1 for pictures.
 
     Raises:
@@ -83,6 +85,7 @@ class SceneSpec:
     max_aspect: float = 1.0
     min_visible: float = 0.4
     clutter: float = 0.3
+    class_colors: bool = False
     frames: int = 1
 
     def __post_init__(self):

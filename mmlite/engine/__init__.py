@@ -1,0 +1,19 @@
+"""Hooks, optimiser constructors, checks and launching: what stands between config and Runner."""
+
+from .hooks import (
+    CheckpointFitHook,
+    CheckpointHook,
+    DDPCommHook,
+    ReduceLossHook,
+    SkippedSampleHook,
+)
+from .optimizers import LayerDecayOptimWrapperConstructor
+
+__all__ = [
+    'CheckpointFitHook',
+    'CheckpointHook',
+    'DDPCommHook',
+    'LayerDecayOptimWrapperConstructor',
+    'ReduceLossHook',
+    'SkippedSampleHook',
+]

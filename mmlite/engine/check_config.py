@@ -1,0 +1,184 @@
+"""Checks a whole config before anything is built, so that a mistake costs seconds and one line.
+
+Nothing of the config is run: names are looked up in the registries, keys are compared with the
+signatures of the classes, paths with the file system, devices with what torch sees.
+"""
+
+import inspect
+
+from mmengine import registry as root
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+from mmlite.errors import UserError
+
+from .checks.data import check_checkpoints, check_data, check_skipping
+from .checks.devices import check_devices
+from .checks.near_names import misspelled
+from .checks.signatures import Accepted
+from .checks.types import TypeChecker, check_keys, find
+
+TOP_LEVEL = frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'} | {
+    'compile',
+    'custom_imports',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'runner_type',
+    'sync_bn',
+    'tta_model',
+    'tta_pipeline',
+}
+"""Keys that mmengine reads; any other top-level key is a variable of the config."""
+
+NEEDED = {
+    'train': ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'),
+    'test': ('model', 'test_dataloader', 'test_cfg', 'test_evaluator'),
+}
+"""What a phase cannot do without."""
+
+PLACES = {
+    'model': (root.MODELS, None),
+    'tta_model': (root.MODELS, None),
+    'data_preprocessor': (root.MODELS, None),
+    'tta_pipeline': (root.TRANSFORMS, None),
+    'val_cfg': (root.LOOPS, 'ValLoop'),
+    'test_cfg': (root.LOOPS, 'TestLoop'),
+    'param_scheduler': (root.PARAM_SCHEDULERS, None),
+    'custom_hooks': (root.HOOKS, None),
+    'visualizer': (root.VISUALIZERS, 'Visualizer'),
+    'log_processor': (root.LOG_PROCESSORS, 'LogProcessor'),
+    'model_wrapper_cfg': (root.MODEL_WRAPPERS, 'MMDistributedDataParallel'),
+}
+"""Top-level key -> registry, and what mmengine builds where no type is given."""
+
+LOADER_KEYS = Accepted(
+    frozenset(inspect.signature(DataLoader.__init__).parameters) - {'self'}
+    | {'num_batch_per_epoch', 'disable_subprocess_warning'},
+    closed=True,
+)
+
+
+def check_config(cfg, phase='train', data=True):
+    """Raise at the first thing in ``cfg`` that cannot work.
+
+    Args:
+        cfg (mmengine.config.Config): A resolved config.
+        phase (str): ``'train'`` or ``'test'``: what must be there, and whose data.
+        data (bool): Whether to look for data and checkpoint files. Defaults to True.
+
+    Raises:
+        UserError: Names the key of the config, what is wrong with it and what would be right.
+        DataError: A data root, image folder or annotation file is missing.
+        CheckpointError: A checkpoint file is missing.
+    """
+    _check_top_level(cfg, phase)
+    checker = TypeChecker(cfg.get('default_scope') or 'mmengine')
+    for place, (registry, default) in PLACES.items():
+        checker.walk(_with_type(cfg.get(place), default), place, registry)
+    checker.walk(_train_loop(cfg.get('train_cfg')), 'train_cfg', root.LOOPS)
+    for name, hook in (cfg.get('default_hooks') or {}).items():
+        checker.walk(hook, f'default_hooks.{name}', root.HOOKS)
+    _check_optim_wrapper(checker, cfg.get('optim_wrapper'))
+    for stage in ('train', 'val', 'test'):
+        _check_loader(checker, cfg.get(f'{stage}_dataloader'), f'{stage}_dataloader')
+        _check_evaluator(checker, cfg.get(f'{stage}_evaluator'), f'{stage}_evaluator')
+    check_devices(cfg, phase, checker.scope)
+    check_skipping(cfg)
+    if data:
+        validates = ['val'] if cfg.get('val_cfg') else []
+        check_data(cfg, ['train', *validates] if phase == 'train' else ['test'])
+        check_checkpoints(cfg, phase)
+
+
+def check_stage_data(cfg, stage):
+    """Check the data of one stage only, for tools that need no model.
+
+    Args:
+        cfg (mmengine.config.Config): A resolved config.
+        stage (str): ``'train'``, ``'val'`` or ``'test'``.
+
+    Raises:
+        UserError: As :func:`check_config` does, or if the config has no such data.
+        DataError: A data root, image folder or annotation file is missing.
+    """
+    key = f'{stage}_dataloader'
+    if not cfg.get(key):
+        raise UserError(f'the config has no {key}')
+    _check_loader(TypeChecker(cfg.get('default_scope') or 'mmengine'), cfg[key], key)
+    check_data(cfg, [stage])
+
+
+def _check_top_level(cfg, phase):
+    for key, value in cfg.items():
+        meant = None if key in TOP_LEVEL else misspelled(key, TOP_LEVEL)
+        # a variable may look like a key that takes a plain value, so only containers count
+        if meant and isinstance(value, (dict, list)):
+            raise UserError(f'the config has an unknown key {key!r}; did you mean {meant!r}?')
+    require(cfg, phase)
+
+
+def require(cfg, phase):
+    """Raise a :class:`UserError` if ``cfg`` lacks what ``'train'`` or ``'test'`` needs."""
+    missing = [key for key in NEEDED[phase] if cfg.get(key) is None]
+    if missing:
+        raise UserError(f'the config cannot {phase}: it has no {", ".join(missing)}')
+
+
+def _with_type(value, default):
+    """``value`` with the type that mmengine would add."""
+    return {'type': default, **value} if isinstance(value, dict) and default else value
+
+
+def _train_loop(value):
+    """``train_cfg`` with the loop that ``by_epoch`` stands for."""
+    if not isinstance(value, dict):
+        return value
+    if ('type' in value) == ('by_epoch' in value):
+        raise UserError('train_cfg needs exactly one of type=... and by_epoch=True or False')
+    if 'type' in value:
+        return value
+    rest = {key: item for key, item in value.items() if key != 'by_epoch'}
+    return {'type': f'{"Epoch" if value["by_epoch"] else "Iter"}BasedTrainLoop', **rest}
+
+
+def _check_optim_wrapper(checker, wrapper):
+    if not isinstance(wrapper, dict):
+        return
+    # several optimisers have no ``optimizer``: their constructor knows the keys
+    default = 'OptimWrapper' if 'optimizer' in wrapper else None
+    checker.walk(_with_type(wrapper, default), 'optim_wrapper', root.OPTIM_WRAPPERS)
+    name = wrapper.get('constructor')
+    if isinstance(name, str):
+        key = 'optim_wrapper.constructor'
+        checker.resolve(name, key, root.OPTIM_WRAPPER_CONSTRUCTORS)
+
+
+def _check_loader(checker, loader, path):
+    if isinstance(loader, (list, tuple)):
+        for index, item in enumerate(loader):
+            _check_loader(checker, item, f'{path}[{index}]')
+    elif isinstance(loader, dict):
+        check_keys(LOADER_KEYS, 'a data loader', loader, path)
+        checker.walk(loader.get('dataset'), f'{path}.dataset', root.DATASETS)
+        for key in ('sampler', 'batch_sampler'):
+            checker.walk(loader.get(key), f'{path}.{key}', root.DATA_SAMPLERS)
+        for key in ('collate_fn', 'worker_init_fn'):
+            checker.walk(loader.get(key), f'{path}.{key}', root.FUNCTIONS)
+        if loader.get('persistent_workers') and not loader.get('num_workers'):
+            raise UserError(
+                f'{path}.persistent_workers=True needs num_workers > 0: add {path}.'
+                'persistent_workers=False to --cfg-options, or set num_workers'
+            )
+
+
+def _check_evaluator(checker, evaluator, path):
+    if not isinstance(evaluator, dict):
+        checker.walk(evaluator, path, root.METRICS)
+        return
+    name = evaluator.get('type')
+    if name is None or find(str(name), root.EVALUATOR, checker.scope):
+        checker.walk(evaluator.get('metrics'), f'{path}.metrics', root.METRICS)
+        rest = {key: item for key, item in evaluator.items() if key != 'metrics'}
+        checker.walk(_with_type(rest, 'Evaluator'), path, root.EVALUATOR)
+    else:
+        checker.walk(evaluator, path, root.METRICS)

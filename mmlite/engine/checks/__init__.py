@@ -1,0 +1,1 @@
+"""The parts of :func:`mmlite.engine.check_config.check_config`."""

@@ -1,0 +1,170 @@
+"""Checks that the files which a config names are there: data sets and checkpoints."""
+
+import os
+from pathlib import Path
+
+from mmengine import registry as root
+
+from mmlite.errors import CheckpointError, DataError, UserError
+
+from .near_names import near_names
+from .signatures import accepted_keys
+from .types import find
+
+GENERATOR = 'python tools/dataset_converters/make_shapes.py'
+SHAPES_TASKS = {'mmdet': 'det', 'mmseg': 'seg', 'mmpretrain': 'cls', 'mmlite': 'sot'}
+
+
+def check_data(cfg, stages):
+    """Look for data roots, image folders and annotation files of the data sets in use.
+
+    Args:
+        cfg (mmengine.config.Config): A config whose types are checked.
+        stages (Iterable[str]): Of ``'train'``, ``'val'`` and ``'test'``.
+
+    Raises:
+        DataError: Names the missing path, its key, and how to get or set it.
+    """
+    scope = cfg.get('default_scope') or 'mmengine'
+    for stage in stages:
+        for path, dataset in datasets(cfg, stage):
+            _check_dataset(dataset, path, scope)
+        evaluator = cfg.get(f'{stage}_evaluator')
+        for metric in evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]:
+            file = metric.get('ann_file') if isinstance(metric, dict) else None
+            if isinstance(file, str) and file and _is_local(file, metric):
+                _need(file, f'{stage}_evaluator.ann_file', f'{stage}_evaluator.ann_file', scope)
+
+
+def datasets(cfg, stage):
+    """Every innermost data set of a stage.
+
+    Args:
+        cfg (mmengine.config.Config): A config.
+        stage (str): ``'train'``, ``'val'`` or ``'test'``.
+
+    Yields:
+        tuple[str, dict]: Path in the config and the data set there, wrappers taken off.
+    """
+    loader = cfg.get(f'{stage}_dataloader')
+    loaders = loader if isinstance(loader, (list, tuple)) else [loader]
+    for index, item in enumerate(loaders):
+        if isinstance(item, dict):
+            path = f'{stage}_dataloader' + (f'[{index}]' if item is not loader else '')
+            yield from _innermost(item.get('dataset'), f'{path}.dataset')
+
+
+def _innermost(dataset, path):
+    if isinstance(dataset, (list, tuple)):
+        for index, item in enumerate(dataset):
+            yield from _innermost(item, f'{path}[{index}]')
+    elif isinstance(dataset, dict):
+        inner = [key for key in ('dataset', 'datasets') if key in dataset]
+        for key in inner:
+            yield from _innermost(dataset[key], f'{path}.{key}')
+        if not inner:
+            yield path, dataset
+
+
+def _check_dataset(dataset, path, scope):
+    if not _is_local('', dataset) or _downloads(dataset, scope):
+        return
+    data_root = dataset.get('data_root') or ''
+    if '://' in data_root:
+        return
+    if data_root:
+        _need(data_root, f'{path}.data_root', f'{path}.data_root', scope)
+    prefixes = dataset.get('data_prefix') or {}
+    named = {'data_prefix': prefixes} if isinstance(prefixes, str) else {
+        f'data_prefix.{key}': value for key, value in prefixes.items()
+    }  # fmt: skip
+    for key, value in {'ann_file': dataset.get('ann_file'), **named}.items():
+        if isinstance(value, str) and value and '://' not in value:
+            option = f'{path}.data_root' if data_root else f'{path}.{key}'
+            _need(os.path.join(data_root, value), f'{path}.{key}', option, scope)
+
+
+def _is_local(file, cfg):
+    """Whether files are read from this machine's disk rather than from a store."""
+    backend = (cfg.get('backend_args') or {}).get('backend', 'local')
+    return backend in ('local', 'disk') and '://' not in file
+
+
+def _downloads(dataset, scope):
+    """Whether the data set fetches itself when it is missing (CIFAR, MNIST and their like)."""
+    target = dataset.get('type')
+    if isinstance(target, str):
+        target = find(target, root.DATASETS, dataset.get('_scope_', scope))
+    return 'download' in accepted_keys(target).names
+
+
+def _need(file, key, option, scope):
+    """Raise a :class:`DataError` if ``file`` does not exist."""
+    if os.path.exists(file):
+        return
+    parts = Path(file).parts
+    if 'shapes' in parts:
+        out = Path(*parts[: parts.index('shapes') + 1])
+        remedy = f'generate it by {GENERATOR} --tasks {SHAPES_TASKS.get(scope, "det")} --out {out}'
+    else:
+        remedy = f'put the data there or add --cfg-options {option}=PATH'
+    raise DataError(f'{key} names {file!r}, which does not exist; {remedy}')
+
+
+def check_skipping(cfg):
+    """Refuse ``on_error='skip'`` where data are evaluated.
+
+    Raises:
+        UserError: Names the transform.
+    """
+    for stage in ('train', 'val', 'test'):
+        for path, dataset in datasets(cfg, stage):
+            if stage != 'train' or dataset.get('test_mode'):
+                _refuse_skip(dataset, path)
+    _refuse_skip(cfg.get('tta_pipeline'), 'tta_pipeline')
+
+
+def _refuse_skip(value, path):
+    if isinstance(value, dict):
+        if value.get('on_error') == 'skip':
+            raise UserError(
+                f"{path}.on_error='skip' is for training only: evaluation never skips an image, "
+                "set on_error='raise'"
+            )
+        for key, child in value.items():
+            _refuse_skip(child, f'{path}.{key}')
+    elif isinstance(value, (list, tuple)):
+        for index, child in enumerate(value):
+            _refuse_skip(child, f'{path}[{index}]')
+
+
+def check_checkpoints(cfg, phase):
+    """Look for the checkpoint files that the config loads.
+
+    Raises:
+        CheckpointError: Names the missing file, its key and near names in its folder.
+    """
+    if cfg.get('load_from'):
+        _need_checkpoint(cfg.load_from, 'load_from')
+    if phase == 'train' and not cfg.get('resume'):
+        _check_pretrained(cfg.get('model'), 'model')
+
+
+def _check_pretrained(value, path):
+    if isinstance(value, dict):
+        if value.get('type') == 'Pretrained' and isinstance(value.get('checkpoint'), str):
+            _need_checkpoint(value['checkpoint'], f'{path}.checkpoint')
+        for key, child in value.items():
+            _check_pretrained(child, f'{path}.{key}')
+    elif isinstance(value, (list, tuple)):
+        for index, child in enumerate(value):
+            _check_pretrained(child, f'{path}[{index}]')
+
+
+def _need_checkpoint(file, key):
+    path = Path(file)
+    if '://' in str(file) or path.is_file():
+        return
+    near = near_names(path.name, [p.name for p in path.parent.glob('*.*')])
+    hint = f'; near names in {path.parent}: {", ".join(near)}' if near else ''
+    raise CheckpointError(f'checkpoint {key}={str(file)!r} does not exist{hint}')

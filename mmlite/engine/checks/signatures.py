@@ -1,0 +1,100 @@
+"""Which keyword arguments a registered class or function takes, read from its source.
+
+OpenMMLab classes hand ``**kwargs`` to their parents, so the signature of ``__init__`` alone does
+not tell a wrong key from an inherited one. ``**kwargs`` is followed through the method resolution
+order as long as it goes to ``super().__init__`` and nowhere else; anything less certain counts as
+open, because a false alarm is worse than a library's own message.
+"""
+
+import ast
+import functools
+import inspect
+import textwrap
+from typing import NamedTuple
+
+
+class Accepted(NamedTuple):
+    """Keyword arguments of a callable: the known ``names``, all of them if ``closed``."""
+
+    names: frozenset
+    closed: bool
+
+
+@functools.cache
+def accepted_keys(target):
+    """Keyword arguments that the class or function ``target`` takes.
+
+    Args:
+        target (type | Callable): What a registry gave.
+
+    Returns:
+        Accepted: Known names, and whether no other name can be taken.
+    """
+    if not inspect.isclass(target):
+        names, var_keyword = _parameters(target)
+        return Accepted(names, closed=var_keyword is None)
+    owners = [c for c in target.__mro__ if '__init__' in c.__dict__]
+    names, position = frozenset(), 0
+    while position < len(owners):
+        init = owners[position].__init__
+        found, var_keyword = _parameters(init)
+        names |= found
+        if var_keyword is None:
+            return Accepted(names, closed=True)
+        start = _forwarded_to(init, var_keyword)
+        if start is None:
+            break
+        position = _next_owner(owners, position, start)
+    return Accepted(names, closed=False)
+
+
+def _parameters(function):
+    """Names that can be given by keyword, and the name of ``**kwargs`` or None."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # implemented in C: nothing is known
+        return frozenset(), 'kwargs'
+    by_keyword = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    names = frozenset(p.name for p in parameters if p.kind in by_keyword)
+    var_keyword = next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), None)
+    return names - {'self'}, var_keyword
+
+
+def _forwarded_to(init, var_keyword):
+    """Where ``init`` hands its ``**kwargs``.
+
+    Returns:
+        str | None: ``''`` for ``super().__init__(**kwargs)``, ``'X'`` for
+        ``super(X, self).__init__(**kwargs)``, None if they are used in any other way.
+    """
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(init)))
+    except (OSError, TypeError, SyntaxError):
+        return None
+    uses = sum(isinstance(n, ast.Name) and n.id == var_keyword for n in ast.walk(tree))
+    starts = [
+        _super_start(node.func)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and any(
+            k.arg is None and isinstance(k.value, ast.Name) and k.value.id == var_keyword
+            for k in node.keywords
+        )
+    ]
+    return starts[0] if uses == len(starts) == 1 else None
+
+
+def _super_start(function):
+    """``''`` for ``super().__init__``, ``'X'`` for ``super(X, self).__init__``, else None."""
+    if not (isinstance(function, ast.Attribute) and function.attr == '__init__'):
+        return None
+    call = function.value
+    if not (isinstance(call, ast.Call) and getattr(call.func, 'id', None) == 'super'):
+        return None
+    return getattr(call.args[0], 'id', None) if call.args else ''
+
+
+def _next_owner(owners, position, start):
+    """Index of the class whose ``__init__`` runs after that of ``owners[position]``."""
+    names = [owner.__name__ for owner in owners]
+    return (names.index(start) if start in names else position) + 1

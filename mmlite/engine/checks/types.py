@@ -1,0 +1,206 @@
+"""Checks every ``type=`` of a config against the registries, and its keys against the class."""
+
+import importlib
+
+import mmcv.ops
+from mmengine import registry as root
+from mmengine.registry import Registry
+
+from mmlite.errors import UserError
+
+from .near_names import misspelled, near_names
+from .signatures import accepted_keys
+
+CHILD_ROOTS = {
+    'pipeline': root.TRANSFORMS,
+    'switch_pipeline': root.TRANSFORMS,
+    'transforms': root.TRANSFORMS,
+    'dataset': root.DATASETS,
+    'datasets': root.DATASETS,
+    'optimizer': root.OPTIMIZERS,
+    'init_cfg': root.WEIGHT_INITIALIZERS,
+    'data_preprocessor': root.MODELS,
+    'vis_backends': root.VISBACKENDS,
+}
+"""Keys whose content belongs to one registry, wherever they stand."""
+
+CALLER_KEYS = {
+    root.HOOKS: {'priority'},
+    root.PARAM_SCHEDULERS: {'convert_to_iter_based'},
+    root.OPTIM_WRAPPERS: {'constructor', 'paramwise_cfg', 'optimizer'},
+    root.WEIGHT_INITIALIZERS: {'layer', 'override'},
+    root.TRANSFORMS: {'magnitude_key', 'magnitude_range', 'magnitude_level'},
+    root.MODELS: {'requires_grad', 'scale_factor'},  # of norm and upsampling layers
+    'dcn': {'fallback_on_stride', 'deformable_groups'},
+    'loss_cls': {'bg_cls_weight'},
+    'vision_encoder': {'pretrained'},
+}
+"""Keys that the caller takes out before it builds the object, by root registry or by key."""
+
+OPAQUE = ('Albu', 'Albumentations')  # their ``transforms`` are another library's
+FREE_FORM = ('metainfo', 'meta_info')  # data about classes, where ``type`` is no class name
+
+
+class TypeChecker:
+    """Walks a config and raises at the first unknown ``type`` or wrong key.
+
+    Args:
+        scope (str): Default scope of the config, e.g. ``'mmdet'``.
+    """
+
+    def __init__(self, scope):
+        self.scope = scope
+        _import_scope(scope, 'default_scope')
+
+    def walk(self, value, path, registry, strict=True, scope=None):
+        """Check ``value`` and everything below it.
+
+        Args:
+            value: A config dict, a list of such or anything else (ignored).
+            path (str): Where it stands, e.g. ``'model.backbone'``; used in messages.
+            registry (Registry): Root registry that builds ``value``.
+            strict (bool): Whether the name must be of ``registry``. Below a model, parents build
+                their parts from several registries, or use ``type`` as an option of their own.
+            scope (str | None): Scope of names without a prefix. Defaults to that of the config.
+
+        Raises:
+            UserError: Names the path, the wrong name and near ones.
+        """
+        scope = scope or self.scope
+        if isinstance(value, (list, tuple)):
+            for index, item in enumerate(value):
+                self.walk(item, f'{path}[{index}]', registry, strict, scope)
+        elif isinstance(value, dict):
+            if '_scope_' in value:
+                scope = value['_scope_']
+                _import_scope(scope, f'{path}._scope_')
+            target = self._check_node(value, path, registry, strict, scope)
+            if getattr(target, '__name__', None) in OPAQUE:
+                return
+            for key, child in value.items():
+                if key not in FREE_FORM:
+                    own_root = CHILD_ROOTS.get(key)
+                    self.walk(child, f'{path}.{key}', own_root or registry, bool(own_root), scope)
+
+    def resolve(self, name, key, registry, strict=True, scope=None):
+        """What ``name`` stands for.
+
+        Args:
+            name (str): Name of a class or function.
+            key (str): Key of the config that holds it; used in messages.
+            registry (Registry): See :meth:`walk`, and so for ``strict`` and ``scope``.
+
+        Returns:
+            type | Callable | None: None for a name that, below a model, is the parent's own affair:
+            ``nms=dict(type='nms')``, or a RoI layer of ``mmcv.ops``.
+
+        Raises:
+            UserError: There is no such name; gives near ones.
+        """
+        scope = scope or self.scope
+        target = find(name, registry, scope)
+        if target is None and not strict:
+            target = _find_anywhere(name, scope)
+            if target is None and (name[:1].islower() or hasattr(mmcv.ops, name)):
+                return None
+        if target is None:
+            raise UserError(_unknown(name, key, registry, strict, scope))
+        return target
+
+    def _check_node(self, node, path, registry, strict, scope):
+        """Resolve ``node['type']`` and check the other keys; returns the class, if any."""
+        target = node.get('type')
+        if isinstance(target, str):
+            target = self.resolve(target, f'{path}.type', registry, strict, scope)
+        if not callable(target):
+            return None
+        label = getattr(target, '__name__', str(target))
+        key = path.rsplit('.', 1)[-1]
+        taken_out = CALLER_KEYS.get(registry, set()) | CALLER_KEYS.get(key, set())
+        check_keys(accepted_keys(target), label, node, path, taken_out)
+        return target
+
+
+def find(name, registry, scope):
+    """What ``name`` builds under ``scope``, or None. ``registry`` is a root registry."""
+    has_child = '.' not in name and scope in registry.children
+    return _get(registry, f'{scope}.{name}' if has_child else name)
+
+
+def _get(registry, name):
+    try:
+        return registry.get(name)
+    except RuntimeError as error:
+        if str(error).startswith('Failed to get'):  # mmengine's way to say that nothing is found
+            return None
+        raise
+
+
+def check_keys(accepted, label, node, path, caller_keys=()):
+    """Check the keys of a config dict against what its class takes.
+
+    Args:
+        accepted (Accepted): See :func:`~.signatures.accepted_keys`.
+        label (str): Name of the class, for the message.
+        node (dict): The config.
+        path (str): Where it stands.
+        caller_keys (Iterable[str]): Keys that are taken out before the class sees them.
+
+    Raises:
+        UserError: Names path, class, key and the nearest right key.
+    """
+    names, closed = accepted
+    for key in node:
+        if key in names or key in caller_keys or key in ('type', '_scope_'):
+            continue
+        meant = misspelled(key, names)
+        if not closed and meant is None:
+            continue
+        near = [meant] if meant else near_names(key, names)
+        hint = f'did you mean {" or ".join(map(repr, near))}?' if near else _takes(names)
+        raise UserError(f'{path} has a wrong key: {label} takes no {key!r}; {hint}')
+
+
+def _find_anywhere(name, scope):
+    """``name`` in any registry of the scope's package, or None."""
+    found = (_get(registry, name) for registry in _registries(scope))
+    return next((target for target in found if target is not None), None)
+
+
+def _registries(scope):
+    """Every registry of the package ``scope``."""
+    module = importlib.import_module(f'{scope}.registry')
+    return [value for value in vars(module).values() if isinstance(value, Registry)]
+
+
+def _import_scope(scope, key):
+    """The module ``<scope>.registry``, whose import adds the registries of that scope."""
+    try:
+        return importlib.import_module(f'{scope}.registry')
+    except ModuleNotFoundError as error:
+        if error.name not in (scope, f'{scope}.registry'):
+            raise
+        near = near_names(scope, ('mmdet', 'mmengine', 'mmlite', 'mmpretrain', 'mmseg'))
+        raise UserError(
+            f'{key}={scope!r} is no installed OpenMMLab package'
+            + (f'; near names: {", ".join(near)}' if near else '')
+        ) from error
+
+
+def _unknown(name, key, registry, strict, scope):
+    """Sentence for a name that no registry knows, with near names of every scope."""
+    known = {} if strict else {entry: entry for r in _registries(scope) for entry in r.module_dict}
+    for child in (*registry.children.values(), registry):
+        child.import_from_location()
+        bare = child is registry or child.scope == scope
+        for entry in child.module_dict:
+            if bare or entry not in known:
+                known[entry] = entry if bare else f'{child.scope}.{entry}'
+    near = [known[entry] for entry in near_names(name.rsplit('.', 1)[-1], known)]
+    return f'{key}={name!r} is no registered {registry.name} in scope {scope!r}' + (
+        f'; near names: {", ".join(near)}' if near else ''
+    )
+
+
+def _takes(names):
+    return f'it takes {", ".join(sorted(names))}' if names else 'it takes no arguments'

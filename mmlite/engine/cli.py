@@ -1,0 +1,118 @@
+"""What every command-line tool shares: options, and errors shown as one sentence."""
+
+import argparse
+import functools
+import os
+import re
+import sys
+import time
+from contextlib import contextmanager
+
+from mmengine.config import DictAction
+
+from mmlite.errors import UserError
+
+INTERRUPTED = 128 + 2  # the shell's code for a program ended by Ctrl-C
+
+
+def tool(main):
+    """Decorator of a tool's ``main(argv)``: returns the exit code instead of raising.
+
+    A :class:`UserError` becomes ``error: <sentence>`` on stderr and its own exit code, Ctrl-C
+    becomes 130. Any other exception is a bug and keeps its traceback.
+    """
+
+    @functools.wraps(main)
+    def run(argv=None):
+        try:
+            main(argv)
+        except UserError as error:
+            print(f'error: {sentence(error)}', file=sys.stderr, flush=True)
+            return error.exit_code
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        return 0
+
+    return run
+
+
+def sentence(error):
+    """The message of ``error`` on one line.
+
+    A loader's worker process sends its exception as text with the traceback in front; the
+    sentence is then what follows the last name of an error of ours.
+    """
+    text = re.split(r'mmlite[.\w]*\.errors\.\w+: ', str(error))[-1]
+    return ' '.join(text.split())
+
+
+class CfgOptions(DictAction):
+    """``--cfg-options KEY=VALUE ...`` that rejects an item without ``=`` by a clear message."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        bad = [item for item in values if '=' not in item or item.startswith('=')]
+        if bad:
+            raise argparse.ArgumentError(self, f'{bad[0]!r} is not of the form key=value')
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except AssertionError as error:  # mmengine's check for balanced brackets
+            raise argparse.ArgumentError(self, str(error)) from error
+
+
+def add_config_options(parser):
+    """Add ``config`` and ``--cfg-options`` to ``parser``."""
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=CfgOptions,
+        metavar='KEY=VALUE',
+        help='override settings of the config, e.g. model.backbone.drop_path_rate=0.1 '
+        'train_dataloader.batch_size=4; lists as key="[a,b]" or key=a,b, without spaces',
+    )
+
+
+def add_launch_options(parser):
+    """Add ``--work-dir``, ``--launcher`` and ``--local_rank`` to ``parser``."""
+    parser.add_argument(
+        '--work-dir', help='where logs and checkpoints go (default: work_dirs/<config name>)'
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='how the processes of a distributed run were started',
+    )
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def export_local_rank(args):
+    """Put ``--local_rank`` of old launchers where torch and mmengine look for it."""
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+
+
+LOCAL_RANKS = {
+    'pytorch': 'LOCAL_RANK',
+    'slurm': 'SLURM_LOCALID',
+    'mpi': 'OMPI_COMM_WORLD_LOCAL_RANK',
+}
+"""Launcher -> the environment variable with the rank of a process on its machine."""
+
+
+@contextmanager
+def reported_once(launcher, seconds=20):
+    """For code that every process of a run goes through alike: one of them reports its errors.
+
+    The first process of a machine speaks and ends, whereupon the launcher stops the others. These
+    wait for it: if one of them ended first, silently, the one that speaks would be stopped.
+
+    Args:
+        launcher (str): ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+        seconds (float): How long the others wait. Defaults to 20.
+    """
+    try:
+        yield
+    except UserError:
+        if launcher != 'none' and os.environ.get(LOCAL_RANKS[launcher], '0') != '0':
+            time.sleep(seconds)
+        raise

@@ -1,0 +1,42 @@
+"""Compressed gradient exchange between the processes of a distributed run."""
+
+from mmengine.hooks import Hook
+from torch.distributed.algorithms.ddp_comm_hooks import default_hooks
+from torch.nn.parallel import DistributedDataParallel
+
+from mmlite.registry import HOOKS
+
+COMPRESSIONS = {
+    'fp16': default_hooks.fp16_compress_hook,
+    'bf16': default_hooks.bf16_compress_hook,
+}
+
+
+@HOOKS.register_module()
+class DDPCommHook(Hook):
+    """Exchange gradients in half precision, as detectron2 does for ViTDet.
+
+    Halves the traffic of the all-reduce. Without ``DistributedDataParallel`` there is nothing to
+    exchange, and the hook only says so in the log.
+
+    Args:
+        compress (str): ``'fp16'`` or ``'bf16'`` (NCCL only). Defaults to ``'fp16'``.
+
+    Raises:
+        ValueError: For another ``compress``.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self, compress='fp16'):
+        if compress not in COMPRESSIONS:
+            raise ValueError(f'compress must be one of {list(COMPRESSIONS)}, got {compress!r}')
+        self.compress = compress
+
+    def before_train(self, runner):
+        """Register the hook on the wrapped model."""
+        if isinstance(runner.model, DistributedDataParallel):
+            runner.model.register_comm_hook(state=None, hook=COMPRESSIONS[self.compress])
+            runner.logger.info(f'Gradients are exchanged in {self.compress}.')
+        else:
+            runner.logger.info('DDPCommHook has nothing to do: this is a single process.')

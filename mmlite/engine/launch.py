@@ -1,0 +1,286 @@
+"""From a config file and command-line options to a running mmengine Runner, for every task."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from mmengine.config import ConfigDict
+from mmengine.device import get_device
+from mmengine.hooks import CheckpointHook as StockCheckpointHook
+from mmengine.logging import print_log
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from mmlite import __version__, stack
+from mmlite.errors import UserError
+
+from .check_config import check_config, require
+from .cli import reported_once
+from .config_file import load_config
+
+DRAWING_HOOKS = {
+    'mmdet': lambda out: dict(type='mmdet.DetVisualizationHook', draw=True, test_out_dir=out),
+    'mmseg': lambda out: dict(type='mmseg.SegVisualizationHook', draw=True, interval=1),
+    'mmpretrain': lambda out: dict(
+        type='mmpretrain.VisualizationHook', enable=True, interval=1, out_dir=out
+    ),
+}
+"""Scope -> the hook that draws predictions into a folder."""
+
+
+def read_config(config, work_dir=None, cfg_options=None, launcher='none'):
+    """Load a config and settle what the command line decides for every phase.
+
+    Args:
+        config (str | Path): Config file.
+        work_dir (str | None): Folder of logs and checkpoints. Defaults to the config's own
+            ``work_dir``, else ``./work_dirs/<name of the config>``.
+        cfg_options (dict | None): Overrides, see :func:`~.config_file.load_config`.
+        launcher (str): ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+
+    Returns:
+        mmengine.config.Config: The config to go on with.
+
+    Raises:
+        UserError: The config cannot be read, or NCCL is asked for on a machine without CUDA.
+    """
+    cfg = load_config(config, cfg_options)
+    cfg.launcher = launcher
+    cfg.work_dir = work_dir or cfg.get('work_dir') or f'./work_dirs/{Path(config).stem}'
+    _fill_loaders(cfg)
+    _keep_checkpoints_plain(cfg)
+    if launcher != 'none' and get_device() == 'cpu':
+        asked = cfg_options or {}
+        if asked.get('env_cfg.dist_cfg.backend') == 'nccl':
+            raise UserError(
+                'env_cfg.dist_cfg.backend=nccl needs CUDA, but torch sees no GPU: leave it out to '
+                'run on gloo'
+            )
+        _use_gloo(cfg)
+    return cfg
+
+
+def train(cfg):
+    """Check ``cfg``, build its runner and train.
+
+    Args:
+        cfg (mmengine.config.Config): From :func:`read_config`.
+
+    Returns:
+        mmengine.runner.Runner: The runner after training.
+
+    Raises:
+        UserError: See :func:`~.check_config.check_config`.
+    """
+    _check_loaded(cfg, whole=bool(cfg.get('resume')))
+    runner = _start(cfg, 'train')
+    runner.train()
+    return runner
+
+
+def test(cfg):
+    """Check ``cfg``, build its runner and evaluate ``cfg.load_from`` on the test data.
+
+    Args:
+        cfg (mmengine.config.Config): From :func:`read_config`, with ``load_from`` set.
+
+    Returns:
+        dict[str, float]: The metrics.
+
+    Raises:
+        UserError: See :func:`~.check_config.check_config`.
+    """
+    _check_loaded(cfg, whole=True)
+    return _start(cfg, 'test').test()
+
+
+def finish():
+    """Close the process group of a distributed run, if there is one."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def set_amp(cfg, enable):
+    """``--amp`` and ``--no-amp``: switch between ``AmpOptimWrapper`` and ``OptimWrapper``.
+
+    Raises:
+        UserError: The config has another optimiser wrapper.
+    """
+    wrapper = cfg.get('optim_wrapper') or {}
+    name = wrapper.get('type', 'OptimWrapper')
+    if name not in ('OptimWrapper', 'AmpOptimWrapper'):
+        option = '--amp' if enable else '--no-amp'
+        raise UserError(f'{option} knows OptimWrapper and AmpOptimWrapper, not {name!r}')
+    wrapper['type'] = 'AmpOptimWrapper' if enable else 'OptimWrapper'
+    if enable:
+        wrapper.setdefault('loss_scale', 'dynamic')
+    else:
+        for key in ('loss_scale', 'dtype', 'use_fsdp'):
+            wrapper.pop(key, None)
+    cfg.optim_wrapper = wrapper
+
+
+def set_auto_scale_lr(cfg):
+    """``--auto-scale-lr``: scale the learning rate by the real over the base batch size.
+
+    Raises:
+        UserError: The config does not say for which batch its learning rate is meant.
+    """
+    if not (cfg.get('auto_scale_lr') or {}).get('base_batch_size'):
+        raise UserError(
+            '--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in the config: the '
+            'total batch size that its learning rate is meant for'
+        )
+    cfg.auto_scale_lr.enable = True
+
+
+def set_resume(cfg, resume):
+    """``--resume``: ``'auto'`` is the latest checkpoint of the work_dir, else a file."""
+    cfg.resume = True
+    cfg.load_from = None if resume == 'auto' else resume
+
+
+def set_test(cfg, checkpoint):
+    """Evaluate ``checkpoint`` and nothing else: weights of ``init_cfg`` are not looked at.
+
+    Raises:
+        UserError: The config has no test data, loop or metric.
+    """
+    require(cfg, 'test')
+    cfg.load_from = str(checkpoint)
+    cfg.resume = False
+
+
+def set_tta(cfg):
+    """``--tta``: wrap the model in ``tta_model`` and test with ``tta_pipeline``.
+
+    Raises:
+        UserError: The config lacks one of the two.
+    """
+    missing = [key for key in ('tta_model', 'tta_pipeline') if not cfg.get(key)]
+    if missing:
+        raise UserError(f'--tta needs {" and ".join(missing)} in the config')
+    cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
+    dataset = cfg.test_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    dataset.pipeline = cfg.tta_pipeline
+
+
+def set_dump(cfg, out):
+    """``--out FILE.pkl``: also write the predictions (masks of detectors as RLE)."""
+    prefix = 'mmdet.DumpDet' if cfg.get('default_scope') == 'mmdet' else 'Dump'
+    dump = ConfigDict(type=f'{prefix}Results', out_file_path=str(out))
+    evaluator = cfg.test_evaluator
+    if isinstance(evaluator, dict) and 'metrics' in evaluator:
+        evaluator.metrics = [*_as_list(evaluator.metrics), dump]
+    else:
+        cfg.test_evaluator = [*_as_list(evaluator), dump]
+
+
+def set_show_dir(cfg, folder):
+    """``--show-dir``: draw every prediction into ``folder`` with the hook of the scope.
+
+    Raises:
+        UserError: There is no drawing hook for the scope of the config.
+    """
+    scope = cfg.get('default_scope')
+    if scope not in DRAWING_HOOKS:
+        known = ', '.join(DRAWING_HOOKS)
+        raise UserError(f'--show-dir cannot draw for default_scope={scope!r}, only for {known}')
+    folder = os.path.abspath(folder)
+    hooks = cfg.setdefault('default_hooks', ConfigDict())
+    hook = hooks.get('visualization') or {}
+    hooks.visualization = ConfigDict({**hook, **DRAWING_HOOKS[scope](folder)})
+    if scope == 'mmseg':  # whose hook has no folder of its own
+        cfg.setdefault('visualizer', ConfigDict(type='SegLocalVisualizer')).save_dir = folder
+
+
+def _check_loaded(cfg, whole):
+    """Have the checkpoint that the run starts from compared with the model."""
+    hook = ConfigDict(type='mmlite.CheckpointFitHook', whole=whole)
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
+
+
+def _start(cfg, phase):
+    with reported_once(cfg.launcher):
+        check_config(cfg, phase)
+        _check_work_dir(cfg.work_dir)
+    if cfg.launcher != 'none' and get_device() == 'cpu':
+        _join_on_cpu(cfg)
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner.logger.info(f'mmlite {__version__}: {"; ".join(stack.changes())}')
+    return runner
+
+
+def _check_work_dir(folder):
+    """Fail before training rather than at the first checkpoint."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise UserError(f'work_dir {folder} cannot be made: {error.strerror}') from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(f'work_dir {folder} is not writable: choose another by --work-dir')
+
+
+def _fill_loaders(cfg):
+    """What mmpretrain's configs leave to its tools: collating, pinned memory, lasting workers."""
+    if cfg.get('default_scope') != 'mmpretrain':
+        return
+    for stage in ('train', 'val', 'test'):
+        loader = cfg.get(f'{stage}_dataloader')
+        if loader:
+            loader.setdefault('pin_memory', torch.cuda.is_available())
+            loader.setdefault('persistent_workers', bool(loader.get('num_workers')))
+            loader.setdefault('collate_fn', dict(type='default_collate'))
+
+
+def _keep_checkpoints_plain(cfg):
+    """Let stock configs, too, write checkpoints that load with ``weights_only=True``."""
+    hooks = cfg.setdefault('default_hooks', ConfigDict())
+    hook = hooks.setdefault('checkpoint', ConfigDict(type='CheckpointHook', interval=1))
+    if hook is not None and hook.get('type') in ('CheckpointHook', StockCheckpointHook):
+        hook['type'] = 'mmlite.CheckpointHook'
+
+
+def _use_gloo(cfg):
+    """Settings of a distributed run on CPUs: backend, and DDP without device ids."""
+    cfg.setdefault('env_cfg', ConfigDict()).setdefault('dist_cfg', ConfigDict()).backend = 'gloo'
+    wrapper = cfg.get('model_wrapper_cfg') or ConfigDict(
+        type='MMDistributedDataParallel',
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
+    )
+    cfg.model_wrapper_cfg = ConfigDict({**wrapper, 'device_ids': None})
+    if _desync_batch_norm(cfg.get('model')):
+        print_log('No GPU: SyncBN is replaced by BN, statistics are per process.', 'current')
+
+
+def _desync_batch_norm(value):
+    """Replace SyncBN, which torch has for GPUs only, in place; returns how many were replaced."""
+    if isinstance(value, (list, tuple)):
+        return sum(map(_desync_batch_norm, value))
+    if not isinstance(value, dict):
+        return 0
+    found = value.get('type') in ('SyncBN', 'MMSyncBN')
+    if found:
+        value['type'] = 'BN'
+    return found + sum(map(_desync_batch_norm, value.values()))
+
+
+def _join_on_cpu(cfg):
+    """Join the process group ourselves: mmengine's way sets a CUDA device first."""
+    if cfg.launcher != 'pytorch':
+        raise UserError(
+            f'--launcher {cfg.launcher} needs a GPU for each process: on CPUs, use tools/dist_*.sh'
+        )
+    if not dist.is_initialized():
+        timeout = cfg.env_cfg.dist_cfg.get('timeout')
+        dist.init_process_group('gloo', timeout=timeout and timedelta(seconds=timeout))
+        print_log('No GPU: distributed processes talk through gloo.', logger='current')
+
+
+def _as_list(value):
+    return list(value) if isinstance(value, (list, tuple)) else [value]

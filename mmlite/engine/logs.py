@@ -1,0 +1,111 @@
+"""Reads the scalar logs that mmengine writes, for curves and timings."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from mmlite.errors import DataError, UserError
+
+from .checks.near_names import near_names
+
+
+def find_log(path):
+    """The scalar log of a run.
+
+    Args:
+        path (str | Path): A ``scalars.json`` file, or a work directory, of which the latest run
+            counts.
+
+    Returns:
+        Path: The file.
+
+    Raises:
+        DataError: There is no such file or folder, or no log in it.
+    """
+    path = Path(path)
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise DataError(f'{path} does not exist: give a work directory or a scalars.json')
+    runs = sorted(path.glob('*/vis_data/scalars.json')) + sorted(path.glob('vis_data/scalars.json'))
+    if not runs:
+        raise DataError(f'{path} holds no log: */vis_data/scalars.json is what a run writes')
+    return runs[-1]
+
+
+def read_records(file):
+    """The records of a scalar log in order.
+
+    A last line without an end, as a running program leaves it, is not read.
+
+    Args:
+        file (str | Path): A ``scalars.json`` file: one JSON object a line.
+
+    Returns:
+        list[dict]: Scalars by key, with ``step``.
+
+    Raises:
+        DataError: The file is empty, or a line is no JSON object.
+    """
+    records = []
+    for number, line in enumerate(Path(file).read_text().split('\n')[:-1], 1):
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise DataError(f'{file}, line {number} is no valid JSON: {error}') from error
+        if not isinstance(record, dict):
+            raise DataError(f'{file}, line {number} is no JSON object')
+        records.append(record)
+    if not records:
+        raise DataError(f'{file} holds no record')
+    return records
+
+
+def curve(records, key, file):
+    """The values of ``key`` over the steps.
+
+    Args:
+        records (list[dict]): From :func:`read_records`.
+        key (str): A scalar, e.g. ``'loss'`` or ``'coco/bbox_mAP'``.
+        file (str | Path): Where the records come from, for the message.
+
+    Returns:
+        tuple[list[int], list[float]]: Steps and values. Training steps are iterations; those of
+        validation are what the run counts in, iterations or epochs.
+
+    Raises:
+        UserError: The log has no such key; lists those that it has.
+    """
+    found = [(r['step'], r[key]) for r in records if key in r and 'step' in r]
+    if not found:
+        keys = sorted({k for r in records for k in r} - {'step', 'iter', 'epoch'})
+        near = near_names(key, keys)
+        hint = f'near names: {", ".join(near)}; ' if near else ''
+        raise UserError(f'{file} has no key {key!r}; {hint}it has {", ".join(keys)}')
+    steps, values = zip(*found, strict=True)
+    return list(steps), list(values)
+
+
+def train_time(records, file):
+    """Seconds per training iteration, by epoch where the run counts epochs.
+
+    The logged times are means over the logging window of mmengine.
+
+    Args:
+        records (list[dict]): From :func:`read_records`.
+        file (str | Path): Where the records come from, for the message.
+
+    Returns:
+        dict[int, float]: Epoch (0 for iteration-based runs) -> mean seconds per iteration.
+
+    Raises:
+        UserError: The log has no training step.
+    """
+    times = {}
+    for record in records:
+        if 'time' in record and 'lr' in record:  # validation records have no learning rate
+            times.setdefault(record.get('epoch', 0), []).append(record['time'])
+    if not times:
+        raise UserError(f'{file} has no training step')
+    return {epoch: float(np.mean(values)) for epoch, values in sorted(times.items())}

@@ -1,0 +1,120 @@
+"""Annotation files that contradict themselves are refused with file, annotation and values."""
+
+import json
+import math
+
+import pytest
+import tiny
+from mmdet.datasets import CocoDataset as StockCocoDataset
+
+from mmlite.datasets import CocoDataset
+from mmlite.datasets.coco import CheckedCOCO, check_coco
+from mmlite.errors import DataError
+
+
+def write(folder, data):
+    file = folder / 'ann.json'
+    file.write_text(data if isinstance(data, str) else json.dumps(data))
+    return file
+
+
+def load(file, cls=CocoDataset, **options):
+    options = dict(metainfo=dict(classes=('red', 'green')), **options)
+    options = dict(options, data_prefix=dict(img='x'), pipeline=[], serialize_data=False)
+    return cls(ann_file=str(file), **options)
+
+
+def test_a_sound_file_gives_what_mmdet_gives(tmp_path):
+    file = write(tmp_path, tiny.coco())
+    ours, stock = load(file), load(file, StockCocoDataset)
+    assert len(ours) == 4
+    assert [ours[i] for i in range(4)] == [stock[i] for i in range(4)]
+
+
+def edit(**changes):
+    """The tiny data set, its second annotation with some ``changes`` (None takes a key away)."""
+    data = tiny.coco()
+    for key, value in changes.items():
+        data['annotations'][1].pop(key) if value is None else data['annotations'][1].update(
+            {key: value}
+        )
+    return data
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        dict(bbox=[10, 10, 0, 5]),  # degenerate: mmdet skips them
+        dict(bbox=[80, 64, 0.5, 0.5]),
+        dict(bbox=[-20, -20, 21, 21]),  # one pixel is inside
+        dict(bbox=[79, 63, 100, 100]),
+        dict(iscrowd=1, segmentation=dict(size=[64, 80], counts=[5120])),
+    ],
+)
+def test_small_and_overhanging_boxes_and_crowds_are_fine(changes, tmp_path):
+    load(write(tmp_path, edit(**changes)))
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(category_id=9),
+         r'annotation 2 has category_id 9, but the file lists 2 categories with ids 1 to 2$'),
+        (dict(image_id=77), r'annotation 2 is for image 77, which the file does not list$'),
+        (dict(bbox=[80, 0, 5, 5]),
+         r'annotation 2 has a box entirely outside: \[x, y, width, height\] = \[80, 0, 5, 5\] in '
+         r'image 0 of 80 x 64 pixels$'),
+        (dict(bbox=[0, 64, 5, 5]), 'entirely outside'),
+        (dict(bbox=[-5, 0, 5, 5]), 'entirely outside'),
+        (dict(bbox=[0, -9, 5, 5]), 'entirely outside'),
+        (dict(bbox=[0, 0, -5, 5]), r'annotation 2 has a box of no valid size: .*\[0, 0, -5, 5\]'),
+        (dict(bbox=[0, math.nan, 5, 5]), 'of no valid size'),
+        (dict(bbox=[0, 0, math.inf, 5]), 'of no valid size'),
+        (dict(bbox=[0, 0, 5]), r'annotation 2 has bbox \[0, 0, 5\], which is not \[x, y, width, '),
+        (dict(bbox='x'), r"annotation 2 has bbox 'x', which is not"),
+        (dict(bbox=None), r"annotation id 2 has no 'bbox'"),
+        (dict(id=None), r"annotation number 1 has no 'id'"),
+        (dict(id=1), r'several annotations have the id 1'),
+    ],
+)  # fmt: skip
+def test_wrong_annotations_are_named(changes, message, tmp_path):
+    file = write(tmp_path, edit(**changes))
+    with pytest.raises(DataError, match=message) as error:
+        load(file)
+    assert str(error.value).startswith(str(file))
+    assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('data', 'message'),
+    [
+        ('{"images": [', 'is no valid JSON: '),
+        ('[]', 'a COCO file is a JSON object'),
+        ({'images': []}, 'has the lists images, categories, annotations; categories is missing'),
+        (dict(tiny.coco(), annotations={}), 'annotations is missing'),
+        (dict(tiny.coco(), images=[dict(id=0, height=1)]), "image id 0 has no 'width'"),
+        (dict(tiny.coco(), images=[5]), "image number 0 has no 'id'"),
+        (dict(tiny.coco(), categories=[dict(id=1, name='red')]),
+         r"class 'green' of metainfo is not among its categories \(red\)"),
+    ],
+)  # fmt: skip
+def test_files_of_another_form_are_named(data, message, tmp_path):
+    file = write(tmp_path, data)
+    with pytest.raises(DataError, match=message) as error:
+        load(file)
+    assert str(file) in str(error.value)
+
+
+def test_a_test_set_has_no_annotations(tmp_path):
+    data = {key: value for key, value in tiny.coco().items() if key != 'annotations'}
+    file = write(tmp_path, data)
+    assert len(load(file, test_mode=True)) == 4
+    with pytest.raises(DataError, match='annotations is missing'):
+        load(file)
+
+
+def test_the_reader_and_the_check_work_alone(tmp_path):
+    assert len(CheckedCOCO(str(write(tmp_path, tiny.coco()))).anns) == 8
+    check_coco(tiny.coco(), 'x.json')
+    with pytest.raises(DataError, match='x.json: class'):
+        check_coco(tiny.coco(), 'x.json', classes=['blue'])

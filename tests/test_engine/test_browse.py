@@ -1,0 +1,146 @@
+"""Pictures of samples: right colours, right places, for every task."""
+
+import numpy as np
+import pytest
+import torch
+from mmdet.structures import DetDataSample
+from mmdet.structures.bbox import HorizontalBoxes
+from mmdet.structures.mask import BitmapMasks
+from mmengine.dataset import BaseDataset
+from mmengine.structures import InstanceData, PixelData
+from mmpretrain.structures import DataSample
+from mmseg.structures import SegDataSample
+
+from mmlite.analysis.pictures import PALETTE
+from mmlite.engine.browse import GAP, Recorder, draw, picture, side_by_side, to_rgb
+
+GREY = np.full((40, 60, 3), 128, np.uint8)
+
+
+def differs(image):
+    """Where ``image`` is not grey."""
+    return (image != 128).any(-1)
+
+
+@pytest.mark.parametrize(
+    ('image', 'bgr', 'pixel'),
+    [
+        (np.full((2, 2, 3), (1, 2, 3), np.uint8), True, [3, 2, 1]),
+        (np.full((2, 2, 3), (1, 2, 3), np.uint8), False, [1, 2, 3]),
+        (np.full((2, 2, 3), (1.4, 2.6, 3.0), np.float32), True, [3, 3, 1]),
+        (np.full((2, 2), 7, np.uint8), True, [7, 7, 7]),
+        (np.full((2, 2, 1), 7, np.uint8), True, [7, 7, 7]),
+        (torch.ByteTensor([1, 2, 3])[:, None, None].expand(3, 2, 2), True, [3, 2, 1]),
+        (torch.Tensor([-1, 0, 1])[:, None, None].expand(3, 2, 2), False, [0, 128, 255]),
+        (torch.zeros(1, 2, 2, dtype=torch.bool), True, [0, 0, 0]),
+    ],
+)
+def test_images_of_any_kind_become_rgb(image, bgr, pixel):
+    out = to_rgb(image, bgr)
+    assert out.shape == (2, 2, 3)
+    assert out.dtype == np.uint8
+    assert out[0, 0].tolist() == pixel
+
+
+def test_side_by_side_pads_with_white():
+    out = side_by_side([np.zeros((2, 3, 3), np.uint8), np.zeros((5, 4, 3), np.uint8)])
+    assert out.shape == (5, 3 + GAP + 4, 3)
+    assert (out[2:, :3] == 255).all()
+    assert (out[:, 3 : 3 + GAP] == 255).all()
+    assert (out[:, -4:] == 0).all()
+
+
+@pytest.mark.parametrize('packed', [False, True])
+def test_boxes_and_masks_are_drawn_where_they_are(packed):
+    mask = np.zeros((1, 40, 60), np.uint8)
+    mask[0, 22:28, 32:48] = 1
+    boxes, labels = torch.tensor([[30.0, 20.0, 50.0, 30.0]]), np.array([1])
+    if packed:
+        sample = DetDataSample(gt_instances=InstanceData(
+            bboxes=HorizontalBoxes(boxes), labels=torch.tensor(labels),
+            masks=BitmapMasks(mask, 40, 60)))  # fmt: skip
+        data = dict(inputs=torch.from_numpy(GREY).permute(2, 0, 1), data_samples=sample)
+    else:
+        data = dict(img=GREY, gt_bboxes=HorizontalBoxes(boxes), gt_bboxes_labels=labels,
+                    gt_masks=BitmapMasks(mask, 40, 60))  # fmt: skip
+    drawn = differs(draw(data, ('a', 'b')))
+    rows, columns = drawn.nonzero()
+    assert 28 <= columns.min() <= 30
+    assert rows.max() <= 32
+    assert drawn[22:28, 32:48].all()
+    without = draw(dict(data, gt_masks=None), ('a', 'b')) if not packed else None
+    assert packed or not differs(without)[25, 40]
+
+
+@pytest.mark.parametrize('packed', [False, True])
+def test_semantic_maps_cover_all_but_ignored_pixels(packed):
+    seg = np.full((20, 30), 255, np.uint8)  # half the size of the image, as test annotations are
+    seg[:, :15] = 2
+    if packed:
+        sample = SegDataSample(gt_sem_seg=PixelData(data=torch.from_numpy(seg)[None]))
+        data = dict(inputs=torch.from_numpy(GREY).permute(2, 0, 1), data_samples=sample)
+    else:
+        data = dict(img=GREY, gt_seg_map=seg)
+    out = draw(data, ())
+    mixed = np.round(64 + np.array(PALETTE[2]) / 2)
+    np.testing.assert_allclose(out[:, :30], np.broadcast_to(mixed, (40, 30, 3)), atol=1)
+    assert not differs(out)[:, 30:].any()
+
+
+def test_the_label_of_an_image_is_written_above_it():
+    sample = DataSample().set_gt_label(1)
+    data = dict(inputs=torch.from_numpy(GREY).permute(2, 0, 1), data_samples=sample)
+    out = draw(data, ('cat', 'dog'))
+    assert out.shape[0] > 40
+    assert not differs(out)[-40:, :60].any()
+    other = draw(dict(img=GREY, gt_label=np.int64(0)), ('cat', 'dog'))
+    assert not np.array_equal(out, other)  # 'dog' and 'cat'
+    assert draw(dict(img=GREY, gt_label=7), ()).shape[0] > 40  # a class without a name
+
+
+@pytest.mark.parametrize('kind', [list, lambda x: dict(zip('ab', x, strict=True))])
+def test_several_views_stand_side_by_side(kind):
+    views = kind([torch.zeros(3, 10, 20), torch.zeros(3, 30, 15)])
+    assert draw(dict(inputs=views), ()).shape == (30, 20 + GAP + 15, 3)
+
+
+class Load:
+    def __call__(self, data):
+        return dict(data, img=np.full((8, 8, 3), data['sample_idx'], np.uint8))
+
+
+class Double:
+    def __call__(self, data):
+        if data['img'][0, 0, 0] == 3:
+            return None
+        data['img'] *= 2  # in place: the step before must have been copied
+        return data
+
+
+class Numbers(BaseDataset):
+    def load_data_list(self):
+        return [{} for _ in range(4)]
+
+    def _rand_another(self):
+        return 1
+
+
+class Wrapper:
+    def __init__(self, dataset):
+        self.dataset = dataset
+
+    def __getitem__(self, index):
+        return self.dataset[index]
+
+
+def test_steps_are_recorded_as_they_were():
+    recorder = Recorder(Wrapper(Numbers(pipeline=[Load(), Double()])))
+    for index, seen in ((2, (2, 4)), (1, (1, 2)), (3, (1, 2))):  # 3 is drawn again
+        sample, steps = recorder[index]
+        assert [step.name for step in steps] == ['Load', 'Double']
+        assert tuple(step.data['img'][0, 0, 0] for step in steps) == seen
+        assert (picture(sample, steps, 'original', ()) == seen[0]).all()
+        assert (picture(sample, steps, 'transformed', ()) == seen[1]).all()
+    joined = picture(sample, steps, 'pipeline', ())
+    assert (joined[-8:, :8] == 1).all()
+    assert (joined == 2).all(-1).sum() >= 64

@@ -1,0 +1,217 @@
+"""Every mistake is named before anything is built, and no valid config is refused."""
+
+from copy import deepcopy
+from pathlib import Path
+
+import mmdet
+import mmpretrain
+import mmseg
+import pytest
+import tiny
+from mmengine.config import Config
+
+from mmlite.engine import check_config as module
+from mmlite.engine.check_config import check_config, check_stage_data
+from mmlite.engine.config_file import load_config
+from mmlite.errors import CheckpointError, DataError, UserError
+
+SHIPPED = {
+    mmdet: """atss/atss_r50_fpn_1x_coco albu_example/mask-rcnn_r50_fpn_albu-1x_coco
+        cascade_rpn/cascade-rpn_faster-rcnn_r50-caffe_fpn_1x_coco detr/detr_r50_8xb2-150e_coco
+        fpg/mask-rcnn_r50_fpg_crop640-50e_coco mask2former/mask2former_r50_8xb2-lsj-50e_coco
+        panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco rtmdet/rtmdet-ins_s_8xb32-300e_coco
+        soft_teacher/soft-teacher_faster-rcnn_r50-caffe_fpn_180k_semi-0.1-coco
+        vfnet/vfnet_r50-mdconv-c3-c5_fpn_ms-2x_coco yolox/yolox_s_8xb8-300e_coco
+        swin/mask-rcnn_swin-t-p4-w7_fpn_amp-ms-crop-3x_coco
+        odinw=glip/odinw/glip_atss_swin-t_a_fpn_dyhead_pretrain_odinw13""",
+    mmseg: """segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512
+        upernet/upernet_r50_4xb4-80k_ade20k-512x512 beit/beit-base_upernet_8xb2-160k_ade20k-640x640
+        mae/mae-base_upernet_8xb2-amp-160k_ade20k-512x512 sem_fpn/fpn_r50_4xb4-160k_ade20k-512x512
+        point_rend/pointrend_r50_4xb2-80k_cityscapes-512x1024""",
+    mmpretrain: """mae/mae_vit-base-p16_8xb512-amp-coslr-300e_in1k
+        beit/beit_beit-base-p16_8xb256-amp-coslr-300e_in1k resnest/resnest50_32xb64_in1k
+        arcface/resnet50-arcface_8xb32_inshop deit/deit-tiny_4xb256_in1k
+        resnet/resnet18_8xb16_cifar10
+        mocov3/mocov3_vit-small-p16_16xb256-amp-coslr-300e_in1k
+        simmim/simmim_swin-base-w6_8xb256-amp-coslr-100e_in1k-192px
+        vision_transformer/vit-base-p16_8xb64-lora_in1k-384px""",
+}
+
+
+@pytest.mark.parametrize(
+    'path',
+    [
+        Path(package.__file__).parent / '.mim' / 'configs' / f'{name.split("=")[-1]}.py'
+        for package, names in SHIPPED.items()
+        for name in names.split()
+    ],
+    ids=lambda path: path.stem,
+)
+def test_no_valid_config_is_refused(path, monkeypatch):
+    monkeypatch.setattr(module, 'check_devices', lambda *args: None)
+    phase = 'train' if 'odinw' not in path.parts else 'test'
+    check_config(load_config(path), phase, data=False)
+
+
+@pytest.fixture(scope='module')
+def detector(tmp_path_factory):
+    return load_config(tiny.write_detector(tmp_path_factory.mktemp('detector')))
+
+
+def test_a_good_config_passes_with_its_data(detector):
+    check_config(detector, 'train')
+    check_config(detector, 'test')
+    check_stage_data(detector, 'val')
+
+
+TRANSFORM = 'train_dataloader.dataset.pipeline'
+
+MISTAKES = {
+    # unknown names, in every registry
+    'model.type=RetinaNett': r"model\.type='RetinaNett' is no registered model in scope 'mmdet'; "
+    'near names: RetinaNet',
+    'model.backbone.type=ViT': r"model\.backbone\.type='ViT' .*near names: mmlite\.ViT",
+    'model.bbox_head.loss_cls.type=FocalLos': 'near names: FocalLoss',
+    'model.bbox_head.anchor_generator.type=AnchorGenerater': 'near names: AnchorGenerator',
+    'train_dataloader.dataset.type=CocoData': 'no registered dataset .*CocoDataset',
+    'train_dataloader.sampler.type=DefaultSample': 'no registered data sampler .*DefaultSampler',
+    'train_dataloader.collate_fn.type=pseudo_colate': 'near names: pseudo_collate',
+    f'{TRANSFORM}.2.type=Resise': r'pipeline\[2\]\.type=.* no registered transform .*Resize',
+    'val_evaluator.type=CocoMetrics': 'no registered metric .*near names: CocoMetric',
+    'optim_wrapper.type=AmpOptimWraper': 'AmpOptimWrapper',
+    'optim_wrapper.optimizer.type=AdamWW': r'optim_wrapper\.optimizer\.type=.*AdamW',
+    'optim_wrapper.constructor=mmlite.LayerDecay': r"constructor='mmlite\.LayerDecay' .*DecayOptim",
+    'param_scheduler.0.type=MultistepLr': r'param_scheduler\[0\]\.type=.*near names: MultiStepLR',
+    'default_hooks.timer.type=ItrTimerHook': r'default_hooks\.timer\.type=.*IterTimerHook',
+    'train_cfg.type=EpochLoop': r'train_cfg\.type=.*is no registered loop',
+    'visualizer.vis_backends.0.type=LocalBackend': r'vis_backends\[0\]\.type=.*LocalVisBackend',
+    'default_scope=mmdett': "default_scope='mmdett' is no installed .*near names: mmdet",
+    'model._scope_=mmseq': "_scope_='mmseq' is no installed OpenMMLab package; near names: mmseg",
+    # wrong keys
+    'model.bbox_head.num_clases=3': r"model\.bbox_head has a wrong key: RetinaHead takes no "
+    "'num_clases'; did you mean 'num_classes'",
+    'model.backbone.colour=3': r"ResNet takes no 'colour'; it takes .*depth",
+    f'{TRANSFORM}.0.on_eror=skip': "LoadImageFromFile takes no 'on_eror'; did you mean 'on_error'",
+    'train_dataloader.batchsize=3': "a data loader takes no 'batchsize'; did you mean 'batch_size'",
+    'train_dataloader.dataset.ann=3': r"train_dataloader\.dataset has a wrong key: CocoDataset",
+    'train_cfg.max_epoch=3': "EpochBasedTrainLoop takes no 'max_epoch'; did you mean 'max_epochs'",
+    'optim_wrapper.clip_gard.max_norm=1': "did you mean 'clip_grad'",
+    'optim_wrapper.optimizer.momentun=1': "SGD takes no 'momentun'; did you mean 'momentum'",
+    'param_scheduler.0.gama=1': "MultiStepLR takes no 'gama'; did you mean 'gamma'",
+    'default_hooks.checkpoint.intervall=1': "'intervall'; did you mean 'interval'",  # open **kwargs
+    'val_evaluator.metrik=bbox': "did you mean 'metric'",
+    'log_processor.window=1': "LogProcessor takes no 'window'; did you mean 'window_size'",
+    # the top level
+    'train_dataloaderr.batch_size=1': "unknown key 'train_dataloaderr'; did you mean "
+    "'train_dataloader'",
+    'modle.depth=3': "unknown key 'modle'; did you mean 'model'",
+    'train_dataloader=None': 'cannot train: it has no train_dataloader',
+    'train_cfg.by_epoch=True': 'train_cfg needs exactly one of',
+    'train_dataloader.persistent_workers=True': r'persistent_workers=True needs num_workers > 0',
+    # what evaluation must not do
+    'val_dataloader.dataset.pipeline.0.on_error=skip': r"val_dataloader\.dataset\.pipeline\[0\]\."
+    "on_error='skip' is for training only: evaluation never skips",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(('option', 'message'), MISTAKES.items(), ids=MISTAKES)
+def test_mistakes_are_named(option, message, detector):
+    cfg = deepcopy(detector)
+    key, value = option.split('=')
+    value = {'True': True, 'None': None}.get(value, value)
+    cfg.merge_from_dict({key: value})
+    with pytest.raises(UserError, match=message) as error:
+        check_config(cfg, 'train')
+    assert '\n' not in str(error.value)
+
+
+def test_options_of_a_parent_are_no_types(detector):
+    cfg = deepcopy(detector)
+    cfg.model.test_cfg.nms = dict(type='soft_nms', iou_threshold=0.5)
+    cfg.train_dataloader.dataset.metainfo.keypoints = dict(type='upper')
+    cfg.batch = dict(whatever=1)
+    check_config(cfg, 'train')
+
+
+def test_wrappers_are_looked_through(detector):
+    cfg = deepcopy(detector)
+    cfg.train_dataloader.dataset = dict(
+        type='RepeatDataset', times=2, dataset=dict(
+            type='ConcatDataset', datasets=[deepcopy(cfg.train_dataloader.dataset)])
+    )  # fmt: skip
+    check_config(cfg, 'train')
+    cfg.train_dataloader.dataset.dataset.datasets[0].ann_file = 'gone.json'
+    with pytest.raises(DataError, match=r'train_dataloader\.dataset\.dataset\.datasets\[0\]\.ann_'):
+        check_config(cfg, 'train')
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'phase', 'message'),
+    [
+        ('train_dataloader.dataset.data_root', '/no/such', 'train',
+         r"train_dataloader\.dataset\.data_root names '/no/such', which does not exist; put the "
+         r'data there or add --cfg-options train_dataloader\.dataset\.data_root=PATH'),
+        ('val_dataloader.dataset.ann_file', 'gone.json', 'train', r'ann_file names .*gone\.json'),
+        ('val_evaluator.ann_file', '/gone.json', 'train', r"val_evaluator\.ann_file names '/gone"),
+        ('test_dataloader.dataset.data_prefix.img', 'gone/', 'test',
+         r'test_dataloader\.dataset\.data_prefix\.img names .*gone/'),
+        ('train_dataloader.dataset.data_root', 'data/shapes/x', 'train',
+         r'generate it by python tools/dataset_converters/make_shapes\.py --tasks det --out '
+         r'data/shapes$'),
+    ],
+)  # fmt: skip
+def test_missing_data_are_named(key, value, phase, message, detector):
+    cfg = deepcopy(detector)
+    cfg.merge_from_dict({key: value})
+    with pytest.raises(DataError, match=message):
+        check_config(cfg, phase)
+    check_config(cfg, phase, data=False)
+    other = {'train': 'test', 'test': 'train'}[phase]
+    check_config(cfg, other)  # whose data are there
+
+
+def test_data_sets_that_download_themselves_may_be_missing(detector):
+    cfg = deepcopy(detector)
+    cfg.train_dataloader.dataset = dict(type='mmpretrain.CIFAR10', data_root='gone', pipeline=[])
+    check_config(cfg, 'train')
+
+
+def test_missing_checkpoints_are_named(detector, tmp_path):
+    (tmp_path / 'epoch_12.pth').touch()
+    cfg = deepcopy(detector)
+    cfg.load_from = str(tmp_path / 'epoch_21.pth')
+    with pytest.raises(CheckpointError, match=r'load_from=.*does not exist; near .*epoch_12\.pth'):
+        check_config(cfg, 'test')
+    cfg.load_from = 'https://host/epoch_21.pth'
+    check_config(cfg, 'test')
+    cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint='vit.pth')
+    with pytest.raises(CheckpointError, match=r"model\.backbone\.init_cfg\.checkpoint='vit\.pth'"):
+        check_config(cfg, 'train')
+    check_config(cfg, 'test')  # which does not initialise
+    cfg.resume = True
+    check_config(cfg, 'train')  # nor does resuming
+
+
+@pytest.mark.parametrize('name', ['AmpOptimWrapper', 'ApexOptimWrapper'])
+def test_mixed_precision_needs_a_gpu(name, detector, monkeypatch):
+    cfg = deepcopy(detector)
+    cfg.optim_wrapper.type = name
+    monkeypatch.setattr('mmlite.engine.checks.devices.get_device', lambda: 'cpu')
+    with pytest.raises(UserError, match=rf"optim_wrapper\.type='{name}' .*needs a GPU.*--no-amp"):
+        check_config(cfg, 'train')
+    check_config(cfg, 'test')
+    monkeypatch.setattr('mmlite.engine.checks.devices.get_device', lambda: 'cuda')
+    check_config(cfg, 'train')
+
+
+def test_cuda_needs_a_gpu(detector, monkeypatch):
+    monkeypatch.setattr('mmlite.engine.checks.devices.get_device', lambda: 'cpu')
+    cfg = deepcopy(detector)
+    cfg.device = 'cuda:0'
+    with pytest.raises(UserError, match=r"device='cuda:0' needs CUDA, but torch sees no GPU"):
+        check_config(cfg, 'test')
+
+
+def test_tools_without_a_model_check_one_stage():
+    with pytest.raises(UserError, match='the config has no val_dataloader'):
+        check_stage_data(Config(dict(default_scope='mmdet')), 'val')

@@ -1,0 +1,94 @@
+import argparse
+import os
+
+import pytest
+
+from mmlite.engine import cli
+from mmlite.errors import CheckpointError, DataError, UserError
+
+
+@pytest.mark.parametrize(
+    ('raised', 'code'),
+    [
+        (UserError('wrong key'), 2),
+        (DataError('wrong\n  file'), 1),
+        (CheckpointError('torn'), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_errors_of_users_become_one_line_and_an_exit_code(raised, code, capsys):
+    @cli.tool
+    def main(argv):
+        raise raised
+
+    assert main([]) == code
+    err = capsys.readouterr().err
+    assert err == (f'error: {" ".join(str(raised).split())}\n' if str(raised) else '')
+
+
+def test_a_bug_keeps_its_traceback_and_success_is_zero():
+    @cli.tool
+    def main(argv):
+        if argv:
+            raise RuntimeError('bug')
+
+    assert main([]) == 0
+    with pytest.raises(RuntimeError, match='bug'):
+        main(['x'])
+
+
+def test_sentence_is_found_in_the_report_of_a_worker():
+    report = (
+        'Caught DataError in DataLoader worker process 0.\nOriginal Traceback (most recent call '
+        'last):\n  File "x.py", line 3, in f\n    raise DataError(path)\n'
+        'mmlite.errors.DataError: image a.jpg cannot be read: it is empty\n'
+    )
+    assert cli.sentence(DataError(report)) == 'image a.jpg cannot be read: it is empty'
+
+
+def parse(*options):
+    parser = argparse.ArgumentParser()
+    cli.add_config_options(parser)
+    cli.add_launch_options(parser)
+    return parser.parse_args(['c.py', *options])
+
+
+def test_cfg_options_are_parsed():
+    args = parse('--cfg-options', 'a.b=1', 'c=[1,2]', 'd=x=y')
+    assert args.cfg_options == {'a.b': 1, 'c': [1, 2], 'd': 'x=y'}
+
+
+@pytest.mark.parametrize('option', ['model.depth', '=3', 'a=[1,(2]'])
+def test_malformed_cfg_options_are_refused(option, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        parse('--cfg-options', option)
+    assert exit_.value.code == 2
+    assert 'error: argument --cfg-options' in capsys.readouterr().err
+
+
+def test_local_rank_of_the_environment_wins(monkeypatch):
+    monkeypatch.setenv('LOCAL_RANK', '3')
+    cli.export_local_rank(parse('--local_rank', '1'))
+    assert os.environ['LOCAL_RANK'] == '3'
+    monkeypatch.delenv('LOCAL_RANK')
+    cli.export_local_rank(parse('--local-rank', '1'))
+    assert os.environ['LOCAL_RANK'] == '1'
+
+
+@pytest.mark.parametrize(
+    ('launcher', 'variable', 'rank', 'waits'),
+    [
+        ('none', 'LOCAL_RANK', '1', False),
+        ('pytorch', 'LOCAL_RANK', '0', False),
+        ('pytorch', 'LOCAL_RANK', '1', True),
+        ('slurm', 'SLURM_LOCALID', '2', True),
+        ('slurm', 'LOCAL_RANK', '2', False),
+    ],
+)
+def test_other_ranks_wait_for_the_first_to_report(launcher, variable, rank, waits, monkeypatch):
+    slept = []
+    monkeypatch.setattr(cli.time, 'sleep', slept.append)
+    monkeypatch.setenv(variable, rank)
+    with pytest.raises(UserError), cli.reported_once(launcher, seconds=7):
+        raise UserError('the same for all')
+    assert slept == ([7] if waits else [])

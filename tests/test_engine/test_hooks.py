@@ -1,0 +1,346 @@
+"""Checkpoint, gradient-exchange and skip-counting hooks in real runners."""
+
+import errno
+import shutil
+from collections import Counter, namedtuple
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tiny
+import torch
+import torch.distributed as dist
+from mmengine.config import ConfigDict
+from mmengine.dataset import BaseDataset
+from mmengine.evaluator import BaseMetric
+from mmengine.hooks import Hook
+from mmengine.model import BaseTTAModel
+from mmengine.model.wrappers import MMDistributedDataParallel
+from mmengine.runner import Runner
+
+from mmlite.engine.hooks import CheckpointFitHook, DDPCommHook
+from mmlite.errors import CheckpointError
+from mmlite.registry import DATASETS, METRICS
+
+Usage = namedtuple('Usage', 'total used free')
+
+
+class Losses(Hook):
+    """Keeps the loss of every iteration."""
+
+    def __init__(self):
+        self.seen = []
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.seen.append(outputs['loss'].item())
+
+
+@METRICS.register_module(force=True)
+class Rising(BaseMetric):
+    """A score that grows with every evaluation, as a NumPy number."""
+
+    value = 0.0
+
+    def process(self, data_batch, data_samples):
+        self.results.append(1)
+
+    def compute_metrics(self, results):
+        type(self).value += 1.0
+        return dict(score=np.float64(self.value))
+
+
+def config(work_dir, epochs, **checkpoint):
+    loader = dict(
+        batch_size=4,
+        num_workers=0,
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        # serialising collects garbage, which takes a second in a large process
+        dataset=dict(type='mmlite.TinyNumbers', serialize_data=False),
+    )
+    return ConfigDict(
+        model=dict(type='mmlite.TinyModel'),
+        work_dir=str(work_dir),
+        train_dataloader=loader,
+        val_dataloader=loader,
+        val_evaluator=dict(type='mmlite.Rising'),
+        train_cfg=dict(by_epoch=True, max_epochs=epochs),
+        val_cfg={},
+        optim_wrapper=dict(optimizer=dict(type='AdamW', lr=0.01)),
+        param_scheduler=[dict(type='MultiStepLR', milestones=[1, 2], gamma=0.5)],
+        default_hooks=dict(checkpoint=dict(type='mmlite.CheckpointHook', interval=1, **checkpoint)),
+        randomness=dict(seed=0),
+        experiment_name=f'{work_dir.name}-{epochs}-{len(list(work_dir.glob("*")))}',
+    )
+
+
+def run(cfg):
+    """Train; returns the runner and the loss of every iteration."""
+    runner = Runner.from_cfg(cfg)
+    losses = Losses()
+    runner.register_hook(losses)
+    runner.train()
+    return runner, losses.seen
+
+
+def test_checkpoints_are_plain_and_describe_the_backbone(tmp_path):
+    run(config(tmp_path, 1, save_best='score', rule='greater'))
+    files = sorted(path.name for path in tmp_path.glob('*.pth'))
+    assert files == ['best_score_epoch_1.pth', 'epoch_1.pth']
+    for name in files:
+        checkpoint = torch.load(tmp_path / name, weights_only=True)
+        assert checkpoint['meta']['backbone'] == tiny.TinyBackbone().describe()
+    assert set(checkpoint) == {
+        'meta', 'state_dict', 'message_hub', 'optimizer', 'param_schedulers'
+    }  # fmt: skip
+    assert checkpoint['message_hub']['runtime_info']['best_score'] == Rising.value
+
+
+def test_resuming_continues_losses_schedules_and_history(tmp_path):
+    (tmp_path / 'whole').mkdir()
+    (tmp_path / 'parts').mkdir()
+    _, whole = run(config(tmp_path / 'whole', 4))
+    cfg = config(tmp_path / 'parts', 4)
+    cfg.load_from, cfg.resume = str(tmp_path / 'whole' / 'epoch_2.pth'), True
+    runner, rest = run(cfg)
+    assert len(whole) == 8
+    assert rest == whole[4:]
+    np.testing.assert_allclose(runner.message_hub.get_scalar('train/loss').data[0], whole)
+    assert runner.param_schedulers[0].milestones == Counter([1, 2])
+    assert runner.optim_wrapper.get_lr()['lr'][0] == 0.01 * 0.5**2
+
+
+def test_an_own_checkpoint_of_mmengine_can_be_resumed(tmp_path):
+    cfg = config(tmp_path, 2)
+    cfg.default_hooks.checkpoint.type = 'CheckpointHook'
+    _, first = run(cfg)
+    cfg = config(tmp_path, 3)
+    cfg.resume = True
+    runner, rest = run(cfg)
+    assert len(rest) == 2
+    np.testing.assert_allclose(runner.message_hub.get_scalar('train/loss').data[0], first + rest)
+
+
+def test_the_config_text_in_a_checkpoint_is_never_run(tmp_path):
+    run(config(tmp_path, 1))
+    file = tmp_path / 'epoch_1.pth'
+    checkpoint = torch.load(file, weights_only=True)
+    checkpoint['meta']['config'] = f'open({str(tmp_path / "hacked")!r}, "w").close()'
+    torch.save(checkpoint, file)
+    cfg = config(tmp_path, 2)
+    cfg.resume = True
+    run(cfg)
+    assert not (tmp_path / 'hacked').exists()
+    assert (tmp_path / 'epoch_2.pth').exists()
+
+
+def full_disk(monkeypatch, after):
+    """A disk whose free space is gone after ``after`` checkpoints."""
+    calls = iter([Usage(1, 0, 10**12)] * after)
+    monkeypatch.setattr(shutil, 'disk_usage', lambda path: next(calls, Usage(1, 1, 17)))
+
+
+@pytest.mark.parametrize('keep', [1, -1])
+def test_no_space_left_keeps_the_last_checkpoint(keep, tmp_path, monkeypatch):
+    full_disk(monkeypatch, after=1)
+    with pytest.raises(CheckpointError) as error:
+        run(config(tmp_path, 2, max_keep_ckpts=keep))
+    message = str(error.value)
+    assert message.startswith(f'no space left to save {tmp_path}/epoch_2.pth: ')
+    assert message.endswith('bytes needed, 17 free on that disk; earlier checkpoints are intact')
+    assert [path.name for path in tmp_path.glob('*.pth*')] == ['epoch_1.pth']
+    assert torch.load(tmp_path / 'epoch_1.pth', weights_only=True)['meta']['epoch'] == 1
+    assert (tmp_path / 'last_checkpoint').read_text().endswith('epoch_1.pth')
+
+
+def test_no_space_left_keeps_the_best_checkpoint(tmp_path, monkeypatch):
+    full_disk(monkeypatch, after=4)  # last, best, last again with the score, last
+    with pytest.raises(CheckpointError, match='best_score_epoch_2'):
+        run(config(tmp_path, 2, save_best='score', rule='greater'))
+    names = sorted(path.name for path in tmp_path.glob('*.pth*'))
+    assert names == ['best_score_epoch_1.pth', 'epoch_1.pth', 'epoch_2.pth']
+
+
+def test_a_write_that_fails_half_way_leaves_nothing_behind(tmp_path, monkeypatch):
+    def fails(descriptor):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr('mmlite.engine.atomic_backend.os.fsync', fails)
+    with pytest.raises(CheckpointError, match=r'cannot save .*epoch_1\.pth \(.* bytes\): No space'):
+        run(config(tmp_path, 1))
+    assert not list(tmp_path.glob('*.pth*'))
+
+
+def test_outdated_checkpoints_go_after_saving(tmp_path):
+    run(config(tmp_path, 3, max_keep_ckpts=1, save_best='score', rule='greater'))
+    names = sorted(path.name for path in tmp_path.glob('*.pth*'))
+    assert names == ['best_score_epoch_3.pth', 'epoch_3.pth']
+
+
+def test_a_new_best_under_an_old_name_is_kept(tmp_path):
+    run(config(tmp_path, 1, save_best='score', rule='greater'))
+    cfg = config(tmp_path, 1, save_best='score', rule='greater')
+    cfg.load_from = str(tmp_path / 'epoch_1.pth')
+    runner = Runner.from_cfg(cfg)
+    hook = next(h for h in runner.hooks if type(h).__name__ == 'CheckpointHook')
+    runner.register_hook(_Remember(hook, str(tmp_path / 'best_score_epoch_1.pth')))
+    runner.train()
+    assert (tmp_path / 'best_score_epoch_1.pth').exists()
+
+
+class _Remember(Hook):
+    """Tells a checkpoint hook of an earlier best checkpoint."""
+
+    priority = 'LOWEST'
+
+    def __init__(self, hook, path):
+        self.hook, self.path = hook, path
+
+    def before_train(self, runner):
+        self.hook.best_ckpt_path = self.path
+
+
+@pytest.fixture
+def one_process_group(tmp_path):
+    meeting = f'file://{tmp_path}/meeting'
+    dist.init_process_group('gloo', init_method=meeting, rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+def test_gradients_are_exchanged_in_half_precision(one_process_group):
+    model = torch.nn.Linear(3, 1, bias=False)
+    inputs = torch.tensor([[1 / 3, 1e-9, 1000.0]])
+    wrapped = MMDistributedDataParallel(model)
+    runner = _runner(wrapped)
+    DDPCommHook().before_train(runner)
+    torch.nn.Module.__call__(wrapped.module, inputs)
+    torch.nn.parallel.DistributedDataParallel.forward(wrapped, inputs).sum().backward()
+    torch.testing.assert_close(model.weight.grad, inputs.half().float(), rtol=0, atol=0)
+    assert not torch.equal(model.weight.grad, inputs)
+    assert 'fp16' in runner.logger.lines[0]
+
+
+def test_a_single_process_exchanges_nothing():
+    runner = _runner(torch.nn.Linear(1, 1))
+    DDPCommHook('bf16').before_train(runner)
+    assert 'nothing to do' in runner.logger.lines[0]
+    with pytest.raises(ValueError, match="must be one of .*got 'int8'"):
+        DDPCommHook('int8')
+
+
+def _runner(model):
+    class Logger:
+        lines = []
+
+        def info(self, line):
+            self.lines.append(line)
+
+    Logger.lines = []
+    return type('Fake', (), dict(model=model, logger=Logger()))()
+
+
+@DATASETS.register_module(force=True)
+class TinyPictures(BaseDataset):
+    """The pictures below ``data_root``; a sample is the sum of the pixels."""
+
+    def load_data_list(self):
+        return [dict(img_path=str(p)) for p in sorted(Path(self.data_root).glob('*.png'))]
+
+    def prepare_data(self, index):
+        data = super().prepare_data(index)
+        if data is None:
+            return None
+        return dict(inputs=torch.zeros(4), target=torch.tensor([float(data['img'].mean())]))
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_skipped_samples_are_counted_over_workers(workers, tmp_path):
+    pictures = tmp_path / 'pictures'
+    pictures.mkdir()
+    for i in range(8):
+        cv2.imwrite(str(pictures / f'{i}.png'), np.full((4, 4, 3), i, np.uint8))
+    for i in (2, 5):
+        (pictures / f'{i}.png').write_bytes(b'no picture')
+    cfg = config(tmp_path, 2)
+    cfg.train_dataloader = dict(
+        batch_size=4,
+        num_workers=workers,
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        dataset=dict(
+            type='mmlite.TinyPictures',
+            serialize_data=False,
+            data_root=str(pictures),
+            pipeline=[dict(type='mmlite.LoadImageFromFile', on_error='skip')],
+        ),
+    )
+    cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
+    cfg.custom_hooks = [dict(type='mmlite.SkippedSampleHook')]
+    run(cfg)
+    (log,) = tmp_path.glob('*/*.log')
+    text = log.read_text()
+    counts = [line for line in text.split('\n') if 'training samples were skipped so far' in line]
+    # a redraw may meet a bad file again, so at least the two bad files of each epoch
+    first, second = (int(line.split('WARNING - ')[1].split()[0]) for line in counts)
+    assert first >= 2
+    assert second - first >= 2
+    assert text.count('2.png cannot be read') == text.count('5.png cannot be read') == 1
+
+
+def fit(model, checkpoint, whole, folder):
+    """Let :class:`CheckpointFitHook` look at a checkpoint."""
+    runner = type('Fake', (), dict(model=model, cfg=dict(load_from='x.pth'), work_dir=str(folder)))
+    CheckpointFitHook(whole).after_load_checkpoint(runner, checkpoint)
+
+
+def checkpoint_of(model, **recorded):
+    meta = dict(backbone={**model.backbone.describe(), **recorded})
+    return dict(meta=meta, state_dict={f'module.{k}': v for k, v in model.state_dict().items()})
+
+
+class Wrapped(BaseTTAModel):
+    def merge_preds(self, data_samples_list):
+        return data_samples_list
+
+
+@pytest.mark.parametrize('whole', [True, False])
+def test_checkpoints_of_the_model_fit(whole, tmp_path):
+    model = tiny.TinyModel()
+    fit(model, checkpoint_of(model), whole, tmp_path)
+    fit(model, model.state_dict(), whole, tmp_path)  # bare weights
+    fit(Wrapped(model), checkpoint_of(model, img_size=9), whole, tmp_path)
+
+
+@pytest.mark.parametrize('whole', [True, False])
+def test_another_head_count_is_refused(whole, tmp_path):
+    model = tiny.TinyModel()
+    message = 'x.pth: the checkpoint was trained with num_heads=3 but the config builds num_heads=1'
+    with pytest.raises(CheckpointError, match=message):
+        fit(model, checkpoint_of(model, num_heads=3), whole, tmp_path)
+
+
+def test_fine_tuning_may_start_from_parts_but_evaluation_may_not(tmp_path):
+    model = tiny.TinyModel()
+    partial, other = checkpoint_of(model), checkpoint_of(model)
+    del partial['state_dict']['module.head.bias']
+    other['state_dict']['module.head.weight'] = torch.zeros(7, 4)
+    for checkpoint, message in (
+        (
+            partial,
+            r"does not hold this model: 1 of 11 tensors are not in it \(first 'head\.bias'\)",
+        ),
+        (other, r"'head\.weight' has shape \(7, 4\), but the config builds \(1, 4\)"),
+    ):
+        fit(model, checkpoint, False, tmp_path)
+        with pytest.raises(CheckpointError, match=f'^x.pth .*{message}'):
+            fit(model, checkpoint, True, tmp_path)
+
+
+def test_what_the_backbone_resamples_fits(tmp_path):
+    model = tiny.TinyModel()
+    checkpoint = checkpoint_of(model)
+    checkpoint['state_dict']['module.backbone.pos_embed'] = torch.zeros(1, 9)
+    with pytest.raises(CheckpointError, match=r"'backbone\.pos_embed' has shape \(1, 9\)"):
+        fit(model, checkpoint, True, tmp_path)
+    model.backbone.fit_to_size = lambda name, given, own: given[:, :4] if 'pos' in name else None
+    fit(model, checkpoint, True, tmp_path)

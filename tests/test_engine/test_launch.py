@@ -1,0 +1,195 @@
+"""What the command line makes of a config."""
+
+import pytest
+import tiny
+from mmengine.config import Config, ConfigDict
+
+from mmlite.engine import launch
+from mmlite.errors import UserError
+
+
+@pytest.fixture
+def cfg():
+    return Config(
+        dict(
+            default_scope='mmdet',
+            model=dict(type='RetinaNet', backbone=dict(norm_cfg=dict(type='SyncBN'))),
+            optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
+            test_dataloader=dict(dataset=dict(dataset=dict(pipeline=['plain']))),
+            test_cfg={},
+            test_evaluator=dict(type='CocoMetric'),
+        )
+    )
+
+
+def write(folder, text):
+    (folder / 'c.py').write_text(text)
+    return folder / 'c.py'
+
+
+def test_work_dir_comes_from_the_command_line_the_config_or_its_name(tmp_path):
+    path = write(tmp_path, "work_dir = 'mine'")
+    assert launch.read_config(path, work_dir='given').work_dir == 'given'
+    assert launch.read_config(path).work_dir == 'mine'
+    assert launch.read_config(write(tmp_path, '')).work_dir == './work_dirs/c'
+
+
+@pytest.mark.parametrize(
+    ('hooks', 'used'),
+    [
+        ('', 'mmlite.CheckpointHook'),
+        ("checkpoint=dict(type='CheckpointHook', interval=3)", 'mmlite.CheckpointHook'),
+        ("checkpoint=dict(type='mine.CheckpointHook', interval=3)", 'mine.CheckpointHook'),
+        ('checkpoint=None', None),
+    ],
+)
+def test_stock_checkpoint_hooks_are_replaced(hooks, used, tmp_path):
+    hook = launch.read_config(write(tmp_path, f'default_hooks = dict({hooks})')).default_hooks
+    assert (hook.checkpoint and hook.checkpoint.type) == used
+    if 'interval' in hooks:
+        assert hook.checkpoint.interval == 3
+
+
+def test_loaders_of_mmpretrain_get_what_its_tools_add(tmp_path):
+    text = 'train_dataloader = dict(num_workers=%d)\nval_dataloader = dict(collate_fn=1)'
+    cfg = launch.read_config(write(tmp_path, f"default_scope = 'mmpretrain'\n{text % 2}"))
+    assert cfg.train_dataloader.collate_fn == dict(type='default_collate')
+    assert cfg.train_dataloader.persistent_workers
+    assert cfg.val_dataloader.collate_fn == 1
+    assert not cfg.val_dataloader.persistent_workers
+    cfg = launch.read_config(write(tmp_path, f"default_scope = 'mmdet'\n{text % 2}"))
+    assert cfg.train_dataloader == dict(num_workers=2)
+
+
+def test_amp_and_back(cfg):
+    launch.set_amp(cfg, True)
+    assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
+    assert cfg.optim_wrapper.loss_scale == 'dynamic'
+    cfg.optim_wrapper.dtype = 'bfloat16'
+    launch.set_amp(cfg, False)
+    assert cfg.optim_wrapper == dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1))
+    cfg.optim_wrapper.type = 'ApexOptimWrapper'
+    with pytest.raises(UserError, match="--amp knows OptimWrapper .* not 'ApexOptimWrapper'"):
+        launch.set_amp(cfg, True)
+
+
+def test_auto_scale_lr_needs_a_base(cfg):
+    with pytest.raises(UserError, match=r'--auto-scale-lr needs auto_scale_lr=dict\(base_batch'):
+        launch.set_auto_scale_lr(cfg)
+    cfg.auto_scale_lr = dict(enable=False, base_batch_size=64)
+    launch.set_auto_scale_lr(cfg)
+    assert cfg.auto_scale_lr == dict(enable=True, base_batch_size=64)
+
+
+def test_resume(cfg):
+    launch.set_resume(cfg, 'auto')
+    assert (cfg.resume, cfg.load_from) == (True, None)
+    launch.set_resume(cfg, 'a.pth')
+    assert (cfg.resume, cfg.load_from) == (True, 'a.pth')
+
+
+def test_tta_wraps_model_and_pipeline(cfg):
+    with pytest.raises(UserError, match='--tta needs tta_model and tta_pipeline in the config'):
+        launch.set_tta(cfg)
+    cfg.tta_model = dict(type='DetTTAModel', tta_cfg=dict(a=1))
+    with pytest.raises(UserError, match='--tta needs tta_pipeline in the config'):
+        launch.set_tta(cfg)
+    cfg.tta_pipeline = ['augmented']
+    inner = cfg.model
+    launch.set_tta(cfg)
+    assert cfg.model == dict(type='DetTTAModel', tta_cfg=dict(a=1), module=inner)
+    assert cfg.test_dataloader.dataset.dataset.pipeline == ['augmented']
+
+
+@pytest.mark.parametrize(
+    ('scope', 'evaluator', 'types'),
+    [
+        ('mmdet', dict(type='A'), ['A', 'mmdet.DumpDetResults']),
+        ('mmseg', [dict(type='A'), dict(type='B')], ['A', 'B', 'DumpResults']),
+        ('mmlite', dict(type='Evaluator', metrics=dict(type='A')), ['A', 'DumpResults']),
+    ],
+)
+def test_predictions_are_dumped_beside_the_metrics(scope, evaluator, types, cfg):
+    cfg.default_scope = scope
+    cfg.test_evaluator = evaluator
+    launch.set_dump(cfg, 'p.pkl')
+    found = cfg.test_evaluator
+    metrics = found.metrics if isinstance(found, dict) else found
+    assert [m['type'] for m in metrics] == types
+    assert metrics[-1]['out_file_path'] == 'p.pkl'
+
+
+@pytest.mark.parametrize(
+    ('scope', 'wanted'),
+    [
+        ('mmdet', dict(type='mmdet.DetVisualizationHook', draw=True, score_thr=0.5)),
+        ('mmseg', dict(type='mmseg.SegVisualizationHook', draw=True, interval=1)),
+        ('mmpretrain', dict(type='mmpretrain.VisualizationHook', enable=True, interval=1)),
+    ],
+)
+def test_every_prediction_is_drawn_by_the_hook_of_the_scope(scope, wanted, cfg, tmp_path):
+    cfg.default_scope = scope
+    if 'score_thr' in wanted:
+        cfg.default_hooks = dict(visualization=dict(type='Other', score_thr=0.5))
+    launch.set_show_dir(cfg, tmp_path / 'out')
+    hook = dict(cfg.default_hooks.visualization)
+    folder = hook.pop('test_out_dir', None) or hook.pop('out_dir', None) or cfg.visualizer.save_dir
+    assert folder == str(tmp_path / 'out')
+    assert hook == wanted
+
+
+def test_drawing_needs_a_hook(cfg):
+    cfg.default_scope = 'mmlite'
+    with pytest.raises(UserError, match="--show-dir cannot draw for default_scope='mmlite', only"):
+        launch.set_show_dir(cfg, 'out')
+
+
+@pytest.fixture
+def on_cpu(monkeypatch):
+    monkeypatch.setattr(launch, 'get_device', lambda: 'cpu')
+
+
+def test_distributed_runs_on_cpu_use_gloo(tmp_path, on_cpu):
+    path = write(
+        tmp_path,
+        "model = dict(neck=[dict(type='SyncBN')])\nfind_unused_parameters = True\n"
+        "env_cfg = dict(dist_cfg=dict(backend='nccl', timeout=9))",
+    )
+    assert 'model_wrapper_cfg' not in launch.read_config(path)
+    cfg = launch.read_config(path, launcher='pytorch')
+    assert cfg.env_cfg.dist_cfg == dict(backend='gloo', timeout=9)
+    assert cfg.model_wrapper_cfg.device_ids is None
+    assert cfg.model_wrapper_cfg.find_unused_parameters
+    assert cfg.model.neck == [dict(type='BN')]
+
+
+def test_nccl_needs_cuda(tmp_path, on_cpu):
+    options = {'env_cfg.dist_cfg.backend': 'nccl'}
+    with pytest.raises(UserError, match='backend=nccl needs CUDA, but torch sees no GPU'):
+        launch.read_config(write(tmp_path, ''), launcher='pytorch', cfg_options=options)
+
+
+def test_slurm_needs_gpus(tmp_path, on_cpu):
+    path = tiny.write_detector(tmp_path)
+    cfg = launch.read_config(path, work_dir=str(tmp_path / 'out'), launcher='slurm')
+    with pytest.raises(UserError, match='--launcher slurm needs a GPU for each process'):
+        launch.train(cfg)
+
+
+def test_a_work_dir_that_cannot_be_made_is_named(tmp_path):
+    path = tiny.write_detector(tmp_path)
+    cfg = launch.read_config(path, work_dir=str(path / 'below_a_file'))
+    with pytest.raises(UserError, match=r'work_dir .*below_a_file cannot be made: Not a directory'):
+        launch.train(cfg)
+
+
+def test_a_work_dir_without_permission_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(launch.os, 'access', lambda path, mode: False)
+    cfg = launch.read_config(tiny.write_detector(tmp_path), work_dir=str(tmp_path))
+    with pytest.raises(UserError, match=r'is not writable: choose another by --work-dir'):
+        launch.train(cfg)
+
+
+def test_testing_needs_test_data():
+    with pytest.raises(UserError, match='cannot test: it has no test_dataloader'):
+        launch.set_test(Config(ConfigDict(model=1)), 'x.pth')

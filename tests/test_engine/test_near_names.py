@@ -1,0 +1,32 @@
+import pytest
+
+from mmlite.engine.checks.near_names import edits, misspelled, near_names
+
+
+@pytest.mark.parametrize(
+    ('a', 'b', 'distance'),
+    [
+        ('same', 'same', 0),
+        ('model', 'modle', 1),
+        ('depth', 'deph', 1),
+        ('kitten', 'sitting', 3),
+        ('', 'abc', 3),
+        ('ca', 'abc', 3),  # a letter is not edited twice
+    ],
+)
+def test_edits(a, b, distance):
+    assert edits(a, b) == edits(b, a) == distance
+
+
+def test_misspelled_allows_two_edits_in_long_names_only():
+    known = ['model', 'train_dataloader', 'val_cfg']
+    assert misspelled('modle', known) == 'model'
+    assert misspelled('trian_dataloadr', known) == 'train_dataloader'
+    assert misspelled('mod', known) is None
+    assert misspelled('model', known) is None
+    assert misspelled('train_pipeline', known) is None
+
+
+def test_near_names_ignore_case():
+    assert near_names('resnett', ['ResNet', 'ResNeXt', 'Swin'])[0] == 'ResNet'
+    assert near_names('xyz', ['ResNet']) == []

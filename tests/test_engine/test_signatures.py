@@ -1,0 +1,86 @@
+import functools
+
+import pytest
+from mmdet.datasets import CocoDataset
+from mmdet.models import VFNetHead
+from mmengine.dataset import BaseDataset
+from mmengine.hooks import CheckpointHook
+from torch import nn
+
+from mmlite.engine.checks.signatures import accepted_keys
+
+
+class Root:
+    def __init__(self, a, *, b=1):
+        pass
+
+
+class Forwards(Root):
+    def __init__(self, c, **kwargs):
+        super().__init__(c, **kwargs)
+
+
+class InheritsInit(Forwards):
+    pass
+
+
+class Keeps(Root):
+    def __init__(self, c, **kwargs):
+        super().__init__(c, **kwargs)
+        self.options = kwargs
+
+
+class Pops(Root):
+    def __init__(self, **kwargs):
+        kwargs.pop('d', None)
+        super().__init__(**kwargs)
+
+
+class Elsewhere(Root):
+    def __init__(self, **kwargs):
+        super().__init__(1)
+        self.part = Root(**kwargs)
+
+
+class Jumps(Forwards):
+    def __init__(self, e, **kwargs):
+        super(Forwards, self).__init__(**kwargs)
+
+
+class Middle(Root):
+    def __init__(self, m=1, **kwargs):
+        super().__init__(**kwargs)
+
+
+class Diamond(Forwards, Middle):
+    """``super()`` of Forwards is Middle here."""
+
+
+@pytest.mark.parametrize(
+    ('target', 'names', 'closed'),
+    [
+        (Root, 'a b', True),
+        (Forwards, 'a b c', True),
+        (InheritsInit, 'a b c', True),
+        (Keeps, 'c', False),
+        (Pops, '', False),
+        (Elsewhere, '', False),
+        (Jumps, 'a b e', True),
+        (Diamond, 'a b c m', True),
+        (dict, '', False),  # implemented in C
+        (lambda x, y=1: 0, 'x y', True),
+        (lambda x, **rest: 0, 'x', False),
+        (functools.partial(Root, 1), 'b', True),
+    ],
+)
+def test_keywords_are_followed_through_super(target, names, closed):
+    assert accepted_keys(target) == (frozenset(names.split()), closed)
+
+
+def test_real_classes():
+    assert accepted_keys(nn.Linear).closed
+    coco = accepted_keys(CocoDataset)
+    assert coco.closed
+    assert coco.names >= accepted_keys(BaseDataset).names | {'backend_args'}
+    assert {'dcn_on_last_conv', 'strides'} <= accepted_keys(VFNetHead).names  # super(X, self)
+    assert not accepted_keys(CheckpointHook).closed  # keeps the rest for saving

@@ -1,0 +1,325 @@
+"""The tools from the command line: the life of a detector, and every kind of bad input."""
+
+import json
+import os
+import pickle
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import mmengine
+import pytest
+import tiny
+import torch
+from mmdet.visualization import DetLocalVisualizer
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def tool(name, *args):
+    """Run a tool in this process; returns its exit code."""
+    # else a run would log into the folder of the one before
+    DetLocalVisualizer._instance_dict.clear()
+    return runpy.run_path(str(ROOT / 'tools' / f'{name}.py'))['main']([str(a) for a in args])
+
+
+@pytest.fixture(autouse=True)
+def local_rank(monkeypatch):
+    monkeypatch.setenv('LOCAL_RANK', '0')
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """A folder with data and config of the small detector."""
+    folder = tmp_path_factory.mktemp('tools')
+    tiny.write_detector(folder)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def trained(folder):
+    """The work directory after two epochs."""
+    assert tool('train', folder / 'detector.py', '--work-dir', folder / 'work') == 0
+    return folder / 'work'
+
+
+def scalars(work_dir):
+    """The scalar log of the only run of a work directory."""
+    (log,) = work_dir.glob('*/vis_data/scalars.json')
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def losses(work_dir):
+    return {r['iter']: r['loss'] for r in scalars(work_dir) if 'loss' in r}
+
+
+def test_training_leaves_plain_checkpoints(trained):
+    checkpoint = torch.load(trained / 'epoch_2.pth', weights_only=True)
+    assert checkpoint['meta']['epoch'] == 2
+    assert sorted(losses(trained)) == [1, 2, 3, 4]
+
+
+def test_resume_continues_the_losses(folder, trained):
+    work = folder / 'resumed'
+    args = ('--work-dir', work, '--resume', trained / 'epoch_1.pth')
+    assert tool('train', folder / 'detector.py', *args) == 0
+    assert losses(work) == {i: loss for i, loss in losses(trained).items() if i > 2}
+
+
+def test_testing_gives_the_metrics_that_training_printed(folder, trained):
+    out, work = folder / 'metrics.json', folder / 'test'
+    args = (trained / 'epoch_2.pth', '--out', out, '--work-dir', work)
+    assert tool('test', folder / 'detector.py', *args) == 0
+    metrics = mmengine.load(out)
+    assert metrics['coco/bbox_mAP'] >= 0
+    printed = next(r for r in scalars(trained) if 'coco/bbox_mAP' in r)
+    assert metrics == {key: value for key, value in printed.items() if key in metrics}
+
+
+def test_predictions_are_written_and_drawn_under_tta(folder, trained):
+    config = tiny.write_detector(
+        folder,
+        'tta.py',
+        """
+tta_model = dict(type='DetTTAModel', tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5),
+                                                  max_per_img=7))
+tta_pipeline = [pipeline[0], dict(type='TestTimeAug', transforms=[
+    [pipeline[2]], [dict(type='RandomFlip', prob=1.), dict(type='RandomFlip', prob=0.)],
+    [dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape',
+                                           'scale_factor', 'flip', 'flip_direction'))]])]
+""",
+    )
+    out, show, work = folder / 'p.pkl', folder / 'show', folder / 'tta'
+    args = ('--tta', '--out', out, '--show-dir', show, '--work-dir', work)
+    assert tool('test', config, trained / 'epoch_2.pth', *args) == 0
+    predictions = pickle.loads(out.read_bytes())
+    assert [len(p['pred_instances']['scores']) for p in predictions] == [7, 7]
+    assert sorted(path.name for path in show.iterdir()) == ['0.png', '1.png']
+    assert cv2.imread(str(show / '0.png')) is not None
+
+
+def one_sentence(captured):
+    """The only line on stderr, less its ``error: ``."""
+    assert 'Traceback' not in captured.out + captured.err
+    lines = [line for line in captured.err.splitlines() if line.startswith('error: ')]
+    assert len(lines) == 1, captured.err
+    return lines[0].removeprefix('error: ')
+
+
+TRAIN_MISTAKES = {
+    '{folder}/detektor.py': (2, 'detektor.py; near names: {folder}/detector.py'),
+    '{folder}/broken.py': (2, 'broken.py, line 1: '),
+    '{config} --cfg-options model.type=RetinaNett': (2, 'near names: RetinaNet'),
+    '{config} --cfg-options model.bbox_head.num_clases=3': (2, "did you mean 'num_classes'?"),
+    '{config} --cfg-options train_dataloader.dataset.data_root=/no': (1, "'/no', which does not"),
+    '{config} --cfg-options val_dataloader.dataset.ann_file=no.json': (1, '.ann_file names'),
+    '{config} --amp': (2, 'mixed precision, which needs a GPU, but torch sees none: add --no-amp'),
+    '{config} --cfg-options device=cuda': (2, "device='cuda' needs CUDA, but torch sees no GPU"),
+    '{config} --auto-scale-lr': (2, '--auto-scale-lr needs auto_scale_lr=dict(base_batch_size'),
+    '{config} --resume no.pth': (1, "checkpoint load_from='no.pth' does not exist"),
+    '{config} --work-dir {folder}/detector.py/x': (2, 'work_dir {folder}/detector.py/x cannot be'),
+}
+TEST_MISTAKES = {
+    '{config} no.pth': (1, "checkpoint load_from='no.pth' does not exist"),
+    '{config} x.pth --out x.txt': (2, '--out x.txt must end in .pkl (predictions) or .json'),
+    '{config} x.pth --tta': (2, '--tta needs tta_model and tta_pipeline in the config'),
+    '{config} x.pth --show-dir y --cfg-options default_scope=mmlite': (2, '--show-dir cannot draw'),
+    '{config} x.pth --cfg-options test_evaluator=None': (2, 'it has no test_evaluator'),
+}
+
+
+@pytest.mark.parametrize(
+    ('name', 'line', 'code', 'message'),
+    [
+        (name, line, *wanted)
+        for name, mistakes in (('train', TRAIN_MISTAKES), ('test', TEST_MISTAKES))
+        for line, wanted in mistakes.items()
+    ],
+)
+def test_bad_input_is_one_sentence(name, line, code, message, folder, capsys, monkeypatch):
+    monkeypatch.setattr('mmlite.engine.checks.devices.get_device', lambda: 'cpu')
+    (folder / 'broken.py').write_text('model = dict(')
+    config = folder / 'detector.py'
+    args = line.format(folder=folder, config=config).split()
+    if '--work-dir' not in args:
+        args += ['--work-dir', folder / 'unused']
+    assert tool(name, *args) == code
+    sentence = one_sentence(capsys.readouterr())
+    assert message.format(folder=folder) in sentence
+
+
+def test_a_contradictory_annotation_is_one_sentence(folder, capsys):
+    data = json.loads((folder / 'train.json').read_text())
+    data['annotations'][3]['category_id'] = 9
+    (folder / 'bad.json').write_text(json.dumps(data))
+    option = 'train_dataloader.dataset.ann_file=bad.json'
+    args = ('--work-dir', folder / 'bad', '--cfg-options', option)
+    assert tool('train', folder / 'detector.py', *args) == 1
+    assert 'bad.json: annotation 4 has category_id 9, but' in one_sentence(capsys.readouterr())
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_an_unreadable_image_is_one_sentence(workers, folder, capsys):
+    data = json.loads((folder / 'train.json').read_text())
+    data['images'][0]['file_name'] = 'torn.png'
+    (folder / 'torn.json').write_text(json.dumps(data))
+    (folder / 'train' / 'torn.png').write_bytes((folder / 'train' / '0.png').read_bytes()[:50])
+    args = ('ann_file=torn.json', 'serialize_data=True')
+    options = [f'train_dataloader.dataset.{arg}' for arg in args]
+    options.append(f'train_dataloader.num_workers={workers}')
+    work = ('--work-dir', folder / f'torn{workers}')
+    assert tool('train', folder / 'detector.py', *work, '--cfg-options', *options) == 1
+    sentence = one_sentence(capsys.readouterr())
+    assert sentence == (
+        f'image {folder}/train/torn.png cannot be read: the PNG is truncated (no IEND chunk)'
+    )
+
+
+class Program:
+    """A pickle that runs a command when it is read by plain pickle."""
+
+    def __reduce__(self):
+        return os.system, ('touch hacked',)
+
+
+def truncate(checkpoint):
+    return checkpoint.read_bytes()[:-1000]
+
+
+def narrow(checkpoint):
+    state = torch.load(checkpoint, weights_only=True)['state_dict']
+    state['bbox_head.retina_cls.bias'] = torch.zeros(3)
+    return dict(state_dict=state)
+
+
+def partial(checkpoint):
+    state = torch.load(checkpoint, weights_only=True)['state_dict']
+    del state['bbox_head.retina_cls.bias']
+    return dict(state_dict=state)
+
+
+@pytest.mark.parametrize(
+    ('spoil', 'message'),
+    [
+        (truncate, 'spoiled.pth is truncated'),
+        (lambda _: dict(state_dict={}, x=Program()), 'spoiled.pth '),
+        (narrow, "spoiled.pth does not fit this model: 'bbox_head.retina_cls.bias' has shape (3,), "
+                 'but the config builds (18,)'),
+        (partial, "spoiled.pth does not hold this model: 1 of "),
+    ],
+    ids=['truncated', 'hostile', 'other shape', 'incomplete'],
+)  # fmt: skip
+def test_a_bad_checkpoint_is_one_sentence(spoil, message, folder, trained, capsys, monkeypatch):
+    monkeypatch.chdir(folder)
+    content = spoil(trained / 'epoch_2.pth')
+    if isinstance(content, bytes):
+        (folder / 'spoiled.pth').write_bytes(content)
+    else:
+        torch.save(content, folder / 'spoiled.pth')
+    work = ('--work-dir', folder / 'spoiled')
+    assert tool('test', folder / 'detector.py', folder / 'spoiled.pth', *work) == 1
+    assert message in one_sentence(capsys.readouterr())
+    assert not (folder / 'hacked').exists()
+
+
+TINY = """
+custom_imports = dict(imports=['tiny'])
+default_scope = 'mmlite'
+model = dict(type='TinyModel')
+train_dataloader = dict(
+    batch_size=4,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(type='TinyNumbers'),
+)
+train_cfg = dict(by_epoch=True, max_epochs=2)
+optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1))
+custom_hooks = [dict(type='SkippedSampleHook')]
+randomness = dict(seed=0)
+"""
+
+
+def shell(*args):
+    env = dict(os.environ, PYTHON=sys.executable, PYTHONPATH=f'{ROOT}:{ROOT / "tests"}')
+    env.pop('LOCAL_RANK', None)
+    return subprocess.run(
+        [str(a) for a in args], env=env, capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.fixture
+def cpu_only(monkeypatch):
+    """Processes of this test see no GPU."""
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '-1')
+
+
+def free_port():
+    import socket
+
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return str(s.getsockname()[1])
+
+
+def test_two_processes_train_like_one(tmp_path, cpu_only, monkeypatch):
+    config = tmp_path / 'tiny.py'
+    config.write_text(TINY)
+    assert tool('train', config, '--work-dir', tmp_path / 'one') == 0
+    monkeypatch.setenv('PORT', free_port())
+    options = ('--cfg-options', 'train_dataloader.batch_size=2')
+    script = ROOT / 'tools' / 'dist_train.sh'
+    run = shell('bash', script, config, 2, '--work-dir', tmp_path / 'two', *options)
+    assert run.returncode == 0, run.stderr
+    one, two = (
+        torch.load(tmp_path / name / 'epoch_2.pth', weights_only=True) for name in ('one', 'two')
+    )
+    torch.testing.assert_close(two['state_dict'], one['state_dict'], rtol=1e-5, atol=1e-6)
+    assert two['meta']['iter'] == one['meta']['iter'] == 4
+
+
+def test_a_distributed_mistake_is_said_once(tmp_path, cpu_only, monkeypatch):
+    config = tmp_path / 'tiny.py'
+    config.write_text(TINY.replace('TinyModel', 'TinyModell'))
+    monkeypatch.setenv('PORT', free_port())
+    script = ROOT / 'tools' / 'dist_test.sh'
+    run = shell('bash', script, config, 'x.pth', 2, '--work-dir', tmp_path / 'work')
+    assert run.returncode == 2
+    assert run.stderr.count('error: ') == 1, run.stderr
+    assert 'cannot test: it has no test_dataloader' in run.stderr
+    assert 'Traceback' not in run.stdout + run.stderr
+
+
+@pytest.mark.parametrize('script', ['dist_train', 'dist_test', 'slurm_train', 'slurm_test'])
+def test_scripts_say_how_they_are_used(script):
+    run = shell('bash', ROOT / 'tools' / f'{script}.sh', 'only one')
+    assert run.returncode == 2
+    assert run.stderr.startswith('usage: ')
+
+
+def test_slurm_scripts_start_every_task_with_the_launcher(tmp_path, monkeypatch):
+    srun = tmp_path / 'srun'
+    srun.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    srun.chmod(0o755)
+    monkeypatch.setenv('PATH', f'{tmp_path}:{os.environ["PATH"]}')
+    monkeypatch.setenv('GPUS', '4')
+    monkeypatch.setenv('SRUN_ARGS', '--quotatype=spot --exclusive')
+    run = shell('bash', ROOT / 'tools/slurm_train.sh', 'part', 'a job', 'c.py', '--amp')
+    words = run.stdout.splitlines()
+    assert words[:2] == ['--partition=part', '--job-name=a job']
+    assert {'--ntasks=4', '--ntasks-per-node=4', '--gres=gpu:4', '--cpus-per-task=5'} < set(words)
+    assert words[-9:] == [
+        '--quotatype=spot', '--exclusive', sys.executable, '-u', f'{ROOT}/tools/train.py', 'c.py',
+        '--launcher', 'slurm', '--amp',
+    ]  # fmt: skip
+    run = shell('bash', ROOT / 'tools/slurm_test.sh', 'part', 'job', 'c.py', 'x.pth')
+    assert run.stdout.splitlines()[-5:] == [
+        f'{ROOT}/tools/test.py', 'c.py', 'x.pth', '--launcher', 'slurm'
+    ]  # fmt: skip
+
+
+def test_a_true_process_ends_with_the_sentence(tmp_path):
+    run = shell(sys.executable, ROOT / 'tools' / 'train.py', tmp_path / 'no.py')
+    assert run.returncode == 2
+    assert run.stderr == f'error: config not found: {tmp_path}/no.py\n'

@@ -1,0 +1,172 @@
+"""A detector, a model and data sets that train in a second: shared by tests of engine and tools."""
+
+import json
+
+import cv2
+import numpy as np
+import torch
+from mmengine.dataset import BaseDataset
+from mmengine.model import BaseModel
+from torch import nn
+
+from mmlite.registry import DATASETS, MODELS
+
+COLOURS = {1: (20, 20, 250), 2: (20, 250, 20)}  # BGR
+CATEGORIES = [{'id': 1, 'name': 'red'}, {'id': 2, 'name': 'green'}]
+
+
+def coco(images=4, boxes=2, width=80, height=64, seed=0):
+    """A COCO annotation dict: squares of 24 px, ``boxes`` an image, categories in turn."""
+    rng = np.random.default_rng(seed)
+    listed = [dict(id=i, file_name=f'{i}.png', width=width, height=height) for i in range(images)]
+    annotations = []
+    for image in range(images):
+        for k in range(boxes):
+            x, y = (int(v) for v in rng.integers(0, (width - 24, height - 24)))
+            annotations.append(
+                dict(
+                    id=len(annotations) + 1,
+                    image_id=image,
+                    category_id=k % 2 + 1,
+                    bbox=[x, y, 24, 24],
+                    area=576,
+                    iscrowd=0,
+                    segmentation=[[x, y, x + 24, y, x + 24, y + 24, x, y + 24]],
+                )
+            )
+    return dict(images=listed, annotations=annotations, categories=CATEGORIES)
+
+
+def write_coco(root, split, **options):
+    """Write ``<split>.json`` and the pictures of :func:`coco` into ``<split>/`` below ``root``."""
+    data = coco(**options)
+    (root / split).mkdir(parents=True, exist_ok=True)
+    for image in data['images']:
+        picture = np.full((image['height'], image['width'], 3), 40, np.uint8)
+        for a in (a for a in data['annotations'] if a['image_id'] == image['id']):
+            x, y, w, h = a['bbox']
+            picture[y : y + h, x : x + w] = COLOURS[a['category_id']]
+        cv2.imwrite(str(root / split / image['file_name']), picture)
+    (root / f'{split}.json').write_text(json.dumps(data))
+    return data
+
+
+DETECTOR = """
+_base_ = ['mmdet::_base_/models/retinanet_r50_fpn.py', 'mmdet::_base_/default_runtime.py']
+root = {root!r}
+model = dict(
+    backbone=dict(depth=18, init_cfg=None),
+    neck=dict(in_channels=[64, 128, 256, 512], out_channels=16),
+    bbox_head=dict(num_classes=2, in_channels=16, feat_channels=16, stacked_convs=1),
+    test_cfg=dict(score_thr=0.0),
+)
+pipeline = [
+    dict(type='mmlite.LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+    dict(type='Resize', scale=(64, 64), keep_ratio=True),
+    dict(type='PackDetInputs', meta_keys=(
+        'img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
+]
+
+
+def loader(split, batch_size, test_mode):
+    return dict(
+        batch_size=batch_size,
+        num_workers=0,
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        dataset=dict(
+            type='mmlite.CocoDataset',
+            data_root=root,
+            ann_file=split + '.json',
+            data_prefix=dict(img=split),
+            metainfo=dict(classes=('red', 'green')),
+            pipeline=pipeline,
+            serialize_data=False,  # it collects garbage, a second in a large process
+            test_mode=test_mode,
+        ),
+    )
+
+
+train_dataloader = loader('train', 2, False)
+val_dataloader = loader('val', 1, True)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='CocoMetric', ann_file=root + '/val.json', metric='bbox')
+test_evaluator = val_evaluator
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=2, val_interval=2)
+log_processor = dict(window_size=1)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=1e-4))
+param_scheduler = [dict(type='MultiStepLR', milestones=[1], gamma=0.5)]
+default_hooks = dict(logger=dict(interval=1))
+randomness = dict(seed=0)
+"""
+
+
+def write_detector(folder, name='detector.py', extra=''):
+    """Write the config of a small RetinaNet, and its data if they are not there.
+
+    Returns:
+        Path: The config.
+    """
+    if not (folder / 'train.json').exists():
+        write_coco(folder, 'train')
+        write_coco(folder, 'val', images=2, seed=1)
+    config = folder / name
+    config.write_text(DETECTOR.format(root=str(folder)) + extra)
+    return config
+
+
+@DATASETS.register_module(force=True)
+class TinyNumbers(BaseDataset):
+    """Eight fixed vectors (4,) with targets (1,), without any file."""
+
+    def load_data_list(self):
+        generator = torch.Generator().manual_seed(0)
+        points = torch.randn(8, 4, generator=generator)
+        return [dict(inputs=x, target=x.sum().reshape(1)) for x in points]
+
+
+class TinyBackbone(nn.Module):
+    """Two blocks between an embedding and a norm; knows its layers as ViT does."""
+
+    def __init__(self):
+        super().__init__()
+        self.pos_embed = nn.Parameter(torch.zeros(1, 4))
+        self.patch_embed = nn.Linear(4, 4)
+        self.blocks = nn.ModuleList(nn.Linear(4, 4) for _ in range(2))
+        self.norm = nn.LayerNorm(4)
+
+    def forward(self, x):
+        x = self.patch_embed(x) + self.pos_embed
+        for block in self.blocks:
+            x = x + block(x).tanh()
+        return self.norm(x)
+
+    def describe(self):
+        return dict(type='TinyBackbone', num_heads=1, img_size=4)
+
+    def get_layer_depth(self, name, prefix=''):
+        rest = name[len(prefix) :] if name.startswith(prefix) else ''
+        if rest.startswith(('pos_embed', 'patch_embed')):
+            return 0, 4
+        return (int(rest.split('.')[1]) + 1 if rest.startswith('blocks') else 3), 4
+
+    def no_weight_decay(self):
+        return {'pos_embed'}
+
+
+@MODELS.register_module(force=True)
+class TinyModel(BaseModel):
+    """Regression of a number from a vector."""
+
+    def __init__(self):
+        super().__init__()
+        self.backbone = TinyBackbone()
+        self.head = nn.Linear(4, 1)
+
+    def forward(self, inputs, target, mode='tensor', sample_idx=None):
+        out = self.head(self.backbone(torch.stack(inputs)))
+        if mode == 'loss':
+            return dict(loss=(out - torch.stack(target)).square().mean())
+        return out

@@ -1,0 +1,27 @@
+"""Write a page about a training run: curves, metrics, predictions beside ground truth.
+
+python tools/analysis_tools/report.py work_dirs/quickstart --predictions predictions.pkl
+"""
+
+import argparse
+import sys
+
+import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
+from mmlite.analysis.report import write_report
+from mmlite.engine.cli import tool
+
+
+@tool
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('work_dir', help='work directory of tools/train.py')
+    parser.add_argument('--predictions', help='file that tools/test.py --out wrote')
+    parser.add_argument('--count', type=int, default=12, help='validation pictures to show')
+    parser.add_argument('--min-score', type=float, default=0.3, help='draw predictions from here')
+    args = parser.parse_args(argv)
+    page = write_report(args.work_dir, args.predictions, args.count, args.min_score)
+    print(f'open {page.resolve()}')
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Train on several GPUs, or on several CPU processes where there is no GPU:
+#   bash tools/dist_train.sh CONFIG GPUS [options of tools/train.py]
+# On several machines, on each of them:
+#   NNODES=2 NODE_RANK=0 MASTER_ADDR=host PORT=29500 bash tools/dist_train.sh CONFIG GPUS
+set -euo pipefail
+if [ $# -lt 2 ]; then
+    echo "usage: [NNODES=1 NODE_RANK=0 PORT=29500 MASTER_ADDR=127.0.0.1] $0 CONFIG GPUS [options]" >&2
+    exit 2
+fi
+tools=$(cd "$(dirname "$0")" && pwd)
+export PYTHONPATH="$tools/..${PYTHONPATH:+:$PYTHONPATH}"
+exec "${PYTHON:-python}" "$tools/dist_run.py" \
+    --nnodes="${NNODES:-1}" \
+    --node_rank="${NODE_RANK:-0}" \
+    --master_addr="${MASTER_ADDR:-127.0.0.1}" \
+    --master_port="${PORT:-29500}" \
+    --nproc_per_node="$2" \
+    "$tools/train.py" "$1" --launcher pytorch "${@:3}"
