@@ -1,7 +1,6 @@
 """One self-contained HTML page about a training run of a detector."""
 
 import html
-import json
 import pickle
 import platform
 from pathlib import Path
@@ -14,6 +13,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmlite import __version__
+from mmlite.engine.logs import find_logs, read_records
 from mmlite.errors import DataError
 from mmlite.registry import DATASETS
 
@@ -26,11 +26,20 @@ color:#1c2430;background:#fff}h1{margin-bottom:.2rem}h2{margin-top:2.2rem}.sub{c
 padding:.8rem 1.2rem;min-width:7rem}.tile b{display:block;font-size:1.7rem}
 table{border-collapse:collapse}td,th{padding:.25rem .9rem;text-align:right;
 border-bottom:1px solid #e2e8f0}td:first-child,th:first-child{text-align:left}
+pre{white-space:pre-wrap}
 .pairs{display:grid;grid-template-columns:repeat(auto-fill,minmax(500px,1fr));gap:1rem}
 .pair{display:grid;grid-template-columns:1fr 1fr;gap:4px}.pair img,.wide{width:100%}
 figure{margin:0}figcaption{font-size:.8rem;color:#5b6675;grid-column:1/3}
 pre{background:#0f172a;color:#e2e8f0;padding:1rem;border-radius:8px;overflow-x:auto}
 """
+
+#: What else can be tried, with the command for it.
+ELSEWHERE = {
+    '# the other backbone on the same pictures': 'python tools/train.py '
+    'configs/shapes/det/mask-rcnn_hiera-tiny-fpn_8xb8-amp-lsj-100e_coco-640px_shapes.py',
+    '# the full COCO recipe on eight GPUs': 'bash tools/dist_train.sh '
+    'configs/det/mask-rcnn_vit-tiny-sfp_8xb8-amp-lsj-100e_coco-640px.py 8',
+}
 
 
 def write_report(work_dir, predictions=None, count=12, min_score=0.3):
@@ -50,11 +59,9 @@ def write_report(work_dir, predictions=None, count=12, min_score=0.3):
         DataError: If the config, the logs or the predictions are missing.
     """
     work_dir = Path(work_dir)
-    cfg = Config.fromfile(_only(work_dir.glob('*.py'), f'{work_dir}: no config file (*.py)'))
-    logs = sorted(work_dir.glob('*/vis_data/scalars.json'))
-    if not logs:
-        raise DataError(f'{work_dir}: no */vis_data/scalars.json; train with tools/train.py first')
-    training, validation = read_scalars(logs)
+    config = _newest(work_dir.glob('*.py'), f'{work_dir}: no config file (*.py)')
+    cfg = Config.fromfile(config)
+    training, validation = split_records(find_logs(work_dir))
     if not training:
         raise DataError(f'{work_dir}: its logs hold no training step; train longer first')
     sections = [
@@ -65,7 +72,7 @@ def write_report(work_dir, predictions=None, count=12, min_score=0.3):
     ]
     if predictions is not None:
         sections.append(_pictures(cfg, _load_predictions(predictions), count, min_score))
-    sections.append(_next_steps(cfg, work_dir))
+    sections.append(_next_steps(config, work_dir))
     title = html.escape(Path(cfg.filename).stem)
     versions = (
         f'mmlite {__version__}, torch {torch.__version__}, mmengine {mmengine.__version__}, '
@@ -83,27 +90,26 @@ def write_report(work_dir, predictions=None, count=12, min_score=0.3):
     return page
 
 
-def read_scalars(logs):
-    """Split scalar logs into training and validation records, later runs replacing earlier steps.
+def split_records(logs):
+    """Training and validation records of the runs in a work directory.
 
     Args:
-        logs (Sequence[Path]): ``scalars.json`` files, oldest first: one JSON object a line.
+        logs (Sequence[Path]): ``scalars.json`` files, the oldest first; where a later run repeats
+            a step, it counts.
 
     Returns:
         tuple[list[dict], list[dict]]: Records with ``loss``, and records with a metric, by step.
     """
     training, validation = {}, {}
-    for log in logs:
-        for line in log.read_text().splitlines():
-            record = json.loads(line)
-            if 'loss' in record:
-                training[record['step']] = record
-            elif any('/' in key for key in record):
-                validation[record['step']] = record
+    for record in (record for log in logs for record in read_records(log)):
+        if 'loss' in record:
+            training[record['step']] = record
+        elif any('/' in key for key in record):
+            validation[record['step']] = record
     return [training[k] for k in sorted(training)], [validation[k] for k in sorted(validation)]
 
 
-def _only(paths, message):
+def _newest(paths, message):
     """The newest of ``paths``."""
     paths = sorted(paths, key=lambda path: path.stat().st_mtime)
     if not paths:
@@ -224,18 +230,21 @@ def polygon_mask(segmentation, shape):
     return mask.astype(bool)
 
 
-def _next_steps(cfg, work_dir):
+def _next_steps(config, work_dir):
     """Commands to go on with, on this very run."""
-    config = _only(work_dir.glob('*.py'), 'no config')
     commands = [
-        '# the same evaluation again, with pictures of all predictions',
-        f'python tools/test.py {config} {work_dir}/LAST.pth --show-dir pictures',
-        '# the other backbone on the same data',
-        f'python tools/train.py {str(config.name).replace("vit-tiny-sfp", "hiera-tiny-fpn")}',
-        '# what the augmentation does',
+        '# what the augmentation does to the training pictures',
         f'python tools/analysis_tools/browse_dataset.py {config} --output-dir {work_dir}/browse',
-        '# the full COCO recipe on eight GPUs',
-        'bash tools/dist_train.sh '
-        'configs/det/mask-rcnn_vit-tiny-sfp_8xb8-amp-lsj-100e_coco-640px.py 8',
+        '# single losses of this run',
+        f'python tools/analysis_tools/analyze_logs.py plot_curve {work_dir} '
+        f'--keys loss_cls loss_bbox --out {work_dir}/losses.png',
     ]
+    pointer = work_dir / 'last_checkpoint'
+    if pointer.is_file():
+        checkpoint = work_dir / Path(pointer.read_text().strip()).name
+        commands += [
+            '# all validation pictures with their predictions',
+            f'python tools/test.py {config} {checkpoint} --show-dir {work_dir}/pictures',
+        ]
+    commands += [f'{comment}\n{command}' for comment, command in ELSEWHERE.items()]
     return f'<h2>Next</h2><pre>{html.escape(chr(10).join(commands))}</pre>'

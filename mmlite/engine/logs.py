@@ -23,15 +23,20 @@ def find_log(path):
     Raises:
         DataError: There is no such file or folder, or no log in it.
     """
+    return find_logs(path)[-1]
+
+
+def find_logs(path):
+    """As :func:`find_log`, but all runs of a work directory, the oldest first: list[Path]."""
     path = Path(path)
     if path.is_file():
-        return path
+        return [path]
     if not path.is_dir():
         raise DataError(f'{path} does not exist: give a work directory or a scalars.json')
     runs = sorted(path.glob('*/vis_data/scalars.json')) + sorted(path.glob('vis_data/scalars.json'))
     if not runs:
         raise DataError(f'{path} holds no log: */vis_data/scalars.json is what a run writes')
-    return runs[-1]
+    return runs
 
 
 def read_records(file):

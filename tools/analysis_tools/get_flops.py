@@ -51,7 +51,7 @@ def input_shape(given, cfg):
 def main(argv=None):
     args = parse_args(argv)
     cfg = load_config(args.config, args.cfg_options)
-    check_config(cfg, data=False)
+    check_config(cfg, 'test', data=False)
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     shape = input_shape(args.shape, cfg)
     with torch.device('meta'):

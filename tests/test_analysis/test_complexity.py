@@ -1,0 +1,64 @@
+"""Counting of parameters and multiply-adds."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from mmlite.analysis.complexity import count_macs, model_complexity
+from mmlite.models import Hiera, ViT
+from mmlite.models.layers import DecomposedAttention
+
+ROOT = Path(__file__).parents[2]
+get_flops = runpy.run_path(str(ROOT / 'tools/analysis_tools/get_flops.py'))['main']
+RECIPE = 'configs/det/mask-rcnn_vit-tiny-sfp_8xb8-amp-lsj-100e_coco-640px.py'
+
+
+def test_linear_convolution_and_attention_are_counted():
+    assert count_macs(nn.Linear(5, 7), torch.zeros(3, 5))[0] == 3 * 5 * 7
+    assert count_macs(nn.Conv2d(2, 4, 3, padding=1), torch.zeros(1, 2, 6, 6))[0] == 36 * 72
+    attn = DecomposedAttention(8, 2, grid=(2, 3))
+    projections, products, positions = 6 * 8 * 32, 2 * 2 * 36 * 4, 2 * 6 * (2 + 3) * 4
+    macs, _ = count_macs(lambda x: attn(x, (2, 3)), torch.zeros(1, 6, 8))
+    assert macs == projections + products + positions
+    assert DecomposedAttention.explicit_bias is False
+
+
+@pytest.mark.parametrize(
+    ('model', 'gmac'), [(Hiera(out_type='avg_featmap'), 1.20), (ViT(out_type='raw'), 1.2535)]
+)
+def test_cost_at_224_pixels(model, gmac):
+    """Hiera-Tiny 1.20 GMAC (paper's model, head left out); ViT-Tiny with its attention."""
+    macs, _ = count_macs(model.to('meta'), torch.zeros(1, 3, 224, 224, device='meta'))
+    assert macs / 1e9 == pytest.approx(gmac, abs=0.005)
+
+
+def test_other_models_are_counted_by_child():
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem = nn.Conv2d(3, 4, 1)
+            self.head = nn.Linear(4, 10)
+
+        def forward(self, x):
+            return self.head(self.stem(x).mean((2, 3)))
+
+    assert model_complexity(Model(), (8, 6)) == dict(stem=(16, 48 * 12), head=(50, 40))
+
+
+def test_the_tool_prints_table_8(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert get_flops([RECIPE]) == 0
+    rows = {line[:24].strip(): line[24:].split() for line in capsys.readouterr().out.splitlines()}
+    assert rows['total, mask head not run'] == ['27,652,512', '204.29']
+    assert rows['mask_head'] == ['2,644,304', '52.99']
+
+
+def test_the_tool_refuses_a_wrong_shape(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert get_flops([RECIPE, '--shape', '0']) == 2
+    assert capsys.readouterr().err == (
+        'error: --shape takes one or two positive numbers of pixels, not [0]\n'
+    )

@@ -1,0 +1,120 @@
+"""The page about a training run."""
+
+import json
+import pickle
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.structures import InstanceData
+
+from mmlite.analysis.pictures import PALETTE, draw_instances
+from mmlite.analysis.report import polygon_mask, split_records, write_report
+from mmlite.datasets.shapes import Job, generate, task_spec
+from mmlite.errors import DataError
+
+ROOT = Path(__file__).parents[2]
+RECIPE = ROOT / ('configs/shapes/det/mask-rcnn_vit-tiny-sfp_8xb8-amp-lsj-100e_coco-640px_shapes.py')
+TRAINING = [dict(lr=1e-4, loss=3.0 - i, loss_cls=1.0, time=0.5, step=10 * (i + 1)) for i in (0, 1)]
+VALIDATION = {
+    'coco/bbox_mAP': 0.4321, 'coco/bbox_mAP_50': 0.5, 'coco/segm_mAP': 0.4,
+    'coco/disc_precision': 0.612, 'step': 20,
+}  # fmt: skip
+
+
+def write_log(work_dir, name, records):
+    folder = work_dir / name / 'vis_data'
+    folder.mkdir(parents=True)
+    (folder / 'scalars.json').write_text('\n'.join(map(json.dumps, records)) + '\n')
+    return folder / 'scalars.json'
+
+
+@pytest.fixture(scope='module')
+def finished_run(tmp_path_factory):
+    """A work directory as train.py and test.py leave it: config, log, predictions."""
+    folder = tmp_path_factory.mktemp('run')
+    spec = task_spec('det', size=64, classes=4, min_size=0.3, max_objects=2)
+    generate(Job('det', folder / 'coco', spec, train=1, val=5))
+    cfg = Config.fromfile(RECIPE)
+    cfg.test_dataloader.dataset.data_root = f'{folder}/coco/'
+    work_dir = folder / 'work'
+    work_dir.mkdir()
+    cfg.dump(work_dir / 'recipe.py')
+    (work_dir / 'last_checkpoint').write_text('/elsewhere/iter_20.pth')
+    write_log(work_dir, '20260101_000000', [*TRAINING, VALIDATION])
+    found = InstanceData(
+        bboxes=torch.tensor([[5.0, 5, 30, 30], [9, 9, 20, 20]]),
+        labels=torch.tensor([1, 2]),
+        scores=torch.tensor([0.9, 0.1]),
+        masks=[np.zeros((64, 64), bool)] * 2,
+    )
+    predictions = [dict(img_id=i + 1, pred_instances=found) for i in range(5)]
+    with open(work_dir / 'predictions.pkl', 'wb') as file:
+        pickle.dump(predictions, file)
+    return work_dir
+
+
+def test_the_page_shows_numbers_pictures_and_commands(finished_run):
+    page = write_report(finished_run, finished_run / 'predictions.pkl', count=3).read_text()
+    tiles = dict(re.findall(r'<b>([^<]+)</b>([^<]+)</div>', page))
+    assert {'43.2': 'box AP', '40.0': 'mask AP', '20': 'iterations'}.items() <= tiles.items()
+    assert '<td>disc<td>61.2' in page
+    assert page.count('data:image/jpeg') == 6 and page.count('data:image/png') == 1
+    assert 'src="http' not in page
+    for script, config in re.findall(r'python (tools/\S+) (\S+)', page):
+        assert (ROOT / script).is_file()
+        assert (ROOT / config).exists() or Path(config).exists() or config == 'plot_curve'
+    assert f'{finished_run}/iter_20.pth' in page
+
+
+def test_without_predictions_there_are_no_pictures(finished_run):
+    page = write_report(finished_run).read_text()
+    assert 'Validation pictures' not in page and 'data:image/png' in page
+
+
+def test_a_resumed_run_continues_the_curve(tmp_path):
+    first = write_log(tmp_path, 'a', [*TRAINING, VALIDATION])
+    again = dict(TRAINING[1], loss=0.5)
+    second = write_log(tmp_path, 'b', [again, dict(again, step=30), dict(VALIDATION, step=30)])
+    training, validation = split_records([first, second])
+    assert [(r['step'], r['loss']) for r in training] == [(10, 3.0), (20, 0.5), (30, 0.5)]
+    assert [r['step'] for r in validation] == [20, 30]
+
+
+@pytest.mark.parametrize(
+    ('missing', 'message'),
+    [('recipe.py', r'no config file'), ('20260101_000000', r'holds no log'),
+     ('predictions.pkl', r'predictions\.pkl not found: write it with tools/test\.py')],
+)  # fmt: skip
+def test_what_is_missing_is_named(finished_run, tmp_path, missing, message):
+    work_dir = tmp_path / 'copy'
+    shutil.copytree(finished_run, work_dir)
+    path = work_dir / missing
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(DataError, match=message):
+        write_report(work_dir, work_dir / 'predictions.pkl')
+
+
+def test_boxes_and_masks_are_drawn_where_they_are():
+    image = np.full((40, 60, 3), 100, np.uint8)
+    mask = np.zeros((40, 60), bool)
+    mask[10:30, 20:50] = True
+    drawn = draw_instances(image, [[20, 10, 50, 30]], [0], [mask], ['disc'], [0.5], scale=2)
+    assert drawn.shape == (80, 120, 3)
+    colour = np.array(PALETTE[0])
+    np.testing.assert_allclose(drawn[50, 70], 0.55 * 100 + 0.45 * colour, atol=1)
+    np.testing.assert_array_equal(drawn[60, 70], colour)  # lower edge of the box
+    np.testing.assert_array_equal(drawn[70, 20], [100] * 3)
+
+
+def test_polygons_and_run_lengths_become_the_same_mask():
+    polygon = [[2.0, 1, 8, 1, 8, 6, 2, 6]]
+    counts = [0] * 0 + [10 * 2 + 1, 6, 4, 6, 4, 6, 4, 6, 4, 6, 4, 6, 4, 6, 3]
+    rle = dict(size=[10, 9], counts=[*counts, 90 - sum(counts)])
+    from_polygon, from_rle = (polygon_mask(s, (10, 9)) for s in (polygon, rle))
+    assert from_polygon.sum() == 7 * 6
+    np.testing.assert_array_equal(from_polygon, from_rle)
