@@ -11,6 +11,10 @@ class UserError(Exception):
     exit_code = 2
 
 
+class ArgumentError(UserError, ValueError):
+    """An argument of a model or another part has a wrong value, in a config or in Python."""
+
+
 class DataError(UserError):
     """A data set, annotation or image file is missing, unreadable or contradicts itself."""
 

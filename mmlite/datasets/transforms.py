@@ -10,7 +10,7 @@ from mmcv.transforms import LoadImageFromFile as BaseLoadImageFromFile
 from mmengine import fileio
 from mmengine.logging import print_log
 
-from mmlite.errors import DataError
+from mmlite.errors import ArgumentError, DataError
 from mmlite.registry import TRANSFORMS
 
 
@@ -48,7 +48,7 @@ class LoadImageFromFile(BaseLoadImageFromFile):
     ):
         super().__init__(to_float32, color_type, imdecode_backend, backend_args=backend_args)
         if on_error not in ('raise', 'skip'):
-            raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
+            raise ArgumentError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
         self.on_error = on_error
         self.max_in_a_row = max_in_a_row
         self._log = SkipLog() if on_error == 'skip' else None

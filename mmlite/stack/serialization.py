@@ -144,7 +144,7 @@ def _refused(name, what):
 
 
 def _reason(error):
-    """First line of the cause, without torch's advice to switch the safety off."""
+    """First sentence of the cause, without torch's advice to switch the safety off."""
     text = re.split(r'WeightsUnpickler error:|weights_only=False`.*?\n\n', str(error), flags=re.S)
     lines = text[-1].strip().splitlines()
-    return lines[0].rstrip('.') if lines else type(error).__name__
+    return lines[0].partition('. ')[0].rstrip('.') if lines else type(error).__name__

@@ -155,9 +155,6 @@ def test_wrappers_are_looked_through(detector):
         ('val_evaluator.ann_file', '/gone.json', 'train', r"val_evaluator\.ann_file names '/gone"),
         ('test_dataloader.dataset.data_prefix.img', 'gone/', 'test',
          r'test_dataloader\.dataset\.data_prefix\.img names .*gone/'),
-        ('train_dataloader.dataset.data_root', 'data/shapes/x', 'train',
-         r'generate it by python tools/dataset_converters/make_shapes\.py --tasks det --out '
-         r'data/shapes$'),
     ],
 )  # fmt: skip
 def test_missing_data_are_named(key, value, phase, message, detector):
@@ -168,6 +165,15 @@ def test_missing_data_are_named(key, value, phase, message, detector):
     check_config(cfg, phase, data=False)
     other = {'train': 'test', 'test': 'train'}[phase]
     check_config(cfg, other)  # whose data are there
+
+
+def test_a_config_can_say_how_its_data_are_made(detector):
+    cfg = deepcopy(detector)
+    cfg.merge_from_dict({'train_dataloader.dataset.data_root': 'gone', 'make_data': 'draw.py 7'})
+    with pytest.raises(
+        DataError, match=r"names 'gone', which does not exist; make it by: draw\.py 7$"
+    ):
+        check_config(cfg, 'train')
 
 
 def test_data_sets_that_download_themselves_may_be_missing(detector):

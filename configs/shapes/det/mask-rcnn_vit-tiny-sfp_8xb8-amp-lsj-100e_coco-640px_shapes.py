@@ -1,10 +1,10 @@
-"""The COCO recipe shrunk to generated pictures of 192 pixels and minutes on two CPU cores.
-
-    python tools/dataset_converters/make_shapes.py --tasks det --out data/shapes \
-        --train 600 --val 100 --size 192 --classes 4 --min-size 0.2 --max-objects 4 --class-colors
-"""
+"""The COCO recipe shrunk to generated pictures of 192 pixels and minutes on two CPU cores."""
 
 _base_ = '../../det/mask-rcnn_vit-tiny-sfp_8xb8-amp-lsj-100e_coco-640px.py'
+make_data = (
+    'python tools/dataset_converters/make_shapes.py --tasks det --out data/shapes --train 600 '
+    '--val 100 --size 192 --classes 4 --min-size 0.2 --max-objects 4 --class-colors'
+)
 classes = ('disc', 'square', 'triangle', 'star')
 image_size = 192
 image_scale = (image_size, image_size)

@@ -11,29 +11,27 @@ from .near_names import near_names
 from .signatures import accepted_keys
 from .types import find
 
-GENERATOR = 'python tools/dataset_converters/make_shapes.py'
-SHAPES_TASKS = {'mmdet': 'det', 'mmseg': 'seg', 'mmpretrain': 'cls', 'mmlite': 'sot'}
-
 
 def check_data(cfg, stages):
     """Look for data roots, image folders and annotation files of the data sets in use.
 
     Args:
-        cfg (mmengine.config.Config): A config whose types are checked.
+        cfg (mmengine.config.Config): A config whose types are checked. Its ``make_data``, where
+            it has one, is the command that makes missing data.
         stages (Iterable[str]): Of ``'train'``, ``'val'`` and ``'test'``.
 
     Raises:
         DataError: Names the missing path, its key, and how to get or set it.
     """
-    scope = cfg.get('default_scope') or 'mmengine'
+    scope, make = cfg.get('default_scope') or 'mmengine', cfg.get('make_data')
     for stage in stages:
         for path, dataset in datasets(cfg, stage):
-            _check_dataset(dataset, path, scope)
+            _check_dataset(dataset, path, scope, make)
         evaluator = cfg.get(f'{stage}_evaluator')
         for metric in evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]:
             file = metric.get('ann_file') if isinstance(metric, dict) else None
             if isinstance(file, str) and file and _is_local(file, metric):
-                _need(file, f'{stage}_evaluator.ann_file', f'{stage}_evaluator.ann_file', scope)
+                _need(file, f'{stage}_evaluator.ann_file', f'{stage}_evaluator.ann_file', make)
 
 
 def datasets(cfg, stage):
@@ -66,14 +64,14 @@ def _innermost(dataset, path):
             yield path, dataset
 
 
-def _check_dataset(dataset, path, scope):
+def _check_dataset(dataset, path, scope, make):
     if not _is_local('', dataset) or _downloads(dataset, scope):
         return
     data_root = dataset.get('data_root') or ''
     if '://' in data_root:
         return
     if data_root:
-        _need(data_root, f'{path}.data_root', f'{path}.data_root', scope)
+        _need(data_root, f'{path}.data_root', f'{path}.data_root', make)
     prefixes = dataset.get('data_prefix') or {}
     named = {'data_prefix': prefixes} if isinstance(prefixes, str) else {
         f'data_prefix.{key}': value for key, value in prefixes.items()
@@ -81,7 +79,7 @@ def _check_dataset(dataset, path, scope):
     for key, value in {'ann_file': dataset.get('ann_file'), **named}.items():
         if isinstance(value, str) and value and '://' not in value:
             option = f'{path}.data_root' if data_root else f'{path}.{key}'
-            _need(os.path.join(data_root, value), f'{path}.{key}', option, scope)
+            _need(os.path.join(data_root, value), f'{path}.{key}', option, make)
 
 
 def _is_local(file, cfg):
@@ -98,16 +96,13 @@ def _downloads(dataset, scope):
     return 'download' in accepted_keys(target).names
 
 
-def _need(file, key, option, scope):
+def _need(file, key, option, make):
     """Raise a :class:`DataError` if ``file`` does not exist."""
     if os.path.exists(file):
         return
-    parts = Path(file).parts
-    if 'shapes' in parts:
-        out = Path(*parts[: parts.index('shapes') + 1])
-        remedy = f'generate it by {GENERATOR} --tasks {SHAPES_TASKS.get(scope, "det")} --out {out}'
-    else:
-        remedy = f'put the data there or add --cfg-options {option}=PATH'
+    remedy = f'make it by: {make}' if make else (
+        f'put the data there or add --cfg-options {option}=PATH'
+    )  # fmt: skip
     raise DataError(f'{key} names {file!r}, which does not exist; {remedy}')
 
 

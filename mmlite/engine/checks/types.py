@@ -101,7 +101,8 @@ class TypeChecker:
         target = find(name, registry, scope)
         if target is None and not strict:
             target = _find_anywhere(name, scope)
-            if target is None and (name[:1].islower() or hasattr(mmcv.ops, name)):
+            leaf = name.rpartition('.')[2]
+            if target is None and (leaf[:1].islower() or hasattr(mmcv.ops, leaf)):
                 return None
         if target is None:
             raise UserError(_unknown(name, key, registry, strict, scope))

@@ -4,6 +4,7 @@ from mmengine.hooks import Hook
 from torch.distributed.algorithms.ddp_comm_hooks import default_hooks
 from torch.nn.parallel import DistributedDataParallel
 
+from mmlite.errors import ArgumentError
 from mmlite.registry import HOOKS
 
 COMPRESSIONS = {
@@ -23,14 +24,14 @@ class DDPCommHook(Hook):
         compress (str): ``'fp16'`` or ``'bf16'`` (NCCL only). Defaults to ``'fp16'``.
 
     Raises:
-        ValueError: For another ``compress``.
+        ArgumentError: For another ``compress``.
     """
 
     priority = 'VERY_HIGH'
 
     def __init__(self, compress='fp16'):
         if compress not in COMPRESSIONS:
-            raise ValueError(f'compress must be one of {list(COMPRESSIONS)}, got {compress!r}')
+            raise ArgumentError(f'compress must be one of {list(COMPRESSIONS)}, got {compress!r}')
         self.compress = compress
 
     def before_train(self, runner):

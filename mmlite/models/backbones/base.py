@@ -4,6 +4,8 @@ import torch
 from mmengine.model import BaseModule
 from torch.utils.checkpoint import checkpoint
 
+from mmlite.errors import ArgumentError
+
 from ..layers import PositionCache, group_taps
 from ..weights import load_pretrained
 
@@ -52,7 +54,7 @@ class Backbone(BaseModule):
             tuple[Tensor, dict[str, Tensor]]: Tokens of the last block that ran, and the taps.
 
         Raises:
-            ValueError: If a tap is unknown.
+            ArgumentError: If a tap is unknown.
         """
         wanted = group_taps(taps, len(self.blocks))
         tapped = {}
@@ -73,7 +75,7 @@ class Backbone(BaseModule):
         indices = [indices] if isinstance(indices, int) else list(indices)
         for index in indices:
             if not -count <= index < count:
-                raise ValueError(
+                raise ArgumentError(
                     f'out_indices {index} does not exist: {type(self).__name__} has {count} '
                     f'outputs, write 0 to {count - 1} or -{count} to -1'
                 )

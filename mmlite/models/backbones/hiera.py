@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from timm.layers import calculate_drop_path_rates, trunc_normal_
 from torch import nn
 
+from mmlite.errors import ArgumentError
 from mmlite.registry import MODELS
 
 from ..layers import join_units, reroll, resample_positions, unroll
@@ -63,7 +64,7 @@ class Hiera(Backbone):
         with_cp, frozen_stages, init_cfg: As in :class:`~.base.Backbone`.
 
     Raises:
-        ValueError: If an argument is unknown or ``img_size`` is not a multiple of 32.
+        ArgumentError: If an argument is unknown or ``img_size`` is not a multiple of 32.
     """
 
     arch_zoo = dict(
@@ -91,11 +92,11 @@ class Hiera(Backbone):
         super().__init__(with_cp, frozen_stages, init_cfg)
         self.arch = parse_arch(arch, self.arch_zoo, ('embed_dims', 'num_layers', 'num_heads'))
         if out_type not in OUT_TYPES:
-            raise ValueError(f"out_type '{out_type}' is unknown: choose from {OUT_TYPES}")
+            raise ArgumentError(f"out_type '{out_type}' is unknown: choose from {OUT_TYPES}")
         if pos_mode not in POSITIONS:
-            raise ValueError(f"pos_mode '{pos_mode}' is unknown: choose from {POSITIONS}")
+            raise ArgumentError(f"pos_mode '{pos_mode}' is unknown: choose from {POSITIONS}")
         if img_size % UNIT:
-            raise ValueError(f'img_size {img_size} is not a multiple of {UNIT}, a mask unit')
+            raise ArgumentError(f'img_size {img_size} is not a multiple of {UNIT}, a mask unit')
         depths = tuple(self.arch['num_layers'])
         self.img_size = img_size
         self.q_pool = q_pool
@@ -107,7 +108,7 @@ class Hiera(Backbone):
             default_indices if out_indices is None else out_indices, len(depths)
         )
         if out_type != 'featmap' and self.out_indices != (len(depths) - 1,):
-            raise ValueError(f"out_type '{out_type}' gives the last stage only: out_indices=-1")
+            raise ArgumentError(f"out_type '{out_type}' gives the last stage only: out_indices=-1")
 
         dims = [self.arch['embed_dims'] * 2**i for i in range(len(depths))]
         self.stage_dims = dims

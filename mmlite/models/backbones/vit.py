@@ -7,6 +7,7 @@ from mmengine.utils import to_2tuple
 from timm.layers import PatchEmbed, calculate_drop_path_rates, trunc_normal_
 from torch import nn
 
+from mmlite.errors import ArgumentError
 from mmlite.registry import MODELS
 
 from ..layers import (
@@ -60,7 +61,7 @@ class ViT(Backbone):
         with_cp, frozen_stages, init_cfg: As in :class:`~.base.Backbone`.
 
     Raises:
-        ValueError: If an argument is unknown, or windows are combined with a class token.
+        ArgumentError: If an argument is unknown, or windows are combined with a class token.
     """
 
     arch_zoo = {
@@ -96,16 +97,16 @@ class ViT(Backbone):
         super().__init__(with_cp, frozen_stages, init_cfg)
         self.arch = parse_arch(arch, self.arch_zoo, ('embed_dims', 'num_layers', 'num_heads'))
         if out_type not in OUT_TYPES:
-            raise ValueError(f"out_type '{out_type}' is unknown: choose from {OUT_TYPES}")
+            raise ArgumentError(f"out_type '{out_type}' is unknown: choose from {OUT_TYPES}")
         if rel_pos not in ATTENTION:
-            raise ValueError(f"rel_pos '{rel_pos}' is unknown: choose from {tuple(ATTENTION)}")
+            raise ArgumentError(f"rel_pos '{rel_pos}' is unknown: choose from {tuple(ATTENTION)}")
         if with_cls_token and (window_size or rel_pos == 'decomposed'):
-            raise ValueError(
+            raise ArgumentError(
                 'windows and decomposed relative positions have no place for a class token: set '
                 'with_cls_token=False'
             )
         if out_type == 'cls_token' and not with_cls_token:
-            raise ValueError("out_type 'cls_token' needs with_cls_token=True")
+            raise ArgumentError("out_type 'cls_token' needs with_cls_token=True")
         dim, depth = self.arch['embed_dims'], self.arch['num_layers']
         self.embed_dims = dim
         self.num_heads = self.arch['num_heads']
@@ -241,13 +242,15 @@ def parse_arch(arch, zoo, required):
     """Turn a name or a dict into the dict of an architecture.
 
     Raises:
-        ValueError: If the name is unknown or the dict lacks a required key.
+        ArgumentError: If the name is unknown or the dict lacks a required key.
     """
     if isinstance(arch, str):
         if arch not in zoo:
-            raise ValueError(f"arch '{arch}' is unknown: choose from {tuple(zoo)} or give a dict")
+            raise ArgumentError(
+                f"arch '{arch}' is unknown: choose from {tuple(zoo)} or give a dict"
+            )
         return dict(zoo[arch])
     missing = [key for key in required if key not in arch]
     if missing:
-        raise ValueError(f'arch lacks {", ".join(missing)}: it needs {", ".join(required)}')
+        raise ArgumentError(f'arch lacks {", ".join(missing)}: it needs {", ".join(required)}')
     return dict(arch)

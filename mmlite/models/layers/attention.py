@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mmlite.errors import ArgumentError
+
 from .position import constant, relative_position_index, resample_bias_table, resample_rel_pos
 
 
@@ -47,7 +49,7 @@ class Attention(nn.Module):
     def __init__(self, dim, num_heads, qkv_bias=True):
         super().__init__()
         if dim % num_heads:
-            raise ValueError(f'dim {dim} is not divisible by num_heads {num_heads}')
+            raise ArgumentError(f'dim {dim} is not divisible by num_heads {num_heads}')
         self.num_heads = num_heads
         self.scale = (dim // num_heads) ** -0.5
         self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
@@ -108,7 +110,7 @@ class BiasTableAttention(Attention):
     def add_positions(self, q, k, grid):
         """See :meth:`Attention.add_positions`; N may be H * W or H * W + 1 (class token first)."""
         if grid is None:
-            raise ValueError(
+            raise ArgumentError(
                 'relative position bias needs the token grid: pass grid=(H, W), or build the '
                 'backbone with rel_pos=None to encode a subset of the tokens'
             )
@@ -154,7 +156,7 @@ class DecomposedAttention(Attention):
     def add_positions(self, q, k, grid):
         """See :meth:`Attention.add_positions`; N must be H * W (no class token)."""
         if grid is None or q.shape[2] != grid[0] * grid[1]:
-            raise ValueError(
+            raise ArgumentError(
                 f'decomposed relative positions need one token for every cell, got {q.shape[2]} '
                 f'tokens for grid {grid}'
             )

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from scipy.interpolate import CubicSpline
 
+from mmlite.errors import ArgumentError
+
 
 def constant(function):
     """Cache tensors that depend on hashable arguments only (sizes, dtype, device).
@@ -39,12 +41,12 @@ def resample_positions(pos_embed, grid, num_prefix=1):
         Tensor: (1, num_prefix + H * W, C), the input itself where the grid is the same.
 
     Raises:
-        ValueError: If the rows after the prefix are not a square.
+        ArgumentError: If the rows after the prefix are not a square.
     """
     prefix, cells = pos_embed[:, :num_prefix], pos_embed[:, num_prefix:]
     side = math.isqrt(cells.shape[1])
     if side * side != cells.shape[1]:
-        raise ValueError(
+        raise ArgumentError(
             f'pos_embed has {cells.shape[1]} rows after {num_prefix} prefix rows, which is not a '
             f'square grid'
         )
@@ -187,7 +189,7 @@ def sincos_positions(dim, grid, with_cls=True):
         Tensor: (1, H * W (+ 1), dim) with channels [sin x, cos x, sin y, cos y]; x is the column.
     """
     if dim % 4:
-        raise ValueError(f'sine-cosine positions need dim divisible by 4, got {dim}')
+        raise ArgumentError(f'sine-cosine positions need dim divisible by 4, got {dim}')
     omega = 10000.0 ** -(torch.arange(dim // 4, dtype=torch.float64) / (dim // 4))
     y, x = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in grid), indexing='ij')
     angles = [axis.flatten()[:, None] * omega for axis in (x, y)]

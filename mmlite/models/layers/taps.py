@@ -2,6 +2,8 @@
 
 import re
 
+from mmlite.errors import ArgumentError
+
 BLOCK_TAPS = ('norm1', 'q', 'k', 'v', 'attn_logits')
 _PATTERN = re.compile(rf'blocks\.(\d+)(?:\.({"|".join(BLOCK_TAPS)}))?')
 
@@ -20,13 +22,13 @@ def group_taps(taps, depth):
         dict[int, set[str]]: Kinds by block; ``''`` stands for the block's output.
 
     Raises:
-        ValueError: If a name is not of that form or its block does not exist.
+        ArgumentError: If a name is not of that form or its block does not exist.
     """
     grouped = {}
     for name in taps:
         match = _PATTERN.fullmatch(name)
         if match is None or int(match[1]) >= depth:
-            raise ValueError(
+            raise ArgumentError(
                 f"unknown tap '{name}': write 'blocks.I' or 'blocks.I.KIND' with I from 0 to "
                 f'{depth - 1} and KIND one of {", ".join(BLOCK_TAPS)}'
             )

@@ -3,6 +3,7 @@
 from mmengine.model import BaseModule
 from torch import nn
 
+from mmlite.errors import ArgumentError
 from mmlite.registry import MODELS
 
 from ..layers import LN2d
@@ -23,16 +24,16 @@ class SimpleFeaturePyramid(BaseModule):
         init_cfg (dict, optional): Initialisation. Defaults to PyTorch's, as in ViTDet.
 
     Raises:
-        ValueError: If ``num_outs`` is less than 4 or channels are not divisible by 4.
+        ArgumentError: If ``num_outs`` is less than 4 or channels are not divisible by 4.
     """
 
     def __init__(self, in_channels, out_channels=256, num_outs=5, init_cfg=None):
         super().__init__(init_cfg)
         dim = in_channels if isinstance(in_channels, int) else in_channels[-1]
         if num_outs < 4:
-            raise ValueError(f'num_outs is {num_outs}: the pyramid has at least 4 levels')
+            raise ArgumentError(f'num_outs is {num_outs}: the pyramid has at least 4 levels')
         if dim % 4:
-            raise ValueError(f'in_channels {dim} is not divisible by 4')
+            raise ArgumentError(f'in_channels {dim} is not divisible by 4')
         self.num_extra = num_outs - 4
         up4 = [
             nn.ConvTranspose2d(dim, dim // 2, 2, stride=2), LN2d(dim // 2), nn.GELU(),
