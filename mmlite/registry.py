@@ -1,8 +1,9 @@
 """Registries of scope ``mmlite``: a child of every root registry of mmengine.
 
 ``type='mmlite.X'`` in a config of any default scope imports this module and then, at the first
-look-up, the modules named in ``locations``: no ``custom_imports`` is needed. A child exists for
-every root registry because mmengine falls back, with a warning, where one is missing.
+look-up, the packages named here: no ``custom_imports`` is needed. A child exists for every root
+registry, also where nothing is registered, because mmengine warns and falls back where one is
+missing.
 """
 
 from mmengine import registry as root
@@ -38,11 +39,11 @@ MODEL_WRAPPERS = _child('MODEL_WRAPPERS', 'models')
 WEIGHT_INITIALIZERS = _child('WEIGHT_INITIALIZERS', 'models')
 TASK_UTILS = _child('TASK_UTILS', 'models')
 
-METRICS = _child('METRICS', 'evaluation')
-EVALUATOR = _child('EVALUATOR', 'evaluation')
+METRICS = _child('METRICS')
+EVALUATOR = _child('EVALUATOR')
 
-VISUALIZERS = _child('VISUALIZERS', 'analysis')
-VISBACKENDS = _child('VISBACKENDS', 'analysis')
+VISUALIZERS = _child('VISUALIZERS')
+VISBACKENDS = _child('VISBACKENDS')
 
-INFERENCERS = _child('INFERENCERS', 'apis')
-FUNCTIONS = _child('FUNCTIONS', 'apis')
+INFERENCERS = _child('INFERENCERS')
+FUNCTIONS = _child('FUNCTIONS')

@@ -1,5 +1,6 @@
 """Every config of the tree builds, and every name it uses exists."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmlite import registry
+from mmlite.datasets.shapes.cli import jobs_from_args, parse_args
 from mmlite.engine.check_config import check_config
 
 ROOT = Path(__file__).parents[1]
@@ -72,3 +74,19 @@ def test_schedule_of_the_coco_recipes(name):
     assert not any(s.by_epoch for s in cfg.param_scheduler)
     assert cfg.train_dataloader.batch_size * 8 == cfg.auto_scale_lr.base_batch_size == 64
     assert cfg.optim_wrapper.optimizer.weight_decay == 0.05
+
+
+@pytest.mark.parametrize(
+    'path', [p for p in CONFIGS if 'shapes' in p.parts], ids=lambda path: path.stem
+)
+def test_generated_data_are_those_that_the_config_expects(path):
+    """The command in ``make_data`` draws the classes and the size that the model is built for."""
+    cfg = Config.fromfile(path)
+    python, script, *options = shlex.split(cfg.make_data)
+    assert (python, (ROOT / script).is_file()) == ('python', True)
+    (job,) = jobs_from_args(parse_args(options))
+    dataset = cfg.train_dataloader.dataset
+    assert job.root == Path(dataset.data_root)
+    assert job.spec.class_names == tuple(dataset.metainfo.classes)
+    assert job.spec.size == cfg.image_size
+    assert cfg.model.roi_head.bbox_head.num_classes == job.spec.classes

@@ -1,0 +1,1 @@
+"""What a model costs, and pictures and pages about its training."""

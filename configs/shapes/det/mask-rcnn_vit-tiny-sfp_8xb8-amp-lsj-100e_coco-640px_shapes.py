@@ -9,7 +9,7 @@ classes = ('disc', 'square', 'triangle', 'star')
 image_size = 192
 image_scale = (image_size, image_size)
 channels = 64
-max_iters = 700
+max_iters = 600
 
 model = dict(
     data_preprocessor=dict(pad_size_divisor=image_size),
@@ -55,7 +55,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(classwise=True, ann_file=data_root + 'annotations/instances_val2017.json')
 test_evaluator = val_evaluator
 
-train_cfg = dict(max_iters=max_iters, val_interval=350)
+train_cfg = dict(max_iters=max_iters, val_interval=300)
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(lr=3e-4))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=50),
@@ -64,6 +64,6 @@ param_scheduler = [
     ),
 ]  # fmt: skip
 auto_scale_lr = dict(base_batch_size=4)
-default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=350, max_keep_ckpts=2))
+default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=300, max_keep_ckpts=2))
 log_processor = dict(window_size=10)
 custom_hooks = _base_.custom_hooks[:1]  # gradients stay in full precision

@@ -13,8 +13,14 @@ from ..weights import load_pretrained
 class Backbone(BaseModule):
     """Base of :class:`~.vit.ViT` and :class:`~.hiera.Hiera`.
 
-    A subclass has ``blocks``, ``embed(images) -> tokens``, ``describe()`` and the class attributes
-    below. Blocks are called ``block(tokens, context, want) -> (tokens, taps)``.
+    A subclass has ``blocks``, called ``block(tokens, context, want) -> (tokens, taps)``, and the
+    class attributes below, and defines
+
+    - ``embed(images)``: images (B, 3, H, W) to tokens (B, N, C);
+    - ``reset_parameters()``: initialisation without a checkpoint;
+    - ``describe()``: what a checkpoint must record to be read rightly, in plain types;
+    - ``fit_to_size(name, given, own)``: the tensor ``given`` of a checkpoint resampled to the size
+      of ``own``, or None where that is not what differs.
 
     Args:
         with_cp (bool): Recompute every block in the backward pass to save memory.

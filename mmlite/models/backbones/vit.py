@@ -203,21 +203,21 @@ class ViT(Backbone):
         return tuple(self._output(tapped[tap], tap, grid) for tap in taps)
 
     def _output(self, tokens, tap, grid):
-        """Bring block outputs into the form ``out_type``; the last block's are normalised."""
-        norm = getattr(self, self.norm_name)
+        """Bring block outputs into the form ``out_type``; only the last block's are normalised."""
         is_last = tap == f'blocks.{len(self.blocks) - 1}'
-        patches = tokens if self.cls_token is None else tokens[:, 1:]
+        norm = getattr(self, self.norm_name) if is_last else nn.Identity()
         if self.out_type == 'avg_featmap':
-            pooled = patches.mean(dim=1)
-            return norm(pooled) if is_last else pooled
-        if is_last:
-            tokens = norm(tokens)
-            patches = tokens if self.cls_token is None else tokens[:, 1:]
+            return norm(self._patches(tokens).mean(dim=1))
+        tokens = norm(tokens)
         if self.out_type == 'cls_token':
             return tokens[:, 0]
         if self.out_type == 'featmap':
-            return patches.transpose(1, 2).unflatten(2, grid)
+            return self._patches(tokens).transpose(1, 2).unflatten(2, grid)
         return tokens
+
+    def _patches(self, tokens):
+        """Tokens without the class token."""
+        return tokens if self.cls_token is None else tokens[:, 1:]
 
     def describe(self):
         """What a checkpoint must record to be read rightly: plain types only."""
