@@ -12,9 +12,6 @@ if [ ! -x .venv/bin/python ]; then
 fi
 # shellcheck disable=SC1091
 . .venv/bin/activate
-# Threads that wait give up their core. Beside another program on the same cores, spinning ones make
-# training about ten times slower; on an idle machine this costs about a fifth.
-export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
 # installed again only when what is required has changed
 wanted=$(cat requirements.txt pyproject.toml | cksum)
 if [ "$(cat .venv/mmlite-installed 2>/dev/null)" != "$wanted" ]; then
