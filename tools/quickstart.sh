@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From nothing to a trained detector and a page with its predictions: bash tools/quickstart.sh
 # Makes .venv, draws a COCO-format data set, trains Mask R-CNN with ViT-Tiny on it, evaluates it
-# with the COCO metric and writes work_dirs/quickstart/index.html: eight minutes on two cores after
+# with the COCO metric and writes work_dirs/quickstart/index.html: seven minutes on two cores after
 # the installation. Interrupted, it goes on where it stopped. Options go to tools/train.py.
 set -euo pipefail
 cd "$(dirname "$0")/.."
