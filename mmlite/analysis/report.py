@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from pycocotools import mask as coco_mask
 
 from mmlite import __version__
 from mmlite.engine.logs import find_logs, read_records
@@ -219,8 +220,6 @@ def _pair(info, by_image, names, min_score):
 def polygon_mask(segmentation, shape):
     """COCO polygons or run-length encoding to a bool mask (H, W)."""
     if isinstance(segmentation, dict):
-        from pycocotools import mask as coco_mask
-
         if isinstance(segmentation['counts'], list):
             segmentation = coco_mask.frPyObjects(segmentation, *shape)
         return coco_mask.decode(segmentation).astype(bool)

@@ -120,17 +120,23 @@ def check_skipping(cfg):
 
 
 def _refuse_skip(value, path):
-    if isinstance(value, dict):
-        if value.get('on_error') == 'skip':
+    for place, node in _nodes(value, path):
+        if node.get('on_error') == 'skip':
             raise UserError(
-                f"{path}.on_error='skip' is for training only: evaluation never skips an image, "
+                f"{place}.on_error='skip' is for training only: evaluation never skips an image, "
                 "set on_error='raise'"
             )
+
+
+def _nodes(value, path):
+    """Every dict in a part of a config, outer ones first, with its place."""
+    if isinstance(value, dict):
+        yield path, value
         for key, child in value.items():
-            _refuse_skip(child, f'{path}.{key}')
+            yield from _nodes(child, f'{path}.{key}')
     elif isinstance(value, (list, tuple)):
         for index, child in enumerate(value):
-            _refuse_skip(child, f'{path}[{index}]')
+            yield from _nodes(child, f'{path}[{index}]')
 
 
 def check_checkpoints(cfg, phase):
@@ -146,14 +152,9 @@ def check_checkpoints(cfg, phase):
 
 
 def _check_pretrained(value, path):
-    if isinstance(value, dict):
-        if value.get('type') == 'Pretrained' and isinstance(value.get('checkpoint'), str):
-            _need_checkpoint(value['checkpoint'], f'{path}.checkpoint')
-        for key, child in value.items():
-            _check_pretrained(child, f'{path}.{key}')
-    elif isinstance(value, (list, tuple)):
-        for index, child in enumerate(value):
-            _check_pretrained(child, f'{path}[{index}]')
+    for place, node in _nodes(value, path):
+        if node.get('type') == 'Pretrained' and isinstance(node.get('checkpoint'), str):
+            _need_checkpoint(node['checkpoint'], f'{place}.checkpoint')
 
 
 def _need_checkpoint(file, key):
