@@ -4,6 +4,7 @@ from .hooks import (
     CheckpointFitHook,
     CheckpointHook,
     DDPCommHook,
+    FrozenTeacherHook,
     ReduceLossHook,
     SkippedSampleHook,
 )
@@ -13,6 +14,7 @@ __all__ = [
     'CheckpointFitHook',
     'CheckpointHook',
     'DDPCommHook',
+    'FrozenTeacherHook',
     'LayerDecayOptimWrapperConstructor',
     'ReduceLossHook',
     'SkippedSampleHook',

@@ -3,6 +3,7 @@
 from .checkpoint import CheckpointHook
 from .ddp_comm import DDPCommHook
 from .fit import CheckpointFitHook
+from .frozen_teacher import FrozenTeacherHook
 from .reduce_losses import ReduceLossHook
 from .skipped import SkippedSampleHook
 
@@ -10,6 +11,7 @@ __all__ = [
     'CheckpointFitHook',
     'CheckpointHook',
     'DDPCommHook',
+    'FrozenTeacherHook',
     'ReduceLossHook',
     'SkippedSampleHook',
 ]

@@ -2,6 +2,7 @@
 
 import torch
 from mmengine.model import BaseModule
+from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from mmlite.errors import ArgumentError
@@ -17,6 +18,7 @@ class Backbone(BaseModule):
     class attributes below, and defines
 
     - ``embed(images)``: images (B, 3, H, W) to tokens (B, N, C);
+    - ``tap_shape(tap)``: channels (or heads) and number of tokens of a tap of whole images;
     - ``reset_parameters()``: initialisation without a checkpoint;
     - ``describe()``: what a checkpoint must record to be read rightly, in plain types;
     - ``fit_to_size(name, given, own)``: the tensor ``given`` of a checkpoint resampled to the size
@@ -32,6 +34,8 @@ class Backbone(BaseModule):
 
     #: Parameters and modules of layer 0 in layer-wise learning-rate decay.
     embedding_names = ('cls_token', 'pos_embed', 'patch_embed')
+    #: Attribute that holds the norm behind the last block.
+    norm_name = 'norm'
     #: Patterns of keys that a checkpoint of another task or recipe may lack.
     optional_keys = ()
 
@@ -50,30 +54,39 @@ class Backbone(BaseModule):
         Args:
             tokens (Tensor): Tokens (B, N, C) from :meth:`embed`, or a subset or union of such.
             taps (Iterable[str]): What to read on the way, see
-                :func:`~mmlite.models.layers.taps.group_taps`. Only a tapped block computes its
-                logits explicitly. Defaults to nothing.
+                :func:`~mmlite.models.layers.taps.group_taps`, or ``'norm'``, the last block's
+                tokens behind the final norm. Only a tapped block computes its logits explicitly.
+                Defaults to nothing.
             context: What the blocks need beside the tokens: the token grid (H, W) for
                 :class:`~.vit.ViT` with windows or relative positions, nothing otherwise.
-            until_last_tap (bool): Stop behind the last tapped block. Defaults to False.
+            until_last_tap (bool): Stop at the last tap. Defaults to False.
 
         Returns:
-            tuple[Tensor, dict[str, Tensor]]: Tokens of the last block that ran, and the taps.
+            tuple[Tensor | None, dict[str, Tensor]]: Tokens of the last block, None if the encoding
+            stopped inside it, and the taps.
 
         Raises:
-            ArgumentError: If a tap is unknown.
+            ArgumentError: If a tap is unknown, or ``'norm'`` is asked of a backbone without one.
         """
         wanted = group_taps(taps, len(self.blocks))
+        final = getattr(self, self.norm_name)
+        if 'norm' in taps and isinstance(final, nn.Identity):
+            raise ArgumentError("tap 'norm': the backbone has no final norm, set final_norm=True")
+        stop = max(wanted) if until_last_tap and wanted else None
         tapped = {}
         for index, block in enumerate(self.blocks):
             want = wanted.get(index, ())
+            only_taps = index == stop and '' not in want
             if self.with_cp and self.training and not want:
                 tokens, _ = checkpoint(block, tokens, context, use_reentrant=False)
             else:
-                tokens, found = block(tokens, context, want)
+                tokens, found = block(tokens, context, want, only_taps)
                 for kind, tensor in found.items():
                     tapped[f'blocks.{index}.{kind}'.rstrip('.')] = tensor
-            if until_last_tap and wanted and index == max(wanted):
+            if index == stop:
                 break
+        if 'norm' in taps:
+            tapped['norm'] = final(tokens)
         return tokens, tapped
 
     def resolve_indices(self, indices, count):
@@ -115,7 +128,7 @@ class Backbone(BaseModule):
         return {n for n, _ in self.named_parameters() if 'pos_embed' in n or n == 'cls_token'}
 
     def init_weights(self):
-        """Initialise as the field does (truncated normal), then load ``Pretrained`` weights."""
+        """Initialise by the scheme of the class, then load ``Pretrained`` weights."""
         if self._is_init:
             return
         self.reset_parameters()

@@ -2,13 +2,14 @@
 
 import torch
 import torch.nn.functional as F
-from timm.layers import calculate_drop_path_rates, trunc_normal_
+from timm.layers import calculate_drop_path_rates
 from torch import nn
 
 from mmlite.errors import ArgumentError
 from mmlite.registry import MODELS
 
-from ..layers import join_units, reroll, resample_positions, unroll
+from ..layers import join_units, kept_first, reroll, resample_positions, unroll
+from ..layers.inits import HIERA_INITS
 from ..layers.mask_unit import MaskUnitBlock
 from .base import Backbone
 from .vit import parse_arch
@@ -61,6 +62,8 @@ class Hiera(Backbone):
             has one table per unit grid, stretched, plus one per unit, tiled (arXiv 2311.05613,
             must be present at pre-training). Defaults to ``'resize'``.
         drop_path_rate (float): Stochastic depth of the last block, growing linearly from 0.
+        weight_init (str): Scheme of initialisation, see
+            :data:`~mmlite.models.layers.inits.HIERA_INITS`. Defaults to ``'hiera'``.
         with_cp, frozen_stages, init_cfg: As in :class:`~.base.Backbone`.
 
     Raises:
@@ -85,6 +88,7 @@ class Hiera(Backbone):
         stage_norm=False,
         pos_mode='resize',
         drop_path_rate=0.0,
+        weight_init='hiera',
         with_cp=False,
         frozen_stages=-1,
         init_cfg=None,
@@ -95,6 +99,9 @@ class Hiera(Backbone):
             raise ArgumentError(f"out_type '{out_type}' is unknown: choose from {OUT_TYPES}")
         if pos_mode not in POSITIONS:
             raise ArgumentError(f"pos_mode '{pos_mode}' is unknown: choose from {POSITIONS}")
+        if weight_init not in HIERA_INITS:
+            known = tuple(HIERA_INITS)
+            raise ArgumentError(f"weight_init '{weight_init}' is unknown: choose from {known}")
         if img_size % UNIT:
             raise ArgumentError(f'img_size {img_size} is not a multiple of {UNIT}, a mask unit')
         depths = tuple(self.arch['num_layers'])
@@ -102,6 +109,7 @@ class Hiera(Backbone):
         self.q_pool = q_pool
         self.out_type = out_type
         self.pos_mode = pos_mode
+        self.weight_init = weight_init
         self.stage_ends = [sum(depths[: i + 1]) - 1 for i in range(len(depths))]
         default_indices = range(len(depths)) if out_type == 'featmap' else -1
         self.out_indices = self.resolve_indices(
@@ -148,17 +156,8 @@ class Hiera(Backbone):
                 )
 
     def reset_parameters(self):
-        """Truncated normal 0.02; biases of linear layers and layer norms start at 0.02 (Hiera)."""
-        for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Conv2d):
-                trunc_normal_(module.weight, std=0.02)
-                nn.init.constant_(module.bias, 0.02)
-            elif isinstance(module, nn.LayerNorm):
-                nn.init.ones_(module.weight)
-                nn.init.constant_(module.bias, 0.02)
-        for name in ('pos_embed', 'pos_embed_window'):
-            if hasattr(self, name):
-                trunc_normal_(getattr(self, name), std=0.02)
+        """Initialise by the scheme ``weight_init``."""
+        HIERA_INITS[self.weight_init](self)
 
     def embed(self, images, mask=None, num_keep=None):
         """Images to unrolled tokens with positions.
@@ -185,7 +184,7 @@ class Hiera(Backbone):
         if mask is None:
             return tokens
         num_keep = int(mask[0].sum()) if num_keep is None else num_keep
-        kept = mask.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :num_keep]
+        kept = kept_first(mask)[:, :num_keep]
         tokens = tokens.unflatten(1, (-1, mask.shape[1]))
         kept = kept[:, None, :, None].expand(-1, tokens.shape[1], -1, tokens.shape[3])
         return tokens.gather(2, kept).flatten(1, 2)
@@ -211,6 +210,22 @@ class Hiera(Backbone):
         """See :meth:`~.base.Backbone.encode`; the number of mask units is read off ``tokens``."""
         units = tokens.shape[1] // 4**UNIT_LEVELS
         return super().encode(tokens, taps, units, until_last_tap)
+
+    def tap_shape(self, tap):
+        """Channels (heads for ``q``, ``k``, ``v``, ``attn_logits``) and tokens that a tap has."""
+        if tap == 'norm':
+            return self.stage_dims[-1], self._num_tokens(len(self.stage_ends) - 1)
+        _, block, *kind = tap.split('.')
+        stage = next(i for i, end in enumerate(self.stage_ends) if int(block) <= end)
+        if kind and kind[0] in ('q', 'k', 'v', 'attn_logits'):
+            return self.arch['num_heads'] * 2**stage, self._num_tokens(stage)
+        if kind and stage and int(block) == self.stage_ends[stage - 1] + 1:
+            stage -= 1  # the norm in front of a block that widens
+        return self.stage_dims[stage], self._num_tokens(stage)
+
+    def _num_tokens(self, stage):
+        """Tokens of a whole image behind a stage."""
+        return (self.img_size // (STRIDE * 2 ** min(stage, self.q_pool))) ** 2
 
     def unit_maps(self, tokens, stage):
         """Tokens behind a stage as one small map a unit: (B, units, h, w, C)."""

@@ -3,8 +3,9 @@
 import re
 
 import torch
+import torch.nn.functional as F
 from mmengine.utils import to_2tuple
-from timm.layers import PatchEmbed, calculate_drop_path_rates, trunc_normal_
+from timm.layers import PatchEmbed, calculate_drop_path_rates
 from torch import nn
 
 from mmlite.errors import ArgumentError
@@ -14,15 +15,25 @@ from ..layers import (
     Attention,
     BiasTableAttention,
     DecomposedAttention,
+    cut_patches,
     resample_bias_table,
     resample_positions,
     resample_rel_pos,
+    sincos_positions,
+    take,
 )
 from ..layers.block import Block
+from ..layers.inits import VIT_INITS
 from .base import Backbone
 
-ATTENTION = {None: Attention, 'bias': BiasTableAttention, 'decomposed': DecomposedAttention}
+ATTENTION = {
+    None: Attention,
+    'bias': BiasTableAttention,
+    'shared_bias': BiasTableAttention,
+    'decomposed': DecomposedAttention,
+}
 OUT_TYPES = ('raw', 'cls_token', 'avg_featmap', 'featmap')
+POSITIONS = ('learned', 'sincos', 'none')
 
 
 @MODELS.register_module()
@@ -52,12 +63,18 @@ class ViT(Backbone):
             called ``fc_norm``: the ``norm`` of a pre-training checkpoint is not loaded into it.
         with_cls_token (bool): Keep a class token in the sequence. Defaults to True.
         qkv_bias (bool): Bias of the fused projection. Defaults to True.
-        rel_pos (str, optional): ``'bias'``, a table per block and head (BEiT), or
-            ``'decomposed'``, query-dependent and by axis (ViTDet). Defaults to None.
+        pos_embed (str): Absolute positions: ``'learned'``; ``'sincos'``, fixed (MAE, MoCo-v3);
+            or ``'none'``, fixed zeros (BEiT, SimMIM). Defaults to ``'learned'``.
+        rel_pos (str, optional): ``'bias'``, a table per block and head (BEiT); ``'shared_bias'``,
+            the same table in all blocks, which a checkpoint holds once a block, so that it loads
+            into either form; or ``'decomposed'``, query-dependent and by axis (ViTDet). Defaults
+            to None.
         window_size (int): Side of attention windows in tokens; 0 attends globally everywhere.
         global_blocks (Sequence[int]): Blocks that attend globally despite ``window_size``.
         drop_path_rate (float): Stochastic depth of the last block, growing linearly from 0.
         layer_scale_init_value (float, optional): Initial LayerScale; None builds none.
+        weight_init (str): Scheme of initialisation, see
+            :data:`~mmlite.models.layers.inits.VIT_INITS`. Defaults to ``'timm'``.
         with_cp, frozen_stages, init_cfg: As in :class:`~.base.Backbone`.
 
     Raises:
@@ -85,21 +102,27 @@ class ViT(Backbone):
         final_norm=None,
         with_cls_token=True,
         qkv_bias=True,
+        pos_embed='learned',
         rel_pos=None,
         window_size=0,
         global_blocks=(),
         drop_path_rate=0.0,
         layer_scale_init_value=None,
+        weight_init='timm',
         with_cp=False,
         frozen_stages=-1,
         init_cfg=None,
     ):
         super().__init__(with_cp, frozen_stages, init_cfg)
         self.arch = parse_arch(arch, self.arch_zoo, ('embed_dims', 'num_layers', 'num_heads'))
-        if out_type not in OUT_TYPES:
-            raise ArgumentError(f"out_type '{out_type}' is unknown: choose from {OUT_TYPES}")
-        if rel_pos not in ATTENTION:
-            raise ArgumentError(f"rel_pos '{rel_pos}' is unknown: choose from {tuple(ATTENTION)}")
+        for name, value, known in (
+            ('out_type', out_type, OUT_TYPES),
+            ('pos_embed', pos_embed, POSITIONS),
+            ('rel_pos', rel_pos, tuple(ATTENTION)),
+            ('weight_init', weight_init, tuple(VIT_INITS)),
+        ):
+            if value not in known:
+                raise ArgumentError(f"{name} '{value}' is unknown: choose from {known}")
         if with_cls_token and (window_size or rel_pos == 'decomposed'):
             raise ArgumentError(
                 'windows and decomposed relative positions have no place for a class token: set '
@@ -112,6 +135,8 @@ class ViT(Backbone):
         self.num_heads = self.arch['num_heads']
         self.patch_size = patch_size
         self.grid = tuple(side // patch_size for side in to_2tuple(img_size))
+        self.pos_type = pos_embed
+        self.weight_init = weight_init
         self.out_type = out_type
         self.out_indices = self.resolve_indices(out_indices, depth)
 
@@ -120,7 +145,8 @@ class ViT(Backbone):
             dynamic_img_pad=True,
         )  # fmt: skip
         rows = (pretrain_img_size or max(to_2tuple(img_size))) // patch_size
-        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + rows * rows, dim))
+        positions = torch.zeros(1, 1 + rows * rows, dim)
+        self.pos_embed = nn.Parameter(positions, requires_grad=pos_embed == 'learned')
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim)) if with_cls_token else None
 
         blocks = []
@@ -133,6 +159,11 @@ class ViT(Backbone):
             ratio = self.arch.get('mlp_ratio', 4)
             blocks.append(Block(attn, dim, ratio, window, rate, layer_scale_init_value))
         self.blocks = nn.ModuleList(blocks)
+        if rel_pos == 'shared_bias':
+            for block in self.blocks:
+                block.attn.relative_position_bias_table = (
+                    blocks[0].attn.relative_position_bias_table
+                )
 
         final_norm = out_type != 'featmap' if final_norm is None else final_norm
         norm = nn.LayerNorm(dim, eps=1e-6) if final_norm else nn.Identity()
@@ -142,15 +173,14 @@ class ViT(Backbone):
         self.freeze()
 
     def reset_parameters(self):
-        """Truncated normal 0.02 for linear layers, tokens and positions, zero biases (timm)."""
-        for module in self.blocks.modules():
-            if isinstance(module, nn.Linear):
-                trunc_normal_(module.weight, std=0.02)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        trunc_normal_(self.pos_embed, std=0.02)
-        if self.cls_token is not None:
-            trunc_normal_(self.cls_token, std=0.02)
+        """Initialise by the scheme ``weight_init``; fixed positions are filled in."""
+        VIT_INITS[self.weight_init](self)
+        if self.pos_type == 'none':
+            nn.init.zeros_(self.pos_embed)
+        elif self.pos_type == 'sincos':
+            side = round((self.pos_embed.shape[1] - 1) ** 0.5)
+            with torch.no_grad():
+                self.pos_embed.copy_(sincos_positions(self.embed_dims, (side, side)))
 
     def patchify(self, images):
         """Project patches, without positions.
@@ -164,28 +194,50 @@ class ViT(Backbone):
         patches = self.patch_embed(images)
         return patches.flatten(2).transpose(1, 2), tuple(patches.shape[-2:])
 
-    def add_positions(self, patches, grid):
+    def add_positions(self, patches, grid, keep=None):
         """Add absolute positions and put the class token in front.
 
         Args:
-            patches (Tensor): Patch tokens (B, h * w, C), e.g. with mask tokens put in.
-            grid (tuple[int, int]): (h, w).
+            patches (Tensor): Patch tokens (B, N, C), e.g. with mask tokens put in.
+            grid (tuple[int, int]): (h, w) of the whole image.
+            keep (Tensor, optional): Which cells of the grid ``patches`` are, int64 (B, N),
+                row-major. Defaults to all of them in order.
 
         Returns:
-            Tensor: Tokens (B, h * w (+ 1), C).
+            Tensor: Tokens (B, N (+ 1), C).
         """
         pos = self.positions.get(
             self.pos_embed, grid, lambda: resample_positions(self.pos_embed, grid)
         )
-        tokens = patches + pos[:, 1:]
+        tokens = patches + (pos[:, 1:] if keep is None else pos[0, 1:][keep])
         if self.cls_token is None:
             return tokens
         cls = (self.cls_token + pos[:, :1]).expand(len(tokens), -1, -1)
         return torch.cat([cls, tokens], dim=1)
 
-    def embed(self, images):
-        """Images (B, 3, H, W) to tokens (B, N, C) with positions, the class token first."""
-        return self.add_positions(*self.patchify(images))
+    def embed(self, images, keep=None):
+        """Images to tokens with positions, the class token first.
+
+        Args:
+            images (Tensor): Normalised images (B, 3, H, W).
+            keep (Tensor, optional): Patches to embed, int64 (B, K), row-major; only these are
+                projected. H and W must then be multiples of the patch size. Defaults to all.
+
+        Returns:
+            Tensor: Tokens (B, K (+ 1), C).
+        """
+        if keep is None:
+            return self.add_positions(*self.patchify(images))
+        patches, grid = cut_patches(images, self.patch_size)
+        proj = self.patch_embed.proj
+        patches = F.linear(take(patches, keep), proj.weight.flatten(1), proj.bias)
+        return self.add_positions(patches, grid, keep)
+
+    def tap_shape(self, tap):
+        """Channels (heads for ``q``, ``k``, ``v``, ``attn_logits``) and tokens that a tap has."""
+        per_head = tap.endswith(('.q', '.k', '.v', '.attn_logits'))
+        tokens = self.grid[0] * self.grid[1] + (self.cls_token is not None)
+        return self.num_heads if per_head else self.embed_dims, tokens
 
     def forward(self, images):
         """Encode whole images.

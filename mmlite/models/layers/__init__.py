@@ -1,7 +1,8 @@
 """Small parts that the backbones and necks are made of."""
 
 from .attention import Attention, BiasTableAttention, DecomposedAttention, attend
-from .norm import LN2d
+from .norm import BatchNormXd, LN2d
+from .patches import cut_patches, join_patches, kept_first, take
 from .position import (
     PositionCache,
     relative_position_index,
@@ -16,20 +17,25 @@ from .windows import from_windows, join_units, reroll, to_windows, unroll
 __all__ = [
     'BLOCK_TAPS',
     'Attention',
+    'BatchNormXd',
     'BiasTableAttention',
     'DecomposedAttention',
     'LN2d',
     'PositionCache',
     'attend',
+    'cut_patches',
     'from_windows',
     'group_taps',
+    'join_patches',
     'join_units',
+    'kept_first',
     'relative_position_index',
     'resample_bias_table',
     'resample_positions',
     'resample_rel_pos',
     'reroll',
     'sincos_positions',
+    'take',
     'to_windows',
     'unroll',
 ]

@@ -27,14 +27,19 @@ def attend(q, k, v, bias=None, with_logits=False):
         tuple[Tensor, Tensor | None]: Output (B, heads, Nq, Dv) and logits (B, heads, Nq, Nk).
     """
     if with_logits:
-        logits = q @ k.transpose(-2, -1)
-        logits = logits if bias is None else logits + bias
+        logits = attention_logits(q, k, bias)
         return logits.softmax(dim=-1).to(v.dtype) @ v, logits
     width = v.shape[-1]
     if width < q.shape[-1]:  # the fused kernels want one head width for q, k and v
         v = F.pad(v, (0, q.shape[-1] - width))
     bias = bias if bias is None else bias.to(q.dtype)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=1.0)[..., :width], None
+
+
+def attention_logits(q, k, bias=None):
+    """Logits (B, heads, Nq, Nk) of already scaled queries; arguments as in :func:`attend`."""
+    logits = q @ k.transpose(-2, -1)
+    return logits if bias is None else logits + bias
 
 
 class Attention(nn.Module):
@@ -55,7 +60,7 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x, grid=None, want=()):
+    def forward(self, x, grid=None, want=(), only_taps=False):
         """Attend over all tokens.
 
         Args:
@@ -63,14 +68,19 @@ class Attention(nn.Module):
             grid (tuple[int, int], optional): (H, W) of the patch tokens, for relative positions.
             want (Collection[str]): Taps among ``q``, ``k``, ``v`` (B, heads, N, D; ``q`` unscaled)
                 and ``attn_logits`` (B, heads, N, N; before softmax). Defaults to none.
+            only_taps (bool): Leave the tokens away. Defaults to False.
 
         Returns:
-            tuple[Tensor, dict[str, Tensor]]: Tokens (B, N, C) and the taps.
+            tuple[Tensor | None, dict[str, Tensor]]: Tokens (B, N, C) and the taps.
         """
         B, N, C = x.shape
         q, k, v = self.qkv(x).view(B, N, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
         tapped = {name: t for name, t in (('q', q), ('k', k), ('v', v)) if name in want}
         q, k, bias = self.add_positions(q, k, grid)
+        if only_taps:
+            if 'attn_logits' in want:
+                tapped['attn_logits'] = attention_logits(q, k, bias)
+            return None, tapped
         x, logits = attend(q, k, v, bias, with_logits='attn_logits' in want)
         if logits is not None:
             tapped['attn_logits'] = logits

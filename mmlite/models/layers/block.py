@@ -33,7 +33,7 @@ class Block(nn.Module):
         self.ls2 = nn.Identity() if layer_scale is None else LayerScale(dim, layer_scale)
         self.drop_path2 = DropPath(drop_path) if drop_path else nn.Identity()
 
-    def forward(self, x, grid=None, want=()):
+    def forward(self, x, grid=None, want=(), only_taps=False):
         """Run the block.
 
         Args:
@@ -41,28 +41,33 @@ class Block(nn.Module):
             grid (tuple[int, int], optional): (H, W) of the patch tokens; needed by windows and
                 relative positions.
             want (Collection[str]): Kinds of taps, see :func:`~.taps.group_taps`.
+            only_taps (bool): Stop at the attention's taps and leave the tokens away.
 
         Returns:
-            tuple[Tensor, dict[str, Tensor]]: Tokens (B, N, C) and the taps by kind. Inside
+            tuple[Tensor | None, dict[str, Tensor]]: Tokens (B, N, C) and the taps by kind. Inside
             windows the attention taps are by window: (B * windows, heads, w^2, ...).
         """
-        x, tapped = self.mix(x, grid, want)
+        x, tapped = self.mix(x, grid, want, only_taps)
+        if only_taps:
+            return None, tapped
         x = self.feed(x)
         if '' in want:
             tapped[''] = x
         return x, tapped
 
-    def mix(self, x, grid=None, want=()):
+    def mix(self, x, grid=None, want=(), only_taps=False):
         """The attention half of the block; arguments and result as in :meth:`forward`."""
         y = self.norm1(x)
         tapped = {'norm1': y} if 'norm1' in want else {}
         if self.window_size:
             windows = to_windows(y, grid, self.window_size)
-            y, more = self.attn(windows, (self.window_size, self.window_size), want)
-            y = from_windows(y, grid, self.window_size)
+            window = (self.window_size, self.window_size)
+            y, more = self.attn(windows, window, want, only_taps)
+            y = y if only_taps else from_windows(y, grid, self.window_size)
         else:
-            y, more = self.attn(y, grid, want)
-        return x + self.drop_path1(self.ls1(y)), tapped | more
+            y, more = self.attn(y, grid, want, only_taps)
+        tapped |= more
+        return (None if only_taps else x + self.drop_path1(self.ls1(y))), tapped
 
     def feed(self, x):
         """The MLP half of the block, (B, N, C) to (B, N, C)."""

@@ -3,7 +3,7 @@
 from timm.layers import DropPath, Mlp
 from torch import nn
 
-from .attention import attend
+from .attention import attend, attention_logits
 
 
 class MaskUnitAttention(nn.Module):
@@ -30,17 +30,18 @@ class MaskUnitAttention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim_out)
         self.proj = nn.Linear(dim_out, dim_out)
 
-    def forward(self, x, units, want=()):
+    def forward(self, x, units, want=(), only_taps=False):
         """Attend.
 
         Args:
             x (Tensor): Tokens (B, N, dim).
             units (int): Number U of mask units in ``x``.
             want (Collection[str]): Taps among ``q``, ``k``, ``v`` and ``attn_logits``.
+            only_taps (bool): Leave the tokens away. Defaults to False.
 
         Returns:
-            tuple[Tensor, dict[str, Tensor]]: Tokens (B, N or N / 4, dim_out) and the taps, with
-            leading axes (B, heads) for global and (B * U, heads) for local attention.
+            tuple[Tensor | None, dict[str, Tensor]]: Tokens (B, N or N / 4, dim_out) and the taps,
+            with leading axes (B, heads) for global and (B * U, heads) for local attention.
         """
         B = x.shape[0]
         groups = units if self.local else 1
@@ -49,6 +50,10 @@ class MaskUnitAttention(nn.Module):
         if self.pool:
             q = q.unflatten(2, (4, -1)).amax(dim=2)
         tapped = {name: t for name, t in (('q', q), ('k', k), ('v', v)) if name in want}
+        if only_taps:
+            if 'attn_logits' in want:
+                tapped['attn_logits'] = attention_logits(q * self.scale, k)
+            return None, tapped
         y, logits = attend(q * self.scale, k, v, with_logits='attn_logits' in want)
         if logits is not None:
             tapped['attn_logits'] = logits
@@ -79,19 +84,22 @@ class MaskUnitBlock(nn.Module):
         self.mlp = Mlp(dim_out, int(dim_out * mlp_ratio))
         self.drop_path2 = DropPath(drop_path) if drop_path else nn.Identity()
 
-    def forward(self, x, units, want=()):
+    def forward(self, x, units, want=(), only_taps=False):
         """Run the block.
 
         Args:
             x (Tensor): Unrolled tokens (B, N, dim).
             units (int): Number of mask units in ``x``.
             want (Collection[str]): Kinds of taps, see :func:`~.taps.group_taps`.
+            only_taps (bool): Stop at the attention's taps and leave the tokens away.
 
         Returns:
-            tuple[Tensor, dict[str, Tensor]]: Tokens (B, N or N / 4, dim_out) and the taps.
+            tuple[Tensor | None, dict[str, Tensor]]: Tokens (B, N or N / 4, dim_out) and the taps.
         """
         y = self.norm1(x)
         tapped = {'norm1': y} if 'norm1' in want else {}
+        if only_taps:
+            return None, tapped | self.attn(y, units, want, only_taps=True)[1]
         if self.proj is not None:
             x = self.proj(y)
         if self.attn.pool:

@@ -1,0 +1,9 @@
+"""Attention logits of block 3 (counted from 1) distilled instead of the last (Fig. 9)."""
+
+_base_ = './d-mae_vit-tiny_8xb512-amp-coslr-400e_in1k.py'
+tap = 'blocks.2.attn_logits'
+model = dict(
+    distill=dict(
+        pairs=[dict(student=tap, teacher=tap, adapter=dict(type='mmlite.HeadMixing'))],
+    )
+)

@@ -1,0 +1,30 @@
+"""Distillation of Hiera on generated pictures, by a Hiera-Tiny of mae_hiera-tiny_*_shapes.py."""
+
+_base_ = [
+    '../../../pretrain/d-mae/d-mae_hiera-tiny_8xb512-amp-coslr-400e_in1k.py',
+    '../../../_base_/shapes_pretrain.py',
+]
+teacher = 'work_dirs/mae_hiera-tiny_8xb512-amp-coslr-400e_in1k_shapes/epoch_20.pth'
+model = dict(
+    backbone=dict(img_size=_base_.small_size),
+    neck=dict(grid=_base_.small_grid),
+    distill=dict(
+        teacher=dict(arch='tiny', img_size=_base_.small_size, init_cfg=dict(checkpoint=teacher)),
+        pairs=[
+            dict(
+                student='blocks.11.attn_logits',
+                teacher='blocks.11.attn_logits',
+                adapter=dict(type='mmlite.HeadMixing'),
+            )
+        ],
+    ),
+)
+train_pipeline = _base_.train_pipeline
+train_pipeline[1].update(_base_.small_crop)
+small_set = dict(_base_.small_set, _delete_=True, pipeline=train_pipeline)
+train_dataloader = dict(_base_.small_loader, dataset=small_set)
+train_cfg = _base_.small_cfg
+optim_wrapper = _base_.small_wrapper
+param_scheduler = _base_.small_schedule
+auto_scale_lr = _base_.small_scale_lr
+default_hooks = _base_.small_hooks

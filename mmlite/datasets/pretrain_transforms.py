@@ -1,0 +1,213 @@
+"""Transforms of pre-training: crops with Pillow's antialiased filters, and blockwise masks."""
+
+import math
+
+import mmcv
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmcv.transforms.utils import cache_randomness
+from mmengine.utils import to_2tuple
+from mmpretrain.datasets import RandomResizedCrop as BaseRandomResizedCrop
+
+from mmlite.errors import ArgumentError
+from mmlite.registry import TRANSFORMS
+
+INTERPOLATIONS = ('nearest', 'bilinear', 'bicubic', 'lanczos')
+
+
+@TRANSFORMS.register_module()
+class RandomResizedCrop(BaseRandomResizedCrop):
+    """Crop a random part of the image and resize it, as torchvision and timm do.
+
+    Required and modified key: ``img`` (H, W, 3). Modified key: ``img_shape``.
+
+    Args:
+        scale (int | tuple[int, int]): Size (H, W) of the result in pixels.
+        crop_ratio_range (tuple[float, float]): Area of the crop over the area of the image.
+            Defaults to (0.08, 1).
+        aspect_ratio_range (tuple[float, float]): Width over height. Defaults to (3/4, 4/3).
+        max_attempts (int): Tries before the central crop is taken. Defaults to 10.
+        interpolation (str | Sequence[str]): ``'nearest'``, ``'bilinear'``, ``'bicubic'`` or
+            ``'lanczos'``; of several, one is drawn for every image (MAE-Lite: bilinear or bicubic).
+            Defaults to ``'bilinear'``.
+        backend (str): ``'pillow'``, whose filters are antialiased, or ``'cv2'``.
+            Defaults to ``'pillow'``.
+
+    Raises:
+        ArgumentError: If an interpolation or the backend is unknown.
+    """
+
+    def __init__(
+        self,
+        scale,
+        crop_ratio_range=(0.08, 1.0),
+        aspect_ratio_range=(3 / 4, 4 / 3),
+        max_attempts=10,
+        interpolation='bilinear',
+        backend='pillow',
+    ):
+        names = (interpolation,) if isinstance(interpolation, str) else tuple(interpolation)
+        for name in names or (None,):
+            _check(name, 'interpolation', INTERPOLATIONS)
+        _check(backend, 'backend', ('pillow', 'cv2'))
+        super().__init__(
+            scale, crop_ratio_range, aspect_ratio_range, max_attempts, names[0], backend
+        )
+        self.interpolation = names
+
+    @cache_randomness
+    def rand_interpolation(self):
+        """One of the interpolations; nothing is drawn where there is only one."""
+        names = self.interpolation
+        return names[np.random.randint(len(names))] if len(names) > 1 else names[0]
+
+    def transform(self, results):
+        """Crop and resize ``results['img']``."""
+        crop = self.rand_crop(results['img'])
+        results['img'] = self.resize(crop, self.scale, self.rand_interpolation())
+        results['img_shape'] = results['img'].shape[:2]
+        return results
+
+    def rand_crop(self, image):
+        """A random part of an image (H, W, 3)."""
+        top, left, height, width = self.rand_crop_params(image)
+        return image[top : top + height, left : left + width]
+
+    def resize(self, image, size, interpolation):
+        """Resize an image (h, w, 3) to ``size`` (H, W)."""
+        return mmcv.imresize(
+            image, tuple(size[::-1]), interpolation=interpolation, backend=self.backend
+        )
+
+
+@TRANSFORMS.register_module()
+class TwoSizeRandomResizedCrop(RandomResizedCrop):
+    """The same random crop at two sizes: for the model and for a tokeniser (BEiT, section 2.2).
+
+    mmpretrain's ``RandomResizedCropAndInterpolationWithTwoPic`` with antialiased filters. Required
+    key: ``img`` (H, W, 3), which becomes the list of the two crops. Modified key: ``img_shape``,
+    of the first.
+
+    Args:
+        scale (int | tuple[int, int]): Size (H, W) of the first crop in pixels.
+        second_scale (int | tuple[int, int]): Size of the second.
+        second_interpolation (str): Defaults to ``'lanczos'``.
+        **kwargs: As in :class:`RandomResizedCrop`, for the first.
+
+    Raises:
+        ArgumentError: If an interpolation or the backend is unknown.
+    """
+
+    def __init__(self, scale, second_scale, second_interpolation='lanczos', **kwargs):
+        super().__init__(scale, **kwargs)
+        self.second_scale = to_2tuple(second_scale)
+        _check(second_interpolation, 'second_interpolation', INTERPOLATIONS)
+        self.second_interpolation = second_interpolation
+
+    def transform(self, results):
+        """Crop ``results['img']`` and resize the crop twice."""
+        crop = self.rand_crop(results['img'])
+        first = self.resize(crop, self.scale, self.rand_interpolation())
+        second = self.resize(crop, self.second_scale, self.second_interpolation)
+        results.update(img=[first, second], img_shape=first.shape[:2])
+        return results
+
+    def __repr__(self):
+        return (
+            f'{super().__repr__()[:-1]}, second_scale={self.second_scale}, '
+            f'second_interpolation={self.second_interpolation})'
+        )
+
+
+@TRANSFORMS.register_module()
+class BlockwiseMask(BaseTransform):
+    """Hide rectangular blocks of patches (BEiT, algorithm 1), the same number in every image.
+
+    Added key: ``hidden_ids``, int64 (num_masking_patches,), ascending row-major indices of hidden
+    patches; pack it with ``PackInputs(algorithm_keys=['hidden_ids'])``.
+
+    The arguments are those of mmpretrain's ``BEiTMaskGenerator``, whose blocks never reach the last
+    row and column; these do, as in the official code.
+
+    Args:
+        input_size (int | tuple[int, int]): Patches (h, w) of an image, 14 for 224 pixels.
+        num_masking_patches (int): Number of hidden patches.
+        min_num_patches (int): Smallest area that is drawn for a block. Defaults to 4.
+        max_num_patches (int, optional): Largest area. Defaults to ``num_masking_patches``.
+        min_aspect (float): Smallest height over width of a block. Defaults to 0.3.
+        max_aspect (float, optional): Largest. Defaults to ``1 / min_aspect``.
+        max_attempts (int): Blocks that are tried; should patches be left to hide after that,
+            single ones are drawn. Defaults to 1000.
+
+    Raises:
+        ArgumentError: If no patch would be hidden or none visible.
+    """
+
+    def __init__(
+        self,
+        input_size,
+        num_masking_patches,
+        min_num_patches=4,
+        max_num_patches=None,
+        min_aspect=0.3,
+        max_aspect=None,
+        max_attempts=1000,
+    ):
+        self.grid = to_2tuple(input_size)
+        patches = self.grid[0] * self.grid[1]
+        if not 0 < num_masking_patches < patches:
+            raise ArgumentError(
+                f'num_masking_patches={num_masking_patches} of {self.grid[0]}x{self.grid[1]} '
+                f'patches: at least one must be hidden and one visible, write 1 to {patches - 1}'
+            )
+        self.num_masking_patches = num_masking_patches
+        self.min_num_patches = min_num_patches
+        self.max_num_patches = max_num_patches or num_masking_patches
+        self.log_aspect = (math.log(min_aspect), math.log(max_aspect or 1 / min_aspect))
+        self.max_attempts = max_attempts
+
+    def transform(self, results):
+        """Add ``hidden_ids``."""
+        results['hidden_ids'] = torch.from_numpy(np.flatnonzero(self.rand_mask()))
+        return results
+
+    @cache_randomness
+    def rand_mask(self):
+        """Bool (h, w), True = hidden."""
+        mask = np.zeros(self.grid, dtype=bool)
+        left = self.num_masking_patches
+        for _ in range(self.max_attempts):
+            block = self._rand_block(min(left, self.max_num_patches))
+            new = 0 if block is None else np.count_nonzero(~mask[block])
+            if 0 < new <= min(left, self.max_num_patches):
+                mask[block] = True
+                left -= new
+            if not left:
+                return mask
+        visible = np.flatnonzero(~mask)
+        mask.flat[np.random.choice(visible, left, replace=False)] = True
+        return mask
+
+    def _rand_block(self, largest):
+        """Slices (rows, columns) of a block that is smaller than the grid, or None."""
+        area = np.random.uniform(self.min_num_patches, largest)
+        aspect = math.exp(np.random.uniform(*self.log_aspect))
+        height, width = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if height >= self.grid[0] or width >= self.grid[1]:
+            return None
+        top = np.random.randint(self.grid[0] - height + 1)
+        left = np.random.randint(self.grid[1] - width + 1)
+        return slice(top, top + height), slice(left, left + width)
+
+    def __repr__(self):
+        return (
+            f'{type(self).__name__}(input_size={self.grid}, '
+            f'num_masking_patches={self.num_masking_patches}, '
+            f'min_num_patches={self.min_num_patches}, max_num_patches={self.max_num_patches})'
+        )
+
+
+def _check(value, name, known):
+    if value not in known:
+        raise ArgumentError(f'{name} {value!r} is unknown: choose from {known}')

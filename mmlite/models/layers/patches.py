@@ -1,0 +1,50 @@
+"""Images as sequences of patches, and choosing tokens, as pure functions."""
+
+import torch
+
+from mmlite.errors import ArgumentError
+
+
+def cut_patches(images, size, channels_last=False):
+    """Cut images into square patches.
+
+    Args:
+        images (Tensor): (B, C, H, W).
+        size (int): Side of a patch in pixels.
+        channels_last (bool): Flatten a patch as (size, size, C), as MAE's targets, rather than as
+            (C, size, size), as convolutions and Hiera's targets. Defaults to False.
+
+    Returns:
+        tuple[Tensor, tuple[int, int]]: Patches (B, h * w, C * size^2), row-major, and (h, w).
+
+    Raises:
+        ArgumentError: If H or W is not a multiple of ``size``.
+    """
+    B, C, H, W = images.shape
+    if H % size or W % size:
+        raise ArgumentError(
+            f'images of {H}x{W} pixels cannot be cut into patches of {size}: both sides must be '
+            f'multiples of {size}, change the size of the crop in the pipeline'
+        )
+    x = images.view(B, C, H // size, size, W // size, size)
+    order = (0, 2, 4, 3, 5, 1) if channels_last else (0, 2, 4, 1, 3, 5)
+    return x.permute(order).flatten(3).flatten(1, 2), (H // size, W // size)
+
+
+def join_patches(patches, grid, size, channels_last=False):
+    """Inverse of :func:`cut_patches`: (B, h * w, C * size^2) to images (B, C, H, W)."""
+    h, w = grid
+    shape = (size, size, -1) if channels_last else (-1, size, size)
+    x = patches.view(len(patches), h, w, *shape)
+    order = (0, 5, 1, 3, 2, 4) if channels_last else (0, 3, 1, 4, 2, 5)
+    return x.permute(order).flatten(4).flatten(2, 3)
+
+
+def take(tokens, ids):
+    """Tokens (B, N, C) at ``ids``, int64 (B, K): (B, K, C)."""
+    return torch.take_along_dim(tokens, ids[..., None], dim=1)
+
+
+def kept_first(mask):
+    """Order that puts the True entries of a bool mask (B, N) first, each part ascending."""
+    return mask.to(torch.uint8).argsort(dim=1, descending=True, stable=True)

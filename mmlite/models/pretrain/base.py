@@ -1,0 +1,156 @@
+"""What the pre-training methods share."""
+
+from dataclasses import dataclass
+
+import torch
+from mmpretrain.models import BaseSelfSupervisor
+from timm.layers import trunc_normal_
+from torch import Tensor, nn
+
+from mmlite.errors import ArgumentError
+
+from ..layers import cut_patches, join_patches
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """What a masked method sees and predicts, as normalised images (B, 3, H, W).
+
+    Attributes:
+        masked: The images with hidden patches at 0, i.e. at the mean colour.
+        restored: The prediction for hidden patches; visible ones as they are.
+        target: What the prediction is trained towards, where that is not the image itself.
+    """
+
+    masked: Tensor
+    restored: Tensor
+    target: Tensor | None = None
+
+
+class MaskedPretrainer(BaseSelfSupervisor):
+    """Base of the methods that hide patches of an image and predict something for them.
+
+    A subclass defines ``loss(inputs, data_samples)`` and ``reconstruct(inputs, data_samples)``,
+    which returns a :class:`Reconstruction`.
+
+    Args:
+        backbone, neck, head, target_generator, data_preprocessor, init_cfg: As in mmpretrain's
+            ``BaseSelfSupervisor``.
+    """
+
+    def hide(self, images, hidden, patch_size, content=None):
+        """Images whose patches ``hidden`` are replaced.
+
+        Args:
+            images (Tensor): (B, C, H, W).
+            hidden (Tensor): Row-major patch indices, int64 (B, M).
+            patch_size (int): Side of a patch in pixels.
+            content (Tensor, optional): New patches (B, M, C * patch_size^2), channels first.
+                Defaults to zeros.
+
+        Returns:
+            Tensor: (B, C, H, W).
+        """
+        patches, grid = cut_patches(images, patch_size)
+        index = hidden[..., None].expand(-1, -1, patches.shape[-1])
+        content = torch.zeros_like(index, dtype=patches.dtype) if content is None else content
+        return join_patches(patches.scatter(1, index, content.to(patches.dtype)), grid, patch_size)
+
+
+class MaskTokenPretrainer(MaskedPretrainer):
+    """Base of the methods that see all patches, the hidden ones replaced by one learned token.
+
+    Args:
+        backbone (dict): A :class:`~mmlite.models.backbones.vit.ViT` with ``out_type='raw'``.
+        **kwargs: As in :class:`MaskedPretrainer`.
+    """
+
+    def __init__(self, backbone, **kwargs):
+        super().__init__(backbone, **kwargs)
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, self.backbone.embed_dims))
+
+    def init_weights(self):
+        """As mmengine does, and the mask token truncated normal 0.02."""
+        super().init_weights()
+        trunc_normal_(self.mask_token, std=0.02)
+
+    def encode_masked(self, images, mask):
+        """Encode images with hidden patches.
+
+        Args:
+            images (Tensor): Normalised images (B, 3, H, W).
+            mask (Tensor): Bool (B, h * w), row-major, True = hidden.
+
+        Returns:
+            Tensor: Normalised tokens (B, h * w + 1, C), the class token first.
+        """
+        check_divisible(images, self.backbone.patch_size)
+        patches, grid = self.backbone.patchify(images)
+        if mask.shape != patches.shape[:2]:
+            raise ArgumentError(
+                f'the mask has {mask.shape[1]} cells but images of {tuple(images.shape[-2:])} '
+                f'pixels have {grid[0]}x{grid[1]} patches: give the mask generator that size'
+            )
+        patches = torch.where(mask[..., None], self.mask_token.to(patches.dtype), patches)
+        tokens = self.backbone.add_positions(patches, grid)
+        tokens, _ = self.backbone.encode(tokens, context=grid)
+        return self.backbone.norm(tokens)
+
+
+def hidden_ids(data_samples):
+    """Hidden patches of every image, as :class:`~mmlite.datasets.BlockwiseMask` packs them.
+
+    Args:
+        data_samples (list[DataSample]): Each with ``hidden_ids``, int64 (M,), row-major.
+
+    Returns:
+        Tensor: int64 (B, M). Its shape is known without waiting for the device.
+
+    Raises:
+        ArgumentError: If there are no such ids, or their number differs between images.
+    """
+    if not data_samples or any('hidden_ids' not in sample for sample in data_samples):
+        raise ArgumentError(
+            "the data samples have no 'hidden_ids': put mmlite.BlockwiseMask and "
+            "PackInputs(algorithm_keys=['hidden_ids']) into the pipeline"
+        )
+    ids = [sample.hidden_ids for sample in data_samples]
+    counts = {len(i) for i in ids}
+    if len(counts) > 1:
+        raise ArgumentError(
+            f'images of one batch hide {min(counts)} to {max(counts)} patches; the mask generator '
+            f'must hide the same number in every image'
+        )
+    return torch.stack(ids)
+
+
+def mask_of(ids, length):
+    """Bool mask (B, length) that is True at ``ids``, int64 (B, M)."""
+    mask = torch.zeros(len(ids), length, dtype=torch.bool, device=ids.device)
+    return mask.scatter(1, ids, True)
+
+
+def count_kept(length, mask_ratio, unit='patches'):
+    """How many of ``length`` patches stay visible: ``int(length * (1 - mask_ratio))``.
+
+    Raises:
+        ArgumentError: If none is visible or none is hidden.
+    """
+    kept = int(length * (1 - mask_ratio))
+    if not 0 < kept < length:
+        raise ArgumentError(
+            f'mask_ratio {mask_ratio} leaves {kept} of {length} {unit} visible; at least one must '
+            f'be visible and one hidden: choose a ratio between {1 / length:.3g} and '
+            f'{1 - 1 / length:.3g}'
+        )
+    return kept
+
+
+def check_divisible(images, patch_size):
+    """Raise an ArgumentError unless both sides of ``images`` are multiples of ``patch_size``."""
+    H, W = images.shape[-2:]
+    if H % patch_size or W % patch_size:
+        raise ArgumentError(
+            f'images of {H}x{W} pixels do not divide into patches of {patch_size}: change the size '
+            f'of the crop in the pipeline'
+        )

@@ -1,0 +1,226 @@
+"""Distillation as a list: (student tap, teacher tap, adapter, loss, weight)."""
+
+import re
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import nn
+
+from mmlite.errors import ArgumentError
+from mmlite.registry import MODELS
+
+from ..layers import group_taps
+
+for loss in (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss):
+    MODELS.register_module(module=loss)
+
+
+@MODELS.register_module()
+class Distillation(BaseModule):
+    """Makes what a student computes inside like what a frozen teacher computes (MAE-Lite, 4.1).
+
+    The teacher sees the same part of the same images, runs without gradient and in evaluation
+    mode, and stops behind its last tap. It is left out of checkpoints: its own file has it.
+
+    Args:
+        teacher (dict): Any backbone with taps: :class:`~mmlite.models.backbones.vit.ViT`,
+            :class:`~mmlite.models.backbones.hiera.Hiera` with an ``init_cfg`` of type
+            ``'Pretrained'``, or a :class:`~mmlite.models.backbones.timm_vit.TimmViT`.
+        pairs (list[dict]): Each with
+
+            - ``student``, ``teacher`` (str): Taps, see
+              :func:`~mmlite.models.layers.taps.group_taps`.
+            - ``adapter`` (dict | list[dict], optional): Modules that turn the student's tensor into
+              one of the teacher's shape, applied in turn. ``in_channels`` of each and
+              ``out_channels`` of the last are filled in.
+            - ``loss`` (dict): Defaults to the mean squared error over all elements (eqs. 5, 6).
+            - ``weight`` (float): Of the loss in the sum. Defaults to 1.0.
+            - ``name`` (str): Suffix of the loss's name. Defaults to ``'attn'`` for attention
+              logits and ``'rep'`` otherwise; needed where it would not be unique.
+
+        student (Backbone): Given by the model.
+
+    Raises:
+        ArgumentError: If a tap does not exist, or a student's and a teacher's tap do not fit.
+    """
+
+    def __init__(self, teacher, pairs, student, init_cfg=None):
+        super().__init__(init_cfg)
+        if not pairs:
+            raise ArgumentError('distill.pairs is empty: name at least one pair of taps')
+        self.teacher = MODELS.build(teacher)
+        self.teacher.requires_grad_(False).eval()
+        self.pairs = nn.ModuleList(
+            DistilledPair(student, self.teacher, index, **pair) for index, pair in enumerate(pairs)
+        )
+        names = [pair.name for pair in self.pairs]
+        for name in names:
+            if names.count(name) > 1:
+                raise ArgumentError(f"two pairs are called '{name}': give each its own name=...")
+        self.student_taps = {pair.student_tap for pair in self.pairs}
+        self.teacher_taps = {pair.teacher_tap for pair in self.pairs}
+        self._register_state_dict_hook(_drop_teacher)
+        self.register_load_state_dict_post_hook(_forget_teacher)
+
+    def forward(self, images, embed, tapped):
+        """Losses of a batch.
+
+        Args:
+            images (Tensor): Normalised images (B, 3, H, W).
+            embed (dict): What the student's ``embed`` was given beside them.
+            tapped (dict[str, Tensor]): The student's taps.
+
+        Returns:
+            dict[str, Tensor]: ``loss_<name>`` of every pair.
+        """
+        with torch.no_grad():
+            tokens = self.teacher.embed(images, **embed)
+            _, wanted = self.teacher.encode(tokens, self.teacher_taps, until_last_tap=True)
+        return {f'loss_{pair.name}': pair(tapped, wanted) for pair in self.pairs}
+
+    def train(self, mode=True):
+        """Switch mode of the adapters; the teacher stays in evaluation mode."""
+        super().train(mode)
+        self.teacher.eval()
+        return self
+
+    @torch.no_grad()
+    def teacher_checksum(self):
+        """Sum and sum of squares of each of the teacher's tensors, float64 (tensors, 2).
+
+        Two runs of the same machine over the same weights agree exactly.
+        """
+        tensors = [tensor.double() for tensor in self.teacher.state_dict().values()]
+        return torch.stack([torch.stack([t.sum(), t.square().sum()]) for t in tensors])
+
+
+class DistilledPair(nn.Module):
+    """One entry of :class:`Distillation`'s list."""
+
+    def __init__(
+        self, student_model, teacher_model, index, student, teacher, adapter=None, loss=None,
+        weight=1.0, name=None,
+    ):  # fmt: skip
+        super().__init__()
+        place = f'distill.pairs[{index}]'
+        wanted = _tap_shape(teacher_model, teacher, f'{place}.teacher')
+        given = _tap_shape(student_model, student, f'{place}.student')
+        if given[1] != wanted[1]:
+            raise ArgumentError(
+                f"{place}: the student has {given[1]} tokens at '{student}' but the teacher has "
+                f"{wanted[1]} at '{teacher}'; both need the same token grid (image size, patch "
+                f'size, class token, q_pool)'
+            )
+        self.student_tap, self.teacher_tap = student, teacher
+        self.adapter, channels = _build_adapter(adapter, given[0], wanted[0])
+        if channels != wanted[0]:
+            kind = 'heads' if teacher.endswith('attn_logits') else 'channels'
+            after = 'behind its adapter ' if adapter else ''
+            raise ArgumentError(
+                f"{place}: the student has {channels} {kind} {after}at '{student}' but the teacher "
+                f"has {wanted[0]} at '{teacher}'; give an adapter that ends in {wanted[0]}"
+            )
+        self.loss_module = MODELS.build(loss or dict(type='mmlite.MSELoss'))
+        self.weight = weight
+        self.name = name or ('attn' if teacher.endswith('.attn_logits') else 'rep')
+
+    def forward(self, tapped, wanted):
+        """Weighted loss between the student's ``tapped`` and the teacher's ``wanted``."""
+        given = self.adapter(tapped[self.student_tap])
+        # half precision would lose the small differences that are left late in training
+        return self.weight * self.loss_module(given.float(), wanted[self.teacher_tap].float())
+
+
+@MODELS.register_module()
+class HeadMixing(nn.Conv2d):
+    """Adapter M of eq. 5: mixes the heads of attention logits (B, heads, N, N), no bias.
+
+    Args:
+        in_channels, out_channels (int): Heads of student and teacher.
+    """
+
+    def __init__(self, in_channels, out_channels):
+        super().__init__(in_channels, out_channels, kernel_size=1, bias=False)
+
+
+@MODELS.register_module()
+class TokenProjection(nn.Linear):
+    """Adapter N of eq. 6: projects tokens (B, N, C), no bias.
+
+    Args:
+        in_channels, out_channels (int): Channels of student and teacher.
+    """
+
+    def __init__(self, in_channels, out_channels):
+        super().__init__(in_channels, out_channels, bias=False)
+        self.out_channels = out_channels
+
+
+@MODELS.register_module()
+class AttentionLogits(BaseModule):
+    """The extra block of D2-MAE: attention logits (B, heads, N, N) of tokens (B, N, C).
+
+    It is a block cut off behind its logits. All blocks in front of it are then trained in full by
+    the distillation, where a distilled last block would leave its own value, output and MLP
+    weights without gradient. As in the official code, the fused projection keeps its value third,
+    which takes part in nothing and is thrown away with the block.
+
+    Args:
+        in_channels (int): Channels C.
+        out_channels (int): Heads.
+    """
+
+    def __init__(self, in_channels, out_channels, init_cfg=None):
+        super().__init__(init_cfg)
+        if in_channels % out_channels:
+            raise ArgumentError(
+                f'AttentionLogits: {in_channels} channels cannot be split into {out_channels} '
+                f'heads; set out_channels to a divisor'
+            )
+        self.out_channels = out_channels
+        self.norm1 = nn.LayerNorm(in_channels, eps=1e-6)
+        self.qkv = nn.Linear(in_channels, 3 * in_channels)
+        nn.init.xavier_uniform_(self.qkv.weight)
+        nn.init.zeros_(self.qkv.bias)
+
+    def forward(self, tokens):
+        """Logits before softmax, scaled by 1 / sqrt(C / heads)."""
+        rows = 2 * tokens.shape[-1]  # queries and keys only
+        qk = F.linear(self.norm1(tokens), self.qkv.weight[:rows], self.qkv.bias[:rows])
+        q, k = qk.unflatten(-1, (2, self.out_channels, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        return q * q.shape[-1] ** -0.5 @ k.transpose(-2, -1)
+
+
+def _tap_shape(backbone, tap, place):
+    """Channels and tokens of a tap; the message of an unknown one starts with its place."""
+    try:
+        group_taps([tap], len(backbone.blocks))
+    except ArgumentError as error:
+        raise ArgumentError(f'{place}: {error}') from error
+    return backbone.tap_shape(tap)
+
+
+def _build_adapter(cfgs, channels, wanted):
+    """The adapter and how many channels leave it."""
+    cfgs = [cfgs] if isinstance(cfgs, dict) else list(cfgs or [])
+    modules = []
+    for index, cfg in enumerate(cfgs):
+        given = dict(in_channels=channels)
+        if index == len(cfgs) - 1:
+            given['out_channels'] = wanted
+        modules.append(MODELS.build(cfg, default_args=given))
+        channels = modules[-1].out_channels
+    return nn.Sequential(*modules), channels
+
+
+def _drop_teacher(module, state_dict, prefix, local_metadata):
+    """State-dict hook: the teacher is not part of a checkpoint."""
+    for key in [key for key in state_dict if key.startswith(f'{prefix}teacher.')]:
+        del state_dict[key]
+
+
+def _forget_teacher(module, incompatible_keys):
+    """Post-load hook: that the teacher is not in a checkpoint is as it should be."""
+    missing = incompatible_keys.missing_keys
+    missing[:] = [key for key in missing if not re.search(r'(^|\.)distill\.teacher\.', key)]

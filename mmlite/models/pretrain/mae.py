@@ -1,0 +1,243 @@
+"""MAE, D-MAE and D2-MAE on a plain ViT and on Hiera: what differs between them is config."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mmlite.errors import ArgumentError
+from mmlite.registry import MODELS
+
+from ..backbones.hiera import UNIT, UNIT_LEVELS
+from ..layers import group_taps, kept_first
+from .base import (
+    MaskedPretrainer,
+    Reconstruction,
+    check_divisible,
+    count_kept,
+    mask_of,
+)
+from .hiera_fusion import unit_cells
+
+
+@dataclass(frozen=True)
+class Visible:
+    """Which part of the images is seen.
+
+    Attributes:
+        embed: Arguments of a backbone's ``embed`` beside the images.
+        shown: Visible cells of the decoder's grid, int64 (B, K), in the order of the tokens.
+        hidden: Hidden cells of the decoder's grid, int64 (B, M).
+    """
+
+    embed: dict
+    shown: Tensor
+    hidden: Tensor
+
+
+@MODELS.register_module()
+class MAE(MaskedPretrainer):
+    """Masked autoencoder (arXiv 2111.06377) with optional distillation (arXiv 2404.12210).
+
+    The encoder sees the visible patches only, and the teacher of a distillation sees the same ones.
+    D-MAE distils the last block and decodes behind it. D2-MAE decouples the two: the decoder is fed
+    from the middle of the encoder (``decode_from='blocks.7'``), and a thirteenth, attention-only
+    block is distilled (:class:`~.distill.AttentionLogits` as adapter).
+
+    Args:
+        backbone (dict): A :class:`~mmlite.models.backbones.vit.ViT`, ``out_type='raw'``.
+        neck (dict, optional): Decoder, a :class:`~.decoder.MaskedDecoder`; without one, the model
+            learns by distillation alone.
+        head (dict, optional): Loss of the decoder, a :class:`~.pixels.PixelHead`.
+        mask_ratio (float): Share of hidden patches. Defaults to 0.75.
+        decode_from (str, optional): Tap ``blocks.I`` that feeds the decoder, through the encoder's
+            own final norm. Defaults to the last block.
+        distill (dict, optional): A :class:`~.distill.Distillation`.
+        data_preprocessor, init_cfg: As in mmpretrain's ``BaseSelfSupervisor``.
+
+    Raises:
+        ArgumentError: If the mask ratio hides all patches or none, a tap does not exist, or there
+            is nothing to learn.
+    """
+
+    def __init__(
+        self,
+        backbone,
+        neck=None,
+        head=None,
+        mask_ratio=0.75,
+        decode_from=None,
+        distill=None,
+        data_preprocessor=None,
+        init_cfg=None,
+    ):
+        super().__init__(backbone, neck, head, None, None, data_preprocessor, init_cfg)
+        if neck is None and distill is None:
+            raise ArgumentError('nothing to learn: give neck and head, or distill, or all of them')
+        if (neck is None) != (head is None):
+            raise ArgumentError('neck (the decoder) and head (its loss) go together: give both')
+        self.mask_ratio = mask_ratio
+        self.distill = distill and MODELS.build(distill, default_args=dict(student=self.backbone))
+        self.decode_taps = self._decode_taps(decode_from) if self.with_neck else ()
+        self.taps = {*self.decode_taps, *(self.distill.student_taps if distill else ())}
+        group_taps(self.taps, len(self.backbone.blocks))
+
+    def _decode_taps(self, decode_from):
+        return (decode_from or f'blocks.{len(self.backbone.blocks) - 1}',)
+
+    def loss(self, inputs, data_samples=None, ids_shuffle=None):
+        """Losses of a batch.
+
+        Args:
+            inputs (Tensor): Normalised images (B, 3, H, W).
+            data_samples: Not used.
+            ids_shuffle (Tensor, optional): Order of the patches, int64 (B, N); the first
+                ``int(N * (1 - mask_ratio))`` are visible. Drawn at random by default.
+
+        Returns:
+            dict[str, Tensor]: ``loss_recon``, and one loss for every distilled pair.
+        """
+        return self._losses(inputs, self._choose(inputs, ids_shuffle))
+
+    def _losses(self, images, visible):
+        tapped = self._encode(images, visible)
+        losses = {}
+        if self.with_neck:
+            pred = self.neck(self._latent(tapped), visible.shown, visible.hidden)
+            losses['loss_recon'] = self.head.loss(pred, images, visible.hidden)
+        if self.distill is not None:
+            losses |= self.distill(images, visible.embed, tapped)
+        return losses
+
+    @torch.no_grad()
+    def reconstruct(self, inputs, data_samples=None):
+        """What the model sees of a batch and what it makes of the rest.
+
+        Args:
+            inputs (Tensor): Normalised images (B, 3, H, W).
+            data_samples: Not used.
+
+        Returns:
+            Reconstruction: Normalised images.
+
+        Raises:
+            ArgumentError: If the model has no decoder.
+        """
+        if not self.with_neck:
+            raise ArgumentError('this model learns by distillation alone: it has no decoder')
+        visible = self._choose(inputs)
+        latent = self._latent(self._encode(inputs, visible))
+        pred = self.neck(latent, visible.shown, visible.hidden)
+        pixels = self.head.pixels(pred, inputs, visible.hidden)
+        side = self.head.patch_size
+        return Reconstruction(
+            masked=self.hide(inputs, visible.hidden, side),
+            restored=self.hide(inputs, visible.hidden, side, pixels),
+        )
+
+    def _encode(self, images, visible):
+        tokens = self.backbone.embed(images, **visible.embed)
+        return self.backbone.encode(tokens, self.taps, until_last_tap=True)[1]
+
+    def _choose(self, images, ids_shuffle=None):
+        """Draw the visible patches."""
+        grid = self._grid(images, self.backbone.patch_size)
+        length = grid[0] * grid[1]
+        kept = count_kept(length, self.mask_ratio)
+        if ids_shuffle is None:
+            ids_shuffle = random_order(len(images), length, images.device)
+        keep, hidden = ids_shuffle[:, :kept], ids_shuffle[:, kept:]
+        return Visible(dict(keep=keep), keep, hidden)
+
+    def _latent(self, tapped):
+        """What the decoder is fed, (B, K + 1, C)."""
+        (tap,) = self.decode_taps
+        return self.backbone.norm(tapped[tap])
+
+    def _grid(self, images, patch_size):
+        """Cells (h, w) of the decoder's grid, which the images must have."""
+        check_divisible(images, patch_size)
+        grid = tuple(side // patch_size for side in images.shape[-2:])
+        if self.with_neck and self.neck.grid != grid:
+            raise ArgumentError(
+                f'images of {images.shape[-2]}x{images.shape[-1]} pixels have {grid[0]}x{grid[1]} '
+                f'patches, but the decoder is built for {self.neck.grid[0]}x{self.neck.grid[1]}: '
+                f'set model.neck.grid'
+            )
+        return grid
+
+
+@MODELS.register_module()
+class HieraMAE(MAE):
+    """:class:`MAE` on Hiera (arXiv 2306.00989, section 3): hides mask units of 32 x 32 pixels.
+
+    Args:
+        backbone (dict): A :class:`~mmlite.models.backbones.hiera.Hiera`, ``out_type='raw'`` and
+            ``final_norm=False``, ``q_pool=2``.
+        fusion (dict, optional): A :class:`~.hiera_fusion.MultiScaleFusion`, which feeds the
+            decoder. Needed with a decoder, to whose input it takes the place of ``decode_from``.
+        mask_ratio (float): Share of hidden units. Defaults to 0.4 (MAE-Lite; 0.6 in Hiera).
+        **kwargs: As in :class:`MAE`.
+    """
+
+    def __init__(self, backbone, fusion=None, mask_ratio=0.4, **kwargs):
+        self._fusion_stages = tuple((fusion or {}).get('stages', (0, 1, 3)))
+        super().__init__(backbone, mask_ratio=mask_ratio, **kwargs)
+        if self.with_neck != (fusion is not None):
+            raise ArgumentError('fusion feeds the decoder (neck): give both or none')
+        stages = range(len(self.backbone.stage_dims))
+        self.sides = [2 ** (UNIT_LEVELS - min(s, self.backbone.q_pool)) for s in stages]
+        given = dict(stage_dims=self.backbone.stage_dims, sides=self.sides)
+        self.fusion = fusion and MODELS.build(fusion, default_args=given)
+
+    def _decode_taps(self, decode_from):
+        if decode_from is not None:
+            raise ArgumentError('Hiera is decoded from its stages: set fusion.stages instead')
+        return tuple(f'blocks.{self.backbone.stage_ends[s]}' for s in self._fusion_stages)
+
+    def loss(self, inputs, data_samples=None, mask=None):
+        """Losses of a batch.
+
+        Args:
+            inputs (Tensor): Normalised images (B, 3, H, W).
+            data_samples: Not used.
+            mask (Tensor, optional): Visible mask units, bool (B, U), row-major, True = visible,
+                the same number in every image. Drawn at random by default.
+
+        Returns:
+            dict[str, Tensor]: As :meth:`MAE.loss`.
+        """
+        return self._losses(inputs, self._choose(inputs, mask))
+
+    def _choose(self, images, mask=None):
+        """Draw the visible mask units."""
+        check_divisible(images, UNIT)
+        side = self.sides[-1]
+        self._grid(images, UNIT // side)
+        grid = tuple(length // UNIT for length in images.shape[-2:])
+        units = grid[0] * grid[1]
+        kept = count_kept(units, self.mask_ratio, 'mask units')
+        if mask is None:
+            mask = mask_of(random_order(len(images), units, images.device)[:, :kept], units)
+        else:
+            kept = int(mask[0].sum())
+        order = kept_first(mask)
+        return Visible(
+            dict(mask=mask, num_keep=kept),
+            unit_cells(order[:, :kept], grid, side),
+            unit_cells(order[:, kept:], grid, side),
+        )
+
+    def _latent(self, tapped):
+        """What the decoder is fed, (B, K, C)."""
+        return self.fusion(
+            [
+                self.backbone.unit_maps(tapped[tap], stage)
+                for tap, stage in zip(self.decode_taps, self._fusion_stages, strict=True)
+            ]
+        )
+
+
+def random_order(batch, length, device):
+    """A random permutation of ``range(length)`` for every image: int64 (batch, length)."""
+    return torch.rand(batch, length, device=device).argsort(dim=1)
