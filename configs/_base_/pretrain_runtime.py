@@ -8,4 +8,4 @@ default_hooks = dict(
 )
 custom_hooks = [*_base_.custom_hooks, dict(type='mmlite.FrozenTeacherHook')]
 log_processor = dict(by_epoch=True)
-visualizer = dict(type='UniversalVisualizer', vis_backends=_base_.vis_backends)
+visualizer = dict(type='UniversalVisualizer', vis_backends=_base_.vis_backends, name='visualizer')

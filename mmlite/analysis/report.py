@@ -14,7 +14,7 @@ from mmengine.registry import init_default_scope
 from pycocotools import mask as coco_mask
 
 from mmlite import __version__
-from mmlite.engine.logs import find_logs, read_records
+from mmlite.engine.logs import find_logs, split_records
 from mmlite.errors import DataError
 from mmlite.registry import DATASETS
 
@@ -43,7 +43,7 @@ ELSEWHERE = {
 }
 
 
-def write_report(work_dir, predictions=None, count=12, min_score=0.3):
+def write_report(work_dir, predictions=None, count=12, min_score=0.3, reconstructions=None):
     """Write ``index.html`` into a work directory of ``tools/train.py``.
 
     Args:
@@ -52,12 +52,14 @@ def write_report(work_dir, predictions=None, count=12, min_score=0.3):
             page has no pictures.
         count (int): Validation pictures to show, spread evenly. Defaults to 12.
         min_score (float): Predictions below are not drawn. Defaults to 0.3.
+        reconstructions (str | Path, optional): PNG of ``vis_reconstruction.py``, what the
+            pre-training of the backbone learned.
 
     Returns:
         Path: The page.
 
     Raises:
-        DataError: If the config, the logs or the predictions are missing.
+        DataError: If the config, the logs or a file that was named are missing.
     """
     work_dir = Path(work_dir)
     config = _newest(work_dir.glob('*.py'), f'{work_dir}: no config file (*.py)')
@@ -73,6 +75,8 @@ def write_report(work_dir, predictions=None, count=12, min_score=0.3):
     ]
     if predictions is not None:
         sections.append(_pictures(cfg, _load_predictions(predictions), count, min_score))
+    if reconstructions is not None:
+        sections.append(_reconstructions(reconstructions))
     sections.append(_next_steps(config, work_dir))
     title = html.escape(Path(cfg.filename).stem)
     versions = (
@@ -89,25 +93,6 @@ def write_report(work_dir, predictions=None, count=12, min_score=0.3):
         encoding='utf-8',
     )
     return page
-
-
-def split_records(logs):
-    """Training and validation records of the runs in a work directory.
-
-    Args:
-        logs (Sequence[Path]): ``scalars.json`` files, the oldest first; where a later run repeats
-            a step, it counts.
-
-    Returns:
-        tuple[list[dict], list[dict]]: Records with ``loss``, and records with a metric, by step.
-    """
-    training, validation = {}, {}
-    for record in (record for log in logs for record in read_records(log)):
-        if 'loss' in record:
-            training[record['step']] = record
-        elif any('/' in key for key in record):
-            validation[record['step']] = record
-    return [training[k] for k in sorted(training)], [validation[k] for k in sorted(validation)]
 
 
 def _newest(paths, message):
@@ -215,6 +200,18 @@ def _pair(info, by_image, names, min_score):
     )
     name = html.escape(Path(info['img_path']).name)
     return f'<figure class="pair">{pictures}<figcaption>{name}</figcaption></figure>'
+
+
+def _reconstructions(path):
+    """What the pre-trained backbone made of masked pictures."""
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f'{path} not found: tools/analysis_tools/vis_reconstruction.py draws it')
+    return (
+        '<h2>Pre-training</h2><p class="sub">Pictures that the backbone saw in part before it '
+        'learned to detect, and what it made of the rest.</p>'
+        f'<img src="{data_uri(path.read_bytes(), "png")}" alt="original, masked, reconstruction">'
+    )
 
 
 def polygon_mask(segmentation, shape):

@@ -3,7 +3,9 @@
 from .hooks import (
     CheckpointFitHook,
     CheckpointHook,
+    ClipEachTensorHook,
     DDPCommHook,
+    FreezeLayersHook,
     FrozenTeacherHook,
     ReduceLossHook,
     SkippedSampleHook,
@@ -13,7 +15,9 @@ from .optimizers import LayerDecayOptimWrapperConstructor
 __all__ = [
     'CheckpointFitHook',
     'CheckpointHook',
+    'ClipEachTensorHook',
     'DDPCommHook',
+    'FreezeLayersHook',
     'FrozenTeacherHook',
     'LayerDecayOptimWrapperConstructor',
     'ReduceLossHook',

@@ -47,16 +47,21 @@ def sentence(error):
 
 
 class CfgOptions(DictAction):
-    """``--cfg-options KEY=VALUE ...`` that rejects an item without ``=`` by a clear message."""
+    """``--cfg-options KEY=VALUE ...`` that rejects an item without ``=`` by a clear message.
+
+    Given twice, the option takes all items; of one key, the last.
+    """
 
     def __call__(self, parser, namespace, values, option_string=None):
         bad = [item for item in values if '=' not in item or item.startswith('=')]
         if bad:
             raise argparse.ArgumentError(self, f'{bad[0]!r} is not of the form key=value')
+        earlier = getattr(namespace, self.dest) or {}
         try:
             super().__call__(parser, namespace, values, option_string)
         except AssertionError as error:  # mmengine's check for balanced brackets
             raise argparse.ArgumentError(self, str(error)) from error
+        setattr(namespace, self.dest, {**earlier, **getattr(namespace, self.dest)})
 
 
 def add_config_options(parser):

@@ -255,7 +255,9 @@ def _use_gloo(cfg):
     )
     cfg.model_wrapper_cfg = ConfigDict({**wrapper, 'device_ids': None})
     if _desync_batch_norm(cfg.get('model')):
-        print_log('No GPU: SyncBN is replaced by BN, statistics are per process.', 'current')
+        print_log(
+            'No GPU: SyncBN is replaced by BatchNormXd, statistics are per process.', 'current'
+        )
 
 
 def _desync_batch_norm(value):
@@ -266,7 +268,7 @@ def _desync_batch_norm(value):
         return 0
     found = value.get('type') in ('SyncBN', 'MMSyncBN')
     if found:
-        value['type'] = 'BN'
+        value['type'] = 'mmlite.BatchNormXd'
     return found + sum(map(_desync_batch_norm, value.values()))
 
 

@@ -9,6 +9,9 @@ from mmlite.errors import DataError, UserError
 
 from .checks.near_names import near_names
 
+BOOKKEEPING = frozenset({'step', 'iter', 'epoch', 'time', 'data_time', 'memory', 'lr', 'base_lr'})
+"""Scalars that every run logs, which say nothing about the model."""
+
 
 def find_log(path):
     """The scalar log of a run.
@@ -65,6 +68,25 @@ def read_records(file):
     if not records:
         raise DataError(f'{file} holds no record')
     return records
+
+
+def split_records(logs):
+    """Training and validation records of the runs in a work directory.
+
+    Args:
+        logs (Sequence[Path]): ``scalars.json`` files, the oldest first; where a later run repeats
+            a step, it counts.
+
+    Returns:
+        tuple[list[dict], list[dict]]: Records with ``loss``, and records with a metric, by step.
+    """
+    training, validation = {}, {}
+    for record in (record for log in logs for record in read_records(log)):
+        if 'loss' in record:
+            training[record['step']] = record
+        elif record.keys() - BOOKKEEPING:
+            validation[record['step']] = record
+    return [training[k] for k in sorted(training)], [validation[k] for k in sorted(validation)]
 
 
 def curve(records, key, file):

@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,8 +14,9 @@ from mmengine.config import Config
 from mmengine.structures import InstanceData
 
 from mmlite.analysis.pictures import PALETTE, draw_instances
-from mmlite.analysis.report import polygon_mask, split_records, write_report
+from mmlite.analysis.report import polygon_mask, write_report
 from mmlite.datasets.shapes import Job, generate, task_spec
+from mmlite.engine.logs import split_records
 from mmlite.errors import DataError
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +76,15 @@ def test_the_page_shows_numbers_pictures_and_commands(finished_run):
 def test_without_predictions_there_are_no_pictures(finished_run):
     page = write_report(finished_run).read_text()
     assert 'Validation pictures' not in page and 'data:image/png' in page
+
+
+def test_reconstructions_are_part_of_the_page(finished_run, tmp_path):
+    picture = tmp_path / 'reconstructions.png'
+    with pytest.raises(DataError, match=r'vis_reconstruction\.py'):
+        write_report(finished_run, reconstructions=picture)
+    cv2.imwrite(str(picture), np.zeros((4, 4, 3), np.uint8))
+    page = write_report(finished_run, reconstructions=picture).read_text()
+    assert page.count('data:image/png') == 2 and '<h2>Pre-training</h2>' in page
 
 
 def test_a_resumed_run_continues_the_curve(tmp_path):

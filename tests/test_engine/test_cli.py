@@ -56,6 +56,8 @@ def parse(*options):
 def test_cfg_options_are_parsed():
     args = parse('--cfg-options', 'a.b=1', 'c=[1,2]', 'd=x=y')
     assert args.cfg_options == {'a.b': 1, 'c': [1, 2], 'd': 'x=y'}
+    args = parse('--cfg-options', 'a=1', 'b=2', '--cfg-options', 'b=3')
+    assert args.cfg_options == {'a': 1, 'b': 3}
 
 
 @pytest.mark.parametrize('option', ['model.depth', '=3', 'a=[1,(2]'])

@@ -160,7 +160,7 @@ def test_distributed_runs_on_cpu_use_gloo(tmp_path, on_cpu):
     assert cfg.env_cfg.dist_cfg == dict(backend='gloo', timeout=9)
     assert cfg.model_wrapper_cfg.device_ids is None
     assert cfg.model_wrapper_cfg.find_unused_parameters
-    assert cfg.model.neck == [dict(type='BN')]
+    assert cfg.model.neck == [dict(type='mmlite.BatchNormXd')]
 
 
 def test_nccl_needs_cuda(tmp_path, on_cpu):

@@ -16,10 +16,13 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('work_dir', help='work directory of tools/train.py')
     parser.add_argument('--predictions', help='file that tools/test.py --out wrote')
+    parser.add_argument('--reconstructions', help='picture that vis_reconstruction.py wrote')
     parser.add_argument('--count', type=int, default=12, help='validation pictures to show')
     parser.add_argument('--min-score', type=float, default=0.3, help='draw predictions from here')
     args = parser.parse_args(argv)
-    page = write_report(args.work_dir, args.predictions, args.count, args.min_score)
+    page = write_report(
+        args.work_dir, args.predictions, args.count, args.min_score, args.reconstructions
+    )
     print(f'open {page.resolve()}')
 
 

@@ -4,13 +4,16 @@ from .checkpoint import CheckpointHook
 from .ddp_comm import DDPCommHook
 from .fit import CheckpointFitHook
 from .frozen_teacher import FrozenTeacherHook
+from .gradients import ClipEachTensorHook, FreezeLayersHook
 from .reduce_losses import ReduceLossHook
 from .skipped import SkippedSampleHook
 
 __all__ = [
     'CheckpointFitHook',
     'CheckpointHook',
+    'ClipEachTensorHook',
     'DDPCommHook',
+    'FreezeLayersHook',
     'FrozenTeacherHook',
     'ReduceLossHook',
     'SkippedSampleHook',

@@ -86,7 +86,7 @@ class ViT(Backbone):
         for name, dim in (('tiny', 192), ('small', 384), ('base', 768))
     }
     optional_keys = (
-        r'cls_token', r'(fc_)?norm\..*', r'blocks\.\d+\.attn\.rel(ative_)?pos.*',
+        r'cls_token', r'(fc_)?norm\..*', r'blocks\.\d+\.attn\.rel(ative)?_pos.*',
         r'blocks\.\d+\.ls[12]\..*',
     )  # fmt: skip
 

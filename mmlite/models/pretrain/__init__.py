@@ -1,19 +1,43 @@
 """Pre-training methods: one file a method, on the backbones' ``embed`` and ``encode``."""
 
+from .beit import BEiT, TokenHead
+from .bootmae import BootMAE
+from .bootmae_decoder import BootMAEDecoder
 from .decoder import MaskedDecoder
+from .dino import DINO, DINOLoss, DINOProjector
 from .distill import AttentionLogits, Distillation, HeadMixing, TokenProjection
 from .hiera_fusion import MultiScaleFusion
 from .mae import MAE, HieraMAE
+from .maskfeat import HOGTarget, MaskFeat
+from .mocov3 import MoCoV3, MoCoV3Head
+from .momentum import MomentumEncoder, training_progress
 from .pixels import PixelHead
+from .simmim import SimMIM
+from .tokenizer import DiscreteTokenizer
 
 __all__ = [
+    'DINO',
     'MAE',
     'AttentionLogits',
+    'BEiT',
+    'BootMAE',
+    'BootMAEDecoder',
+    'DINOLoss',
+    'DINOProjector',
+    'DiscreteTokenizer',
     'Distillation',
+    'HOGTarget',
     'HeadMixing',
     'HieraMAE',
+    'MaskFeat',
     'MaskedDecoder',
+    'MoCoV3',
+    'MoCoV3Head',
+    'MomentumEncoder',
     'MultiScaleFusion',
     'PixelHead',
+    'SimMIM',
+    'TokenHead',
     'TokenProjection',
+    'training_progress',
 ]

@@ -1,15 +1,15 @@
-"""D-MAE on generated pictures, taught by the ViT-Small of mae_vit-small_*_shapes.py."""
+"""D-MAE on generated pictures, taught by the ViT-Tiny of mae_vit-tiny_*_shapes.py."""
 
 _base_ = [
     '../../../pretrain/d-mae/d-mae_vit-tiny_8xb512-amp-coslr-400e_in1k.py',
     '../../../_base_/shapes_pretrain.py',
 ]
-teacher = 'work_dirs/mae_vit-small_8xb512-amp-coslr-400e_in1k_shapes/epoch_20.pth'
+teacher = 'work_dirs/mae_vit-tiny_8xb512-amp-coslr-400e_in1k_shapes/epoch_20.pth'
 model = dict(
     backbone=dict(img_size=_base_.small_size),
     neck=dict(grid=_base_.small_grid),
     distill=dict(
-        teacher=dict(arch='small', img_size=_base_.small_size, init_cfg=dict(checkpoint=teacher)),
+        teacher=dict(arch='tiny', img_size=_base_.small_size, init_cfg=dict(checkpoint=teacher)),
     ),
 )
 train_pipeline = _base_.train_pipeline

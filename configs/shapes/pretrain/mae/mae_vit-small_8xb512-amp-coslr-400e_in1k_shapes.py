@@ -1,4 +1,4 @@
-"""MAE, ViT-Small, on generated pictures: the teacher of the small D-MAE and D2-MAE."""
+"""MAE, ViT-Small, on generated pictures."""
 
 _base_ = [
     '../../../pretrain/mae/mae_vit-small_8xb512-amp-coslr-400e_in1k.py',

@@ -1,0 +1,4 @@
+"""BEiT, ViT-Small; the paper has ViT-Tiny only."""
+
+_base_ = './beit_vit-tiny_8xb256-amp-coslr-400e_in1k.py'
+model = dict(backbone=dict(arch='small'))

@@ -1,0 +1,116 @@
+"""What happens to gradients right before the optimiser takes them."""
+
+import torch
+from mmengine.hooks import Hook
+
+from mmlite.errors import UserError
+from mmlite.registry import HOOKS
+
+from ..checks.near_names import near_names
+from .fit import bare_model
+
+
+class GradientHook(Hook):
+    """Base of hooks that change gradients between the backward pass and the optimiser's step.
+
+    A subclass defines ``change(optimizer)``. It is called by the optimiser itself, i.e. once an
+    update: after gradients are accumulated, exchanged between processes and, with mixed precision,
+    unscaled and found finite. (Fused optimisers unscale inside their step: see :func:`loss_scale`.)
+    """
+
+    def before_train(self, runner):
+        """Register with the optimiser."""
+        self._handle = runner.optim_wrapper.optimizer.register_step_pre_hook(self._before_step)
+
+    def after_train(self, runner):
+        """Leave the optimiser as it was."""
+        self._handle.remove()
+
+    @torch.no_grad()
+    def _before_step(self, optimizer, args, kwargs):
+        self.change(optimizer)
+
+
+@HOOKS.register_module()
+class ClipEachTensorHook(GradientHook):
+    """Clip the gradient of every parameter tensor to a norm of its own (DINO: 3.0).
+
+    ``optim_wrapper.clip_grad`` clips the norm of all gradients together instead.
+
+    Args:
+        max_norm (float): Largest L2 norm of a tensor's gradient. Defaults to 3.0.
+
+    Raises:
+        UserError: If ``max_norm`` is not positive.
+    """
+
+    def __init__(self, max_norm=3.0):
+        if max_norm <= 0:
+            raise UserError(f'ClipEachTensorHook: max_norm must be positive, got {max_norm}')
+        self.max_norm = max_norm
+
+    def change(self, optimizer):
+        """Shrink what is too long, without waiting for the device."""
+        params = [p for group in optimizer.param_groups for p in group['params']]
+        grads = [p.grad for p in params if p.grad is not None]
+        norms = torch.stack(torch._foreach_norm(grads))
+        factors = (self.max_norm * loss_scale(optimizer) / (norms + 1e-6)).clamp(max=1.0)
+        torch._foreach_mul_(grads, list(factors.unbind()))
+
+
+@HOOKS.register_module()
+class FreezeLayersHook(GradientHook):
+    """Keep layers as they are for the first epochs (DINO: the last layer for one epoch).
+
+    Their gradients are taken away, so that neither momentum nor weight decay moves them. They
+    still take part in the backward pass, as ``DistributedDataParallel`` wants it.
+
+    Args:
+        names (Sequence[str]): Modules or parameters of the model, e.g. ``['neck.last_layer']``.
+        epochs (float): Passes over the training data. Defaults to 1.
+
+    Raises:
+        UserError: At the start of training, if a name has no trainable parameter.
+    """
+
+    def __init__(self, names, epochs=1):
+        self.names = tuple(names)
+        self.epochs = epochs
+
+    def before_train(self, runner):
+        """Find the parameters."""
+        self._runner = runner
+        self._until = self.epochs * len(runner.train_dataloader)
+        named = bare_model(runner.model).named_parameters()
+        trainable = {name: parameter for name, parameter in named if parameter.requires_grad}
+        self._frozen = [p for name in self.names for p in _below(trainable, name)]
+        super().before_train(runner)
+
+    def change(self, optimizer):
+        """Take the gradients away until the epochs are over."""
+        if self._runner.iter < self._until:
+            for parameter in self._frozen:
+                parameter.grad = None
+
+
+def _below(parameters, name):
+    """The parameter called ``name``, or those of the module of that name."""
+    found = [p for path, p in parameters.items() if f'{path}.'.startswith(f'{name}.')]
+    if not found:
+        modules = {path.rpartition('.')[0] for path in parameters}
+        near = near_names(name, modules) or sorted(modules)
+        raise UserError(
+            f'FreezeLayersHook: the model has no trainable parameter under {name!r}; did you mean '
+            f'{near[0]!r}?'
+        )
+    return found
+
+
+def loss_scale(optimizer):
+    """Factor by which the gradients are too large inside a step, a number or a tensor.
+
+    ``torch.amp.GradScaler`` divides gradients by its scale before the step. To a fused optimiser,
+    it gives the scale as ``grad_scale`` instead.
+    """
+    scale = getattr(optimizer, 'grad_scale', None)
+    return 1.0 if scale is None else scale

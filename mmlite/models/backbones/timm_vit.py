@@ -1,0 +1,309 @@
+"""Any plain vision transformer of timm, with the taps of :class:`~.vit.ViT`."""
+
+import difflib
+from pathlib import Path
+
+import timm
+import torch
+import torch.nn.functional as F
+from mmengine.logging import print_log
+from timm.layers import LayerScale, Mlp, PatchEmbed
+from timm.models.vision_transformer import Attention, Block, VisionTransformer
+from torch import nn
+
+from mmlite.errors import ArgumentError, CheckpointError
+from mmlite.registry import MODELS
+
+from ..weights import summarise
+from .vit import ViT
+
+
+@MODELS.register_module()
+class TimmViT(ViT):
+    """A ViT whose architecture and weights come from timm, e.g. as teacher of a distillation.
+
+    Architecture, image size and patch size are read off the timm model; its parameters have the
+    same names here. Weights are loaded by ``init_weights()``, as everywhere in OpenMMLab; until
+    then they are random. Where timm normalises images by another mean and deviation than
+    ``input_mean`` and ``input_std``, the difference is folded into the patch projection, which is
+    exact for every pixel of an image.
+
+    Args:
+        model_name (str): Name of a timm model, e.g. ``'vit_base_patch16_224.augreg_in21k'``.
+        pretrained (bool): Load the weights that timm has for that name, from its cache or over the
+            network. Defaults to False.
+        checkpoint_path (str, optional): Load this file of timm's layout instead.
+        img_size (int, optional): Image size in pixels that positions are stored for. Defaults to
+            the timm model's.
+        input_mean, input_std (Sequence[float]): Normalisation of the images that are given, in
+            0 to 255 as in the data pre-processor. Default to ImageNet's.
+        timm_kwargs (dict, optional): Further arguments of ``timm.create_model``. With weights of
+            your own, ``pretrained_cfg_overlay=dict(mean=..., std=...)`` says, in 0 to 1, how they
+            want their images.
+        out_type (str): As in :class:`~.vit.ViT`. Defaults to ``'raw'``.
+        final_norm (bool, optional): As in :class:`~.vit.ViT`. By default it is left out where the
+            timm model has none in that place: models that average tokens normalise after it
+            (``out_type='avg_featmap'``), others before.
+        out_indices, drop_path_rate, with_cp, frozen_stages, init_cfg: As in :class:`~.vit.ViT`.
+
+    Raises:
+        ArgumentError: If timm does not know the name, or the model has a part that ViT lacks:
+            register tokens, another norm, activation, attention or MLP, parallel blocks, rotary
+            positions.
+        CheckpointError: From ``init_weights()``, if the weights cannot be read or do not fit.
+    """
+
+    def __init__(
+        self,
+        model_name,
+        pretrained=False,
+        checkpoint_path=None,
+        img_size=None,
+        input_mean=(123.675, 116.28, 103.53),
+        input_std=(58.395, 57.12, 57.375),
+        timm_kwargs=None,
+        out_type='raw',
+        out_indices=-1,
+        final_norm=None,
+        drop_path_rate=0.0,
+        with_cp=False,
+        frozen_stages=-1,
+        init_cfg=None,
+    ):
+        if bool(pretrained) + bool(checkpoint_path) + bool(init_cfg) > 1:
+            raise ArgumentError('pretrained, checkpoint_path and init_cfg exclude one another')
+        if max(input_std) <= 1:
+            raise ArgumentError(
+                f'input_std {tuple(input_std)} is for pixels in 0 to 1: give input_mean and '
+                f'input_std in 0 to 255, as in the data pre-processor'
+            )
+        timm_kwargs = dict(timm_kwargs or {}, img_size=img_size)
+        with torch.device('meta'):
+            model = create(model_name, **timm_kwargs)
+        check_plain(model, model_name)
+        has_norm = isinstance(_last_norm(model, out_type), nn.LayerNorm)
+        if final_norm and not has_norm:
+            raise ArgumentError(
+                f"timm model '{model_name}' has no norm in the place that out_type '{out_type}' "
+                f'needs it: set final_norm=False'
+            )
+        block = model.blocks[0]
+        scale = isinstance(block.ls1, LayerScale)
+        super().__init__(
+            arch=dict(
+                embed_dims=model.embed_dim,
+                num_layers=len(model.blocks),
+                num_heads=block.attn.num_heads,
+                mlp_ratio=_mlp_ratio(model.embed_dim, block.mlp.fc1.out_features),
+            ),
+            img_size=model.patch_embed.img_size[0],
+            patch_size=model.patch_embed.patch_size[0],
+            in_channels=model.patch_embed.proj.in_channels,
+            out_type=out_type,
+            out_indices=out_indices,
+            final_norm=out_type != 'featmap' and has_norm if final_norm is None else final_norm,
+            with_cls_token=model.has_class_token,
+            qkv_bias=block.attn.qkv.bias is not None,
+            drop_path_rate=drop_path_rate,
+            layer_scale_init_value=getattr(block.ls1, 'init_values', 1e-5) if scale else None,
+            with_cp=with_cp,
+            frozen_stages=frozen_stages,
+            init_cfg=init_cfg,
+        )
+        self.model_name = model_name
+        self.timm_kwargs = timm_kwargs
+        self.pretrained = pretrained
+        self.checkpoint_path = checkpoint_path
+        self.input_mean, self.input_std = input_mean, input_std
+        differing = set(self.state_dict()) ^ set(self.translate(model.state_dict()))
+        if differing:
+            raise ArgumentError(
+                f"timm model '{model_name}' cannot be a ViT: the two do not both have "
+                f"'{min(differing)}'"
+            )
+
+    def init_weights(self):
+        """Initialise, then load ``pretrained`` or ``checkpoint_path`` where one is given."""
+        if self._is_init:
+            return
+        super().init_weights()
+        if not (self.pretrained or self.checkpoint_path):
+            return
+        file = self.checkpoint_path
+        if file and not Path(file).is_file():
+            raise CheckpointError(f"checkpoint_path '{file}' does not exist")
+        try:
+            model = timm.create_model(
+                self.model_name, self.pretrained, checkpoint_path=file, **self.timm_kwargs
+            )
+        except Exception as error:  # of the network, of the file's reader or of its contents
+            raise CheckpointError(
+                f'{file or "the pre-trained weights"} cannot be loaded into timm model '
+                f"'{self.model_name}': {_reason(error)}"
+            ) from error
+        self.load_timm(model)
+
+    @torch.no_grad()
+    def load_timm(self, model):
+        """Take the weights of a timm model.
+
+        Args:
+            model (timm.models.VisionTransformer): Of the architecture that this one was built for.
+                Its ``pretrained_cfg`` holds mean and std of its images.
+        """
+        state = self.translate(model.state_dict())
+        given = [torch.tensor(v, dtype=torch.double) for v in (self.input_mean, self.input_std)]
+        cfg = model.pretrained_cfg
+        wanted = [255 * torch.tensor(cfg[key], dtype=torch.double) for key in ('mean', 'std')]
+        weight, bias = (f'patch_embed.proj.{kind}' for kind in ('weight', 'bias'))
+        folded = fold_normalisation(state[weight], state[bias], given, wanted)
+        state[weight], state[bias] = folded
+        self.load_state_dict(state)
+        unused = [key for key in model.state_dict() if key not in state]
+        print_log(
+            f"weights of timm model '{self.model_name}': {len(state)} used, "
+            f'{len(unused)} left over: {summarise(unused)}',
+            logger='current',
+        )
+
+    def translate(self, state):
+        """Weights of the timm model as weights of this one, its head left out.
+
+        ``pos_embed`` gets a first row of zeros for a class token that has no position (DeiT III) or
+        is not there.
+        """
+        other = 'norm.' if self.norm_name == 'fc_norm' else 'fc_norm.'
+        outside = ['head.', 'attn_pool.', other]
+        if isinstance(getattr(self, self.norm_name), nn.Identity):
+            outside.append(f'{self.norm_name}.')
+        state = {k: v for k, v in state.items() if not k.startswith(tuple(outside))}
+        if state['pos_embed'].shape[1] == self.grid[0] * self.grid[1]:
+            state['pos_embed'] = F.pad(state['pos_embed'], (0, 0, 1, 0))
+        return state
+
+
+def create(model_name, **kwargs):
+    """``timm.create_model`` without weights, its errors in one sentence.
+
+    Raises:
+        ArgumentError: If timm does not know the name or an argument.
+    """
+    try:
+        return timm.create_model(model_name, **kwargs)
+    except Exception as error:  # assertions and type errors of any depth
+        names = [*timm.list_models(), *timm.list_models(pretrained=True)]
+        near = [] if model_name in names else difflib.get_close_matches(model_name, names)
+        hint = f'; near names: {", ".join(near)}' if near else ''
+        raise ArgumentError(
+            f"timm cannot build model_name '{model_name}': {_reason(error)}{hint}"
+        ) from error
+
+
+def check_plain(model, name):
+    """Raise an ArgumentError if :class:`~.vit.ViT` cannot compute what ``model`` computes."""
+    feature = next(_foreign_features(model), None)
+    if feature:
+        raise ArgumentError(
+            f"timm model '{name}' has {feature}, which mmlite.ViT has not: choose a plain "
+            f"VisionTransformer, e.g. 'vit_base_patch16_224'"
+        )
+
+
+def _foreign_features(model):
+    """Names of what ``model`` has and ViT lacks; each test may rely on those before it."""
+    if hasattr(model, 'dist_token'):
+        yield 'a distillation token'
+    if type(model) is not VisionTransformer:
+        yield f'the class {type(model).__name__} instead of VisionTransformer'
+    if model.reg_token is not None:
+        yield 'register tokens'
+    if model.pos_embed is None:
+        yield 'no table of absolute positions'
+    if not isinstance(model.norm_pre, nn.Identity):
+        yield 'a norm in front of its blocks (pre_norm)'
+    patch_embed = model.patch_embed
+    if type(patch_embed) is not PatchEmbed or not isinstance(patch_embed.norm, nn.Identity):
+        yield 'another patch embedding than one convolution'
+    (height, width), (patch, across) = patch_embed.img_size, patch_embed.patch_size
+    if height != width or patch != across or height % patch:
+        yield f'images of {height}x{width} pixels that are not square whole patches'
+    for block in model.blocks:
+        yield from _foreign_parts(block)
+    for norm in (model.norm, model.fc_norm):
+        if not isinstance(norm, nn.Identity):
+            yield from _foreign_norm(norm)
+    if any(isinstance(m, nn.Dropout) and m.p for m in (model.pos_drop, *model.blocks.modules())):
+        yield 'dropout'
+    if not isinstance(model.patch_drop, nn.Identity):
+        yield 'patch dropout'
+
+
+def _foreign_parts(block):
+    """As :func:`_foreign_features`, for one block."""
+    if type(block) is not Block:
+        yield f'blocks of type {type(block).__name__}'
+    attn, mlp = block.attn, block.mlp
+    if type(attn) is not Attention:
+        yield f'attention of type {type(attn).__name__}'
+    if not isinstance(attn.q_norm, nn.Identity):
+        yield 'a norm of queries and keys (qk_norm)'
+    if not isinstance(attn.norm, nn.Identity):
+        yield 'a norm inside its attention (scale_attn_norm)'
+    if getattr(attn, 'gate', None) is not None:
+        yield 'gated attention'
+    if type(mlp) is not Mlp:
+        yield f'an MLP of type {type(mlp).__name__}'
+    if not isinstance(mlp.norm, nn.Identity):
+        yield 'a norm inside its MLP (scale_mlp_norm)'
+    values = torch.linspace(-3, 3, 13, device='cpu')
+    if not torch.equal(mlp.act(values.clone()), F.gelu(values)):
+        yield f'the activation {type(mlp.act).__name__} instead of exact GELU'
+    if not isinstance(block.drop_path1, nn.Identity):
+        yield 'stochastic depth of its own (use drop_path_rate of TimmViT)'
+    for norm in (block.norm1, block.norm2):
+        yield from _foreign_norm(norm)
+
+
+def _foreign_norm(norm):
+    if not isinstance(norm, nn.LayerNorm):
+        yield f'{type(norm).__name__} instead of LayerNorm'
+    elif norm.eps != 1e-6:
+        yield f'layer norms of eps {norm.eps:g} instead of 1e-06'
+
+
+def fold_normalisation(weight, bias, given, wanted):
+    """A projection of images normalised in one way that equals another's in another way.
+
+    With x = (p - m) / s for pixels p of the images given, and x' = (p - m') / s' for those wanted,
+    x' = x s / s' + (m - m') / s', channel by channel.
+
+    Args:
+        weight (Tensor): (D, C, h, w), meant for images of the wanted normalisation.
+        bias (Tensor): (D,).
+        given (Sequence[Tensor]): Mean m and deviation s of the images to come, float64 (C,).
+        wanted (Sequence[Tensor]): m' and s'.
+
+    Returns:
+        tuple[Tensor, Tensor]: Weight and bias for the images given, of the types of the arguments.
+    """
+    scale = given[1] / wanted[1]
+    shift = (given[0] - wanted[0]) / wanted[1]
+    exact = weight.double()
+    folded = bias.double() + torch.einsum('dchw,c->d', exact, shift)
+    return (exact * scale[:, None, None]).to(weight.dtype), folded.to(bias.dtype)
+
+
+def _last_norm(model, out_type):
+    """The norm that the timm model has where ``out_type`` takes one."""
+    return model.fc_norm if out_type == 'avg_featmap' else model.norm
+
+
+def _mlp_ratio(dim, hidden):
+    """Ratio with ``int(dim * ratio) == hidden``, which ``hidden / dim`` may miss by rounding."""
+    ratio = hidden / dim
+    return ratio if int(dim * ratio) == hidden else (hidden + 0.5) / dim
+
+
+def _reason(error):
+    """First line of an error's text."""
+    return str(error).strip().split('\n')[0] or type(error).__name__

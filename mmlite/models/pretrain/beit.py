@@ -1,0 +1,242 @@
+"""BEiT: the codes that a tokeniser gives hidden patches (arXiv 2106.08254)."""
+
+import torch
+import torch.nn.functional as F
+from mmengine.runner.checkpoint import _load_checkpoint
+from mmpretrain.models import BEiTV1Head
+from mmpretrain.models.utils import TwoNormDataPreprocessor
+
+from mmlite.errors import ArgumentError, CheckpointError, UserError
+from mmlite.registry import MODELS
+
+from ..layers import cut_patches, take
+from ..weights import select_weights
+from .base import MaskTokenPretrainer, Reconstruction, hidden_ids, mask_of
+
+
+@MODELS.register_module()
+class TokenHead(BEiTV1Head):
+    """mmpretrain's ``BEiTV1Head``, a linear layer and a cross entropy, for hidden tokens only.
+
+    Args:
+        embed_dims (int): Channels of the tokens.
+        num_embed (int): Codes of the tokeniser. Defaults to 8192.
+        loss (dict, optional): Defaults to mmpretrain's ``CrossEntropyLoss``.
+        init_cfg (dict, optional): Defaults to truncated normal 0.02.
+    """
+
+    def __init__(self, embed_dims, num_embed=8192, loss=None, **kwargs):
+        super().__init__(
+            embed_dims, num_embed, loss or dict(type='mmpretrain.CrossEntropyLoss'), **kwargs
+        )
+
+    def forward(self, tokens):
+        """Logits (B, M, num_embed) of tokens (B, M, C)."""
+        return self.cls_head(tokens)
+
+    def loss(self, tokens, ids):
+        """Loss and accuracy of tokens (B, M, C) whose codes are ``ids``, int64 (B, M)."""
+        logits = self(tokens)
+        return dict(
+            loss_tokens=self.loss_module(logits.flatten(0, 1), ids.flatten()),
+            token_accuracy=(logits.detach().argmax(dim=-1) == ids).float().mean(),
+        )
+
+
+@MODELS.register_module()
+class BEiT(MaskTokenPretrainer):
+    """Predicts which code a frozen tokeniser gives to every hidden patch (BEiT, section 2).
+
+    The model sees the first view of an image with hidden patches replaced by the mask token, the
+    tokeniser all of the second view, see :class:`~mmlite.datasets.TwoSizeRandomResizedCrop`.
+
+    The official ViT has a bias of queries and values only; the fused bias of ours is the same
+    model, see :class:`~.simmim.SimMIM`.
+
+    Args:
+        backbone (dict): A :class:`~mmlite.models.backbones.vit.ViT` with ``out_type='raw'``.
+        head (dict): A :class:`TokenHead`; ``embed_dims`` is filled in.
+        target_generator (dict): The tokeniser: any module that takes images (B, 3, h, w) and
+            returns codes, int64 (B, N), or logits (B, V, rows, columns), such as mmpretrain's
+            ``DALL-E`` or :class:`~.tokenizer.DiscreteTokenizer`. It runs in full precision and in
+            evaluation mode, and is never trained. An ``init_cfg`` of type ``'Pretrained'`` must
+            have all of its weights.
+        data_preprocessor (dict): A ``TwoNormDataPreprocessor``: the second view is normalised as
+            the tokeniser's training images were.
+        init_cfg (dict, optional): As in mmpretrain's ``BaseSelfSupervisor``.
+
+    Raises:
+        ArgumentError: If head and tokeniser have different vocabularies, or the data pre-processor
+            does not normalise two views.
+    """
+
+    def __init__(self, backbone, head, target_generator, data_preprocessor, init_cfg=None):
+        target_generator = dict(target_generator)
+        self.tokenizer_init = None
+        if (target_generator.get('init_cfg') or {}).get('type') == 'Pretrained':
+            # mmengine would go on with random weights where the file lacks some
+            self.tokenizer_init = target_generator.pop('init_cfg')
+        super().__init__(
+            backbone,
+            target_generator=target_generator,
+            data_preprocessor=data_preprocessor,
+            init_cfg=init_cfg,
+        )
+        if not isinstance(self.data_preprocessor, TwoNormDataPreprocessor):
+            raise ArgumentError(
+                'BEiT sees two views of an image: set data_preprocessor to type '
+                'TwoNormDataPreprocessor with mean, std, second_mean and second_std'
+            )
+        self.head = MODELS.build(head, default_args=dict(embed_dims=self.backbone.embed_dims))
+        self._check_vocabulary(getattr(self.target_generator, 'vocab_size', self.vocab_size))
+        self.target_generator.requires_grad_(False).eval()
+
+    @property
+    def vocab_size(self):
+        """int: Codes that the head tells apart."""
+        return self.head.cls_head.out_features
+
+    def init_weights(self):
+        """As in the base class; the tokeniser's weights are loaded, every one of them."""
+        super().init_weights()
+        if self.tokenizer_init:
+            options = {k: v for k, v in self.tokenizer_init.items() if k != 'type'}
+            load_all(self.target_generator, **options)
+
+    def train(self, mode=True):
+        """Switch mode; the tokeniser stays in evaluation mode."""
+        super().train(mode)
+        self.target_generator.eval()
+        return self
+
+    def loss(self, inputs, data_samples):
+        """Loss of a batch.
+
+        Args:
+            inputs (list[Tensor]): Normalised views (B, 3, H, W) and (B, 3, h, w).
+            data_samples (list[DataSample]): Each with ``hidden_ids``, see
+                :func:`~.base.hidden_ids`.
+
+        Returns:
+            dict[str, Tensor]: ``loss_tokens``, and ``token_accuracy`` for the log.
+        """
+        images, ids, hidden = self._prepare(inputs, data_samples)
+        return self.head.loss(self._hidden_tokens(images, hidden, ids), ids.gather(1, hidden))
+
+    @torch.no_grad()
+    def reconstruct(self, inputs, data_samples):
+        """What the model sees of a batch, and the codes it predicts, decoded.
+
+        Args:
+            inputs, data_samples: As in :meth:`loss`.
+
+        Returns:
+            Reconstruction: ``restored`` shows the image decoded from the predicted codes among the
+            true ones where patches are hidden, ``target`` the one decoded from the true codes.
+
+        Raises:
+            UserError: If the tokeniser cannot decode.
+        """
+        if not hasattr(self.target_generator, 'decode'):
+            raise UserError(
+                f'{type(self.target_generator).__name__} has no decode(ids), so what BEiT predicts '
+                f'cannot be shown; take a config whose target_generator is '
+                f'mmlite.DiscreteTokenizer'
+            )
+        images, ids, hidden = self._prepare(inputs, data_samples)
+        logits = self.head(self._hidden_tokens(images, hidden, ids))
+        guess = ids.scatter(1, hidden, logits.argmax(dim=-1))
+        restored, target = (self._decode(codes, images) for codes in (guess, ids))
+        side = self.backbone.patch_size
+        content = take(cut_patches(restored, side)[0], hidden)
+        return Reconstruction(
+            self.hide(images, hidden, side), self.hide(images, hidden, side, content), target
+        )
+
+    def _prepare(self, inputs, data_samples):
+        """First view, codes of the second (B, N), and hidden patches (B, M)."""
+        if torch.is_tensor(inputs) or len(inputs) != 2:
+            raise ArgumentError(
+                'BEiT needs two views of every image: put mmlite.TwoSizeRandomResizedCrop into the '
+                'pipeline'
+            )
+        images, view = inputs
+        grid = tuple(length // self.backbone.patch_size for length in images.shape[-2:])
+        return images, self.tokenize(view, grid), hidden_ids(data_samples)
+
+    @torch.no_grad()
+    def tokenize(self, view, grid):
+        """Codes of an image, one a patch.
+
+        Args:
+            view (Tensor): Normalised second view (B, 3, h, w).
+            grid (tuple[int, int]): Patches (rows, columns) of the first view.
+
+        Returns:
+            Tensor: int64 (B, rows * columns).
+
+        Raises:
+            ArgumentError: If the tokeniser gives another number of codes, or has a vocabulary that
+                differs from the head's.
+        """
+        with torch.autocast(view.device.type, enabled=False):
+            codes = self.target_generator(view)
+        found = codes.shape[1:]
+        if codes.ndim == 4:
+            self._check_vocabulary(codes.shape[1])
+            found, codes = codes.shape[2:], codes.argmax(dim=1).flatten(1)
+        if tuple(found) not in (grid, (grid[0] * grid[1],)):
+            raise ArgumentError(
+                f'the tokeniser gives {"x".join(map(str, found))} codes for a second view of '
+                f'{view.shape[-2]}x{view.shape[-1]} pixels, but the first view has '
+                f'{grid[0]}x{grid[1]} patches: change second_scale of the crop'
+            )
+        return codes
+
+    def _check_vocabulary(self, size):
+        if size != self.vocab_size:
+            raise ArgumentError(
+                f'the tokeniser has {size} codes but the head tells {self.vocab_size} apart: set '
+                f'model.head.num_embed={size}'
+            )
+
+    def _hidden_tokens(self, images, hidden, ids):
+        """Encoded hidden patches (B, M, C)."""
+        length = ids.shape[1]
+        tokens = self.encode_masked(images, mask_of(hidden, length))
+        return take(tokens[:, -length:], hidden)
+
+    def _decode(self, ids, images):
+        """Images of codes (B, N), normalised and sized as the first view (B, 3, H, W)."""
+        size = images.shape[-2:]
+        grid = [length // self.backbone.patch_size for length in size]
+        processor = self.data_preprocessor
+        pixels = self.target_generator.decode(ids.unflatten(1, grid)).float()
+        pixels = pixels * processor.second_std + processor.second_mean
+        pixels = F.interpolate(pixels, size=size, mode='bilinear', align_corners=False)
+        return (pixels - processor.mean) / processor.std
+
+
+def load_all(module, checkpoint, prefix='', map_location='cpu'):
+    """Load a module of which no weight may be missing.
+
+    Args:
+        module (nn.Module): Where the weights go.
+        checkpoint (str): Path or URL.
+        prefix (str): Take the keys that start with it, e.g. ``'target_generator.'``.
+        map_location (str): Where tensors are read to. Defaults to ``'cpu'``.
+
+    Raises:
+        CheckpointError: If weights are missing or of another shape.
+    """
+    contents = _load_checkpoint(checkpoint, map_location=map_location)
+    state, _ = select_weights(contents, prefix, checkpoint)
+    own = module.state_dict()
+    wrong = [k for k, v in own.items() if k not in state or state[k].shape != v.shape]
+    if wrong:
+        raise CheckpointError(
+            f'{checkpoint}: {len(wrong)} of {len(own)} tensors of {type(module).__name__} are '
+            f"missing or have another shape (first '{wrong[0]}'); give the file that the "
+            f'tokeniser of this config was saved to'
+        )
+    module.load_state_dict({key: state[key] for key in own})

@@ -1,0 +1,225 @@
+"""BootMAE: restores pixels, and the features that the encoder's moving average has of them."""
+
+import torch
+import torch.nn.functional as F
+
+from mmlite.errors import ArgumentError
+from mmlite.registry import MODELS
+
+from ..backbones import ViT
+from ..layers import cut_patches, take
+from .base import MaskedPretrainer, Reconstruction, check_divisible, count_kept, hidden_ids, mask_of
+from .momentum import MomentumMixin, check_points, piecewise_linear, training_progress
+
+MAX_ROLL = 3
+
+
+@MODELS.register_module()
+class BootMAE(MomentumMixin, MaskedPretrainer):
+    """Bootstrapped masked autoencoder (arXiv 2207.07116) on a plain ViT.
+
+    The encoder sees the visible patches. A pixel decoder looks back into its first block, a feature
+    decoder into its last; the latter predicts what the encoder's moving average makes of the whole
+    image. The targets are computed for hidden patches only: the loss is zero elsewhere.
+
+    Args:
+        backbone (dict): A :class:`~mmlite.models.backbones.vit.ViT`, ``out_type='raw'``.
+        pixel_decoder (dict): A :class:`~.bootmae_decoder.BootMAEDecoder` with as many
+            ``out_channels`` as a patch has values.
+        feature_decoder (dict): The same with as many as the backbone has channels.
+        mask_ratio (float): Share of hidden patches in the end. The pipeline's
+            :class:`~mmlite.datasets.BlockwiseMask` hides fewer, in blocks; the rest are single
+            ones. Defaults to 0.75 (147 of 196).
+        momentum (Sequence[tuple[float, float]]): Points (share of training, momentum) of the
+            piecewise linear momentum of the target encoder. Defaults to 0.999, 0.9999 after a
+            quarter and 0.99999 in the end, i.e. the official epochs 0, 100 and 400 in 400.
+        feature_ramp (float): Share of training over which the weight of the feature loss grows
+            linearly from 0 to 1; at the end of each epoch it is the official one. Defaults to 0.25.
+        data_preprocessor, init_cfg: As in mmpretrain's ``BaseSelfSupervisor``.
+
+    Raises:
+        ArgumentError: If the backbone is no ViT with a final norm, a decoder has the wrong number
+            of channels, or, in the first step, the masks and ``mask_ratio`` do not fit.
+    """
+
+    def __init__(
+        self,
+        backbone,
+        pixel_decoder,
+        feature_decoder,
+        mask_ratio=0.75,
+        momentum=((0.0, 0.999), (0.25, 0.9999), (1.0, 0.99999)),
+        feature_ramp=0.25,
+        data_preprocessor=None,
+        init_cfg=None,
+    ):
+        super().__init__(backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        if not isinstance(self.backbone, ViT) or self.backbone.out_type != 'raw':
+            raise ArgumentError("BootMAE needs backbone=dict(type='mmlite.ViT', out_type='raw')")
+        check_points('momentum', momentum)
+        if not 0 < feature_ramp <= 1:
+            raise ArgumentError(f'feature_ramp must lie above 0 and up to 1, got {feature_ramp}')
+        self.mask_ratio = mask_ratio
+        self.momentum = momentum
+        self.feature_ramp = feature_ramp
+        values = self.backbone.patch_embed.proj.weight[0].numel()
+        self.pixel_decoder = self._build('pixel_decoder', pixel_decoder, values)
+        self.feature_decoder = self._build(
+            'feature_decoder', feature_decoder, self.backbone.embed_dims
+        )
+        self.low, self.high = 'blocks.0', f'blocks.{len(self.backbone.blocks) - 1}'
+        self.add_momentum_encoder('backbone', always_eval=True)
+
+    def _build(self, name, cfg, out_channels):
+        decoder = MODELS.build(cfg)
+        given = decoder.down.in_features, decoder.head.out_features
+        wanted = self.backbone.embed_dims, out_channels
+        if given != wanted:
+            raise ArgumentError(
+                f'{name} maps {given[0]} to {given[1]} channels, but this backbone needs '
+                f'in_channels={wanted[0]} and out_channels={wanted[1]}'
+            )
+        return decoder
+
+    def loss(self, inputs, data_samples):
+        """Losses of a batch.
+
+        Args:
+            inputs (Tensor): Normalised images (B, 3, H, W).
+            data_samples (list[DataSample]): Each with ``hidden_ids``, see
+                :func:`~.base.hidden_ids`.
+
+        Returns:
+            dict[str, Tensor]: ``loss_pixel``, and ``loss_feature`` times its current weight.
+        """
+        iteration, last = training_progress()
+        if self.training:
+            momentum = piecewise_linear(self.momentum, iteration / last)
+            self.momentum_encoder.update(self, momentum)
+        shown, hidden, grid = self._choose(inputs, data_samples)
+        latent, tapped = self._encode(inputs, shown)
+        weight = boundary_weight(hidden, grid)
+
+        pixels = self.pixel_decoder(latent, tapped[self.low], hidden, grid)
+        target, _, _ = self.pixel_target(inputs, hidden)
+        loss_pixel = weighted_error(pixels, target, weight)
+
+        features = self.feature_decoder(latent, tapped[self.high], hidden, grid)
+        ramp = min((iteration + 1) / last / self.feature_ramp, 1.0)
+        features, target = (
+            F.layer_norm(x.float(), x.shape[-1:], eps=1e-6)
+            for x in (features, self.feature_target(inputs, hidden))
+        )
+        return dict(
+            loss_pixel=loss_pixel, loss_feature=ramp * weighted_error(features, target, weight)
+        )
+
+    def pixel_target(self, images, hidden):
+        """Patches normalised by channel with their own mean and biased variance (+ 1e-5).
+
+        Args:
+            images (Tensor): Normalised images (B, C, H, W).
+            hidden (Tensor): Row-major patch indices, int64 (B, M).
+
+        Returns:
+            tuple[Tensor, Tensor, Tensor]: Target (B, M, C * patch_size^2), channels first, and
+            mean and standard deviation (B, M, C, 1).
+        """
+        patches, _ = cut_patches(images, self.backbone.patch_size)
+        channels = take(patches, hidden).float().unflatten(-1, (images.shape[1], -1))
+        mean = channels.mean(dim=-1, keepdim=True)
+        std = (channels.var(dim=-1, keepdim=True, correction=0) + 1e-5).sqrt()
+        return ((channels - mean) / std).flatten(2), mean, std
+
+    @torch.no_grad()
+    def feature_target(self, images, hidden):
+        """Last block's output (B, M, C), without final norm, for whole images."""
+        encoder = self.momentum_encoder.backbone
+        tokens, _ = encoder.encode(encoder.embed(images))
+        return take(tokens[:, int(encoder.cls_token is not None) :], hidden)
+
+    @torch.no_grad()
+    def reconstruct(self, inputs, data_samples):
+        """What the model sees of a batch and what the pixel decoder makes of the rest.
+
+        Mean and deviation of a hidden patch are not predicted; they are read off the image.
+
+        Args:
+            inputs (Tensor): Normalised images (B, 3, H, W).
+            data_samples (list[DataSample]): Each with ``hidden_ids``.
+
+        Returns:
+            Reconstruction: Normalised images.
+        """
+        shown, hidden, grid = self._choose(inputs, data_samples)
+        latent, tapped = self._encode(inputs, shown)
+        pixels = self.pixel_decoder(latent, tapped[self.low], hidden, grid)
+        _, mean, std = self.pixel_target(inputs, hidden)
+        pixels = (pixels.float().unflatten(-1, (inputs.shape[1], -1)) * std + mean).flatten(2)
+        side = self.backbone.patch_size
+        return Reconstruction(
+            masked=self.hide(inputs, hidden, side),
+            restored=self.hide(inputs, hidden, side, pixels),
+        )
+
+    def _encode(self, images, shown):
+        """Normalised visible tokens (B, K (+ 1), C), and the outputs of first and last block."""
+        tokens = self.backbone.embed(images, keep=shown)
+        tokens, tapped = self.backbone.encode(tokens, (self.low, self.high))
+        return self.backbone.norm(tokens), tapped
+
+    def _choose(self, images, data_samples):
+        """Visible and hidden patches, int64 (B, K) and (B, M), and the grid (h, w)."""
+        side = self.backbone.patch_size
+        check_divisible(images, side)
+        grid = tuple(length // side for length in images.shape[-2:])
+        length = grid[0] * grid[1]
+        kept = count_kept(length, self.mask_ratio)
+        blocks = hidden_ids(data_samples)
+        if blocks.shape[1] > length - kept:
+            raise ArgumentError(
+                f'the masks of the pipeline hide {blocks.shape[1]} of {length} patches, more than '
+                f'the {length - kept} of mask_ratio {self.mask_ratio}: lower num_masking_patches'
+            )
+        order = masking_order(mask_of(blocks, length))
+        return order[:, :kept], order[:, kept:], grid
+
+
+def masking_order(mask, shift=None):
+    """Order of patches whose last ones are hidden, whatever their number.
+
+    Patches outside of the blocks come first, those inside last, each part at random. The order is
+    then rolled by a few places, so that up to three patches inside the blocks are seen (official
+    code).
+
+    Args:
+        mask (Tensor): Bool (B, N), True = inside a block.
+        shift (int, optional): Places to roll. Drawn from 0 to 3, once for the batch, by default.
+
+    Returns:
+        Tensor: int64 (B, N).
+    """
+    order = (torch.rand(mask.shape, device=mask.device) + mask).argsort(dim=1)
+    # on the host, where nothing waits for it
+    shift = int(torch.randint(MAX_ROLL + 1, ())) if shift is None else shift
+    return order.roll(shift, dims=1)
+
+
+def boundary_weight(hidden, grid):
+    """Weight of hidden patches: 1 + the share of hidden ones among the 3 x 3 around them.
+
+    Args:
+        hidden (Tensor): int64 (B, M), row-major.
+        grid (tuple[int, int]): (h, w).
+
+    Returns:
+        Tensor: (B, M). Cells beyond the border count as visible.
+    """
+    mask = mask_of(hidden, grid[0] * grid[1]).float()
+    around = F.avg_pool2d(mask.view(-1, 1, *grid), 3, stride=1, padding=1).flatten(1)
+    return 1 + around.gather(1, hidden)
+
+
+def weighted_error(pred, target, weight):
+    """Mean of squared errors (B, M, D), each patch weighted by ``weight`` (B, M): a scalar."""
+    return (weight * (pred.float() - target).square().mean(dim=-1)).mean()

@@ -1,0 +1,146 @@
+"""Decoder of BootMAE: restores hidden patches with a look back into the encoder."""
+
+import torch
+from mmengine.model import BaseModule
+from timm.layers import trunc_normal_
+from torch import nn
+
+from mmlite.errors import ArgumentError
+from mmlite.registry import MODELS
+
+from ..layers import Attention, attend, sincos_positions
+from ..layers.block import Block
+from ..layers.inits import init_linears
+from ..layers.position import constant
+
+
+@constant
+def fixed_positions(dim, grid, device):
+    """Sine-cosine positions (h * w, dim) of a grid (h, w)."""
+    return sincos_positions(dim, grid, with_cls=False)[0].to(device)
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention of tokens to other tokens.
+
+    Keys have no bias in BootMAE. Here they have one: it adds the same number to all logits of a
+    query, which softmax ignores.
+
+    Args:
+        dim (int): Channels of the tokens.
+        context_dim (int): Channels of the tokens that they attend to.
+        num_heads (int): Heads; must divide ``dim``.
+    """
+
+    def __init__(self, dim, context_dim, num_heads):
+        super().__init__()
+        if dim % num_heads:
+            raise ArgumentError(f'embed_dims {dim} is not divisible by num_heads {num_heads}')
+        self.num_heads = num_heads
+        self.scale = (dim // num_heads) ** -0.5
+        self.q = nn.Linear(dim, dim)
+        self.kv = nn.Linear(context_dim, 2 * dim)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, x, context):
+        """Tokens (B, N, dim), attending to (B, K, context_dim): (B, N, dim)."""
+        q = self.q(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        kv = self.kv(context).unflatten(-1, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        y, _ = attend(q * self.scale, *kv.unbind(0))
+        return self.proj(y.transpose(1, 2).flatten(2))
+
+
+class CrossBlock(Block):
+    """Block with cross-attention between its self-attention and its MLP.
+
+    Args:
+        dim (int): Channels of the tokens.
+        context_dim (int): Channels of the tokens that are attended to.
+        num_heads (int): Heads of both attentions.
+        mlp_ratio (float): Hidden width of the MLP over ``dim``. Defaults to 4.
+    """
+
+    def __init__(self, dim, context_dim, num_heads, mlp_ratio=4.0):
+        super().__init__(Attention(dim, num_heads), dim, mlp_ratio)
+        self.norm_cross = nn.LayerNorm(dim, eps=1e-6)
+        self.norm_context = nn.LayerNorm(context_dim, eps=1e-6)
+        self.cross_attn = CrossAttention(dim, context_dim, num_heads)
+
+    def forward(self, x, context, last=None):
+        """Run the block.
+
+        Args:
+            x (Tensor): Tokens (B, N, dim).
+            context (Tensor): Tokens (B, K, context_dim).
+            last (int, optional): Only so many of the last tokens are wanted.
+
+        Returns:
+            Tensor: (B, N or last, dim).
+        """
+        x, _ = self.mix(x)
+        x = x if last is None else x[:, -last:]
+        x = x + self.cross_attn(self.norm_cross(x), self.norm_context(context))
+        return self.feed(x)
+
+
+@MODELS.register_module()
+class BootMAEDecoder(BaseModule):
+    """Predicts something for hidden patches, one of the two decoders of BootMAE (section 3.2).
+
+    Attention does not depend on the order of tokens, so hidden ones simply follow the visible
+    ones; only these get positions here, as in the original. The last block and the head compute
+    the hidden ones only.
+
+    Args:
+        in_channels (int): Channels of the encoder's tokens. Defaults to 192.
+        out_channels (int): Predicted values a patch. Defaults to 768 (3 x 16 x 16 pixels).
+        embed_dims (int): Width. Defaults to 96 (MAE-Lite's decoder for ViT-Tiny).
+        depth (int): Blocks. Defaults to 1.
+        num_heads (int): Heads of self- and cross-attention. Defaults to 3.
+        mlp_ratio (float): Hidden width of the MLP over ``embed_dims``. Defaults to 4.
+    """
+
+    def __init__(
+        self,
+        in_channels=192,
+        out_channels=768,
+        embed_dims=96,
+        depth=1,
+        num_heads=3,
+        mlp_ratio=4.0,
+        init_cfg=None,
+    ):
+        super().__init__(init_cfg)
+        if depth < 1:
+            raise ArgumentError(f'depth must be at least 1, got {depth}')
+        self.embed_dims = embed_dims
+        self.down = nn.Linear(in_channels, embed_dims)
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, embed_dims))
+        self.blocks = nn.ModuleList(
+            CrossBlock(embed_dims, in_channels, num_heads, mlp_ratio) for _ in range(depth)
+        )
+        self.norm = nn.LayerNorm(embed_dims, eps=1e-6)
+        self.head = nn.Linear(embed_dims, out_channels)
+        init_linears(self, nn.init.xavier_uniform_)
+        trunc_normal_(self.mask_token, std=0.02)
+
+    def forward(self, latent, context, hidden, grid):
+        """Predict.
+
+        Args:
+            latent (Tensor): Encoded visible tokens (B, K, C).
+            context (Tensor): Tokens of a block of the encoder, (B, K, C), to attend to.
+            hidden (Tensor): Hidden cells of the grid, int64 (B, M), row-major.
+            grid (tuple[int, int]): Patches (h, w) of an image.
+
+        Returns:
+            Tensor: (B, M, out_channels).
+        """
+        positions = fixed_positions(self.embed_dims, tuple(grid), latent.device)
+        masks = self.mask_token + positions[hidden]
+        x = self.down(latent)
+        x = torch.cat([x, masks.to(x.dtype)], dim=1)
+        for block in self.blocks[:-1]:
+            x = block(x, context)
+        x = self.blocks[-1](x, context, last=hidden.shape[1])
+        return self.head(self.norm(x))

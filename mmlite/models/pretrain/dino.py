@@ -1,0 +1,203 @@
+"""DINO: a student predicts what its moving average sees in other crops of the image."""
+
+from numbers import Real
+
+import torch
+import torch.nn.functional as F
+from mmengine.dist import all_reduce
+from mmengine.model import BaseModule
+from mmpretrain.models import BaseSelfSupervisor
+from timm.layers import trunc_normal_
+from torch import nn
+
+from mmlite.errors import ArgumentError
+from mmlite.registry import MODELS
+
+from ..layers.inits import init_linears
+from .momentum import (
+    MomentumMixin,
+    check_points,
+    check_pooled,
+    check_views,
+    encode_views,
+    half_cosine,
+    piecewise_linear,
+    training_progress,
+)
+
+
+@MODELS.register_module()
+class DINOProjector(BaseModule):
+    """Projection head of DINO (arXiv 2104.14294, appendix C): MLP, L2 norm, prototypes.
+
+    The last layer's rows are used at unit length (weight normalisation with g fixed at 1,
+    ``norm_last_layer`` in the official code), so logits are cosines.
+
+    Args:
+        in_channels (int): Channels of the backbone's vectors. Defaults to 192.
+        out_channels (int): Prototypes K. Defaults to 65536.
+        hidden_channels (int): Width of the MLP. Defaults to 2048.
+        bottleneck_channels (int): Width behind the MLP. Defaults to 256.
+        num_layers (int): Linear layers of the MLP, GELU between them. Defaults to 3.
+    """
+
+    def __init__(
+        self,
+        in_channels=192,
+        out_channels=65536,
+        hidden_channels=2048,
+        bottleneck_channels=256,
+        num_layers=3,
+        init_cfg=None,
+    ):
+        super().__init__(init_cfg)
+        widths = [in_channels, *[hidden_channels] * (num_layers - 1), bottleneck_channels]
+        layers = []
+        for width, next_width in zip(widths[:-1], widths[1:], strict=True):
+            layers += [nn.Linear(width, next_width), nn.GELU()]
+        self.mlp = nn.Sequential(*layers[:-1])
+        init_linears(self.mlp, lambda weight: trunc_normal_(weight, std=0.02))
+        self.last_layer = nn.Linear(bottleneck_channels, out_channels, bias=False)
+
+    def forward(self, x):
+        """Vectors (B, C) to cosines with the prototypes (B, K)."""
+        x = F.normalize(self.mlp(x), dim=-1)
+        return F.linear(x, F.normalize(self.last_layer.weight, dim=-1))
+
+
+@MODELS.register_module()
+class DINOLoss(BaseModule):
+    """Cross-entropy between the teacher's centred, sharpened output and the student's (eq. 3, 4).
+
+    Args:
+        out_channels (int): Prototypes K. Defaults to 65536.
+        student_temperature (float): Defaults to 0.1.
+        teacher_temperature (float | Sequence[tuple[float, float]]): Constant, or points
+            (share of training, temperature) of a piecewise linear schedule. The official warm-up
+            is ``[(0, 0.04), (30 / epochs, 0.07)]``. Defaults to 0.04.
+        center_momentum (float): Weight of the old centre when the mean output of a batch, over all
+            GPUs, is averaged into it. Defaults to 0.9.
+
+    Raises:
+        ArgumentError: If ``teacher_temperature`` is neither a number nor a schedule.
+    """
+
+    def __init__(
+        self,
+        out_channels=65536,
+        student_temperature=0.1,
+        teacher_temperature=0.04,
+        center_momentum=0.9,
+        init_cfg=None,
+    ):
+        super().__init__(init_cfg)
+        if isinstance(teacher_temperature, Real):
+            teacher_temperature = [(0.0, teacher_temperature)]
+        check_points('teacher_temperature', teacher_temperature)
+        self.student_temperature = student_temperature
+        self.teacher_temperature = teacher_temperature
+        self.center_momentum = center_momentum
+        self.register_buffer('center', torch.zeros(out_channels))
+
+    def forward(self, student, teacher):
+        """Mean cross-entropy over all pairs of a teacher's view and another view of the student.
+
+        Args:
+            student (Tensor): Logits of all V views (V, B, K), those of the teacher first.
+            teacher (Tensor): Logits of G views (G, B, K), without gradient.
+
+        Returns:
+            Tensor: Scalar. In training, the centre then moves towards the mean of ``teacher``.
+        """
+        iteration, last = training_progress()
+        temperature = piecewise_linear(self.teacher_temperature, iteration / last)
+        with torch.autocast(student.device.type, enabled=False):
+            student, teacher = student.float() / self.student_temperature, teacher.float()
+            target = ((teacher - self.center) / temperature).softmax(dim=-1)
+            # cross-entropy = logsumexp(z) - <p, z>, because p sums to 1: all pairs are one product
+            agreement = torch.einsum('gbk,vbk->gv', target, student) / student.shape[1]
+            entropy = student.logsumexp(dim=-1).mean(dim=1) - agreement
+        if self.training:
+            self._move_center(teacher)
+        same = entropy.diagonal()
+        return (entropy.sum() - same.sum()) / (entropy.numel() - len(same))
+
+    @torch.no_grad()
+    def _move_center(self, teacher):
+        mean = teacher.mean(dim=(0, 1))
+        all_reduce(mean, 'mean')
+        self.center.lerp_(mean, 1 - self.center_momentum)
+
+
+@MODELS.register_module()
+class DINO(MomentumMixin, BaseSelfSupervisor):
+    """Self-distillation without labels (arXiv 2104.14294) on any backbone of the suite.
+
+    The teacher is the moving average of the student, evaluates (no stochastic depth) and sees the
+    global views only. Crops of one size pass the backbone in one batch. The recipe has two more
+    parts, :class:`~mmlite.engine.hooks.ClipEachTensorHook` and
+    :class:`~mmlite.engine.hooks.FreezeLayersHook`.
+
+    Args:
+        backbone (dict): With ``out_type='cls_token'`` or ``'avg_featmap'``.
+        neck (dict): A :class:`DINOProjector`.
+        head (dict): A :class:`DINOLoss` of as many channels.
+        num_global_views (int): Views that the teacher sees, the first ones. Defaults to 2.
+        base_momentum (float): Momentum of the teacher in the first iteration; it rises to 1 in the
+            last on half a cosine wave. Defaults to 0.996.
+        data_preprocessor, init_cfg: As in mmpretrain's ``BaseSelfSupervisor``.
+
+    Raises:
+        ArgumentError: If the backbone does not pool, neck and head differ in their channels, or, in
+            the first step, if there are too few views.
+    """
+
+    def __init__(
+        self,
+        backbone,
+        neck,
+        head,
+        num_global_views=2,
+        base_momentum=0.996,
+        data_preprocessor=None,
+        init_cfg=None,
+    ):
+        super().__init__(
+            backbone, neck, head, data_preprocessor=data_preprocessor, init_cfg=init_cfg
+        )
+        check_pooled(self.backbone)
+        channels = self.neck.last_layer.out_features, self.head.center.numel()
+        if channels[0] != channels[1]:
+            raise ArgumentError(
+                f'neck.out_channels is {channels[0]} but head.out_channels {channels[1]}: the loss '
+                f'needs as many as there are prototypes'
+            )
+        self.num_global_views = num_global_views
+        self.base_momentum = base_momentum
+        self.add_momentum_encoder('backbone', 'neck', always_eval=True)
+
+    def loss(self, inputs, data_samples=None):
+        """Loss of a batch.
+
+        Args:
+            inputs (list[Tensor]): Views, normalised images (B, 3, H, W) of one or more sizes, the
+                global ones first.
+            data_samples: Not used.
+
+        Returns:
+            dict[str, Tensor]: ``loss``.
+        """
+        check_views(inputs, max(2, self.num_global_views), 'DINO')
+        if self.training:
+            iteration, last = training_progress()
+            momentum = half_cosine(self.base_momentum, 1.0, iteration / last)
+            self.momentum_encoder.update(self, momentum)
+        with torch.no_grad():
+            teacher = self._project(self.momentum_encoder, inputs[: self.num_global_views])
+        return dict(loss=self.head(self._project(self, inputs), teacher))
+
+    @staticmethod
+    def _project(encoder, views):
+        """Logits (V, B, K)."""
+        vectors = torch.cat(encode_views(encoder.backbone, views))
+        return encoder.neck(vectors).unflatten(0, (len(views), -1))

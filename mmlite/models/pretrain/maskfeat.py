@@ -1,0 +1,195 @@
+"""MaskFeat: histograms of oriented gradients of hidden patches (arXiv 2112.09133)."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+
+from mmlite.errors import ArgumentError
+from mmlite.registry import MODELS
+
+from ..layers import cut_patches, join_patches, take
+from .base import MaskTokenPretrainer, Reconstruction, check_divisible, hidden_ids, mask_of
+
+
+@MODELS.register_module()
+class HOGTarget(BaseModule):
+    """Histograms of oriented gradients, normalised cell by cell (MaskFeat, section 3.2).
+
+    Sobel gradients of every colour channel vote for ``nbins`` unsigned orientations, weighted by
+    their magnitude and a Gaussian window that repeats every ``window`` pixels; votes are summed
+    over cells, and the histogram of a cell has unit L2 norm.
+
+    The features of mmpretrain's ``HOGGenerator``, for images of any size and shape. Always float32,
+    and gradients are sums of slices: where the image is flat they are exactly zero, which a
+    convolution in TF32 or half precision would turn into full-sized votes.
+
+    Args:
+        nbins (int): Orientations in 180 degrees. Defaults to 9.
+        pool (int): Side of a cell in pixels. Defaults to 8.
+        window (int): Side of the Gaussian window in pixels, a multiple of ``pool``; its deviation
+            is half of it. Defaults to 16.
+        patch_size (int): Side of a patch in pixels, a multiple of ``pool``. Defaults to 16.
+
+    Raises:
+        ArgumentError: If a patch or a window is not made of whole cells.
+    """
+
+    def __init__(self, nbins=9, pool=8, window=16, patch_size=16, init_cfg=None):
+        super().__init__(init_cfg)
+        for name, side in (('patch', patch_size), ('window', window)):
+            if side % pool:
+                raise ArgumentError(
+                    f'a {name} of {side} pixels is not made of whole HOG cells of {pool} pixels: '
+                    f'set target_generator.pool to a divisor'
+                )
+        self.nbins = nbins
+        self.pool = pool
+        self.patch_size = patch_size
+        self.cells = patch_size // pool  # along a side of a patch
+        #: Values of a patch: colour channels x orientations x cells.
+        self.out_channels = 3 * nbins * self.cells**2
+        bell = torch.exp(-2 * ((torch.arange(window) - (window - 1) / 2) / window) ** 2)
+        self.register_buffer('bell', bell / bell.sum(), persistent=False)
+
+    @torch.no_grad()
+    def forward(self, images):
+        """Targets of images (B, 3, H, W): (B, h * w, out_channels), row-major.
+
+        A patch is flattened as (channel, orientation, row of cells, column of cells).
+        """
+        for side in (self.patch_size, len(self.bell)):
+            check_divisible(images, side)
+        return cut_patches(self._histograms(images.float()), self.cells)[0]
+
+    def _histograms(self, images):
+        """Normalised histograms of cells: (B, 3 * nbins, H / pool, W / pool)."""
+        gx, gy = sobel(images)
+        bins = (torch.atan2(gx, gy) / math.pi * self.nbins).floor().long() % self.nbins
+        H, W = (side // len(self.bell) for side in images.shape[-2:])
+        weight = torch.hypot(gx, gy) * self.bell.repeat(H)[:, None] * self.bell.repeat(W)
+        # every vote has a place of its own: sums over cells are the same in every run
+        votes = weight.new_zeros(*weight.shape[:2], self.nbins, *weight.shape[2:])
+        votes.scatter_(2, bins[:, :, None], weight[:, :, None])
+        votes = votes.unflatten(4, (-1, self.pool)).unflatten(3, (-1, self.pool)).sum((4, 6))
+        return F.normalize(votes, dim=2).flatten(1, 2)
+
+    def draw(self, targets, grid):
+        """Draw targets or predictions as glyphs: a line along each edge, as bright as its vote.
+
+        Args:
+            targets (Tensor): (B, h * w, out_channels).
+            grid (tuple[int, int]): (h, w).
+
+        Returns:
+            Tensor: Grey pictures in [0, 1], (B, H, W).
+        """
+        cells = join_patches(targets.float(), grid, self.cells)
+        votes = cells.unflatten(1, (3, self.nbins)).mean(dim=1)
+        picture = torch.einsum('bkhw,kyx->bhywx', votes, self._strokes(votes.device))
+        return picture.flatten(3).flatten(1, 2).clamp(0, 1)
+
+    def _strokes(self, device):
+        """A line through a cell for every orientation, two pixels wide: (nbins, pool, pool)."""
+        angles = (torch.arange(self.nbins, device=device) + 0.5) * (math.pi / self.nbins)
+        at = torch.arange(self.pool, device=device) - (self.pool - 1) / 2
+        # bins are angles from the y axis towards x; an edge is perpendicular to its gradient
+        across = at[None, :, None] * angles.cos()[:, None, None]
+        across = across + at[None, None, :] * angles.sin()[:, None, None]
+        return (1.5 - across.abs()).clamp(0, 1)
+
+
+@MODELS.register_module()
+class MaskFeat(MaskTokenPretrainer):
+    """Predicts the histograms of oriented gradients of hidden patches (MaskFeat, section 3).
+
+    Args:
+        backbone (dict): A :class:`~mmlite.models.backbones.vit.ViT` with ``out_type='raw'``.
+        neck (dict): mmpretrain's ``LinearNeck`` without norm, from tokens to targets;
+            ``in_channels`` and ``out_channels`` are filled in.
+        head (dict): mmpretrain's ``MIMHead`` with ``PixelReconstructionLoss('L2')``: the mean over
+            all values of the hidden patches, the only ones that are predicted.
+        target_generator (dict): A :class:`HOGTarget`; ``patch_size`` is filled in.
+        data_preprocessor, init_cfg: As in mmpretrain's ``BaseSelfSupervisor``.
+    """
+
+    def __init__(
+        self, backbone, neck, head, target_generator, data_preprocessor=None, init_cfg=None
+    ):
+        super().__init__(
+            backbone, head=head, data_preprocessor=data_preprocessor, init_cfg=init_cfg
+        )
+        self.target_generator = MODELS.build(
+            target_generator, default_args=dict(patch_size=self.backbone.patch_size)
+        )
+        given = dict(
+            in_channels=self.backbone.embed_dims, out_channels=self.target_generator.out_channels
+        )
+        self.neck = MODELS.build(neck, default_args=given)
+
+    def loss(self, inputs, data_samples):
+        """Loss of a batch.
+
+        Args:
+            inputs (Tensor): Normalised images (B, 3, H, W).
+            data_samples (list[DataSample]): Each with ``hidden_ids``, see
+                :func:`~.base.hidden_ids`.
+
+        Returns:
+            dict[str, Tensor]: ``loss_hog``.
+        """
+        targets = self.target_generator(inputs)
+        hidden = hidden_ids(data_samples)
+        pred = self._predict(inputs, hidden, targets.shape[1])
+        return dict(loss_hog=self.head.loss(pred, take(targets, hidden)))
+
+    @torch.no_grad()
+    def reconstruct(self, inputs, data_samples):
+        """What the model sees of a batch, and the features it predicts, drawn as glyphs.
+
+        Args:
+            inputs (Tensor): Normalised images (B, 3, H, W).
+            data_samples (list[DataSample]): As in :meth:`loss`.
+
+        Returns:
+            Reconstruction: ``restored`` shows the predicted features of hidden patches among the
+            true ones, ``target`` the true ones.
+        """
+        side = self.backbone.patch_size
+        grid = [length // side for length in inputs.shape[-2:]]
+        targets, hidden = self.target_generator(inputs), hidden_ids(data_samples)
+        pred = self._predict(inputs, hidden, targets.shape[1]).to(targets.dtype)
+        index = hidden[..., None].expand_as(pred)
+        drawn = [
+            self.target_generator.draw(features, grid)
+            for features in (targets.scatter(1, index, pred), targets)
+        ]
+        restored, target = (self._as_images(picture) for picture in drawn)
+        return Reconstruction(self.hide(inputs, hidden, side), restored, target)
+
+    def _predict(self, images, hidden, length):
+        """Predictions for the patches ``hidden``: (B, M, out_channels)."""
+        tokens = self.encode_masked(images, mask_of(hidden, length))[:, -length:]
+        tokens = take(tokens, hidden)
+        return self.neck(tokens.flatten(0, 1))[0].unflatten(0, hidden.shape)
+
+    def _as_images(self, pictures):
+        """Grey pictures in [0, 1], (B, H, W), as normalised images (B, 3, H, W)."""
+        pixels = 255 * pictures[:, None].expand(-1, 3, -1, -1)
+        return (pixels - self.data_preprocessor.mean) / self.data_preprocessor.std
+
+
+def sobel(images):
+    """Sobel gradients of images (B, C, H, W), borders reflected: towards left and top, same shape.
+
+    Returns:
+        tuple[Tensor, Tensor]: Horizontal and vertical gradient.
+    """
+    x = F.pad(images, (1, 1, 1, 1), mode='reflect')
+    smooth_rows = x[..., :-2, :] + 2 * x[..., 1:-1, :] + x[..., 2:, :]
+    smooth_columns = x[..., :-2] + 2 * x[..., 1:-1] + x[..., 2:]
+    return (
+        smooth_rows[..., :-2] - smooth_rows[..., 2:],
+        smooth_columns[..., :-2, :] - smooth_columns[..., 2:, :],
+    )

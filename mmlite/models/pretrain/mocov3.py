@@ -1,0 +1,123 @@
+"""MoCo v3: contrast two views of an image with those of all other images."""
+
+import torch
+import torch.nn.functional as F
+from mmengine.dist import all_gather, get_rank, get_world_size
+from mmpretrain.models import BaseSelfSupervisor
+from mmpretrain.models.heads import MoCoV3Head as BaseMoCoV3Head
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmlite.errors import ArgumentError
+from mmlite.registry import MODELS
+
+from .momentum import (
+    MomentumMixin,
+    check_pooled,
+    check_views,
+    encode_views,
+    half_cosine,
+    training_progress,
+)
+
+
+@MODELS.register_module()
+class MoCoV3Head(BaseMoCoV3Head):
+    """Predictor and InfoNCE loss (MoCo v3, section 3), equal to mmpretrain's.
+
+    mmpretrain's makes the labels on the host, and copying them stops it in every step.
+
+    Args:
+        predictor (dict): Module that maps projected vectors of the encoder to the momentum
+            encoder's, e.g. mmpretrain's ``NonLinearNeck``.
+        temperature (float): T; the loss is weighted by 2 T. Defaults to 0.2.
+    """
+
+    def __init__(self, predictor, temperature=0.2):
+        loss = dict(type='CrossEntropyLoss', loss_weight=2 * temperature)
+        super().__init__(predictor, loss, temperature)
+
+    def loss(self, base_out, momentum_out):
+        """Find the other view of an image among those of all images on all GPUs.
+
+        Args:
+            base_out (Tensor): Projections of one view by the encoder (B, C).
+            momentum_out (Tensor): Projections of the other by the momentum encoder (B, C).
+
+        Returns:
+            Tensor: Scalar.
+        """
+        query = F.normalize(self.predictor([base_out])[0], dim=1)
+        keys = torch.cat(all_gather(F.normalize(momentum_out, dim=1)))
+        labels = torch.arange(len(query), device=query.device) + len(query) * get_rank()
+        return self.loss_module(query @ keys.T / self.temperature, labels)
+
+
+@MODELS.register_module()
+class MoCoV3(MomentumMixin, BaseSelfSupervisor):
+    """MoCo v3 (arXiv 2104.02057) on any backbone of the suite.
+
+    Both views pass the backbone in one batch; the batch norms of the projector and the predictor
+    see one view at a time, as in the original. With gradient accumulation, the momentum encoder
+    moves in every iteration, not once an update.
+
+    Args:
+        backbone (dict): With ``out_type='cls_token'`` or ``'avg_featmap'``.
+        neck (dict): Projector, mmpretrain's ``NonLinearNeck`` with ``with_avg_pool=False``.
+        head (dict): A :class:`MoCoV3Head`.
+        base_momentum (float): Momentum of the momentum encoder in the first iteration; it rises to
+            1 in the last on half a cosine wave. Defaults to 0.99.
+        data_preprocessor, init_cfg: As in mmpretrain's ``BaseSelfSupervisor``.
+
+    Raises:
+        ArgumentError: If the backbone does not pool, or, in the first step, if there are not two
+            views of one size or batch norms see one image only.
+    """
+
+    def __init__(
+        self, backbone, neck, head, base_momentum=0.99, data_preprocessor=None, init_cfg=None
+    ):
+        super().__init__(
+            backbone, neck, head, data_preprocessor=data_preprocessor, init_cfg=init_cfg
+        )
+        check_pooled(self.backbone)
+        self.base_momentum = base_momentum
+        self.add_momentum_encoder('backbone', 'neck')
+
+    def loss(self, inputs, data_samples=None):
+        """Loss of a batch.
+
+        Args:
+            inputs (list[Tensor]): Two views, normalised images (B, 3, H, W).
+            data_samples: Not used.
+
+        Returns:
+            dict[str, Tensor]: ``loss``, symmetric in the views.
+        """
+        check_views(inputs, 2, 'MoCo v3')
+        self._check_batch(len(inputs[0]))
+        queries = self._project(self, inputs[:2])
+        with torch.no_grad():
+            if self.training:
+                iteration, last = training_progress()
+                momentum = half_cosine(self.base_momentum, 1.0, iteration / last)
+                self.momentum_encoder.update(self, momentum)
+            keys = self._project(self.momentum_encoder, inputs[:2])
+        loss = self.head.loss(queries[0], keys[1]) + self.head.loss(queries[1], keys[0])
+        return dict(loss=loss)
+
+    @staticmethod
+    def _project(encoder, views):
+        return [encoder.neck((x,))[0] for x in encode_views(encoder.backbone, views)]
+
+    def _check_batch(self, images):
+        norms = [m for m in self.modules() if isinstance(m, _BatchNorm)]
+        if not (norms and self.training):
+            return
+        if all(isinstance(m, nn.SyncBatchNorm) for m in norms):
+            images *= get_world_size()
+        if images < 2:
+            raise ArgumentError(
+                'batch norm of the projector needs two images at least, and gets 1: raise '
+                'train_dataloader.batch_size'
+            )

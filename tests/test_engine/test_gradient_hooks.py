@@ -1,0 +1,136 @@
+"""Hooks between the backward pass and the optimiser's step."""
+
+from types import SimpleNamespace
+
+import pytest
+import tiny  # noqa: F401  registers the model and the data
+import torch
+from mmengine.config import ConfigDict
+from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
+from torch import nn
+
+from mmlite.engine import ClipEachTensorHook
+from mmlite.errors import UserError
+
+
+def clipped(parameters, optimiser, max_norm=1.0):
+    """Register the hook with a bare optimiser; returns the hook."""
+    hook = ClipEachTensorHook(max_norm)
+    hook.before_train(SimpleNamespace(optim_wrapper=OptimWrapper(optimiser)))
+    return hook
+
+
+def test_every_tensor_is_clipped_on_its_own():
+    """Gradients of norm 10, 0.5 and none become 1, 0.5 and none; SGD of rate 1 shows them."""
+    parameters = [nn.Parameter(torch.zeros(4)) for _ in range(3)]
+    optimiser = torch.optim.SGD(parameters, lr=1.0)
+    hook = clipped(parameters, optimiser)
+    long, short = torch.tensor([6.0, 8.0, 0, 0]), torch.tensor([0, 0, 0.3, 0.4])
+    parameters[0].grad, parameters[1].grad = long.clone(), short.clone()
+    optimiser.step()
+    torch.testing.assert_close(parameters[0].detach(), -long / 10)
+    torch.testing.assert_close(parameters[1].detach(), -short)
+    assert not parameters[2].any()
+    hook.after_train(None)
+    parameters[0].grad = long.clone()
+    before = parameters[0].detach().clone()
+    optimiser.step()
+    torch.testing.assert_close(parameters[0].detach(), before - long)
+
+
+@pytest.mark.parametrize('fused', [False, True])
+def test_clipping_sees_unscaled_gradients_under_amp(fused):
+    """The scaler unscales before the step, and a fused optimiser inside of it."""
+    trained = []
+    for scale in (None, 1024.0):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 1))
+        # no Adam: its step does not depend on the length of a gradient
+        optimiser = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, fused=fused)
+        clipped(model.parameters(), optimiser, max_norm=0.05)
+        scaler = torch.amp.GradScaler('cpu', init_scale=scale or 1.0, enabled=scale is not None)
+        for _ in range(3):
+            loss = (model(torch.randn(16, 4)) - 3).square().mean()
+            optimiser.zero_grad()
+            scaler.scale(loss).backward()
+            scaler.step(optimiser)
+            scaler.update()
+        trained.append([p.detach().clone() for p in model.parameters()])
+    torch.testing.assert_close(*trained)
+
+
+def test_accumulated_gradients_are_clipped_once():
+    parameter = nn.Parameter(torch.zeros(2))
+    optimiser = torch.optim.SGD([parameter], lr=1.0)
+    wrapper = OptimWrapper(optimiser, accumulative_counts=2)
+    ClipEachTensorHook(1.0).before_train(SimpleNamespace(optim_wrapper=wrapper))
+    for direction in (torch.tensor([6.0, 0.0]), torch.tensor([0.0, 8.0])):
+        wrapper.update_params((parameter * direction).sum())
+    torch.testing.assert_close(parameter.detach(), -torch.tensor([0.6, 0.8]))
+
+
+class Weights(Hook):
+    """Keeps a copy of the weights after every iteration."""
+
+    def before_train(self, runner):
+        self.seen = [self.copy(runner)]
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.seen.append(self.copy(runner))
+
+    def copy(self, runner):
+        return {n: p.detach().clone() for n, p in runner.model.named_parameters()}
+
+
+def train(folder, names, train_cfg, **options):
+    """Four iterations, two an epoch; returns the weights before and after each."""
+    runner = Runner.from_cfg(
+        ConfigDict(
+            model=dict(type='mmlite.TinyModel'),
+            work_dir=str(folder),
+            train_dataloader=dict(
+                batch_size=4,
+                num_workers=0,
+                sampler=dict(type='DefaultSampler', shuffle=False),
+                dataset=dict(type='mmlite.TinyNumbers', serialize_data=False),
+            ),
+            train_cfg=train_cfg,
+            optim_wrapper=dict(optimizer=dict(type='AdamW', lr=0.01, weight_decay=0.1)),
+            custom_hooks=[dict(type='mmlite.FreezeLayersHook', names=names, **options)],
+            experiment_name=folder.name,
+        )
+    )
+    weights = Weights()
+    runner.register_hook(weights)
+    runner.train()
+    return weights.seen
+
+
+@pytest.mark.parametrize(
+    'train_cfg', [dict(by_epoch=True, max_epochs=2), dict(by_epoch=False, max_iters=4)]
+)
+def test_layers_are_frozen_for_one_epoch(train_cfg, tmp_path):
+    """Neither gradients nor weight decay move them, in both kinds of loops."""
+    seen = train(tmp_path, ['head', 'backbone.patch_embed.weight'], train_cfg)
+    frozen = {'head.weight', 'head.bias', 'backbone.patch_embed.weight'}
+    for step, (before, after) in enumerate(zip(seen[:-1], seen[1:], strict=True)):
+        moved = {name for name in before if not torch.equal(before[name], after[name])}
+        assert moved == set(before) - (frozen if step < 2 else set())
+
+
+def test_part_of_an_epoch(tmp_path):
+    seen = train(tmp_path, ['head'], dict(by_epoch=True, max_epochs=1), epochs=0.5)
+    start, half, end = (weights['head.bias'] for weights in seen)
+    assert torch.equal(start, half) and not torch.equal(half, end)
+
+
+def test_a_name_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="no trainable parameter under 'hea'; did you mean 'head'"):
+        train(tmp_path, ['hea'], dict(by_epoch=True, max_epochs=1))
+
+
+def test_a_wrong_norm_names_itself():
+    with pytest.raises(UserError, match='max_norm must be positive, got 0'):
+        ClipEachTensorHook(0)

@@ -1,0 +1,386 @@
+"""BEiT: cross entropy to the codes of any frozen tokeniser, and a tokeniser of our own."""
+
+import golden
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.registry import init_default_scope
+from mmpretrain.structures import DataSample
+from torch import nn
+
+from mmlite.errors import ArgumentError, CheckpointError, UserError
+from mmlite.models.pretrain import tokenizer as tokenizer_module
+from mmlite.models.pretrain.beit import BEiT
+from mmlite.models.pretrain.tokenizer import Codebook, DiscreteTokenizer
+from mmlite.registry import MODELS
+
+BACKBONE = dict(
+    type='mmlite.ViT', arch=dict(embed_dims=24, num_layers=2, num_heads=3), img_size=64,
+    out_type='raw', layer_scale_init_value=0.1, weight_init='beit',
+)  # fmt: skip
+OFFICIAL = dict(BACKBONE, pos_embed='none', rel_pos='shared_bias')
+PROCESSOR = dict(
+    type='TwoNormDataPreprocessor', mean=[120.0, 110.0, 100.0], std=[60.0, 50.0, 40.0],
+    second_mean=[127.5] * 3, second_std=[127.5] * 3,
+)  # fmt: skip
+VQ = dict(type='mmlite.DiscreteTokenizer', vocab_size=16, embed_dims=4, channels=(8, 8, 8), depth=1)
+DALLE = dict(type='mmpretrain.DALL-E', n_hid=8, n_blk_per_group=1, vocab_size=16)
+IDS = torch.tensor([[0, 3, 7, 8, 15], [1, 2, 3, 9, 10]])
+
+
+@MODELS.register_module(force=True)
+class BrightnessTokenizer(nn.Module):
+    """Code of a cell of 8 pixels: its mean brightness in steps of 1/2; logits or ids."""
+
+    def __init__(self, logits=False):
+        super().__init__()
+        self.logits = logits
+        self.unused = nn.Dropout(0.5)
+
+    def forward(self, view):
+        assert not self.training and not torch.is_autocast_enabled('cpu')
+        means = F.avg_pool2d(view.mean(dim=1), 8)
+        ids = (2 * means + 8).round().clamp(0, 15).long()
+        one_hot = F.one_hot(ids, 16).movedim(-1, 1).float()
+        return one_hot if self.logits else ids.flatten(1)
+
+
+def build(backbone=BACKBONE, target='mmlite.BrightnessTokenizer', num_embed=16, **kwargs):
+    init_default_scope('mmpretrain')
+    torch.manual_seed(0)
+    target = dict(type=target) if isinstance(target, str) else target
+    head = dict(type='mmlite.TokenHead', num_embed=num_embed)
+    model = BEiT(backbone, head, target, **{'data_preprocessor': PROCESSOR, **kwargs})
+    model.init_weights()
+    return model
+
+
+def views(size=64, batch=2):
+    first = torch.from_numpy(golden.array('images', (batch, 3, size, size)))
+    colours = torch.from_numpy(golden.array('colours', (batch, 3, size // 16, size // 16)))
+    return [first, colours.repeat_interleave(8, 2).repeat_interleave(8, 3)]
+
+
+def samples(ids=IDS):
+    packed = [DataSample() for _ in ids]
+    for sample, hidden in zip(packed, ids, strict=True):
+        sample.set_field(hidden, 'hidden_ids')
+    return packed
+
+
+# ---- BEiT ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('logits', [False, True], ids=['codes', 'logits'])
+@pytest.mark.parametrize('backbone', [BACKBONE, OFFICIAL], ids=['absolute', 'official'])
+def test_loss_is_that_of_the_paper(backbone, logits):
+    """- mean log p(code) over hidden patches, from logits for every token."""
+    model = build(backbone, dict(type='mmlite.BrightnessTokenizer', logits=logits)).eval()
+    first, second = views()
+    with torch.no_grad():
+        got = model.loss([first, second], samples())
+        tokens = model.backbone.patch_embed(first).flatten(2).transpose(1, 2).clone()
+        for row, hidden in zip(tokens, IDS, strict=True):
+            row[hidden] = model.mask_token[0, 0]
+        tokens = model.backbone.add_positions(tokens, (4, 4))
+        tokens, _ = model.backbone.encode(tokens, context=(4, 4))
+        probabilities = model.head.cls_head(model.backbone.norm(tokens))[:, 1:].softmax(dim=-1)
+    wanted, right = [], []
+    for view, row, hidden in zip(second, probabilities, IDS, strict=True):
+        for cell in hidden.tolist():
+            y, x = 8 * (cell // 4), 8 * (cell % 4)
+            code = int((2 * view[:, y : y + 8, x : x + 8].mean() + 8).round())
+            wanted.append(-row[cell, code].log())
+            right.append(float(row[cell].argmax() == code))
+    torch.testing.assert_close(got['loss_tokens'], torch.stack(wanted).mean())
+    assert got['token_accuracy'] == pytest.approx(sum(right) / len(right))
+
+
+@pytest.mark.parametrize('target', [VQ, DALLE, 'mmlite.BrightnessTokenizer'])
+def test_every_trainable_tensor_learns_and_the_tokeniser_stays(target):
+    model = build(target=target).train()
+    assert model.training and not any(m.training for m in model.target_generator.modules())
+    before = {k: v.clone() for k, v in model.target_generator.state_dict().items()}
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        losses = model.loss(views(), samples())
+    losses['loss_tokens'].backward()
+    trainable = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    assert [n for n, p in trainable.items() if p.grad is None or not p.grad.any()] == []
+    assert not any(name.startswith('target_generator') for name in trainable)
+    torch.optim.AdamW(model.parameters(), lr=0.1).step()
+    for key, value in model.target_generator.state_dict().items():
+        assert torch.equal(value, before[key]), key
+
+
+@pytest.mark.parametrize('target', [VQ, DALLE])
+def test_codes_do_not_depend_on_amp(target):
+    model = build(target=target)
+    codes = model.tokenize(views()[1], (4, 4))
+    assert (codes.dtype, codes.shape) == (torch.int64, (2, 16))
+    assert 1 < len(codes.unique()) <= 16
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        assert torch.equal(model.tokenize(views()[1], (4, 4)), codes)
+
+
+def test_loss_falls():
+    """Codes of pictures, each of one code, can be told from the patches that are visible."""
+    model = build()
+    level = torch.linspace(-2, 2, 4).view(4, 1, 1, 1)
+    x = [views(batch=4)[0], level.expand(4, 3, 32, 32)]
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(20):
+        optimiser.zero_grad()
+        loss = model.loss(x, samples([IDS[0]] * 4))['loss_tokens']
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert sum(losses[-3:]) < 0.3 * sum(losses[:3])
+
+
+def test_reconstruction_shows_decoded_codes():
+    model = build(target=VQ).eval()
+    first, second = views()
+    shown = model.reconstruct([first, second], samples())
+    hidden = torch.zeros(2, 16, dtype=torch.bool).scatter(1, IDS, True)
+    hidden = hidden.view(2, 1, 4, 4).repeat_interleave(16, 2).repeat_interleave(16, 3)
+    hidden = hidden.expand_as(first)
+    assert torch.equal(shown.masked == 0, hidden)
+    assert torch.equal(shown.restored[~hidden], first[~hidden])
+    with torch.no_grad():
+        codes = model.target_generator(second).view(2, 4, 4)
+        pixels = 127.5 * model.target_generator.decode(codes) + 127.5
+        processor = model.data_preprocessor
+        want = F.interpolate((pixels - processor.mean) / processor.std, (64, 64), mode='bilinear')
+        torch.testing.assert_close(shown.target, want, rtol=1e-4, atol=1e-5)
+        # a head that is always right restores what the true codes decode to
+        model.head.forward = lambda tokens: F.one_hot(codes.flatten(1).gather(1, IDS), 16)
+        perfect = model.reconstruct([first, second], samples())
+    torch.testing.assert_close(perfect.restored[hidden], shown.target[hidden])
+    assert not torch.equal(shown.restored[hidden], shown.target[hidden])
+
+
+def test_a_tokeniser_without_decoder_cannot_show():
+    with pytest.raises(UserError, match=r'DALLEEncoder has no decode\(ids\)'):
+        build(target=DALLE).reconstruct(views(), samples())
+
+
+@pytest.mark.parametrize(
+    ('call', 'message'),
+    [
+        (lambda: build(data_preprocessor={}), 'set data_preprocessor to type TwoNorm'),
+        (
+            lambda: build(target=VQ, num_embed=17),
+            'tokeniser has 16 codes but the head tells 17 apart: set model.head.num_embed=16',
+        ),
+        (
+            lambda: build(target=DALLE, num_embed=17).loss(views(), samples()),
+            'tokeniser has 16 codes but the head tells 17 apart',
+        ),
+        (
+            lambda: build().loss([views()[0], views()[0]], samples()),
+            'gives 64 codes for a second view of 64x64 pixels, but the first view has 4x4 patches',
+        ),
+        (
+            lambda: build(target=DALLE).loss([views()[0], views(32)[1]], samples()),
+            'gives 2x2 codes for a second view of 16x16 pixels, but the first view has 4x4',
+        ),
+        (lambda: build().loss(views()[0], samples()), 'BEiT needs two views of every image'),
+        (lambda: build().loss(views(), [DataSample()] * 2), "samples have no 'hidden_ids'"),
+        (lambda: build().loss(views(), None), "samples have no 'hidden_ids'"),
+    ],
+)
+def test_wrong_input(call, message):
+    with pytest.raises(ArgumentError, match=message):
+        call()
+
+
+# ---- where the tokeniser comes from ----------------------------------------------------------
+
+
+def save_tokenizer(folder, prefix='', drop=(), **changes):
+    model = MODELS.build(dict(VQ, **changes))
+    state = {prefix + k: v for k, v in model.state_dict().items() if k not in drop}
+    torch.save(dict(state_dict=state), folder / 'vq.pth')
+    return dict(type='Pretrained', checkpoint=str(folder / 'vq.pth')), model
+
+
+@pytest.mark.parametrize('prefix', ['', 'tokeniser.'])
+def test_tokeniser_is_loaded_from_its_checkpoint(tmp_path, prefix):
+    init_default_scope('mmpretrain')
+    torch.manual_seed(5)
+    init_cfg, saved = save_tokenizer(tmp_path, prefix)
+    model = build(target=dict(VQ, init_cfg=dict(init_cfg, prefix=prefix)))
+    for key, value in saved.state_dict().items():
+        assert torch.equal(model.target_generator.state_dict()[key], value), key
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(drop=['codebook.codes']), r'1 of \d+ tensors.*missing.*codebook.codes'),
+        (dict(channels=(8, 8, 16)), r'DiscreteTokenizer are missing or have another shape'),
+        (dict(prefix='backbone.'), "have another shape|no key starts with 'tokeniser.'"),
+    ],
+)
+def test_a_tokeniser_is_never_loaded_in_part(tmp_path, options, message):
+    init_default_scope('mmpretrain')
+    init_cfg, _ = save_tokenizer(tmp_path, **options)
+    with pytest.raises(CheckpointError, match=message):
+        build(target=dict(VQ, init_cfg=init_cfg))
+
+
+# ---- the tokeniser ---------------------------------------------------------------------------
+
+
+def tokenizer(**options):
+    init_default_scope('mmpretrain')
+    torch.manual_seed(0)
+    return MODELS.build(dict(VQ, **options))
+
+
+def unit(name, shape):
+    return F.normalize(torch.from_numpy(golden.array(name, shape)), dim=-1)
+
+
+def test_codes_are_the_closest_ones():
+    model = tokenizer().eval()
+    x = views(64)[1]
+    ids = model(x)
+    features = F.normalize(model.encoder(x).movedim(1, -1), dim=-1).reshape(-1, 4)
+    distances = (features[:, None] - model.codebook.codes).square().sum(dim=-1)
+    assert torch.equal(ids.flatten(), distances.argmin(dim=1))
+    assert model.decode(ids.view(2, 4, 4)).shape == (2, 3, 32, 32)
+    assert model(torch.zeros(1, 3, 16, 24)).shape == (1, 6)
+
+
+@pytest.mark.parametrize('training', [True, False])
+def test_tokeniser_losses(training):
+    """Reconstruction from codes, and distance to them: only training changes the codebook."""
+    model = tokenizer().train(training)
+    model.codebook.usage.fill_(1 / 16)  # no code is dead
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    x = views(64)[1]
+    with torch.no_grad():
+        ids = model(x)
+        codes = model.codebook.codes[ids]
+        features = F.normalize(model.encoder(x).movedim(1, -1), dim=-1).flatten(1, 2)
+        decoded = model.decode(ids.view(2, 4, 4))
+    losses = model.loss(x)
+    torch.testing.assert_close(losses['loss_recon'], (decoded - x).square().mean())
+    torch.testing.assert_close(losses['loss_commit'], 0.25 * (features - codes).square().mean())
+    shares = ids.flatten().bincount(minlength=16) / ids.numel()
+    entropy = -sum(p * p.log() for p in shares if p)
+    torch.testing.assert_close(losses['perplexity'], entropy.exp())
+    changed = {k for k, v in model.state_dict().items() if not torch.equal(v, before[k])}
+    norm = f'encoder.{len(model.encoder) - 1}'
+    learnt = {'codebook.codes', 'codebook.usage', f'{norm}.running_mean', f'{norm}.running_var'}
+    assert changed - {f'{norm}.num_batches_tracked'} == (learnt if training else set())
+
+
+def test_gradient_goes_past_the_codes_to_the_encoder():
+    model = tokenizer().train()
+    losses = model.loss(views(64)[1])
+    losses['loss_recon'].backward(retain_graph=True)
+    assert all(p.grad is not None and p.grad.any() for p in model.parameters())
+    decoder = [p.grad.clone() for p in model.decoder.parameters()]
+    losses['loss_commit'].backward()
+    assert all(
+        torch.equal(p.grad, g) for p, g in zip(model.decoder.parameters(), decoder, strict=True)
+    )
+
+
+def slow_update(codes, usage, features, decay):
+    """What a step makes of a codebook without dead codes, code by code."""
+    nearest = (features @ codes.t()).argmax(dim=1)
+    new = codes.clone()
+    for code in range(len(codes)):
+        mine = features[nearest == code]
+        if len(mine):
+            mean = F.normalize(mine.mean(dim=0), dim=0)
+            new[code] = F.normalize(decay * codes[code] + (1 - decay) * mean, dim=0)
+        usage[code] = decay * usage[code] + (1 - decay) * len(mine) / len(features)
+    return new, usage
+
+
+def test_codes_follow_their_features():
+    book = Codebook(8, 4, decay=0.9, revive_below=0.1).train()
+    book.usage.fill_(1 / 8)
+    codes, usage = book.codes.clone(), book.usage.clone()
+    for step in range(3):
+        features = unit(f'features{step}', (5, 6, 4))
+        book(features)
+        codes, usage = slow_update(codes, usage, features.flatten(0, 1), 0.9)
+        torch.testing.assert_close(book.codes, codes)
+        torch.testing.assert_close(book.usage, usage)
+
+
+def test_dead_codes_become_features():
+    book = Codebook(8, 4, decay=0.9, revive_below=0.5).train()
+    _, stats = book(unit('first', (40, 4)))
+    assert stats['dead_codes'] == 1.0  # the codes start as features of the first batch
+    book.usage.copy_(torch.tensor([1, 1, 1, 0.06, 1, 1, 1, 0.06]))
+    kept = book.codes.clone()
+    features = unit('second', (1, 4))  # all tokens the same
+    _, stats = book(features.expand(40, 4))
+    assert stats['dead_codes'] == 0.25
+    assert stats['perplexity'] == 1.0
+    torch.testing.assert_close(book.codes[[3, 7]], features.expand(2, 4))
+    assert torch.equal(book.codes[[0, 1]], kept[[0, 1]])
+
+
+def test_two_processes_keep_one_codebook(monkeypatch):
+    """Each with half of the batch, they end where one process with all of it ends."""
+    features = unit('features', (60, 4))
+    torch.manual_seed(0)
+    whole = Codebook(8, 4, 0.9, 0.1).train()
+    whole.usage.fill_(1 / 8)
+    start = {k: v.clone() for k, v in whole.state_dict().items()}
+
+    def run(mine, others):
+        """One process's step; ``others`` is what the other one adds, in order."""
+        book = Codebook(8, 4, 0.9, 0.1).train()
+        book.load_state_dict(start)
+        sent = []
+
+        def add(tensor):
+            sent.append(tensor.clone())
+            if others:
+                tensor += others[len(sent) - 1]
+
+        monkeypatch.setattr(tokenizer_module, 'all_reduce', add)
+        book(mine)
+        return book, sent
+
+    first = run(features[:20], None)[1]
+    second, _ = run(features[20:], first)
+    monkeypatch.undo()
+    whole(features)
+    torch.testing.assert_close(second.codes, whole.codes)
+    torch.testing.assert_close(second.usage, whole.usage)
+
+
+def test_tokeniser_learns_to_restore_and_uses_its_codes():
+    model = tokenizer(vocab_size=32).train()
+    x = torch.from_numpy(golden.array('colours', (4, 3, 4, 4)))
+    x = x.repeat_interleave(8, 2).repeat_interleave(8, 3)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    history = []
+    for _ in range(25):
+        optimiser.zero_grad()
+        losses = model.loss(x)
+        (losses['loss_recon'] + losses['loss_commit']).backward()
+        optimiser.step()
+        history.append(losses['loss_recon'].item())
+    assert sum(history[-3:]) < 0.7 * sum(history[:3])
+    assert losses['perplexity'] > 8
+
+
+def test_tokeniser_wrong_input():
+    with pytest.raises(ArgumentError, match='channels 12 is not a multiple of 8'):
+        DiscreteTokenizer(channels=(8, 12))
+    model = tokenizer()
+    with pytest.raises(ArgumentError, match='20x20 pixels do not divide into patches of 8'):
+        model(torch.zeros(1, 3, 20, 20))
+    with pytest.raises(ArgumentError, match="mode 'predict' is unknown"):
+        model(torch.zeros(1, 3, 16, 16), mode='predict')

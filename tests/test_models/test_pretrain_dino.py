@@ -1,0 +1,265 @@
+"""DINO: the loss against its formula, the teacher, and what the recipe depends on."""
+
+import math
+from copy import deepcopy
+from pathlib import Path
+
+import momentum_methods as methods
+import pytest
+import tiny  # noqa: F401  registers a model and its data
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.hooks import Hook
+from mmengine.logging import MessageHub
+from mmengine.runner import Runner
+from torch import nn
+from torch.nn import functional as F
+
+from mmlite.errors import ArgumentError
+from mmlite.models.pretrain import DINOLoss, DINOProjector, dino
+
+CONFIGS = Path(__file__).parents[2] / 'configs/pretrain/dino'
+RECIPE = CONFIGS / 'dino_vit-tiny_8xb128-amp-coslr-400e_in1k.py'
+
+
+def at(iteration, last=400):
+    """Say that training stands at ``iteration`` of ``last``."""
+    MessageHub.get_instance('a run').update_info_dict(dict(iter=iteration, max_iters=last))
+
+
+def slow_loss(student, teacher, center, student_temperature=0.1, teacher_temperature=0.04):
+    """Algorithm 1 of the paper for lists of logits (B, K), pair by pair and image by image."""
+    total, pairs = 0.0, 0
+    for i, t in enumerate(teacher):
+        for j, s in enumerate(student):
+            if i == j:
+                continue
+            pairs += 1
+            for image in range(len(t)):
+                p = ((t[image] - center) / teacher_temperature).softmax(0)
+                log_q = (s[image] / student_temperature).log_softmax(0)
+                total -= float((p * log_q).sum()) / len(t)
+    return total / pairs
+
+
+def test_loss_is_that_of_the_formula():
+    torch.manual_seed(0)
+    head = DINOLoss(out_channels=12)
+    head.center.copy_(0.1 * torch.randn(12))
+    student, teacher = torch.rand(5, 4, 12) * 2 - 1, torch.rand(2, 4, 12) * 2 - 1
+    center = head.center.clone()
+    got = head(student, teacher)
+    torch.testing.assert_close(got, torch.tensor(slow_loss(student, teacher, center)))
+    only_global = DINOLoss(out_channels=12)(student[:2], teacher)
+    want = slow_loss(student[:2], teacher, torch.zeros(12))
+    torch.testing.assert_close(only_global, torch.tensor(want))
+
+
+def test_loss_of_a_model():
+    """Views of two sizes, in their order, through student and teacher."""
+    model = methods.build('dino', backbone=dict(methods.VIT, out_type='cls_token'))
+    views, _ = methods.batch('dino')
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter) * parameter.requires_grad)
+        before = deepcopy(model)
+        got = model.loss(views)['loss']
+        before.momentum_encoder.update(before, 0.996)
+        encoder = before.momentum_encoder
+        student = [before.neck(before.backbone(v)[0]) for v in views]
+        teacher = [encoder.neck(encoder.backbone(v)[0]) for v in views[:2]]
+        want = slow_loss(student, teacher, torch.zeros(40))
+    torch.testing.assert_close(got, torch.tensor(want), rtol=1e-4, atol=1e-5)
+    mean = torch.cat(teacher).mean(0)
+    torch.testing.assert_close(model.head.center, 0.1 * mean, rtol=1e-4, atol=1e-6)
+
+
+def test_center_is_averaged_over_all_processes(monkeypatch):
+    head = DINOLoss(out_channels=6)
+    head.center.fill_(1.0)
+    teacher, others = torch.randn(2, 3, 6), torch.randn(6)
+    reduced = []
+
+    def all_reduce(tensor, op):
+        reduced.append((tensor.clone(), op))
+        tensor.add_(others).div_(2)
+
+    monkeypatch.setattr(dino, 'all_reduce', all_reduce)
+    head(torch.randn(4, 3, 6), teacher)
+    mean = teacher.mean(dim=(0, 1))
+    torch.testing.assert_close(head.center, 0.9 + 0.1 * (mean + others) / 2)
+    assert len(reduced) == 1 and reduced[0][1] == 'mean'
+    torch.testing.assert_close(reduced[0][0], mean)
+    head.eval()(torch.randn(4, 3, 6), teacher)
+    assert len(reduced) == 1
+
+
+@pytest.mark.parametrize(
+    ('iteration', 'temperature'), [(0, 0.04), (15, 0.055), (30, 0.07), (399, 0.07)]
+)
+def test_temperature_of_the_teacher_rises(iteration, temperature):
+    torch.manual_seed(0)
+    student, teacher = torch.randn(4, 3, 6), torch.randn(2, 3, 6)
+    at(iteration)
+    head = DINOLoss(6, teacher_temperature=[(0.0, 0.04), (30 / 400, 0.07)])
+    want = DINOLoss(6, teacher_temperature=temperature)(student, teacher)
+    torch.testing.assert_close(head(student, teacher), want)
+
+
+@pytest.mark.parametrize(('iteration', 'momentum'), [(0, 0.996), (200, 0.998), (400, 1.0)])
+def test_momentum_rises_by_iteration(iteration, momentum):
+    model = methods.build('dino')
+    at(iteration)
+    with torch.no_grad():
+        model.backbone.cls_token.add_(1.0)
+    old = model.momentum_encoder.backbone.cls_token.clone()
+    model.loss(methods.batch('dino')[0])
+    moved = model.momentum_encoder.backbone.cls_token - old
+    torch.testing.assert_close(moved, torch.full_like(old, 1 - momentum), atol=1e-6, rtol=0)
+
+
+def test_teacher_sees_global_views_without_stochastic_depth():
+    backbone = dict(methods.VIT, out_type='cls_token', drop_path_rate=0.9)
+    model = methods.build('dino', backbone=backbone)
+    seen = {'student': [], 'teacher': []}
+    for name, encoder in (('student', model), ('teacher', model.momentum_encoder)):
+        encoder.backbone.register_forward_hook(
+            lambda _, args, out, name=name: seen[name].append((args[0].shape, out[0].detach()))
+        )
+    views, _ = methods.batch('dino')
+    for _ in range(2):
+        model.loss(views)
+    assert [tuple(shape) for shape, _ in seen['teacher']] == [(12, 3, 32, 32)] * 2
+    sizes = [(12, 3, 32, 32), (18, 3, 16, 16)] * 2
+    assert [tuple(shape) for shape, _ in seen['student']] == sizes
+    assert torch.equal(seen['teacher'][0][1], seen['teacher'][1][1])
+    assert not torch.equal(seen['student'][0][1], seen['student'][2][1])
+
+
+def test_loss_stays_in_single_precision_under_amp():
+    torch.manual_seed(0)
+    student, teacher = torch.rand(4, 3, 6) * 2 - 1, torch.rand(2, 3, 6) * 2 - 1
+    want = DINOLoss(6)(student, teacher)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        got = DINOLoss(6)(student, teacher)
+    torch.testing.assert_close(got, want, rtol=0, atol=0)
+
+
+def test_projector_is_a_perceptron_with_a_weight_normalised_last_layer():
+    torch.manual_seed(0)
+    projector = DINOProjector(10, 30, hidden_channels=20, bottleneck_channels=8)
+    reference = nn.Sequential(
+        nn.Linear(10, 20), nn.GELU(), nn.Linear(20, 20), nn.GELU(), nn.Linear(20, 8)
+    )
+    reference.load_state_dict(projector.mlp.state_dict())
+    last = nn.Linear(8, 30, bias=False)
+    last.load_state_dict(projector.last_layer.state_dict())
+    last = nn.utils.parametrizations.weight_norm(last)
+    last.parametrizations.weight.original0.data.fill_(1.0)  # g
+    x = torch.randn(5, 10)
+    torch.testing.assert_close(projector(x), last(F.normalize(reference(x), dim=1)))
+    assert projector(100 * x).abs().max() <= 1 + 1e-6
+    assert not projector.mlp[0].bias.any() and projector.mlp[0].weight.std() < 0.025
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(backbone=dict(methods.VIT)), "backbone.out_type is 'featmap'"),
+        (
+            dict(head=dict(type='mmlite.DINOLoss', out_channels=8)),
+            'neck.out_channels is 40 but head.out_channels 8',
+        ),
+        (
+            dict(head=dict(type='mmlite.DINOLoss', teacher_temperature=[(0, 0.04), (30, 0.07)])),
+            'teacher_temperature=.* is no schedule',
+        ),
+    ],
+)
+def test_wrong_arguments_name_themselves(changes, message):
+    with pytest.raises(ArgumentError, match=message):
+        methods.build('dino', **changes)
+
+
+def test_too_few_views_are_an_error():
+    with pytest.raises(ArgumentError, match='DINO needs 2 views of every image and got 1'):
+        methods.build('dino').loss(methods.batch('dino')[0][:1])
+
+
+# ---- the recipe ----------------------------------------------------------------------------------
+
+
+class Decays(Hook):
+    """Keeps the weight decay of all groups in every iteration."""
+
+    def before_train(self, runner):
+        self.seen = []
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        groups = runner.optim_wrapper.optimizer.param_groups
+        self.seen.append([group['weight_decay'] for group in groups])
+
+
+def test_weight_decay_of_the_recipe_rises_by_iteration_where_there_is_any(tmp_path):
+    """The optimiser and the schedules of the recipe in 20 epochs of two iterations."""
+    recipe = Config.fromfile(RECIPE)
+    schedule = deepcopy(recipe.param_scheduler)
+    for part in schedule:
+        part.update(begin=math.ceil(part.begin / 20), end=math.ceil(part.end / 20))
+    loader = dict(
+        batch_size=4,
+        num_workers=0,
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        dataset=dict(type='mmlite.TinyNumbers', serialize_data=False),
+    )
+    runner = Runner.from_cfg(
+        ConfigDict(
+            model=dict(type='mmlite.TinyModel'),
+            work_dir=str(tmp_path),
+            train_dataloader=loader,
+            train_cfg=dict(by_epoch=True, max_epochs=20),
+            optim_wrapper=dict(recipe.optim_wrapper, type='OptimWrapper'),
+            param_scheduler=schedule,
+            default_hooks=dict(checkpoint=None),
+            default_scope='mmpretrain',
+        )
+    )
+    decays = Decays()
+    runner.register_hook(decays)
+    runner.train()
+    assert len(decays.seen) == 40
+    for step, groups in enumerate(decays.seen):
+        want = 0.4 + (0.04 - 0.4) * (1 + math.cos(math.pi * step / 40)) / 2
+        assert sorted(groups) == pytest.approx([0.0, want], rel=1e-6)
+    flat = {id(p) for p in runner.model.parameters() if p.ndim == 1}
+    for group in runner.optim_wrapper.optimizer.param_groups:
+        assert {id(p) in flat for p in group['params']} == {group['weight_decay'] == 0}
+
+
+def test_numbers_of_the_recipe():
+    recipe = Config.fromfile(RECIPE)
+    optimiser = recipe.optim_wrapper.optimizer
+    assert (optimiser.lr, optimiser.betas, optimiser.weight_decay) == (2e-3, (0.9, 0.999), 0.04)
+    assert recipe.train_dataloader.batch_size * 8 == recipe.auto_scale_lr.base_batch_size == 1024
+    warm_up, cosine, decay = recipe.param_scheduler
+    assert (warm_up.end, cosine.begin, cosine.end, cosine.eta_min) == (10, 10, 400, 1e-6)
+    assert (decay.begin, decay.end, decay.eta_min) == (0, 400, 0.4)
+    assert all(part.convert_to_iter_based for part in recipe.param_scheduler)
+    clip, freeze = recipe.custom_hooks[-2:]
+    assert (clip.max_norm, freeze.names, freeze.epochs) == (3.0, ['neck.last_layer'], 1)
+    methods.build('dino').get_submodule(freeze.names[0])
+    warm = Config.fromfile(CONFIGS / RECIPE.name.replace('tiny', 'tiny_temp-0.07'))
+    assert warm.model.head.teacher_temperature == [(0.0, 0.04), (0.075, 0.07)]
+
+
+def test_crops_of_the_recipe():
+    multi = Config.fromfile(RECIPE).train_pipeline[1]
+    assert multi.num_views == [1, 1, 8]
+    expected = [(224, (0.4, 1.0), 1.0, 0.0), (224, (0.4, 1.0), 0.1, 0.2), (96, (0.05, 0.4), 0.5, 0)]
+    for view, want in zip(multi.transforms, expected, strict=True):
+        steps = {step.type: step for step in view}
+        crop = steps['mmlite.RandomResizedCrop']
+        blur, solarize = steps['GaussianBlur'].prob, steps['Solarize'].prob
+        assert (crop.scale, crop.crop_ratio_range, blur, solarize) == want
+        assert crop.interpolation == 'bicubic'
+        assert (steps['RandomApply'].prob, steps['RandomGrayscale'].prob) == (0.8, 0.2)

@@ -1,0 +1,213 @@
+"""MaskFeat: features written out pixel by pixel, the loss on hidden patches, glyphs."""
+
+import math
+
+import golden
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from mmpretrain.models.selfsup import HOGGenerator
+from mmpretrain.structures import DataSample
+
+from mmlite.errors import ArgumentError
+from mmlite.models.pretrain.maskfeat import HOGTarget, MaskFeat, sobel
+
+BACKBONE = dict(
+    type='mmlite.ViT', arch=dict(embed_dims=24, num_layers=2, num_heads=3), img_size=64,
+    out_type='raw',
+)  # fmt: skip
+IDS = torch.tensor([[0, 3, 7, 8, 15], [1, 2, 3, 9, 10]])
+
+
+def build(backbone=BACKBONE, **target):
+    init_default_scope('mmpretrain')
+    torch.manual_seed(0)
+    model = MaskFeat(
+        backbone,
+        neck=dict(type='LinearNeck', norm_cfg=None),
+        head=dict(type='MIMHead', loss=dict(type='PixelReconstructionLoss', criterion='L2')),
+        target_generator=dict(type='mmlite.HOGTarget', **target),
+        data_preprocessor=dict(mean=[120.0, 110.0, 100.0], std=[60.0, 50.0, 40.0]),
+    )
+    model.init_weights()
+    return model
+
+
+def images(height=64, width=None, batch=2):
+    return torch.from_numpy(golden.array('images', (batch, 3, height, width or height)))
+
+
+def samples(ids=IDS):
+    packed = [DataSample() for _ in ids]
+    for sample, hidden in zip(packed, ids, strict=True):
+        sample.set_field(hidden, 'hidden_ids')
+    return packed
+
+
+# ---- features --------------------------------------------------------------------------------
+
+
+def slow_hog(image, nbins=9, pool=8, window=16, patch_size=16):
+    """The features of one image (3, H, W) in plain loops over pixels."""
+    _, H, W = image.shape
+    x = np.pad(image.double().numpy(), ((0, 0), (1, 1), (1, 1)), mode='reflect')
+    kernel = np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]])
+    cells = np.zeros((3, nbins, H // pool, W // pool))
+    for c in range(3):
+        for i in range(H):
+            for j in range(W):
+                around = x[c, i : i + 3, j : j + 3]
+                gx, gy = (kernel * around).sum(), (kernel.T * around).sum()
+                angle = math.atan2(gx, gy) % math.pi
+                at = [(k % window - (window - 1) / 2) / (window / 2) for k in (i, j)]
+                weight = math.exp(-0.5 * (at[0] ** 2 + at[1] ** 2))
+                vote = math.hypot(gx, gy) * weight
+                cells[c, int(angle / math.pi * nbins) % nbins, i // pool, j // pool] += vote
+    cells /= np.linalg.norm(cells, axis=1, keepdims=True)
+    side = patch_size // pool
+    return np.stack(
+        [
+            cells[:, :, i : i + side, j : j + side].ravel()
+            for i in range(0, H // pool, side)
+            for j in range(0, W // pool, side)
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ('size', 'options'),
+    [
+        ((32, 48), {}),
+        ((16, 32), dict(nbins=6, pool=4, window=8, patch_size=8)),
+        ((32, 32), dict(window=32)),
+    ],
+)
+def test_features_pixel_by_pixel(size, options):
+    target = HOGTarget(**options)
+    got = target(images(*size))
+    want = np.stack([slow_hog(image, **options) for image in images(*size)])
+    np.testing.assert_allclose(got, want, atol=1e-5)
+    assert got.shape[2] == target.out_channels
+
+
+def test_features_are_mmpretrains_at_224_pixels():
+    got = HOGTarget()(images(224))
+    assert got.shape == (2, 196, 108)
+    torch.testing.assert_close(got, HOGGenerator()(images(224)), rtol=0, atol=1e-5)
+
+
+def test_features_do_not_depend_on_amp_or_contrast():
+    target, x = HOGTarget(), images()
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        assert torch.equal(target(x), HOGTarget()(x))
+    torch.testing.assert_close(target(x), target(7 * x - 3), rtol=0, atol=1e-4)
+    assert target(x.requires_grad_()).requires_grad is False
+
+
+def test_flat_images_have_no_features():
+    flat = torch.tensor([0.1, -1.7, 0.33]).view(1, 3, 1, 1).expand(1, 3, 32, 32)
+    assert not HOGTarget()(flat).any()
+    assert all(not g.any() for g in sobel(flat))
+
+
+@pytest.mark.parametrize(('axis', 'orientation'), [('vertical', 4), ('horizontal', 0)])
+def test_glyphs_run_along_edges(axis, orientation):
+    """A bar gives votes of one orientation, and strokes in the direction of the bar."""
+    bar = torch.zeros(1, 3, 32, 32)
+    bar[..., 11:13] = 1
+    bar = bar if axis == 'vertical' else bar.transpose(2, 3)
+    target = HOGTarget()
+    features = target(bar)
+    votes = features.view(4, 3, 9, 4).sum((0, 1, 3))
+    assert votes.argmax() == orientation
+    drawn = target.draw(features, (2, 2))[0]
+    drawn = drawn if axis == 'vertical' else drawn.t()
+    assert drawn.shape == (32, 32)
+    assert 0 <= drawn.min() < 0.01 < 0.9 < drawn.max() <= 1
+    along, across = drawn[8:16].diff(dim=0)[:-1].abs().mean(), drawn[8:16].diff(dim=1).abs().mean()
+    assert along < 0.4 * across
+    assert drawn[:, :6].abs().max() == 0  # nothing where the image is flat
+
+
+# ---- model -----------------------------------------------------------------------------------
+
+
+def test_loss_is_that_of_the_paper():
+    """Mean squared error over hidden patches, from predictions for every token."""
+    model = build().eval()
+    x = images()
+    with torch.no_grad():
+        got = model.loss(x, samples())['loss_hog']
+        tokens = model.backbone.patch_embed(x).flatten(2).transpose(1, 2).clone()
+        for row, hidden in zip(tokens, IDS, strict=True):
+            row[hidden] = model.mask_token[0, 0]
+        tokens, _ = model.backbone.encode(model.backbone.add_positions(tokens, (4, 4)))
+        pred = model.neck.fc(model.backbone.norm(tokens))[:, 1:]
+    errors = []
+    for image, row, hidden in zip(x, pred, IDS, strict=True):
+        want = torch.from_numpy(slow_hog(image)).float()
+        errors += [(row[i] - want[i]).square().mean() for i in hidden]
+    torch.testing.assert_close(got, torch.stack(errors).mean(), rtol=1e-4, atol=1e-6)
+
+
+def test_every_trainable_tensor_learns():
+    model = build().train()
+    sum(model.loss(images(), samples()).values()).backward()
+    trainable = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    assert [n for n, p in trainable.items() if p.grad is None or not p.grad.any()] == []
+    assert not any(name.startswith('target_generator') for name in model.state_dict())
+
+
+def test_loss_falls():
+    model = build()
+    stripes = torch.sin(torch.arange(64.0) * 0.8).expand(3, 64, 64)
+    x = torch.stack([stripes, stripes.transpose(1, 2)])
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(20):
+        optimiser.zero_grad()
+        loss = model.loss(x, samples())['loss_hog']
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert sum(losses[-3:]) < 0.3 * sum(losses[:3])
+
+
+def test_reconstruction():
+    model = build().eval()
+    x = images(64, 96)
+    shown = model.reconstruct(x, samples())
+    generator, mean, std = (
+        model.target_generator,
+        *(getattr(model.data_preprocessor, name) for name in ('mean', 'std')),
+    )
+    grey = generator.draw(generator(x), (4, 6))[:, None] * 255
+    torch.testing.assert_close(shown.target, (grey - mean) / std)
+    hidden = torch.zeros(2, 24, dtype=torch.bool)
+    for row, ids in zip(hidden, IDS, strict=True):
+        row[ids] = True
+    hidden = hidden.view(2, 1, 4, 6).repeat_interleave(16, 2).repeat_interleave(16, 3)
+    hidden = hidden.expand_as(x)
+    assert torch.equal(shown.masked == 0, hidden)
+    assert torch.equal(shown.masked[~hidden], x[~hidden])
+    assert torch.equal(shown.restored[~hidden], shown.target[~hidden])
+    assert not torch.equal(shown.restored[hidden], shown.target[hidden])
+    assert not shown.restored.requires_grad
+
+
+@pytest.mark.parametrize(
+    ('build_it', 'message'),
+    [
+        (lambda: build(pool=6), 'a patch of 16 pixels is not made of whole HOG cells of 6 pixels'),
+        (lambda: HOGTarget(window=12), 'a window of 12 pixels is not made of whole HOG cells of 8'),
+        (lambda: build().loss(images(72), samples()), '72x72 pixels do not divide into patches'),
+        (
+            lambda: build().loss(images(), samples([torch.arange(4), torch.arange(5)])),
+            'images of one batch hide 4 to 5 patches',
+        ),
+    ],
+)
+def test_wrong_arguments(build_it, message):
+    with pytest.raises(ArgumentError, match=message):
+        build_it()

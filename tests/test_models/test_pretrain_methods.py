@@ -1,0 +1,83 @@
+"""What every pre-training method must do, over all recipes for generated pictures."""
+
+import pretrain_recipes
+import pytest
+import torch
+from mmengine.config import Config
+from pretrain_recipes import RECIPES
+from torch import distributed, multiprocessing
+from torch.nn.parallel import DistributedDataParallel
+
+from mmlite.registry import MODELS
+
+
+@pytest.mark.parametrize('recipe', RECIPES)
+def test_every_trainable_tensor_learns(recipe):
+    """Gradients reach all of them, and nothing that is frozen."""
+    model = pretrain_recipes.build(recipe).train()
+    loss, logged = model.parse_losses(model(**pretrain_recipes.batch(model, recipe), mode='loss'))
+    assert loss.isfinite() and 'loss' in logged
+    loss.backward()
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None and parameter.grad.any(), name
+        else:
+            assert parameter.grad is None, name
+
+
+@pytest.mark.parametrize('recipe', [r for r in RECIPES if 'tokenizer' not in r])
+def test_checkpoint_goes_into_mask_rcnn_by_one_line(recipe, tmp_path):
+    """Every encoder weight of the detector comes from it, apart from relative positions."""
+    model = pretrain_recipes.build(recipe)
+    file = tmp_path / 'pretrained.pth'
+    meta = dict(backbone=model.backbone.describe())
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), file)
+    kind = 'hiera-tiny-fpn' if 'hiera' in recipe else 'vit-tiny-sfp'
+    leaf = f'det/mask-rcnn_{kind}_8xb8-amp-lsj-100e_coco-640px_shapes.py'
+    cfg = Config.fromfile(pretrain_recipes.ROOT.parent / leaf).model.backbone
+    if 'small' in recipe:
+        cfg.arch = 'small'
+    cfg.init_cfg = dict(type='Pretrained', checkpoint=str(file))
+    backbone = MODELS.build(cfg)
+    before = {key: value.clone() for key, value in backbone.state_dict().items()}
+    backbone.init_weights()
+    for key, value in backbone.state_dict().items():
+        given = model.backbone.state_dict().get(key)
+        if given is None:
+            assert 'rel_pos' in key, key
+        elif given.shape == value.shape:
+            assert torch.equal(value, given), key
+        else:
+            assert key == 'pos_embed' and not torch.equal(value, before[key])
+
+
+def _train_two_steps(rank, store, results):
+    """One of two processes: two steps of every method on its own half of a batch."""
+    torch.set_num_threads(1)
+    distributed.init_process_group('gloo', init_method=f'file://{store}', rank=rank, world_size=2)
+    sums = {}
+    for recipe in RECIPES:
+        model = pretrain_recipes.build(recipe, launcher='pytorch').train()
+        wrapped = DistributedDataParallel(model)
+        trainable = [p for p in model.parameters() if p.requires_grad]
+        optimiser = torch.optim.SGD(trainable, lr=1e-3)
+        for step in range(2):
+            torch.manual_seed(2 * step + rank)
+            losses = wrapped(**pretrain_recipes.batch(model, recipe), mode='loss')
+            optimiser.zero_grad()
+            model.parse_losses(losses)[0].backward()
+            optimiser.step()
+        sums[recipe] = sum(p.detach().double().sum() for p in trainable).item()
+    results[rank] = sums
+    distributed.destroy_process_group()
+
+
+def test_two_processes_train_every_method(tmp_path):
+    """No parameter is left unused (DDP would raise in the second step), and both stay equal."""
+    with multiprocessing.Manager() as manager:
+        results = manager.dict()
+        store = tmp_path / 'store'
+        multiprocessing.spawn(_train_two_steps, args=(store, results), nprocs=2)
+        first, second = results[0], results[1]
+    assert first.keys() == set(RECIPES)
+    assert first == second

@@ -1,0 +1,264 @@
+"""Momentum encoders, their schedules and their way through checkpoints and resumed runs."""
+
+from copy import deepcopy
+
+import momentum_methods as methods
+import pytest
+import torch
+from mmengine.config import ConfigDict
+from mmengine.logging import MessageHub
+from mmengine.runner import Runner, load_checkpoint
+from torch import nn
+
+from mmlite.errors import ArgumentError
+from mmlite.models import ViT
+from mmlite.models.pretrain.momentum import (
+    MomentumEncoder,
+    check_points,
+    encode_views,
+    half_cosine,
+    piecewise_linear,
+    training_progress,
+)
+
+any_method = pytest.mark.parametrize('name', methods.METHODS)
+
+
+class Pair(nn.Module):
+    """A model with two modules that are followed and one that is not."""
+
+    def __init__(self):
+        super().__init__()
+        self.backbone = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
+        self.neck = nn.Linear(4, 2)
+        self.head = nn.Linear(2, 2)
+
+
+@pytest.mark.parametrize(
+    ('progress', 'want'), [(0.0, 0.99), (1 / 3, 0.9925), (0.5, 0.995), (1.0, 1.0)]
+)
+def test_half_cosine(progress, want):
+    assert half_cosine(0.99, 1.0, progress) == pytest.approx(want, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ('progress', 'want'),
+    [(0.0, 0.999), (0.125, 0.99945), (0.25, 0.9999), (0.625, 0.999945), (1.0, 0.99999)],
+)
+def test_piecewise_linear(progress, want):
+    points = [(0.0, 0.999), (0.25, 0.9999), (1.0, 0.99999)]
+    assert piecewise_linear(points, progress) == pytest.approx(want, abs=1e-12)
+    assert piecewise_linear(points[:1], progress) == 0.999
+
+
+@pytest.mark.parametrize('points', [[], [(0.5, 1.0), (0.2, 2.0)], [(0, 1.0), (30, 2.0)]])
+def test_wrong_schedules_name_themselves(points):
+    with pytest.raises(ArgumentError, match='momentum=.* is no schedule: give pairs'):
+        check_points('momentum', points)
+
+
+def test_progress_is_read_from_the_message_hub():
+    assert training_progress() == (0, 1)
+    hub = MessageHub.get_instance('a run')
+    hub.update_info_dict(dict(iter=3, max_iters=10))
+    assert training_progress() == (3, 10)
+
+
+def test_update_is_the_moving_average_of_parameters_only():
+    torch.manual_seed(0)
+    source = Pair()
+    source.neck.bias.requires_grad_(False)
+    encoder = MomentumEncoder(source, ['backbone', 'neck'])
+    before = deepcopy(encoder.state_dict())
+    assert set(before) == {k for k in source.state_dict() if not k.startswith('head')}
+    for tensor in source.state_dict().values():
+        tensor.copy_(torch.randn(tensor.shape))
+    encoder.update(source, 0.9)
+    trainable = {n for n, p in source.named_parameters() if p.requires_grad}
+    new = source.state_dict()
+    for key, value in encoder.state_dict().items():
+        moves = key in trainable
+        want = 0.9 * before[key] + 0.1 * new[key] if moves else before[key]
+        torch.testing.assert_close(value, want)
+        assert moves == (not torch.equal(value, before[key]))
+    assert not any(p.requires_grad for p in encoder.parameters())
+    encoder.copy_from(source)
+    for key, value in encoder.state_dict().items():
+        assert torch.equal(value, new[key])
+
+
+def test_batch_norms_of_the_copy_keep_their_own_statistics():
+    source = Pair()
+    encoder = MomentumEncoder(source, ['backbone'])
+    encoder.backbone(torch.randn(8, 4) + 5)
+    assert not torch.equal(encoder.backbone[1].running_mean, source.backbone[1].running_mean)
+    own = encoder.backbone[1].running_mean.clone()
+    encoder.update(source, 0.0)
+    assert torch.equal(encoder.backbone[1].running_mean, own)
+
+
+def test_always_eval_survives_train():
+    model = Pair()
+    model.momentum_encoder = MomentumEncoder(model, ['backbone'], always_eval=True)
+    model.train()
+    assert model.backbone.training and model.momentum_encoder.training is False
+    assert not any(m.training for m in model.momentum_encoder.modules())
+    model.momentum_encoder = MomentumEncoder(model, ['backbone'])
+    assert all(m.training for m in model.train().momentum_encoder.modules())
+    assert not any(m.training for m in model.eval().momentum_encoder.modules())
+
+
+def test_resampled_positions_follow_the_moving_average():
+    """They are cached between forward passes without gradient; the update is in place."""
+    torch.manual_seed(0)
+    model = nn.Module()
+    model.backbone = ViT(**{k: v for k, v in methods.VIT.items() if k != 'type'})
+    encoder = MomentumEncoder(model, ['backbone'])
+    images = torch.zeros(1, 3, 48, 48)  # 6 x 6 patches from a table of 4 x 4
+    with torch.no_grad():
+        first = encoder.backbone.embed(images)
+        model.backbone.pos_embed.add_(1.0)
+        encoder.update(model, 0.0)
+        second = encoder.backbone.embed(images)
+    torch.testing.assert_close(second - first, torch.ones_like(first), atol=1e-5, rtol=0)
+
+
+def test_views_of_one_size_are_encoded_together_and_keep_their_order():
+    torch.manual_seed(0)
+    kwargs = {k: v for k, v in methods.VIT.items() if k != 'type'}
+    backbone = ViT(**kwargs, out_type='cls_token').eval()
+    views = [torch.randn(2, 3, size, size) for size in (32, 16, 32, 24, 16)]
+    batches = []
+    backbone.register_forward_pre_hook(lambda _, args: batches.append(tuple(args[0].shape)))
+    encoded = encode_views(backbone, views)
+    assert batches == [(4, 3, 32, 32), (4, 3, 16, 16), (2, 3, 24, 24)]
+    for view, vectors in zip(views, encoded, strict=True):
+        torch.testing.assert_close(vectors, backbone(view)[0], rtol=1e-4, atol=1e-5)
+
+
+def followed(model):
+    """Pairs of state dict entries (momentum encoder, model)."""
+    state = model.state_dict()
+    start = 'momentum_encoder.'
+    return [(v, state[k.removeprefix(start)]) for k, v in state.items() if k.startswith(start)]
+
+
+@any_method
+def test_starts_equal_after_initialisation_and_loading(name, tmp_path):
+    model = methods.build(name)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1.0 if parameter.requires_grad else 0.0)
+    assert not all(torch.equal(a, b) for a, b in followed(model))
+    model.init_weights()
+    assert len(followed(model)) > 20 and all(torch.equal(a, b) for a, b in followed(model))
+
+    weights = {k: v + 0.5 for k, v in model.state_dict().items() if v.is_floating_point()}
+    student = {k: v for k, v in weights.items() if not k.startswith('momentum_encoder')}
+    torch.save(dict(state_dict=student), tmp_path / 'student.pth')
+    load_checkpoint(model, str(tmp_path / 'student.pth'), map_location='cpu')
+    pairs = [(a, b) for a, b in followed(model) if a.is_floating_point()]
+    assert all(torch.equal(a, b) for a, b in pairs)
+    loaded = model.state_dict()
+    assert all(torch.equal(loaded[k], v) for k, v in student.items())
+
+    whole = {k: v + 1 if k.startswith('momentum_encoder') else v for k, v in weights.items()}
+    model.load_state_dict(whole, strict=False)
+    for own, other in [(a, b) for a, b in followed(model) if a.is_floating_point()]:
+        torch.testing.assert_close(own, other + 1)
+
+
+def run(name, folder, **changes):
+    """Train for two epochs of two iterations; returns the final state dict and the losses."""
+    cfg = ConfigDict(
+        model=methods.METHODS[name],
+        work_dir=str(folder),
+        train_dataloader=methods.loader(name),
+        train_cfg=dict(by_epoch=True, max_epochs=2),
+        optim_wrapper=dict(optimizer=dict(type='AdamW', lr=0.01)),
+        default_hooks=dict(checkpoint=dict(type='mmlite.CheckpointHook', interval=1)),
+        default_scope='mmpretrain',
+        randomness=dict(seed=0),
+        experiment_name=f'{name}-{len(changes)}-{folder.name}',
+        **changes,
+    )
+    runner = Runner.from_cfg(cfg)
+    losses = methods.Losses()
+    runner.register_hook(losses)
+    runner.train()
+    return runner.model.state_dict(), losses.seen
+
+
+@any_method
+def test_resuming_keeps_the_moving_averages(name, tmp_path):
+    """A resumed run is the same as one that was never interrupted."""
+    end, losses = run(name, tmp_path / 'whole')
+    middle = tmp_path / 'whole' / 'epoch_1.pth'
+    again, rest = run(name, tmp_path / 'parts', resume=True, load_from=str(middle))
+    assert len(losses) == 4 and rest == losses[2:]
+    for key, value in end.items():
+        assert torch.equal(again[key], value), key
+    saved = torch.load(middle, weights_only=True)['state_dict']
+    averages = [k for k in end if k.startswith('momentum_encoder')]
+    moved = [k for k in averages if not torch.equal(end[k], saved[k])]
+    lagging = [k for k in moved if not torch.equal(end[k], end[k.partition('.')[2]])]
+    assert len(lagging) > 20
+
+
+@any_method
+def test_evaluation_mode_changes_nothing(name):
+    model = methods.build(name).eval()
+    before = deepcopy(model.state_dict())
+    with torch.no_grad():
+        model.backbone.cls_token.add_(1.0)
+        model.loss(*methods.batch(name))
+        model.backbone.cls_token.sub_(1.0)
+    for key, value in model.state_dict().items():
+        torch.testing.assert_close(value, before[key], msg=key)
+
+
+def gradients(model, arguments):
+    losses = model.loss(*arguments)
+    sum(losses.values()).backward()
+    return {n: p.grad for n, p in model.named_parameters() if p.requires_grad}
+
+
+@any_method
+@pytest.mark.parametrize('backbone', ['vit', 'hiera'])
+def test_every_trainable_tensor_gets_a_gradient(name, backbone):
+    if backbone == 'hiera' and name == 'bootmae':
+        with pytest.raises(ArgumentError, match="BootMAE needs backbone=dict.type='mmlite.ViT'"):
+            methods.build(name, backbone=methods.HIERA)
+        return
+    changes = {}
+    if backbone == 'hiera':
+        neck = dict(methods.METHODS[name]['neck'], in_channels=64)
+        changes = dict(backbone=methods.HIERA, neck=neck)
+    model = methods.build(name, **changes)
+    arguments = methods.batch(name)
+    if backbone == 'hiera':
+        arguments = [v for v in arguments[0] if v.shape[-1] == 32], None
+    found = gradients(model, arguments)
+    # what the first batch norm of the projector takes away again
+    shift = {'backbone.norm.bias'} if name == 'mocov3' else set()
+    silent = {n for n, g in found.items() if g is None or g.abs().max() < 1e-9} - shift
+    assert silent == set()
+    assert all(p.grad is None for p in model.momentum_encoder.parameters())
+
+
+@any_method
+def test_loss_falls_on_a_fixed_batch(name):
+    changes = {}
+    if name == 'dino':  # class tokens of so small a ViT hardly differ at first, patches do
+        changes = dict(backbone=dict(methods.METHODS[name]['backbone'], out_type='avg_featmap'))
+    model = methods.build(name, **changes)
+    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-3)
+    arguments = methods.batch(name)
+    seen = []
+    for _ in range(40):
+        loss = sum(model.loss(*arguments).values())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        seen.append(loss.item())
+    assert sum(seen[-5:]) < 0.8 * sum(seen[:5])

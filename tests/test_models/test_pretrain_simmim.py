@@ -1,0 +1,157 @@
+"""SimMIM: masks of whole units, the loss of the paper, and pictures of what was restored."""
+
+import golden
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+
+from mmlite.errors import ArgumentError
+from mmlite.models.pretrain.simmim import SimMIM
+
+BACKBONE = dict(
+    type='mmlite.ViT', arch=dict(embed_dims=24, num_layers=2, num_heads=3), img_size=64,
+    out_type='raw', pos_embed='sincos', weight_init='beit',
+)  # fmt: skip
+OFFICIAL = dict(
+    BACKBONE, pos_embed='none', rel_pos='shared_bias', layer_scale_init_value=0.1,
+    drop_path_rate=0.1,
+)  # fmt: skip
+LOSS = dict(type='PixelReconstructionLoss', criterion='L1', channel=3)
+
+
+def build(backbone=BACKBONE, **kwargs):
+    init_default_scope('mmpretrain')
+    torch.manual_seed(0)
+    neck, head = dict(type='SimMIMLinearDecoder'), dict(type='SimMIMHead', loss=LOSS)
+    model = SimMIM(backbone, neck, head, **kwargs)
+    model.init_weights()
+    return model
+
+
+def images(size=64, batch=2):
+    return torch.from_numpy(golden.array('images', (batch, 3, size, size)))
+
+
+@pytest.mark.parametrize(
+    ('size', 'unit', 'ratio', 'hidden'),
+    [(224, 32, 0.6, 30 * 4), (96, 32, 0.6, 6 * 4), (64, 16, 0.5, 8), (64, 32, 0.75, 3 * 4)],
+)
+def test_masks_hide_whole_units(size, unit, ratio, hidden):
+    """ceil(49 * 0.6) = 30 units of 2 x 2 patches at 224 pixels."""
+    model = build(mask_unit=unit, mask_ratio=ratio)
+    mask = model.draw_mask(torch.zeros(40, 3, size, size))
+    assert mask.shape == (40, (size // 16) ** 2)
+    assert mask.sum(dim=1).tolist() == [hidden] * 40
+    side, cells = size // 16, unit // 16
+    units = mask.view(40, side // cells, cells, side // cells, cells).float().mean(dim=(2, 4))
+    assert set(units.unique().tolist()) == {0.0, 1.0}
+    assert 0 < units.mean(dim=0).min() < units.mean(dim=0).max() < 1  # no unit is always the same
+
+
+@pytest.mark.parametrize('backbone', [BACKBONE, OFFICIAL], ids=['absolute', 'official'])
+def test_loss_is_that_of_the_paper(backbone):
+    """Sum |x - y| m / (sum of hidden pixels) / 3, patch by patch in plain loops."""
+    model = build(backbone).eval()
+    x = images()
+    mask = model.draw_mask(x)
+    with torch.no_grad():
+        got = model.loss(x, mask=mask)['loss_recon']
+        tokens = model.backbone.patch_embed(x).flatten(2).transpose(1, 2).clone()
+        tokens[mask] = model.mask_token[0, 0]
+        tokens = model.backbone.add_positions(tokens, (4, 4))
+        for block in model.backbone.blocks:
+            tokens, _ = block(tokens, (4, 4))
+        tokens = model.backbone.norm(tokens)[:, 1:]
+        conv = model.neck.decoder[0]
+        total, pixels = 0.0, 0
+        for image, hidden, row in zip(x, mask, tokens, strict=True):
+            for cell in range(16):
+                if hidden[cell]:
+                    y, x0 = 16 * (cell // 4), 16 * (cell % 4)
+                    want = image[:, y : y + 16, x0 : x0 + 16]
+                    pred = (conv.weight[:, :, 0, 0] @ row[cell] + conv.bias).view(3, 16, 16)
+                    total += (pred - want).abs().sum()
+                    pixels += 256
+    torch.testing.assert_close(got, total / (pixels + 1e-5) / 3)
+
+
+@pytest.mark.parametrize('backbone', [BACKBONE, OFFICIAL], ids=['absolute', 'official'])
+def test_every_trainable_tensor_learns(backbone):
+    model = build(dict(backbone, drop_path_rate=0.0)).train()
+    sum(model.loss(images()).values()).backward()
+    trainable = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    assert [n for n, p in trainable.items() if p.grad is None or not p.grad.any()] == []
+    assert 'backbone.pos_embed' not in trainable
+    assert model.mask_token.std() > 0.01  # initialised
+
+
+def test_key_bias_stays_without_gradient():
+    """Queries and values have the only biases that matter, as in the official code."""
+    model = build(OFFICIAL).eval()
+    model.loss(images())['loss_recon'].backward()
+    q, k, v = model.backbone.blocks[0].attn.qkv.bias.grad.chunk(3)
+    assert k.abs().max() < 1e-6 * min(q.abs().max(), v.abs().max()) + 1e-9
+
+
+def test_hidden_pixels_are_not_seen():
+    """What lies under the mask changes neither the prediction nor the gradient of visible parts."""
+    model = build().eval()
+    x = images()
+    mask = model.draw_mask(x)
+    hidden = mask.view(2, 1, 4, 4).repeat_interleave(16, 2).repeat_interleave(16, 3)
+    with torch.no_grad():
+        first, second = (model._predict(i, mask) for i in (x, torch.where(hidden, x + 9.0, x)))
+        assert torch.equal(first, second)
+        assert not torch.equal(first, model._predict(torch.where(hidden, x, x + 9.0), mask))
+
+
+def test_loss_falls():
+    model = build()
+    x = torch.from_numpy(golden.array('colours', (8, 3, 1, 1))).expand(-1, -1, 64, 64)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(30):
+        optimiser.zero_grad()
+        loss = model.loss(x)['loss_recon']
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
+
+
+def test_reconstruction():
+    model = build().eval()
+    x = images()
+    torch.manual_seed(3)
+    shown = model.reconstruct(x)
+    torch.manual_seed(3)
+    mask = model.draw_mask(x)
+    hidden = mask.view(2, 1, 4, 4).repeat_interleave(16, 2).repeat_interleave(16, 3).expand_as(x)
+    assert torch.equal(shown.masked == 0, hidden)
+    assert torch.equal(shown.masked[~hidden], x[~hidden])
+    assert torch.equal(shown.restored[~hidden], x[~hidden])
+    with torch.no_grad():
+        assert torch.equal(shown.restored[hidden], model._predict(x, mask)[hidden])
+    assert shown.target is None and not shown.restored.requires_grad
+
+
+@pytest.mark.parametrize(
+    ('kwargs', 'message'),
+    [
+        (dict(mask_ratio=0.0), 'mask_ratio 0.0 hides 0 of 2x2 mask units'),
+        (dict(mask_ratio=0.8), 'mask_ratio 0.8 hides 4 of 2x2 mask units'),
+        (dict(mask_unit=24), 'mask_unit 24 is not a multiple of the patch size 16'),
+        (dict(mask_unit=64), 'mask_ratio 0.6 hides 1 of 1x1 mask units'),
+    ],
+)
+def test_wrong_arguments(kwargs, message):
+    with pytest.raises(ArgumentError, match=message):
+        build(**kwargs)
+
+
+def test_wrong_image_sizes():
+    model = build()
+    with pytest.raises(ArgumentError, match='80x80 pixels do not divide into patches of 32'):
+        model.loss(torch.zeros(1, 3, 80, 80))
+    with pytest.raises(ArgumentError, match='mask has 16 cells but images of .* have 6x6 patches'):
+        model.loss(torch.zeros(1, 3, 96, 96), mask=torch.zeros(1, 16, dtype=torch.bool))

@@ -1,0 +1,263 @@
+"""TimmViT: parity with timm, survival of initialisation, and refusals."""
+
+import pytest
+import timm
+import torch
+from timm.layers import GELUTanh, RmsNorm, SwiGLUPacked
+from timm.models.vision_transformer import ParallelThingsBlock
+from torch import nn
+
+from mmlite.errors import ArgumentError, CheckpointError
+from mmlite.models import MAE, TimmViT, ViT
+from mmlite.models.backbones.timm_vit import check_plain, fold_normalisation
+from mmlite.registry import MODELS
+
+NAME = 'vit_tiny_patch16_224.augreg_in21k_ft_in1k'
+MAE_NORMALISED = 'vit_base_patch16_224.mae'
+SMALL = dict(depth=2, embed_dim=24, num_heads=3)
+IMAGENET = [torch.tensor(v) for v in ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))]
+
+
+def timm_model(name=NAME, **kwargs):
+    """A small timm model of which no weight is at its trivial start."""
+    torch.manual_seed(0)
+    model = timm.create_model(name, **SMALL | dict(img_size=64) | kwargs)
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    return model.eval()
+
+
+def ours(tmp_path, model, name=NAME, **kwargs):
+    """A TimmViT that loaded the weights of ``model`` from a file, as in a config."""
+    torch.save(model.state_dict(), tmp_path / 'timm.pth')
+    timm_kwargs = SMALL | kwargs.pop('timm_kwargs', {})
+    vit = MODELS.build(
+        dict(
+            type='mmlite.TimmViT',
+            model_name=name,
+            checkpoint_path=str(tmp_path / 'timm.pth'),
+            img_size=kwargs.pop('img_size', 64),
+            timm_kwargs=timm_kwargs,
+            **kwargs,
+        )
+    )
+    vit.init_weights()
+    return vit.eval()
+
+
+def pixels(size=64):
+    torch.manual_seed(1)
+    return 255 * torch.rand(2, 3, size, size)
+
+
+def normalised_for(images, model):
+    """Images as timm's own loader would give them to ``model``."""
+    mean, std = (torch.tensor(model.pretrained_cfg[key]) for key in ('mean', 'std'))
+    return (images / 255 - mean.view(3, 1, 1)) / std.view(3, 1, 1)
+
+
+def normalised(images):
+    """Images as our data pre-processor gives them."""
+    mean, std = (v.view(3, 1, 1) for v in IMAGENET)
+    return (images - mean) / std
+
+
+@pytest.mark.parametrize(
+    ('name', 'kwargs'),
+    [
+        (NAME, {}),
+        (MAE_NORMALISED, {}),
+        (NAME, dict(init_values=0.3, qkv_bias=False, mlp_ratio=2.7)),
+        (NAME, dict(no_embed_class=True)),
+        (NAME, dict(class_token=False, global_pool='avg', fc_norm=False)),
+        (NAME, dict(num_classes=0, dynamic_img_size=True)),
+    ],
+    ids=['half', 'imagenet', 'layer-scale', 'no-embed-class', 'no-class-token', 'no-head'],
+)
+def test_tokens_of_every_block_equal_timm(tmp_path, name, kwargs):
+    model = timm_model(name, **kwargs)
+    vit = ours(tmp_path, model, name, timm_kwargs=kwargs, out_indices=(0, 1), final_norm=False)
+    images = pixels()
+    got = vit(normalised(images))
+    with torch.no_grad():
+        want = model.forward_intermediates(
+            normalised_for(images, model), intermediates_only=True, output_fmt='NLC',
+            return_prefix_tokens=True,
+        )  # fmt: skip
+    for ours_, pair in zip(got, want, strict=True):
+        patches, prefix = pair if isinstance(pair, tuple) else (pair, None)
+        tokens = patches if prefix is None else torch.cat([prefix, patches], 1)
+        torch.testing.assert_close(ours_, tokens, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_final_norm_and_taps_equal_timm(tmp_path):
+    model = timm_model()
+    vit = ours(tmp_path, model)
+    images = pixels()
+    features = model.forward_features(normalised_for(images, model))
+    close = dict(rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(vit(normalised(images))[0], features, **close)
+
+    block = model.blocks[1]
+    seen = {}
+    block.attn.qkv.register_forward_hook(lambda module, args, out: seen.update(qkv=out))
+    model.forward_features(normalised_for(images, model))
+    q, k, _ = seen['qkv'].view(2, 17, 3, 3, 8).permute(2, 0, 3, 1, 4)
+    logits = q @ k.transpose(-2, -1) * 8**-0.5
+    tokens = vit.embed(normalised(images))
+    _, taps = vit.encode(tokens, ['blocks.1.attn_logits', 'norm'])
+    torch.testing.assert_close(taps['blocks.1.attn_logits'], logits, **close)
+    torch.testing.assert_close(taps['norm'], features, **close)
+    assert vit.tap_shape('blocks.1.attn_logits') == (3, 17)
+
+
+@torch.no_grad()
+def test_kept_patches_are_the_same_tokens(tmp_path):
+    vit = ours(tmp_path, timm_model())
+    images = normalised(pixels())
+    keep = torch.tensor([[3, 0, 9], [15, 2, 1]])
+    index = keep[..., None].expand(-1, -1, 24)
+    tokens = vit.embed(images)
+    kept = torch.cat([tokens[:, :1], tokens[:, 1:].gather(1, index)], 1)
+    torch.testing.assert_close(vit.embed(images, keep=keep), kept)
+
+
+def test_pooled_norm_comes_from_timm(tmp_path):
+    kwargs = dict(global_pool='avg')
+    model = timm_model(**kwargs)
+    vit = ours(tmp_path, model, timm_kwargs=kwargs, out_type='avg_featmap')
+    images = pixels()
+    with torch.no_grad():
+        got = vit(normalised(images))[0]
+        tokens = model.forward_features(normalised_for(images, model))
+        want = model.forward_head(tokens, pre_logits=True)
+    torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-4)
+    raw = ours(tmp_path, model, timm_kwargs=kwargs)
+    assert isinstance(raw.norm, nn.Identity)  # timm, too, leaves these tokens as they are
+
+
+def test_architecture_is_read_off_timm():
+    vit = TimmViT('vit_small_patch14_dinov2.lvd142m', timm_kwargs=dict(depth=2))
+    assert vit.arch == dict(embed_dims=384, num_layers=2, num_heads=6, mlp_ratio=4)
+    assert vit.patch_size == 14 and vit.grid == (37, 37)
+    assert vit.blocks[0].ls1.gamma.shape == (384,)
+    assert TimmViT('vit_tiny_patch16_224', img_size=96).grid == (6, 6)
+
+
+def test_initialisation_of_a_parent_and_freezing_leave_the_weights(tmp_path):
+    """mmengine initialises parents first; a second call and later training change nothing."""
+    model = timm_model()
+    torch.save(model.state_dict(), tmp_path / 'timm.pth')
+    torch.manual_seed(3)
+    teacher = dict(
+        type='mmlite.TimmViT', model_name=NAME, checkpoint_path=str(tmp_path / 'timm.pth'),
+        img_size=64, timm_kwargs=SMALL, frozen_stages=2,
+    )  # fmt: skip
+    student = dict(
+        type='mmlite.ViT', out_type='raw', img_size=64,
+        arch=dict(embed_dims=24, num_layers=2, num_heads=3),
+    )  # fmt: skip
+    pair = dict(student='blocks.1.attn_logits', teacher='blocks.1.attn_logits')
+    parent = MAE(student, distill=dict(type='mmlite.Distillation', teacher=teacher, pairs=[pair]))
+    parent.init_weights()
+    vit = parent.distill.teacher
+    want = model.blocks[1].attn.qkv.weight
+    torch.testing.assert_close(vit.blocks[1].attn.qkv.weight, want, rtol=0, atol=0)
+    vit.init_weights()
+    parent.train()
+    torch.testing.assert_close(vit.blocks[1].attn.qkv.weight, want, rtol=0, atol=0)
+    assert not any(p.requires_grad for p in vit.parameters())
+    assert parent.loss(normalised(pixels()))['loss_attn'] > 0
+
+
+def test_without_weights_it_starts_as_any_vit():
+    torch.manual_seed(0)
+    vit = TimmViT(NAME, img_size=64, timm_kwargs=SMALL)
+    torch.manual_seed(0)
+    plain = ViT(dict(embed_dims=24, num_layers=2, num_heads=3), img_size=64, out_type='raw')
+    torch.testing.assert_close(dict(vit.named_parameters()), dict(plain.named_parameters()))
+
+
+def test_folding_is_exact():
+    torch.manual_seed(0)
+    conv = nn.Conv2d(3, 8, 4, 4)
+    images = pixels(8)
+    given, wanted = IMAGENET, [torch.tensor([127.5] * 3), torch.tensor([100.0, 127.5, 90.0])]
+    as_double = [[v.double() for v in pair] for pair in (given, wanted)]
+    folded = fold_normalisation(conv.weight, conv.bias, *as_double)
+    x, y = ((images - m.view(3, 1, 1)) / s.view(3, 1, 1) for m, s in (given, wanted))
+    torch.testing.assert_close(nn.functional.conv2d(x, *folded, stride=4), conv(y))
+    same = fold_normalisation(conv.weight, conv.bias, as_double[0], as_double[0])
+    torch.testing.assert_close(same, (conv.weight, conv.bias), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ('name', 'kwargs', 'message'),
+    [
+        ('vit_small_patch14_reg4_dinov2', {}, 'has register tokens'),
+        ('vit_base_patch16_clip_224', {}, 'has a norm in front of its blocks'),
+        ('vit_small_patch16_224', dict(qk_norm=True), r'\(qk_norm\)'),
+        ('vit_small_patch16_224', dict(scale_attn_norm=True), 'inside its attention'),
+        ('vit_small_patch16_224', dict(scale_mlp_norm=True), 'inside its MLP'),
+        ('vit_small_patch16_224', dict(mlp_layer=SwiGLUPacked), 'MLP of type GluMlp'),
+        ('vit_small_patch16_224', dict(act_layer=GELUTanh), 'activation GELUTanh'),
+        ('vit_small_patch16_224', dict(act_layer='relu'), 'activation ReLU'),
+        ('vit_small_patch16_224', dict(block_fn=ParallelThingsBlock), 'ParallelThingsBlock'),
+        ('vit_small_patch16_224', dict(norm_layer=RmsNorm), 'RmsNorm instead of LayerNorm'),
+        ('vit_small_patch16_224', dict(norm_layer=nn.LayerNorm), 'eps 1e-05 instead of 1e-06'),
+        ('vit_small_patch16_224', dict(pos_embed='none'), 'no table of absolute positions'),
+        ('vit_small_patch16_224', dict(proj_bias=False), "not both have 'blocks.0.attn.proj.bias'"),
+        ('vit_small_patch16_224', dict(attn_drop_rate=0.1), 'has dropout'),
+        ('vit_small_patch16_224', dict(patch_drop_rate=0.1), 'has patch dropout'),
+        ('vit_small_patch16_224', dict(drop_path_rate=0.1), 'use drop_path_rate of TimmViT'),
+        ('vit_small_patch16_224', dict(img_size=(224, 112)), 'images of 224x112 pixels'),
+        ('vit_small_patch16_224', dict(img_size=100), 'images of 100x100 pixels'),
+        ('deit_tiny_distilled_patch16_224', {}, 'has a distillation token'),
+        ('beit_base_patch16_224', {}, 'class Beit instead of VisionTransformer'),
+        ('eva02_tiny_patch14_224', {}, 'class Eva instead of VisionTransformer'),
+        ('resnet18', {}, 'class ResNet instead of VisionTransformer'),
+        ('vit_tiny_r_s16_p8_224', {}, 'another patch embedding than one convolution'),
+        ('vit_tiny_patch16_225', {}, 'near names: .*vit_tiny_patch16_224'),
+        ('vit_tiny_patch16_224.mine', {}, 'Invalid pretrained tag'),
+        ('vit_tiny_patch16_224', dict(width=3), "unexpected keyword argument 'width'"),
+    ],
+)
+def test_what_vit_cannot_express_is_refused(name, kwargs, message):
+    kwargs = dict(kwargs)
+    img_size = kwargs.pop('img_size', None)
+    with pytest.raises(ArgumentError, match=message):
+        TimmViT(name, img_size=img_size, timm_kwargs=kwargs)
+
+
+def test_gated_attention_is_refused():
+    model = timm_model()
+    model.blocks[1].attn.gate = nn.Linear(24, 24)
+    with pytest.raises(ArgumentError, match='gated attention'):
+        check_plain(model, 'gated')
+
+
+@pytest.mark.parametrize(
+    ('kwargs', 'message'),
+    [
+        (dict(pretrained=True, checkpoint_path='x.pth'), 'exclude one another'),
+        (dict(input_std=(0.229, 0.224, 0.225)), 'is for pixels in 0 to 1'),
+        (dict(out_type='avg_featmap', final_norm=True), 'set final_norm=False'),
+        (dict(out_indices=12), 'out_indices 12 does not exist'),
+    ],
+)
+def test_wrong_arguments_name_themselves(kwargs, message):
+    with pytest.raises(ArgumentError, match=message):
+        TimmViT(NAME, **kwargs)
+
+
+def test_bad_weights_are_one_sentence(tmp_path):
+    vit = TimmViT(NAME, checkpoint_path=str(tmp_path / 'no.pth'), timm_kwargs=SMALL)
+    with pytest.raises(CheckpointError, match="no.pth' does not exist"):
+        vit.init_weights()
+    with pytest.raises(CheckpointError, match='cannot be loaded into timm model'):
+        ours(tmp_path, timm_model(embed_dim=48))
+    (tmp_path / 'bad.pth').write_bytes(b'nothing')
+    vit = TimmViT(NAME, checkpoint_path=str(tmp_path / 'bad.pth'), timm_kwargs=SMALL)
+    with pytest.raises(CheckpointError, match='bad.pth cannot be loaded'):
+        vit.init_weights()

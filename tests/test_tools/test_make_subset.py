@@ -1,0 +1,234 @@
+"""Lists of balanced and long-tailed subsets: counts, nesting, what mmpretrain reads, mistakes."""
+
+import runpy
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from mmpretrain.datasets import ImageNet
+
+from mmlite.datasets.subsets import (
+    assign_counts,
+    draw,
+    even_counts,
+    find_images,
+    fraction_counts,
+    tail_counts,
+)
+from mmlite.errors import DataError, UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+main = runpy.run_path(str(ROOT / 'tools/dataset_converters/make_subset.py'))['main']
+SIZES = dict(n01=12, n02=8, n03=20)
+
+
+@pytest.fixture
+def train(tmp_path):
+    """Folders of empty files; one image lies deeper, and one file is none."""
+    folder = tmp_path / 'train'
+    for name, count in SIZES.items():
+        (folder / name / 'deep').mkdir(parents=True)
+        for index in range(count - 1):
+            (folder / name / f'{name}_{index}.JPEG').touch()
+        (folder / name / 'deep' / f'{name} x.png').touch()
+        (folder / name / 'notes.txt').touch()
+    return folder
+
+
+def run(*args):
+    return main([str(arg) for arg in args])
+
+
+def lines(path):
+    return path.read_text().splitlines()
+
+
+def by_class(path):
+    return [sum(line.endswith(f' {label}') for line in lines(path)) for label in range(len(SIZES))]
+
+
+# ---- counts ----------------------------------------------------------------------------------
+
+
+def test_even_counts_are_even_complete_and_never_shrink():
+    sizes = [12, 8, 20, 3]
+    before = np.zeros(4, int)
+    for total in range(sum(sizes) + 1):
+        counts = even_counts(sizes, total, seed=5)
+        assert counts.sum() == total and (counts <= sizes).all()
+        unsaturated = counts[counts < sizes]
+        assert unsaturated.size == 0 or counts.max() - unsaturated.min() <= 1
+        assert (counts >= before).all()
+        before = counts
+    assert (even_counts(sizes, 2, seed=0) != even_counts(sizes, 2, seed=1)).any()
+
+
+def test_a_hundredth_and_a_tenth_of_imagenet():
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(1200, 1301, 1000)
+    sizes[0] += 1_281_167 - sizes.sum()
+    for fraction, total, least in ((0.01, 12_811, 12), (0.1, 128_116, 128)):
+        counts = fraction_counts(sizes, fraction)
+        assert counts.sum() == total
+        assert set(counts) == {least, least + 1}
+    assert (fraction_counts(sizes, 1.0) == sizes).all()
+    assert fraction_counts([50, 50], 0.29).sum() == 29
+
+
+def test_pareto_tail_is_that_of_imagenet_lt():
+    """1280 to 5 images, 385 classes above 100, 136 below 20, 115,846 images (a random draw)."""
+    counts = tail_counts(1000, 1280, 5)
+    assert (counts[0], counts[-1]) == (1280, 5)
+    assert (np.diff(counts) <= 0).all()
+    assert counts.sum() == 121_937
+    assert abs((counts > 100).sum() - 385) < 25
+    assert abs((counts < 20).sum() - 136) < 25
+
+
+def test_exponential_tail_is_that_of_cifar_lt():
+    counts = tail_counts(10, 5000, 50, 'exponential')
+    assert counts.tolist() == [5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50]
+    assert tail_counts(1, 7, 7).tolist() == [7]
+
+
+def test_counts_go_to_classes_that_are_large_enough():
+    names = list('abcd')
+    counts = assign_counts([10, 5, 5, 1], [5, 12, 5, 5], names)
+    assert counts[1] == 10 and sorted(counts) == [1, 5, 5, 10]
+    orders = {tuple(assign_counts([4, 3, 2, 1], [9] * 4, names, seed)) for seed in range(9)}
+    assert len(orders) > 3
+    with pytest.raises(DataError, match="2 classes need 10 .* 'a' has the most, 9: start the tail"):
+        assign_counts([10, 10], [9, 12], names[:2])
+
+
+def test_smaller_draws_lie_inside_larger_ones_class_by_class():
+    images = {name: [f'{name}/{i}' for i in range(30)] for name in 'ab'}
+    small, large = draw(images, [3, 5], seed=1), draw(images, [10, 10], seed=1)
+    for name in images:
+        assert set(small[name]) < set(large[name])
+    alone = draw({'b': images['b']}, [5], seed=1)
+    assert alone['b'] == small['b']  # other classes do not matter
+    assert draw(images, [3, 5], seed=2) != small
+
+
+# ---- the tool --------------------------------------------------------------------------------
+
+
+def test_fraction_is_nested_balanced_and_repeatable(train, capsys):
+    for fraction in (0.1, 0.5, 1):
+        assert run(train, '--fraction', fraction) == 0
+    meta = train.parent / 'meta'
+    ten, fifty, whole = (
+        lines(meta / f'train_{percent}percent.txt') for percent in ('10', '50', '100')
+    )
+    assert (len(ten), len(fifty), len(whole)) == (4, 20, 40)
+    assert set(ten) < set(fifty) < set(whole)
+    assert by_class(meta / 'train_50percent.txt') in ([6, 7, 7], [7, 6, 7], [7, 7, 6])
+    out = capsys.readouterr().out
+    assert f'{meta}/train_50percent.txt: 20 images of 3 classes, 6 to 7 a class' in out
+    again = train.parent / 'again.txt'
+    assert run(train, '--fraction', 0.5, '--out', again) == 0
+    assert lines(again) == fifty
+    assert run(train, '--fraction', 0.5, '--out', again, '--seed', 1) == 2
+    assert 'is there already and differs: give --force' in capsys.readouterr().err
+    assert run(train, '--fraction', 0.5, '--out', again, '--seed', 1, '--force') == 0
+    assert lines(again) != fifty
+
+
+def test_imagenet_reads_the_list_as_it_reads_the_folder(train):
+    assert run(train, '--fraction', 1) == 0
+    common = dict(data_root=str(train.parent), split='train', metainfo=dict(classes=list(SIZES)))
+    listed = ImageNet(ann_file='meta/train_100percent.txt', **common)
+    found = ImageNet(**common)
+    pairs = [[(d['img_path'], d['gt_label']) for d in dataset] for dataset in (listed, found)]
+    assert sorted(pairs[0]) == sorted(pairs[1])
+    assert len(pairs[0]) == 40 and Path(pairs[0][0][0]).is_file()
+    assert run(train, '--per-class', 2, '--no-labels') == 0
+    bare = ImageNet(ann_file='meta/train_2perclass.txt', with_label=False, **common)
+    assert len(bare) == 6 and all(Path(d['img_path']).is_file() for d in bare)
+
+
+def test_long_tail(train, capsys):
+    assert run(train, '--long-tailed', '--max', 16, '--min', 1) == 0
+    meta = train.parent / 'meta'
+    counts = by_class(meta / 'train_longtailed.txt')
+    assert counts[2] == 16 and sorted(counts)[0] == 1
+    options = ('--long-tailed', 'exponential', '--max', 16, '--imbalance', 4)
+    assert run(train, *options, '--out', meta / 'e.txt', '--picture', meta / 'e.png') == 0
+    assert sorted(by_class(meta / 'e.txt')) == [4, 8, 16]
+    assert cv2.imread(str(meta / 'e.png')).std() > 1
+    assert '28 images of 3 classes, 4 to 16 a class' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        'train/n03/n03_4.JPEG 2\ntrain/n01/n01_0.JPEG 0\n',  # ImageNet-LT
+        'n01_0.JPEG\n\nn03_4.JPEG\n',  # SimCLR
+        './n03/n03_4.JPEG\nn01/n01_0.JPEG\n',
+    ],
+)
+def test_published_lists_are_converted(text, train, capsys):
+    (train.parent / 'published.txt').write_text(text)
+    assert run(train, '--from-list', train.parent / 'published.txt') == 0
+    out = train.parent / 'meta' / 'train_published.txt'
+    assert lines(out) == ['n01/n01_0.JPEG 0', 'n03/n03_4.JPEG 2']
+    assert '2 images of 3 classes, 1 of them empty, 0 to 1' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('train/n01/n01_77.JPEG 0', "line 1: image '{train}/n01/n01_77.JPEG' does not exist"),
+        ('n01/n01_1.JPEG\nn09/n09_1.JPEG', "line 2: 'n09' is no class folder of {train}"),
+        ('train/n02/n02_1.JPEG 2', "label 2 is not 1, the number of 'n02'"),
+    ],
+)
+def test_mistakes_in_a_list_name_the_line(text, message, train, capsys):
+    file = train.parent / 'list.txt'
+    file.write_text(text)
+    assert run(train, '--from-list', file) == 1
+    assert message.format(train=train) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('args', 'code', 'message'),
+    [
+        (('--fraction', 0), 2, 'the fraction is 0; it should be above 0 and at most 1'),
+        (('--fraction', 1.5), 2, 'the fraction is 1.5'),
+        (
+            ('--fraction', 0.05),
+            2,
+            '40 images is 2, less than one for each of 3 classes',
+        ),
+        (('--per-class', 0), 2, 'it should be 1 or more'),
+        (('--per-class', 9), 1, "class 'n02' has 8 images, fewer than the 9 asked"),
+        (('--long-tailed', '--max', 9), 2, 'needs --max and one of --min and --imbalance'),
+        (('--long-tailed', '--max', 9, '--min', 10), 2, 'a tail from 9 to 10 images'),
+        (('--long-tailed', '--max', 30, '--min', 1), 1, "'n03' has the most, 20"),
+        (('--long-tailed', '--max', 9, '--imbalance', 0.5), 2, '--imbalance is 0.5'),
+        (('--per-class', 2, '--max', 3), 2, '--max belongs to --long-tailed'),
+        (('--per-class', 2, '--seed', -1), 2, '--seed is -1'),
+        (('--from-list', 'no.txt'), 1, "list 'no.txt' cannot be read: No such file"),
+    ],
+)
+def test_mistakes_are_one_sentence(args, code, message, train, capsys):
+    assert run(train, *args) == code
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count('\n') == 1
+
+
+def test_a_wrong_folder_is_one_sentence(tmp_path, train, capsys):
+    assert run(tmp_path / 'gone', '--fraction', 0.5) == 1
+    assert "gone' does not exist" in capsys.readouterr().err
+    assert run(train / 'n01' / 'deep', '--fraction', 0.5) == 1
+    assert 'has no class folders' in capsys.readouterr().err
+    (train / 'n00').mkdir()
+    assert run(train, '--fraction', 0.5) == 1
+    assert "n00' has no image" in capsys.readouterr().err
+    with pytest.raises(DataError, match='has no image'):
+        find_images(train)
+    with pytest.raises(UserError, match='above 0'):
+        fraction_counts([1], -1)
