@@ -14,7 +14,7 @@ import mmlite  # noqa: F401  first of all: without it, mmcv.ops cannot be import
 from mmlite.stack import finder
 
 ROOT = Path(__file__).resolve().parents[1]
-THREADS = 2
+THREADS = 1  # more gain little on small models, and wait for each other on a busy machine
 
 matplotlib.use('Agg')
 torch.set_num_threads(THREADS)

@@ -11,7 +11,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from mmlite.engine import ClipEachTensorHook
+from mmlite.engine import ClipEachTensorHook, ClipNormHook
 from mmlite.errors import UserError
 
 
@@ -38,6 +38,22 @@ def test_every_tensor_is_clipped_on_its_own():
     before = parameters[0].detach().clone()
     optimiser.step()
     torch.testing.assert_close(parameters[0].detach(), before - long)
+
+
+@pytest.mark.parametrize('max_norm', [0.1, 100.0])
+def test_norm_of_all_gradients_is_clipped_as_torch_does(max_norm):
+    parameters = [nn.Parameter(torch.zeros(4)) for _ in range(3)]
+    optimiser = torch.optim.SGD(parameters, lr=1.0)
+    ClipNormHook(max_norm).before_train(SimpleNamespace(optim_wrapper=OptimWrapper(optimiser)))
+    for seed, parameter in enumerate(parameters[:2]):
+        parameter.grad = torch.randn(4, generator=torch.Generator().manual_seed(seed))
+    wanted = [nn.Parameter(torch.zeros(4)) for _ in range(2)]
+    for copy, parameter in zip(wanted, parameters, strict=False):
+        copy.grad = parameter.grad.clone()
+    torch.nn.utils.clip_grad_norm_(wanted, max_norm)
+    optimiser.step()
+    for copy, parameter in zip(wanted, parameters, strict=False):
+        torch.testing.assert_close(parameter.detach(), -copy.grad)
 
 
 @pytest.mark.parametrize('fused', [False, True])

@@ -285,7 +285,7 @@ def test_position_cache_follows_its_source():
     assert len(calls) == 4
 
 
-@pytest.mark.parametrize('name', ['blocks.12', 'blocks.3.attn', 'block.3', 'blocks.x', 'norm'])
+@pytest.mark.parametrize('name', ['blocks.12', 'blocks.3.attn', 'block.3', 'blocks.x', 'norms'])
 def test_unknown_taps_are_refused(name):
     with pytest.raises(ValueError, match=f"unknown tap '{name}'.*0 to 11"):
         group_taps([name], 12)

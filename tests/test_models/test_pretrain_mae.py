@@ -11,7 +11,7 @@ from mmengine.registry import init_default_scope
 
 from mmlite.errors import ArgumentError
 from mmlite.models.layers import attention, take
-from mmlite.models.pretrain.base import mask_of
+from mmlite.models.pretrain.base import count_kept, mask_of
 from mmlite.registry import MODELS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -347,6 +347,11 @@ def test_wrong_images(changes, size, message):
     model = small('mae/mae_vit-tiny', **changes)
     with pytest.raises(ArgumentError, match=message):
         model.loss(torch.zeros(1, 3, size, size))
+
+
+def test_share_of_visible_patches_is_rounded_down_but_not_by_float_errors():
+    counts = [count_kept(*case) for case in ((196, 0.75), (49, 0.4), (49, 0.6), (10, 0.9))]
+    assert counts == [49, 29, 19, 1]
 
 
 def test_hiera_is_decoded_from_its_stages():

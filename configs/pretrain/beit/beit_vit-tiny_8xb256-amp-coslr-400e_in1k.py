@@ -16,6 +16,7 @@ model = dict(
         second_mean=[-31.875, -31.875, -31.875],
         second_std=[318.75, 318.75, 318.75],
         to_rgb=True,
+        non_blocking=True,
     ),
     backbone=dict(
         type='mmlite.ViT',
@@ -46,9 +47,9 @@ train_pipeline = [
 train_dataloader = dict(batch_size=256, dataset=dict(pipeline=train_pipeline))
 optim_wrapper = dict(
     optimizer=dict(lr=1.5e-3, betas=(0.9, 0.999)),
-    clip_grad=dict(max_norm=3.0),
     paramwise_cfg=dict(custom_keys={n: dict(decay_mult=0.0) for n in ('pos_embed', 'cls_token')}),
 )
+custom_hooks = [*_base_.custom_hooks, dict(type='mmlite.ClipNormHook', max_norm=3.0)]
 param_scheduler = _base_.param_scheduler
 param_scheduler[0].update(end=10)
 param_scheduler[1].update(eta_min=1e-5, begin=10)

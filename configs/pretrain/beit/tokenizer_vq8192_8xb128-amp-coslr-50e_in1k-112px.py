@@ -12,7 +12,11 @@ model = dict(
     type='mmlite.DiscreteTokenizer',
     vocab_size=8192,
     data_preprocessor=dict(
-        type='SelfSupDataPreprocessor', mean=[127.5] * 3, std=[127.5] * 3, to_rgb=True
+        type='SelfSupDataPreprocessor',
+        mean=[127.5] * 3,
+        std=[127.5] * 3,
+        to_rgb=True,
+        non_blocking=True,
     ),
 )
 train_pipeline = _base_.train_pipeline

@@ -13,6 +13,7 @@ model = dict(
         mean=[127.5, 127.5, 127.5],
         std=[127.5, 127.5, 127.5],
         to_rgb=True,
+        non_blocking=True,
     ),
     backbone=dict(
         type='mmlite.ViT',

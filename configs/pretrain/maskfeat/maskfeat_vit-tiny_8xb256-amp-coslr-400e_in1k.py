@@ -12,6 +12,7 @@ model = dict(
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         to_rgb=True,
+        non_blocking=True,
     ),
     backbone=dict(type='mmlite.ViT', arch='tiny', img_size=224, out_type='raw'),
     neck=dict(
@@ -31,9 +32,9 @@ train_pipeline[3:] = [
 train_dataloader = dict(batch_size=256, dataset=dict(pipeline=train_pipeline))
 optim_wrapper = dict(
     optimizer=dict(lr=1.6e-3, betas=(0.9, 0.999)),  # 2e-4 per 256 images
-    clip_grad=dict(max_norm=0.02),
     paramwise_cfg=dict(custom_keys=dict(mask_token=dict(decay_mult=0.0))),
 )
+custom_hooks = [*_base_.custom_hooks, dict(type='mmlite.ClipNormHook', max_norm=0.02)]
 param_scheduler = _base_.param_scheduler
 param_scheduler[0].update(start_factor=1e-6 / 1.6e-3, end=30)
 param_scheduler[1].update(eta_min=1e-6, begin=30)

@@ -13,6 +13,7 @@ model = dict(
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         to_rgb=True,
+        non_blocking=True,
     ),
     backbone=dict(
         type='mmlite.ViT',
@@ -34,9 +35,9 @@ train_pipeline[1].update(crop_ratio_range=(0.67, 1.0), interpolation='bilinear')
 train_dataloader = dict(batch_size=256, dataset=dict(pipeline=train_pipeline))
 optim_wrapper = dict(
     optimizer=dict(lr=4e-4, betas=(0.9, 0.999)),  # 1e-4 per 512 images
-    clip_grad=dict(max_norm=5.0),
     paramwise_cfg=dict(custom_keys={n: dict(decay_mult=0.0) for n in ('cls_token', 'mask_token')}),
 )
+custom_hooks = [*_base_.custom_hooks, dict(type='mmlite.ClipNormHook', max_norm=5.0)]
 max_epochs = _base_.max_epochs
 param_scheduler = [
     dict(

@@ -4,7 +4,7 @@ from .checkpoint import CheckpointHook
 from .ddp_comm import DDPCommHook
 from .fit import CheckpointFitHook
 from .frozen_teacher import FrozenTeacherHook
-from .gradients import ClipEachTensorHook, FreezeLayersHook
+from .gradients import ClipEachTensorHook, ClipNormHook, FreezeLayersHook
 from .reduce_losses import ReduceLossHook
 from .skipped import SkippedSampleHook
 
@@ -12,6 +12,7 @@ __all__ = [
     'CheckpointFitHook',
     'CheckpointHook',
     'ClipEachTensorHook',
+    'ClipNormHook',
     'DDPCommHook',
     'FreezeLayersHook',
     'FrozenTeacherHook',

@@ -31,31 +31,64 @@ class GradientHook(Hook):
         self.change(optimizer)
 
 
-@HOOKS.register_module()
-class ClipEachTensorHook(GradientHook):
-    """Clip the gradient of every parameter tensor to a norm of its own (DINO: 3.0).
+class ClipHook(GradientHook):
+    """Base of hooks that shorten gradients, without waiting for the device.
 
-    ``optim_wrapper.clip_grad`` clips the norm of all gradients together instead.
+    A subclass defines ``norms(norms)``: the norms (N,) of N tensors to the norm (N,) that each is
+    judged by.
 
     Args:
-        max_norm (float): Largest L2 norm of a tensor's gradient. Defaults to 3.0.
+        max_norm (float): Largest L2 norm.
 
     Raises:
         UserError: If ``max_norm`` is not positive.
     """
 
-    def __init__(self, max_norm=3.0):
+    def __init__(self, max_norm):
         if max_norm <= 0:
-            raise UserError(f'ClipEachTensorHook: max_norm must be positive, got {max_norm}')
+            name = type(self).__name__
+            raise UserError(f'{name}: max_norm must be positive, got {max_norm}')
         self.max_norm = max_norm
 
     def change(self, optimizer):
-        """Shrink what is too long, without waiting for the device."""
+        """Shrink what is too long."""
         params = [p for group in optimizer.param_groups for p in group['params']]
         grads = [p.grad for p in params if p.grad is not None]
-        norms = torch.stack(torch._foreach_norm(grads))
+        norms = self.norms(torch.stack(torch._foreach_norm(grads)))
         factors = (self.max_norm * loss_scale(optimizer) / (norms + 1e-6)).clamp(max=1.0)
         torch._foreach_mul_(grads, list(factors.unbind()))
+
+
+@HOOKS.register_module()
+class ClipNormHook(ClipHook):
+    """Clip the norm of all gradients together.
+
+    What ``optim_wrapper.clip_grad`` does, too; but that reads the norm on the host in every step,
+    for the log, and so makes it wait for the device.
+
+    Args:
+        max_norm (float): Largest L2 norm of all gradients as one vector.
+    """
+
+    def norms(self, norms):
+        """The same norm for every tensor."""
+        return norms.norm().expand_as(norms)
+
+
+@HOOKS.register_module()
+class ClipEachTensorHook(ClipHook):
+    """Clip the gradient of every parameter tensor to a norm of its own (DINO: 3.0).
+
+    Args:
+        max_norm (float): Largest L2 norm of a tensor's gradient. Defaults to 3.0.
+    """
+
+    def __init__(self, max_norm=3.0):
+        super().__init__(max_norm)
+
+    def norms(self, norms):
+        """Each tensor's own."""
+        return norms
 
 
 @HOOKS.register_module()

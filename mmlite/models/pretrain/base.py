@@ -131,12 +131,12 @@ def mask_of(ids, length):
 
 
 def count_kept(length, mask_ratio, unit='patches'):
-    """How many of ``length`` patches stay visible: ``int(length * (1 - mask_ratio))``.
+    """How many of ``length`` patches stay visible: ``length * (1 - mask_ratio)``, rounded down.
 
     Raises:
         ArgumentError: If none is visible or none is hidden.
     """
-    kept = int(length * (1 - mask_ratio))
+    kept = int(round(length * (1 - mask_ratio), 6))  # 10 * (1 - 0.9) is a little less than 1
     if not 0 < kept < length:
         raise ArgumentError(
             f'mask_ratio {mask_ratio} leaves {kept} of {length} {unit} visible; at least one must '
