@@ -160,10 +160,9 @@ class ViT(Backbone):
             blocks.append(Block(attn, dim, ratio, window, rate, layer_scale_init_value))
         self.blocks = nn.ModuleList(blocks)
         if rel_pos == 'shared_bias':
+            shared = blocks[0].attn.relative_position_bias_table
             for block in self.blocks:
-                block.attn.relative_position_bias_table = (
-                    blocks[0].attn.relative_position_bias_table
-                )
+                block.attn.relative_position_bias_table = shared
 
         final_norm = out_type != 'featmap' if final_norm is None else final_norm
         norm = nn.LayerNorm(dim, eps=1e-6) if final_norm else nn.Identity()

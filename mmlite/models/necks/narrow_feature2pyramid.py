@@ -1,0 +1,57 @@
+"""The pyramid of MAE-Lite's Semantic-FPN."""
+
+from mmcv.cnn import build_norm_layer
+from mmengine.model import BaseModule
+from torch import nn
+
+from mmlite.errors import ArgumentError
+from mmlite.registry import MODELS
+
+
+@MODELS.register_module()
+class NarrowFeature2Pyramid(BaseModule):
+    """mmseg's ``Feature2Pyramid`` with every level narrowed on the way (MAE-Lite's release).
+
+    Four maps of a plain ViT, all of stride 16, become strides 4, 8, 16 and 32, from the lower
+    blocks to the higher. Parameter names are the release's.
+
+    Args:
+        embed_dim (int): Channels of the inputs.
+        out_channels (int): Channels of every level; the release takes a quarter of ``embed_dim``.
+        norm_cfg (dict): Norm between the two transposed convolutions of the finest level.
+            Defaults to ``SyncBN``.
+        init_cfg (dict, optional): Initialisation. Defaults to PyTorch's.
+    """
+
+    def __init__(self, embed_dim, out_channels, norm_cfg=None, init_cfg=None):
+        super().__init__(init_cfg)
+        self.upsample_4x = nn.Sequential(
+            nn.ConvTranspose2d(embed_dim, out_channels, 2, stride=2),
+            build_norm_layer(norm_cfg or dict(type='SyncBN'), out_channels)[1],
+            nn.GELU(),
+            nn.ConvTranspose2d(out_channels, out_channels, 2, stride=2),
+        )
+        self.upsample_2x = nn.Sequential(nn.ConvTranspose2d(embed_dim, out_channels, 2, stride=2))
+        self.identity = nn.Conv2d(embed_dim, out_channels, 1)
+        self.downsample_2x = nn.Sequential(nn.Conv2d(embed_dim, out_channels, 1), nn.MaxPool2d(2))
+
+    def forward(self, inputs):
+        """Build the pyramid.
+
+        Args:
+            inputs (tuple[Tensor]): Four maps (B, embed_dim, h, w) of equal stride.
+
+        Returns:
+            tuple[Tensor]: Maps (B, out_channels, ...) of 4, 2, 1 and half times the input's height
+            and width.
+
+        Raises:
+            ArgumentError: If there are not four maps.
+        """
+        if len(inputs) != 4:
+            raise ArgumentError(
+                f'the pyramid needs four maps and got {len(inputs)}: give the backbone four '
+                'out_indices'
+            )
+        levels = (self.upsample_4x, self.upsample_2x, self.identity, self.downsample_2x)
+        return tuple(level(x) for level, x in zip(levels, inputs, strict=True))

@@ -1,0 +1,350 @@
+"""The segmentation recipes: golden Semantic-FPN, cost, training, odd sizes and weights."""
+
+import copy
+import logging
+import runpy
+import shlex
+from pathlib import Path
+
+import cv2
+import golden
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from mmengine.structures import PixelData
+
+from mmlite.analysis.complexity import model_complexity
+from mmlite.datasets.shapes.cli import run as make_shapes
+from mmlite.errors import ArgumentError
+from mmlite.models import NarrowFeature2Pyramid, ViT
+from mmlite.models.layers import resample_bias_table, resample_positions
+from mmlite.registry import DATASETS, MODELS, OPTIM_WRAPPER_CONSTRUCTORS
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+RECIPES = [
+    f'{head}_{body}' for head in ('semfpn', 'upernet') for body in ('vit-tiny', 'hiera-tiny')
+]
+SCHEDULE = '8xb2-amp-160k_ade20k-512x512'
+CLOSE = dict(rtol=1e-4, atol=1e-5)
+
+
+def read(name, small=False, options=None):
+    folder, end = ('shapes/seg', '_shapes') if small else ('seg', '')
+    cfg = Config.fromfile(CONFIGS / folder / f'{name}_{SCHEDULE}{end}.py')
+    cfg.merge_from_dict(options or {})
+    init_default_scope(cfg.default_scope)
+    return cfg
+
+
+def build(*args, **kwargs):
+    torch.manual_seed(0)
+    return MODELS.build(read(*args, **kwargs).model)
+
+
+@pytest.fixture
+def log(caplog):
+    """Text of what is logged through mmengine's current logger."""
+    logger = MMLogger.get_instance('segmentors')
+    logger.addHandler(caplog.handler)
+    caplog.set_level(logging.INFO)
+    yield caplog
+    logger.removeHandler(caplog.handler)
+
+
+RENAMES = (
+    ('.projection.', '.proj.'), ('.layers.', '.blocks.'), ('.ffn.blocks.0.0.', '.mlp.fc1.'),
+    ('.ffn.blocks.1.', '.mlp.fc2.'), ('.ln1.', '.norm1.'), ('.ln2.', '.norm2.'),
+    ('.gamma_1', '.ls1.gamma'), ('.gamma_2', '.ls2.gamma'),
+)  # fmt: skip
+
+
+def official_weights():
+    """Golden weights of the release; of its names only the encoder's differ from ours."""
+    state = {}
+    for key, value in golden.weights('semfpn_vit_tiny').items():
+        for theirs, ours in RENAMES if key.startswith('backbone.') else ():
+            key = key.replace(theirs, ours)
+        state[key] = torch.from_numpy(value)
+    return state
+
+
+def test_semantic_fpn_golden():
+    """The released weights in our recipe: taps of the encoder and logits at stride 4."""
+    model = build('semfpn_vit-tiny').eval()
+    model.load_state_dict(official_weights())
+    want = {key: torch.from_numpy(v) for key, v in golden.load('semfpn_vit_tiny').items()}
+    with torch.no_grad():
+        taps = model.backbone(torch.from_numpy(golden.array('images', (1, 3, 512, 512))))
+        logits = model.decode_head(model.neck(taps))
+    for index, tap in enumerate(taps):
+        torch.testing.assert_close(tap[:, ::16, ::4, ::4], want[f'tap{index}'], **CLOSE)
+    torch.testing.assert_close(logits[:, ::10, ::8, ::8], want['logits'], **CLOSE)
+
+
+@pytest.mark.parametrize('name', ['semfpn_vit-tiny', 'upernet_vit-tiny'])
+def test_features_inside_mmseg_are_those_of_the_plain_vit(name):
+    """A checkpoint without tables and LayerScale gives its own features at first."""
+    model = build(name, options={'model.backbone.img_size': 224}).eval()
+    weights = {k: torch.from_numpy(v) for k, v in golden.weights('vit_tiny').items()}
+    missing, unexpected = model.backbone.load_state_dict(weights, strict=False)
+    assert all(key.endswith(('.relative_position_bias_table', '.gamma')) for key in missing)
+    assert set(unexpected) == {'norm.weight', 'norm.bias', 'head.weight', 'head.bias'}
+    want = golden.load('vit_tiny')
+    with torch.no_grad():
+        taps = model.backbone(torch.from_numpy(golden.array('images', (2, 3, 224, 224))))
+    for index, block in ((0, 4), (2, 8), (3, 12)):
+        tokens = taps[index].flatten(2).transpose(1, 2)[:, 6::7, ::8]  # tokens 7, 14, ...
+        torch.testing.assert_close(tokens, torch.from_numpy(want[f'block{block}'])[:, 1:], **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ('name', 'width', 'params', 'gmac'),
+    [
+        ('semfpn_vit-tiny', None, 7_045_990, 13.44),
+        ('semfpn_hiera-tiny', None, 7_583_620, 11.64),
+        ('upernet_vit-tiny', None, 10_975_830, 41.91),
+        ('upernet_vit-tiny', 256, 14_022_102, 65.08),
+        ('upernet_vit-tiny', 512, 34_317_270, 222.71),
+        ('upernet-c768_vit-tiny', None, 67_588_566, 484.23),
+        ('upernet_hiera-tiny', None, 10_988_676, 38.45),
+    ],
+)
+def test_cost_at_512_pixels(name, width, params, gmac):
+    """Attention products counted, auxiliary head left out; 7.0M and 13.5G are Table 9's."""
+    cfg = read(name, options={'model.decode_head.channels': width} if width else None)
+    with torch.device('meta'):
+        parts = model_complexity(MODELS.build(cfg.model), (512, 512))
+    parts.pop('auxiliary_head', None)
+    total_params, macs = map(sum, zip(*parts.values(), strict=True))
+    assert (total_params, round(macs / 1e9, 2)) == (params, gmac)
+    if name == 'semfpn_vit-tiny':
+        assert [parts[k][0] for k in ('backbone', 'neck', 'decode_head')] == [
+            6_259_584, 101_712, 684_694
+        ]  # fmt: skip
+
+
+def test_the_tool_prints_table_9(capsys, monkeypatch):
+    monkeypatch.chdir(CONFIGS.parent)
+    tool = runpy.run_path('tools/analysis_tools/get_flops.py')['main']
+    assert tool([f'configs/seg/semfpn_vit-tiny_{SCHEDULE}.py']) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith('at 512x512 pixels, one image')
+    assert lines[-1].split() == ['total', '7,045,990', '13.44']
+
+
+def samples(shape, classes, batch=2):
+    """A batch as the data loader gives it: noise, labels in blocks of 32, a border of ignored."""
+    from mmseg.structures import SegDataSample
+
+    generator = torch.Generator().manual_seed(0)
+    inputs, data_samples = [], []
+    for _ in range(batch):
+        inputs.append(torch.randint(0, 256, (3, *shape), generator=generator, dtype=torch.uint8))
+        blocks = torch.randint(0, classes, (1, 16, 16), generator=generator)
+        labels = blocks.repeat_interleave(32, 1).repeat_interleave(32, 2)[:, : shape[0], : shape[1]]
+        labels[..., :8] = 255
+        data_samples.append(
+            SegDataSample(
+                gt_sem_seg=PixelData(data=labels), metainfo=dict(img_shape=shape, ori_shape=shape)
+            )
+        )
+    return dict(inputs=inputs, data_samples=data_samples)
+
+
+def step(model, batch):
+    """Losses of a batch as the training loop computes them, and the backward pass of their sum."""
+    model.train()
+    batch = model.data_preprocessor(copy.deepcopy(batch), True)
+    total, scalars = model.parse_losses(model(**batch, mode='loss'))
+    model.zero_grad()
+    total.backward()
+    return {key: value.item() for key, value in scalars.items()}
+
+
+@pytest.mark.parametrize('name', RECIPES)
+def test_every_parameter_learns(name):
+    model = build(name, small=True, options={'model.backbone.drop_path_rate': 0.0})
+    model.init_weights()
+    batch = samples((128, 128), 12)
+    first = step(model, batch)['loss']
+    gradients = {n: p.grad for n, p in model.named_parameters() if p.requires_grad}
+    assert [n for n, g in gradients.items() if g is None or not g.isfinite().all()] == []
+    assert [n for n, g in gradients.items() if not g.any()] == []
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    for _ in range(12):
+        optimiser.step()
+        last = step(model, batch)['loss']
+    assert last < 0.85 * first
+
+
+@pytest.mark.parametrize('name', ['semfpn_vit-tiny', 'upernet_hiera-tiny'])
+def test_odd_pictures_train_at_512_pixels(name):
+    """500 x 333 is filled up with zeros after normalisation, its labels with what is ignored."""
+    heads = ('decode_head', 'auxiliary_head') if 'upernet' in name else ('decode_head',)
+    model = build(name, options={f'model.{head}.channels': 16 for head in heads})
+    odd = samples((333, 500), 150, batch=len(heads))  # UperNet's norms want two of a 1 x 1 map
+    batch = model.data_preprocessor(copy.deepcopy(odd), True)
+    inputs = batch['inputs']
+    assert inputs.shape[2:] == (512, 512)
+    assert not inputs[:, :, 333:].any() and not inputs[..., 500:].any()
+    assert (batch['data_samples'][0].gt_sem_seg.data[0, 333:] == 255).all()
+    losses = step(model, odd)
+    assert 0 < losses['decode.loss_ce'] < 10
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.requires_grad)
+
+
+def test_windows_slide_over_a_picture_of_any_size():
+    """500 x 333 pixels: every window counts, and their mean is what is predicted."""
+    model = build('semfpn_vit-tiny', small=True).eval()
+    batch = model.data_preprocessor(samples((333, 500), 12, batch=1), False)
+    with torch.no_grad():
+        (result,) = model(**batch, mode='predict')
+        total, count = torch.zeros(12, 333, 500), torch.zeros(333, 500)
+        for y in (0, 85, 170, 205):
+            for x in (0, 85, 170, 255, 340, 372):
+                window = batch['inputs'][:, :, y : y + 128, x : x + 128]
+                total[:, y : y + 128, x : x + 128] += torch.nn.functional.interpolate(
+                    model(window)[0][None], size=(128, 128), mode='bilinear'
+                )[0]
+                count[y : y + 128, x : x + 128] += 1
+    torch.testing.assert_close(result.seg_logits.data, total / count, **CLOSE)
+    assert result.pred_sem_seg.shape == (333, 500)
+
+
+def test_a_picture_smaller_than_a_window_is_padded_and_cut_again():
+    model = build('semfpn_hiera-tiny', small=True).eval()
+    batch = model.data_preprocessor(samples((60, 200), 12, batch=1), False)
+    assert batch['inputs'].shape == (1, 3, 128, 200)
+    assert batch['inputs'][:, :, 60:].abs().max() == 0
+    with torch.no_grad():
+        (result,) = model(**batch, mode='predict')
+    assert result.pred_sem_seg.shape == (60, 200)
+
+
+def test_the_pyramid_wants_four_maps():
+    with pytest.raises(ArgumentError, match=r'four maps and got 1: .* out_indices'):
+        NarrowFeature2Pyramid(8, 2)([torch.zeros(1, 8, 4, 4)])
+
+
+def save(path, backbone, head=None):
+    """A checkpoint as the training loop writes it."""
+    state = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
+    state |= {f'head.{key}': value for key, value in (head.state_dict() if head else {}).items()}
+    torch.save(dict(state_dict=state, meta=dict(backbone=backbone.describe())), path)
+    return str(path)
+
+
+@pytest.mark.parametrize('init', ['semfpn_vit-tiny_d2-mae', 'upernet_vit-tiny_d2-mae'])
+def test_weights_of_masked_pre_training_load(init, tmp_path, log):
+    """The one line of the leaf is enough; what was used is said."""
+    torch.manual_seed(1)
+    source = ViT(out_type='raw', pos_embed='sincos', weight_init='mae')
+    path = save(tmp_path / 'a.pth', source)
+    model = build(f'{init}-init', options={'model.backbone.init_cfg.checkpoint': path})
+    model.init_weights()
+    ours = model.backbone
+    for name, tensor in source.blocks.state_dict().items():
+        assert torch.equal(ours.blocks.state_dict()[name], tensor), name
+    assert torch.equal(ours.pos_embed, resample_positions(source.pos_embed, (32, 32)))
+    assert ours.pos_embed.requires_grad
+    assert not any(block.attn.relative_position_bias_table.any() for block in ours.blocks)
+    table = [line for line in log.text.splitlines() if line.startswith('  ')]
+    rows = {line[2:14].strip(): line[14:].split()[0] for line in table}
+    assert rows == {'used': '148', 'resampled': '1', 'not in file': '36', 'left over': '2'}
+
+
+def test_tables_of_a_224_pixel_classifier_are_resampled(tmp_path):
+    """27 x 27 + 3 rows become 63 x 63 + 3: dense near zero, the class token's three as they are."""
+    torch.manual_seed(1)
+    source = ViT(out_type='avg_featmap', rel_pos='bias')
+    for block in source.blocks:
+        torch.nn.init.normal_(block.attn.relative_position_bias_table)
+    path = save(tmp_path / 'a.pth', source, torch.nn.Linear(192, 10))
+    options = {'model.backbone.init_cfg.checkpoint': path}
+    model = build('semfpn_vit-tiny_d2-mae-rpe-init', options=options)
+    model.init_weights()
+    for ours, theirs in zip(model.backbone.blocks, source.blocks, strict=True):
+        table = ours.attn.relative_position_bias_table
+        given = theirs.attn.relative_position_bias_table
+        assert (given.shape, table.shape) == ((732, 12), (3972, 12))
+        torch.testing.assert_close(table, resample_bias_table(given, (14, 14), (32, 32)))
+        torch.testing.assert_close(table[-3:], given[-3:])
+        # distance 0 and the nearest cells keep their place
+        torch.testing.assert_close(table[31 * 63 + 31], given[13 * 27 + 13], **CLOSE)
+        torch.testing.assert_close(table[31 * 63 + 32], given[13 * 27 + 14], **CLOSE)
+
+
+@pytest.mark.parametrize('name', RECIPES)
+def test_layers_decay_and_only_flat_parameters_are_exempt(name):
+    """0.8 a layer (BEiT's rule); norms, biases and LayerScale are not decayed, positions are."""
+    cfg = read(name)
+    model = MODELS.build(cfg.model)
+    wrapper = dict(cfg.optim_wrapper, type='OptimWrapper')  # AMP needs a GPU
+    constructor = wrapper.pop('constructor')
+    groups = OPTIM_WRAPPER_CONSTRUCTORS.build(
+        dict(
+            type=constructor,
+            paramwise_cfg=wrapper.pop('paramwise_cfg'),
+            optim_wrapper_cfg=wrapper,
+        )
+    )(model).optimizer.param_groups
+    settings = {n: (g['lr'], g['weight_decay']) for g in groups for n in g['param_names']}
+    assert settings['backbone.pos_embed'] == pytest.approx((1e-4 * 0.8**13, 0.05))
+    assert settings['backbone.blocks.0.mlp.fc1.weight'] == pytest.approx((1e-4 * 0.8**12, 0.05))
+    assert settings['backbone.blocks.11.norm1.bias'] == pytest.approx((1e-4 * 0.8, 0))
+    assert settings['decode_head.conv_seg.weight'] == pytest.approx((1e-4, 0.05))
+    if 'vit' in name:
+        assert settings['backbone.blocks.11.ls1.gamma'][1] == 0
+        assert settings['backbone.blocks.0.attn.relative_position_bias_table'][1] == 0.05
+        assert settings['neck.upsample_4x.1.weight'] == pytest.approx((1e-4, 0))
+
+
+def test_schedule_of_the_ade20k_recipes():
+    """160,000 iterations of 16 pictures, warm-up over 1,500, then linearly to zero."""
+    cfg = read('semfpn_vit-tiny')
+    warm_up, decay = cfg.param_scheduler
+    assert (warm_up.start_factor, warm_up.end, decay.begin) == (1e-6, 1500, 1500)
+    assert (decay.power, decay.eta_min) == (1, 0)
+    assert decay.end == cfg.train_cfg.max_iters == 160_000
+    assert not any(s.by_epoch for s in cfg.param_scheduler)
+    assert cfg.train_dataloader.batch_size * 8 == cfg.auto_scale_lr.base_batch_size == 16
+    assert cfg.model.test_cfg == dict(mode='slide', crop_size=(512, 512), stride=(341, 341))
+
+
+@pytest.mark.parametrize(
+    ('target', 'classes', 'zero_is_ignored'),
+    [('ade20k-512x512', 150, True), ('cityscapes-512x512', 19, False)],
+)
+def test_label_zero_means_what_the_data_set_says(target, classes, zero_is_ignored):
+    """Another data set is another ``type``; no transform has to be told about its labels."""
+    path = CONFIGS / 'seg' / f'semfpn_vit-tiny_8xb2-amp-160k_{target}.py'
+    cfg = Config.fromfile(path)
+    init_default_scope(cfg.default_scope)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        dataset = DATASETS.build(dict(loader.dataset, lazy_init=True))
+        assert len(dataset.metainfo['classes']) == cfg.model.decode_head.num_classes == classes
+        assert dataset.reduce_zero_label is zero_is_ignored
+    assert classes == 150 or len(path.read_text().splitlines()) < 15
+
+
+def test_generated_labels_are_the_classes_of_the_recipe(tmp_path):
+    """Clutter is ignored, backgrounds are 0 to 7 and objects 8 to 11; crops have 128 pixels."""
+    cfg = read('semfpn_vit-tiny', small=True)
+    options = [*shlex.split(cfg.make_data)[2:], '--train', '2', '--val', '2', '--workers', '1']
+    make_shapes([*options, '--out', str(tmp_path)])
+    train, val = (
+        DATASETS.build(dict(loader.dataset, data_root=str(tmp_path / 'ade')))
+        for loader in (cfg.train_dataloader, cfg.val_dataloader)
+    )
+    assert (len(train), len(val)) == (2, 2)
+    crop = train[0]
+    assert crop['inputs'].shape == (3, 128, 128)
+    assert crop['data_samples'].gt_sem_seg.shape == (128, 128)
+    for item in val:
+        label = item['data_samples'].gt_sem_seg.data[0].numpy()
+        file = cv2.imread(item['data_samples'].seg_map_path, cv2.IMREAD_UNCHANGED)
+        assert item['inputs'].shape[1:] == label.shape == (192, 192)
+        assert (label[file > 0] == file[file > 0] - 1).all() and (label[file == 0] == 255).all()
+        assert label[label < 255].max() in range(8, 12)
