@@ -1,14 +1,8 @@
 """MAE on Hiera-Tiny (MAE-Lite): 40% of the mask units hidden, fusion of three stages."""
 
+_base_ = './pretrain.py'
 model = dict(
     type='mmlite.HieraMAE',
-    data_preprocessor=dict(
-        type='SelfSupDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        to_rgb=True,
-        non_blocking=True,
-    ),
     backbone=dict(
         type='mmlite.Hiera',
         arch='tiny',

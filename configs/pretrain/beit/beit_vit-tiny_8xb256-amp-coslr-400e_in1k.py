@@ -2,6 +2,7 @@
 positions, LayerScale. The tokeniser is DALL-E's encoder; README.md tells where to get it."""
 
 _base_ = [
+    '../../_base_/models/pretrain_vit-tiny.py',
     '../../_base_/datasets/imagenet_pretrain.py',
     '../../_base_/schedules/adamw-coslr-400e_pretrain.py',
     '../../_base_/pretrain_runtime.py',
@@ -10,19 +11,11 @@ model = dict(
     type='mmlite.BEiT',
     data_preprocessor=dict(
         type='TwoNormDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
         # DALL-E's encoder takes 0.8 x + 0.1 of colours in [0, 1]
         second_mean=[-31.875, -31.875, -31.875],
         second_std=[318.75, 318.75, 318.75],
-        to_rgb=True,
-        non_blocking=True,
     ),
     backbone=dict(
-        type='mmlite.ViT',
-        arch='tiny',
-        img_size=224,
-        out_type='raw',
         layer_scale_init_value=0.1,
         drop_path_rate=0.1,
         weight_init='beit',

@@ -4,6 +4,7 @@ The schedule is ours; no paper of this suite has such a tokeniser.
 """
 
 _base_ = [
+    '../../_base_/models/pretrain.py',
     '../../_base_/datasets/imagenet_pretrain.py',
     '../../_base_/schedules/adamw-coslr-400e_pretrain.py',
     '../../_base_/pretrain_runtime.py',
@@ -11,13 +12,7 @@ _base_ = [
 model = dict(
     type='mmlite.DiscreteTokenizer',
     vocab_size=8192,
-    data_preprocessor=dict(
-        type='SelfSupDataPreprocessor',
-        mean=[127.5] * 3,
-        std=[127.5] * 3,
-        to_rgb=True,
-        non_blocking=True,
-    ),
+    data_preprocessor=dict(mean=[127.5] * 3, std=[127.5] * 3),
 )
 train_pipeline = _base_.train_pipeline
 train_pipeline[1].update(scale=112, interpolation='lanczos')

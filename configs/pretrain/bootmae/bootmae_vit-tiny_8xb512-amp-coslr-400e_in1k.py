@@ -1,6 +1,7 @@
 """BootMAE, ViT-Tiny, 400 epochs (decoders as MAE-Lite's: one block, 96 channels, 3 heads)."""
 
 _base_ = [
+    '../../_base_/models/pretrain_vit-tiny.py',
     '../../_base_/datasets/imagenet_pretrain.py',
     '../../_base_/schedules/adamw-coslr-400e_pretrain.py',
     '../../_base_/pretrain_runtime.py',
@@ -8,21 +9,8 @@ _base_ = [
 decoder = dict(type='mmlite.BootMAEDecoder', in_channels=192, embed_dims=96, depth=1, num_heads=3)
 model = dict(
     type='mmlite.BootMAE',
-    data_preprocessor=dict(
-        type='SelfSupDataPreprocessor',
-        mean=[127.5, 127.5, 127.5],
-        std=[127.5, 127.5, 127.5],
-        to_rgb=True,
-        non_blocking=True,
-    ),
-    backbone=dict(
-        type='mmlite.ViT',
-        arch='tiny',
-        img_size=224,
-        out_type='raw',
-        pos_embed='sincos',
-        weight_init='moco',
-    ),
+    data_preprocessor=dict(mean=[127.5] * 3, std=[127.5] * 3),
+    backbone=dict(pos_embed='sincos', weight_init='moco'),
     pixel_decoder=dict(decoder, out_channels=768),
     feature_decoder=dict(decoder, out_channels=192),
     mask_ratio=0.75,

@@ -4,6 +4,7 @@ MAE-Lite does not publish batch and learning rate of its DINO; here 5e-4 per 256
 """
 
 _base_ = [
+    '../../_base_/models/pretrain_vit-tiny.py',
     '../../_base_/datasets/imagenet_views.py',
     '../../_base_/schedules/adamw-coslr-400e_pretrain.py',
     '../../_base_/pretrain_runtime.py',
@@ -11,17 +12,7 @@ _base_ = [
 prototypes = 65536
 model = dict(
     type='mmlite.DINO',
-    data_preprocessor=dict(
-        type='SelfSupDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        to_rgb=True,
-        non_blocking=True,
-    ),
     backbone=dict(
-        type='mmlite.ViT',
-        arch='tiny',
-        img_size=224,
         out_type='cls_token',
         drop_path_rate=0.1,  # of the student, the teacher has none
     ),

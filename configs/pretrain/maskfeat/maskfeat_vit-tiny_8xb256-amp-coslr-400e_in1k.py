@@ -1,20 +1,13 @@
 """MaskFeat, ViT-Tiny, 400 epochs: HOG of 78 of 196 patches, hidden in blocks."""
 
 _base_ = [
+    '../../_base_/models/pretrain_vit-tiny.py',
     '../../_base_/datasets/imagenet_pretrain.py',
     '../../_base_/schedules/adamw-coslr-400e_pretrain.py',
     '../../_base_/pretrain_runtime.py',
 ]
 model = dict(
     type='mmlite.MaskFeat',
-    data_preprocessor=dict(
-        type='SelfSupDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        to_rgb=True,
-        non_blocking=True,
-    ),
-    backbone=dict(type='mmlite.ViT', arch='tiny', img_size=224, out_type='raw'),
     neck=dict(
         type='LinearNeck',
         norm_cfg=None,

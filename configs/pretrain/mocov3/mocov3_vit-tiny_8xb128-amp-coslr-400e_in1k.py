@@ -1,6 +1,7 @@
 """MoCo v3, ViT-Tiny, 400 epochs (paper: 76.8 top-1 after fine-tuning for 300 epochs)."""
 
 _base_ = [
+    '../../_base_/models/pretrain_vit-tiny.py',
     '../../_base_/datasets/imagenet_views.py',
     '../../_base_/schedules/adamw-coslr-400e_pretrain.py',
     '../../_base_/pretrain_runtime.py',
@@ -15,21 +16,7 @@ perceptron = dict(
 )
 model = dict(
     type='mmlite.MoCoV3',
-    data_preprocessor=dict(
-        type='SelfSupDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        to_rgb=True,
-        non_blocking=True,
-    ),
-    backbone=dict(
-        type='mmlite.ViT',
-        arch='tiny',
-        img_size=224,
-        out_type='cls_token',
-        pos_embed='sincos',
-        weight_init='moco',
-    ),
+    backbone=dict(out_type='cls_token', pos_embed='sincos', weight_init='moco'),
     neck=dict(perceptron, in_channels=192, num_layers=3),
     head=dict(
         type='mmlite.MoCoV3Head',

@@ -2,27 +2,14 @@
 models of MAE-Lite's section 3 (its footnote 2)."""
 
 _base_ = [
+    '../../_base_/models/pretrain_vit-tiny.py',
     '../../_base_/datasets/imagenet_pretrain.py',
     '../../_base_/schedules/adamw-coslr-400e_pretrain.py',
     '../../_base_/pretrain_runtime.py',
 ]
 model = dict(
     type='mmlite.SimMIM',
-    data_preprocessor=dict(
-        type='SelfSupDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        to_rgb=True,
-        non_blocking=True,
-    ),
-    backbone=dict(
-        type='mmlite.ViT',
-        arch='tiny',
-        img_size=224,
-        out_type='raw',
-        pos_embed='sincos',
-        weight_init='beit',
-    ),
+    backbone=dict(pos_embed='sincos', weight_init='beit'),
     neck=dict(type='SimMIMLinearDecoder'),
     head=dict(
         type='SimMIMHead', loss=dict(type='PixelReconstructionLoss', criterion='L1', channel=3)
