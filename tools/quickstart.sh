@@ -12,7 +12,7 @@ mae=configs/shapes/pretrain/mae/mae_vit-tiny_$recipe
 d2mae=configs/shapes/pretrain/d2-mae/d2-mae_vit-tiny_$recipe
 detector=configs/shapes/det/mask-rcnn_vit-tiny-sfp_d2-mae-init_8xb8-amp-lsj-100e_coco-640px_shapes.py
 work=work_dirs/quickstart
-epochs=10
+epochs=8
 short="train_cfg.max_epochs=$epochs param_scheduler.1.end=$epochs"
 teacher=$work/mae/epoch_$epochs.pth
 student=$work/d2-mae/epoch_$epochs.pth
