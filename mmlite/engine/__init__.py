@@ -9,6 +9,7 @@ from .hooks import (
     FreezeLayersHook,
     FrozenTeacherHook,
     ReduceLossHook,
+    SegPredictionHook,
     SkippedSampleHook,
 )
 from .optimizers import LayerDecayOptimWrapperConstructor
@@ -23,5 +24,6 @@ __all__ = [
     'FrozenTeacherHook',
     'LayerDecayOptimWrapperConstructor',
     'ReduceLossHook',
+    'SegPredictionHook',
     'SkippedSampleHook',
 ]

@@ -22,7 +22,7 @@ from .config_file import load_config
 
 DRAWING_HOOKS = {
     'mmdet': lambda out: dict(type='mmdet.DetVisualizationHook', draw=True, test_out_dir=out),
-    'mmseg': lambda out: dict(type='mmseg.SegVisualizationHook', draw=True, interval=1),
+    'mmseg': lambda out: dict(type='mmlite.SegPredictionHook', out_dir=out),
     'mmpretrain': lambda out: dict(
         type='mmpretrain.VisualizationHook', enable=True, interval=1, out_dir=out
     ),
@@ -192,10 +192,10 @@ def set_show_dir(cfg, folder):
         raise UserError(f'--show-dir cannot draw for default_scope={scope!r}, only for {known}')
     folder = os.path.abspath(folder)
     hooks = cfg.setdefault('default_hooks', ConfigDict())
-    hook = hooks.get('visualization') or {}
-    hooks.visualization = ConfigDict({**hook, **DRAWING_HOOKS[scope](folder)})
-    if scope == 'mmseg':  # whose hook has no folder of its own
-        cfg.setdefault('visualizer', ConfigDict(type='SegLocalVisualizer')).save_dir = folder
+    drawing = DRAWING_HOOKS[scope](folder)
+    # what the config set for the stock hook, e.g. score_thr, is unknown to a hook of ours
+    kept = {} if drawing['type'].startswith('mmlite.') else hooks.get('visualization') or {}
+    hooks.visualization = ConfigDict({**kept, **drawing})
 
 
 def _check_loaded(cfg, whole):

@@ -123,7 +123,7 @@ def test_predictions_are_dumped_beside_the_metrics(scope, evaluator, types, cfg)
     ('scope', 'wanted'),
     [
         ('mmdet', dict(type='mmdet.DetVisualizationHook', draw=True, score_thr=0.5)),
-        ('mmseg', dict(type='mmseg.SegVisualizationHook', draw=True, interval=1)),
+        ('mmseg', dict(type='mmlite.SegPredictionHook')),
         ('mmpretrain', dict(type='mmpretrain.VisualizationHook', enable=True, interval=1)),
     ],
 )
@@ -133,9 +133,17 @@ def test_every_prediction_is_drawn_by_the_hook_of_the_scope(scope, wanted, cfg, 
         cfg.default_hooks = dict(visualization=dict(type='Other', score_thr=0.5))
     launch.set_show_dir(cfg, tmp_path / 'out')
     hook = dict(cfg.default_hooks.visualization)
-    folder = hook.pop('test_out_dir', None) or hook.pop('out_dir', None) or cfg.visualizer.save_dir
+    folder = hook.pop('test_out_dir', None) or hook.pop('out_dir', None)
     assert folder == str(tmp_path / 'out')
     assert hook == wanted
+
+
+def test_settings_of_a_stock_hook_do_not_reach_ours(cfg, tmp_path):
+    cfg.default_scope = 'mmseg'
+    stock = dict(type='SegVisualizationHook', draw=True, interval=50)
+    cfg.default_hooks = dict(visualization=stock)
+    launch.set_show_dir(cfg, tmp_path)
+    assert set(cfg.default_hooks.visualization) == {'type', 'out_dir'}
 
 
 def test_drawing_needs_a_hook(cfg):

@@ -6,6 +6,7 @@ from .fit import CheckpointFitHook
 from .frozen_teacher import FrozenTeacherHook
 from .gradients import ClipEachTensorHook, ClipNormHook, FreezeLayersHook
 from .reduce_losses import ReduceLossHook
+from .seg_pictures import SegPredictionHook
 from .skipped import SkippedSampleHook
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     'FreezeLayersHook',
     'FrozenTeacherHook',
     'ReduceLossHook',
+    'SegPredictionHook',
     'SkippedSampleHook',
 ]

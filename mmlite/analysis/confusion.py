@@ -1,0 +1,116 @@
+"""Confusion matrix of segmentation predictions: counts, IoU of every class, picture."""
+
+import io
+
+import matplotlib
+import numpy as np
+
+from mmlite.errors import DataError
+
+matplotlib.use('Agg')
+from matplotlib import pyplot as plt  # noqa: E402  (the backend is chosen first)
+
+WRITTEN = 20
+"""Up to so many classes, the cells of the picture hold their numbers."""
+
+
+def confusion_matrix(results, classes, ignored=255):
+    """Count the pixels of every pair of true and predicted class.
+
+    Args:
+        results (Iterable[dict]): With ``gt_sem_seg`` and ``pred_sem_seg``, each a dict or
+            ``PixelData`` whose ``data`` is a tensor (1, H, W), as ``tools/test.py --out`` of mmseg
+            writes them.
+        classes (int): Number of classes C.
+        ignored (int): True label of pixels that do not count. Defaults to 255.
+
+    Returns:
+        ndarray: int64 (C, C); row: true class, column: predicted class.
+
+    Raises:
+        DataError: If a result lacks one of the two, they differ in size, or a label is no class.
+    """
+    matrix = np.zeros((classes, classes), np.int64)
+    for number, result in enumerate(results):
+        place = result.get('img_path') or f'result {number}'
+        truth, prediction = (
+            _labels(result, key, place) for key in ('gt_sem_seg', 'pred_sem_seg')
+        )  # fmt: skip
+        if truth.shape != prediction.shape:
+            raise DataError(
+                f'{place}: the ground truth is {truth.shape}, the prediction {prediction.shape}: '
+                'load annotations behind resizing in the test pipeline'
+            )
+        counted = truth != ignored
+        truth, prediction = truth[counted], prediction[counted]
+        for what, labels in (('true', truth), ('predicted', prediction)):
+            if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+                raise DataError(
+                    f'{place}: the largest {what} label is {labels.max()}, but there are '
+                    f'{classes} classes, 0 to {classes - 1}'
+                )
+        pairs = np.bincount(classes * truth + prediction, minlength=classes**2)
+        matrix += pairs.reshape(classes, classes)
+    return matrix
+
+
+def class_scores(matrix):
+    """IoU, accuracy (recall), precision and share of every class.
+
+    Args:
+        matrix (ndarray): (C, C) from :func:`confusion_matrix`.
+
+    Returns:
+        dict[str, ndarray]: ``IoU``, ``accuracy``, ``precision`` and ``share``, float (C,) in
+        0 to 1; NaN where nothing was counted. ``np.nanmean`` of the IoU is mmseg's mIoU.
+    """
+    right = np.diag(matrix).astype(float)
+    true, predicted = matrix.sum(axis=1), matrix.sum(axis=0)
+    with np.errstate(invalid='ignore'):
+        return {
+            'IoU': right / (true + predicted - right),
+            'accuracy': right / true,
+            'precision': right / predicted,
+            'share': true / matrix.sum(),
+        }
+
+
+def draw_confusion(matrix, names):
+    """Heat map of the matrix, each row in percent of the pixels of its true class.
+
+    Args:
+        matrix (ndarray): (C, C) from :func:`confusion_matrix`.
+        names (Sequence[str]): Class names.
+
+    Returns:
+        bytes: PNG.
+    """
+    percent = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    side = max(4.5, 0.55 * len(names)) if len(names) <= WRITTEN else max(10, 0.16 * len(names))
+    figure, axis = plt.subplots(figsize=(side + 1.2, side), layout='constrained')
+    shown = axis.imshow(percent, cmap='viridis', vmin=0, vmax=100)
+    size = 9 if len(names) <= WRITTEN else 6
+    axis.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
+    axis.set_yticks(range(len(names)), names, fontsize=size)
+    axis.set(xlabel='predicted', ylabel='true')
+    if len(names) <= WRITTEN:
+        for (row, column), value in np.ndenumerate(percent):
+            colour = 'black' if value > 60 else 'white'
+            axis.text(column, row, f'{value:.0f}', ha='center', va='center', c=colour, size=8)
+    figure.colorbar(shown, label="% of the true class's pixels", shrink=0.8)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format='png', dpi=110)
+    plt.close(figure)
+    return buffer.getvalue()
+
+
+def _labels(result, key, place):
+    """Label map (H, W) of a result, as int64."""
+    item = result.get(key)
+    if item is None:
+        raise DataError(
+            f'{place} has no {key}: the predictions should be those of a segmentation model on '
+            'annotated data, written by tools/test.py --out'
+        )
+    data = item['data'] if isinstance(item, dict) else item.data
+    return np.asarray(data)[0].astype(np.int64)

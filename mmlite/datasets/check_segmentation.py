@@ -1,0 +1,373 @@
+"""What is wrong with the images and label maps of a segmentation data set.
+
+Label maps are read as mmseg's ``LoadAnnotations`` does, by Pillow and unchanged, so that palette
+PNGs give their indices; images are read as in training.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from mmlite.errors import DataError
+
+from .transforms import LoadImageFromFile
+
+UNLABELLED_SHARE = 0.2
+"""From this share of all pixels on, label 0 is taken for a class rather than for what is left over.
+Where all other classes occur, the share of an average class is enough."""
+
+KINDS = {
+    'no_label': 'images without a label map',
+    'no_image': 'label maps without an image',
+    'ending': 'files of another ending, which the data set would leave out',
+    'unreadable': 'files that cannot be read',
+    'channels': 'label maps with more than one channel',
+    'size': 'label maps of another size than their image',
+    'value': 'label values outside the range',
+}
+"""Kind of problem -> its heading in the report, in the order of the report."""
+
+_IMAGE_ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm', '.pgm', '.webp')
+_LOAD = LoadImageFromFile()
+_SHOWN = 5  # values named for one file
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: its kind (a key of ``KINDS``), the split, the file, and what."""
+
+    kind: str
+    split: str
+    file: str
+    text: str = ''
+
+
+@dataclass
+class SplitReport:
+    """What a split holds.
+
+    Attributes:
+        images, labels, pairs (int): Number of files, and of images with a label map.
+        problems (list[Problem]): In the order of the files.
+        pixels (ndarray): int64 (classes + 1,), pixels of each value 0, 1, ..., ``classes``.
+        shown (ndarray): int64 (classes + 1,), label maps with at least one such pixel.
+        ignored (int): Pixels of the ignored value.
+    """
+
+    images: int
+    labels: int
+    pairs: int
+    problems: list
+    pixels: np.ndarray
+    shown: np.ndarray
+    ignored: int = 0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether ``reduce_zero_label`` is to be set (None where the labels do not tell), and why.
+
+    ``doubt`` is a sentence where the verdict rests on the number of classes alone.
+    """
+
+    reduce_zero_label: bool | None
+    why: str
+    doubt: str = ''
+
+
+def find_splits(root):
+    """Folders of an ADE20K-style data set.
+
+    Args:
+        root (str | Path): Holds ``images/{training,validation}`` and ``annotations/...``.
+
+    Returns:
+        dict[str, tuple[Path, Path]]: Split -> folders of its images and of its label maps. A split
+        that has neither is left out.
+
+    Raises:
+        DataError: If ``root`` or the folders below it are missing.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise DataError(f"folder '{root}' does not exist: give the one that holds images/")
+    splits = {}
+    for name in ('training', 'validation'):
+        folders = root / 'images' / name, root / 'annotations' / name
+        missing = [folder for folder in folders if not folder.is_dir()]
+        if len(missing) == 1:
+            raise DataError(f"folder '{missing[0]}' is missing, though its counterpart is there")
+        if not missing:
+            splits[name] = folders
+    if not splits:
+        raise DataError(
+            f"'{root}' has no images/training or images/validation: give the folder that holds "
+            f'images/ and annotations/, e.g. ADEChallengeData2016, or --images and --annotations'
+        )
+    return splits
+
+
+def find_pairs(images, annotations, split, img_suffix='.jpg', seg_map_suffix='.png'):
+    """Match images with label maps as mmseg does: equal paths up to the suffix.
+
+    Args:
+        images, annotations (str | Path): Folders, searched with their subfolders.
+        split (str): Name of the split, for the problems.
+        img_suffix, seg_map_suffix (str): Ends of the file names, as in mmseg's data sets.
+
+    Returns:
+        tuple[list[tuple[str, str]], SplitReport]: Paths of image and label map of every pair, and
+        a report with the counts and the files without a counterpart, without pixels as yet.
+
+    Raises:
+        DataError: If a folder is missing, or there is no image or no pair at all.
+    """
+    found, others = {}, []
+    for key, folder, suffix in (
+        ('images', images, img_suffix),
+        ('labels', annotations, seg_map_suffix),
+    ):
+        if not Path(folder).is_dir():
+            raise DataError(f"folder '{folder}' does not exist")
+        stems, other = _list_files(folder, suffix)
+        if not stems:
+            raise DataError(f"'{folder}' has no files that end in {suffix}")
+        found[key] = stems
+        if suffix.startswith('.'):  # else the folder may hold several kinds of label maps
+            others += [Problem('ending', split, file, f'not {suffix}') for file in other]
+    both = sorted(found['images'].keys() & found['labels'].keys())
+    if not both:
+        raise DataError(
+            f"no image of '{images}' has a label map in '{annotations}': a pair has equal names "
+            f'up to {img_suffix} and {seg_map_suffix}'
+        )
+    alone = [
+        Problem(kind, split, found[key][stem])
+        for kind, key, other in (('no_label', 'images', 'labels'), ('no_image', 'labels', 'images'))
+        for stem in sorted(found[key].keys() - found[other].keys())
+    ]
+    pairs = [(found['images'][stem], found['labels'][stem]) for stem in both]
+    empty = np.zeros(0, np.int64)
+    counts = len(found['images']), len(found['labels']), len(both)
+    return pairs, SplitReport(*counts, alone + others, empty, empty)
+
+
+def check_split(pairs, report, split, classes, ignore=255, workers=1, progress=None):
+    """Read every pair and complete the report.
+
+    Args:
+        pairs (list[tuple[str, str]]): Paths of image and label map.
+        report (SplitReport): From :func:`find_pairs`; gets pixels and problems.
+        split (str): Name of the split, for the problems.
+        classes (int): Values 0 to ``classes`` are in the range.
+        ignore (int): A value that is allowed beside them, ``ignore_index`` of mmseg. Defaults
+            to 255.
+        workers (int): Threads that read files. Defaults to 1.
+        progress (callable, optional): Called after every pair, without arguments.
+
+    Returns:
+        SplitReport: ``report``.
+    """
+    report.pixels = np.zeros(classes + 1, np.int64)
+    report.shown = np.zeros(classes + 1, np.int64)
+    pool = ThreadPoolExecutor(workers)  # decoders let other threads run
+    try:
+        for found, values in pool.map(lambda pair: check_pair(*pair, classes, ignore), pairs):
+            report.problems += [Problem(kind, split, file, text) for kind, file, text in found]
+            for value, count in values.items():
+                if 0 <= value <= classes:
+                    report.pixels[value] += count
+                    report.shown[value] += 1
+                elif value == ignore:
+                    report.ignored += count
+            if progress:
+                progress()
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return report
+
+
+def check_pair(image, label, classes, ignore=255):
+    """Read one image and its label map.
+
+    Args:
+        image, label (str): Paths.
+        classes (int): Values 0 to ``classes`` are in the range.
+        ignore (int): A value that is allowed beside them. Defaults to 255.
+
+    Returns:
+        tuple[list[tuple[str, str, str]], dict[int, int]]: Kind, file and text of each problem, and
+        the number of pixels of each value of the label map.
+    """
+    problems, values = [], {}
+    image_size, label_map = None, None
+    try:
+        image_size = _LOAD({'img_path': image})['ori_shape']
+    except DataError as error:
+        problems.append(('unreadable', image, str(error).partition(' cannot be read: ')[2]))
+    try:
+        with Image.open(label) as file:
+            label_map = np.asarray(file)
+            mode = file.mode
+    except Exception as error:  # decoders raise types of their own
+        problems.append(('unreadable', label, f'{type(error).__name__}: {str(error).strip()}'))
+    if label_map is None:
+        return problems, values
+    if image_size and image_size != label_map.shape[:2]:
+        text = f'image {_size(image_size)}, label map {_size(label_map.shape)}'
+        problems.append(('size', label, text))
+    if label_map.ndim > 2:
+        text = f'{label_map.shape[2]} channels ({mode}); it should be grey or have a palette'
+        problems.append(('channels', label, text))
+        return problems, values
+    if label_map.dtype.kind == 'f':
+        problems.append(('value', label, 'floating-point values; they should be integers'))
+        return problems, values
+    values = count_values(label_map)
+    outside = [
+        f'value {value} in {_count(count, "pixel")}'
+        for value, count in values.items()
+        if not 0 <= value <= classes and value != ignore
+    ]
+    if outside:
+        more = f' and {len(outside) - _SHOWN} more values' if len(outside) > _SHOWN else ''
+        problems.append(('value', label, ', '.join(outside[:_SHOWN]) + more))
+    return problems, values
+
+
+def count_values(label_map):
+    """Number of pixels of every value.
+
+    Args:
+        label_map (ndarray): (H, W) of an integer type or bool.
+
+    Returns:
+        dict[int, int]: Value -> pixels, in rising order of the values.
+    """
+    if label_map.dtype == np.uint8:
+        counts = np.bincount(label_map.ravel(), minlength=256)
+        values = counts.nonzero()[0]
+        counts = counts[values]
+    else:
+        values, counts = np.unique(label_map, return_counts=True)
+        values = values * 1 if values.dtype == bool else values
+    return dict(zip(values.tolist(), counts.tolist(), strict=True))
+
+
+def judge_zero(pixels, ignored=0):
+    """Tell from the labels whether 0 is 'unlabelled' or the first class.
+
+    ADE20K's label maps have 0 for unlabelled pixels and 1 to C for the C classes, which takes
+    ``reduce_zero_label=True``. Where the classes are 0 to C - 1, it takes the first class away and
+    moves all others by one.
+
+    Args:
+        pixels (ndarray): (C + 1,), pixels of the values 0 to C.
+        ignored (int): Pixels of the ignored value. Defaults to 0.
+
+    Returns:
+        Verdict: With ``reduce_zero_label`` None where both fit the labels.
+    """
+    classes = len(pixels) - 1
+    if not pixels.sum():
+        return Verdict(None, 'no label is in the range')
+    share = pixels[0] / pixels.sum()
+    largest = int(pixels.nonzero()[0][-1])
+    zero = f'0 takes {100 * share:.1f}% of the pixels'
+    if largest == classes:
+        doubt = f'{zero}: if it is a class, there are {classes + 1} classes and it must be False'
+        return Verdict(
+            True,
+            f'the largest value is {classes}, so that the {classes} classes are 1 to {classes} and '
+            '0 is unlabelled',
+            doubt if share >= UNLABELLED_SHARE else '',
+        )
+    if not pixels[0]:
+        return Verdict(True, 'no pixel is 0, so that the classes count from 1')
+    common = share >= UNLABELLED_SHARE or (share >= 1 / classes and pixels[:-1].all())
+    if largest == classes - 1 and (common or ignored):
+        other = '' if common else ' and unlabelled pixels have the ignored value'
+        return Verdict(
+            False,
+            f'the largest value is {largest} and {zero}{other}, so that the {classes} classes are '
+            f'0 to {largest}, and True would take the first one away',
+        )
+    return Verdict(
+        None,
+        f'the largest value is {largest} and {zero}: 0 may be a class or unlabelled '
+        f'({classes} classes are assumed)',
+    )
+
+
+class ConfigLabels(NamedTuple):
+    """What a config says about the labels of a data set.
+
+    Attributes:
+        key (str): Path of the data set in the config, e.g. ``'train_dataloader.dataset'``.
+        reduce_zero_label (bool): Of the data set.
+        labelled (int): Number of classes in its label maps.
+        used (int): Number of classes that it gives to the model, a subset of these.
+        heads (tuple[tuple[str, int], ...]): Key and ``num_classes`` of the model's heads.
+    """
+
+    key: str
+    reduce_zero_label: bool
+    labelled: int
+    used: int
+    heads: tuple = ()
+
+
+def compare_config(verdict, labelled, config, labels):
+    """Sentences about a config that does not suit the data.
+
+    Args:
+        verdict (Verdict): Of the data.
+        labelled (int | None): Number of classes of the data, None where only the config tells.
+        config (str | Path): Path, for the sentence.
+        labels (ConfigLabels): What it says.
+
+    Returns:
+        list[str]: Empty where the config is right.
+    """
+    wrong, place = [], f'{config}: {labels.key} has'
+    right = verdict.reduce_zero_label
+    if right is not None and right != labels.reduce_zero_label:
+        wrong.append(
+            f'{place} reduce_zero_label={labels.reduce_zero_label}, which must be {right} for '
+            f'these labels: {verdict.why}'
+        )
+    classes = _count(labels.labelled, 'class', 'classes')
+    if labelled is not None and labels.labelled != labelled:
+        wrong.append(f'{place} {classes}, but the data have {labelled}')
+    wrong += [
+        f'{config}: {key} is {number}, but {labels.key} has {labels.used} classes'
+        for key, number in labels.heads
+        if number != labels.used
+    ]
+    return wrong
+
+
+def _list_files(folder, suffix):
+    """Stem -> path of the files with the suffix, and paths of other images."""
+    stems, other = {}, []
+    for path, _, files in os.walk(folder):
+        for name in sorted(files):
+            file = os.path.join(path, name)
+            if name.endswith(suffix):
+                stems[os.path.relpath(file, folder)[: -len(suffix)]] = file
+            elif os.path.splitext(name)[1].lower() in _IMAGE_ENDINGS:
+                other.append(file)
+    return stems, sorted(other)
+
+
+def _size(shape):
+    return f'{shape[1]} x {shape[0]}'
+
+
+def _count(number, one, many=None):
+    return f'{number} {one if number == 1 else many or one + "s"}'

@@ -1,0 +1,124 @@
+"""The confusion matrix of segmentation predictions against plain counts and mmseg's metric."""
+
+import pickle
+import runpy
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmseg.evaluation import IoUMetric
+
+from mmlite.analysis.confusion import class_scores, confusion_matrix, draw_confusion
+from mmlite.errors import DataError
+
+ROOT = Path(__file__).parents[2]
+main = runpy.run_path(str(ROOT / 'tools/analysis_tools/confusion_matrix.py'))['main']
+SMALL = ROOT / 'configs/shapes/seg/semfpn_vit-tiny_8xb2-amp-160k_ade20k-512x512_shapes.py'
+
+
+def results(classes, count=3, seed=0):
+    """Predictions that are right in about half of the pixels, of an odd size; some are ignored."""
+    rng = np.random.default_rng(seed)
+    items = []
+    for _ in range(count):
+        truth = rng.integers(0, classes, (1, 17, 23))
+        random = rng.integers(0, classes, truth.shape)
+        prediction = np.where(rng.random(truth.shape) < 0.5, truth, random)
+        truth[rng.random(truth.shape) < 0.1] = 255
+        pair = {'gt_sem_seg': truth, 'pred_sem_seg': prediction}
+        items.append({key: {'data': torch.from_numpy(value)} for key, value in pair.items()})
+    return items
+
+
+def test_pixels_are_counted_by_true_and_predicted_class():
+    items = results(4)
+    plain = np.zeros((4, 4), int)
+    for item in items:
+        truth, prediction = (item[k]['data'].ravel() for k in ('gt_sem_seg', 'pred_sem_seg'))
+        for true, predicted in zip(truth.tolist(), prediction.tolist(), strict=True):
+            if true != 255:
+                plain[true, predicted] += 1
+    np.testing.assert_array_equal(confusion_matrix(items, 4), plain)
+
+
+def test_scores_equal_those_of_mmseg():
+    items = results(5)
+    metric = IoUMetric()
+    metric.dataset_meta = dict(classes=list('abcde'))
+    metric.process({}, items)
+    wanted = metric.compute_metrics(metric.results)
+    scores = class_scores(confusion_matrix(items, 5))
+    assert 100 * scores['IoU'].mean() == pytest.approx(wanted['mIoU'], abs=0.005)
+    assert 100 * scores['accuracy'].mean() == pytest.approx(wanted['mAcc'], abs=0.005)
+    assert scores['share'].sum() == pytest.approx(1)
+
+
+def test_scores_of_a_hand_written_matrix():
+    scores = class_scores(np.array([[6, 2, 0], [1, 3, 0], [0, 0, 0]]))
+    np.testing.assert_allclose(scores['IoU'], [6 / 9, 3 / 6, np.nan])
+    np.testing.assert_allclose(scores['accuracy'], [6 / 8, 3 / 4, np.nan])
+    np.testing.assert_allclose(scores['precision'], [6 / 7, 3 / 5, np.nan])
+    np.testing.assert_allclose(scores['share'], [8 / 12, 4 / 12, 0])
+
+
+def broken(key, value):
+    items = results(4, count=1)
+    items[0][key] = value
+    return items
+
+
+@pytest.mark.parametrize(
+    ('items', 'message'),
+    [
+        (broken('gt_sem_seg', None), 'result 0 has no gt_sem_seg: the predictions should be'),
+        (
+            broken('pred_sem_seg', {'data': torch.zeros(1, 4, 4)}),
+            r'result 0: the ground truth is \(17, 23\), the prediction \(4, 4\): load annotations',
+        ),
+        (
+            broken('gt_sem_seg', {'data': torch.full((1, 17, 23), 4)}),
+            'result 0: the largest true label is 4, but there are 4 classes, 0 to 3',
+        ),
+    ],
+)
+def test_wrong_predictions_are_named(items, message):
+    with pytest.raises(DataError, match=message):
+        confusion_matrix(items, 4)
+
+
+def test_the_picture_has_a_bright_diagonal_for_right_predictions():
+    def brightest(matrix):
+        data = np.frombuffer(draw_confusion(matrix, list('abc')), np.uint8)
+        picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        yellow = np.abs(picture.astype(int) - (37, 231, 253)).max(axis=-1) < 3  # top of viridis
+        yellow[:, int(0.8 * yellow.shape[1]) :] = False  # the bar beside the matrix
+        rows, columns = yellow.nonzero()
+        return np.corrcoef(rows, columns)[0, 1]
+
+    assert brightest(100 * np.eye(3)) > 0.8
+    assert brightest(100 * np.eye(3)[::-1]) < -0.8
+
+
+def test_the_tool_prints_the_table_and_writes_the_picture(tmp_path, capsys):
+    file = tmp_path / 'p.pkl'
+    items = results(12)
+    file.write_bytes(pickle.dumps(items))
+    assert main([str(SMALL), str(file)]) == 0
+    out = capsys.readouterr().out
+    scores = class_scores(confusion_matrix(items, 12))
+    for row, name in ((0, 'clouds'), (11, 'star')):
+        cells = next(line for line in out.splitlines() if line.startswith(name)).split()
+        assert cells[1:] == [f'{100 * score[row]:.2f}' for score in scores.values()]
+    assert f'mIoU {100 * scores["IoU"].mean():.2f}, pixel accuracy ' in out
+    assert cv2.imread(str(file.with_suffix('.png'))) is not None
+
+
+@pytest.mark.parametrize('content', [None, b'', b'no pickle', pickle.dumps({})])
+def test_predictions_that_cannot_be_read_are_one_sentence(content, tmp_path, capsys):
+    file = tmp_path / 'p.pkl'
+    if content is not None:
+        file.write_bytes(content)
+    assert main([str(SMALL), str(file)]) == 1
+    assert capsys.readouterr().err.startswith(f'error: predictions {file} ')

@@ -1,0 +1,148 @@
+"""The checker of segmentation data as a command: report, exit code, comparison with a config."""
+
+import json
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmlite.datasets.shapes import Job, generate, task_spec
+
+ROOT = Path(__file__).resolve().parents[2]
+main = runpy.run_path(str(ROOT / 'tools/dataset_converters/check_ade20k.py'))['main']
+SMALL = ROOT / 'configs/shapes/seg/semfpn_vit-tiny_8xb2-amp-160k_ade20k-512x512_shapes.py'
+ADE20K = ROOT / 'configs/seg/semfpn_vit-tiny_8xb2-amp-160k_ade20k-512x512.py'
+
+
+@pytest.fixture
+def ade(tmp_path):
+    """Generated data of 8 + 4 classes in ADE20K's folders."""
+    spec = task_spec('seg', size=64, classes=4, min_size=0.3, max_objects=3)
+    generate(Job('seg', tmp_path / 'ade', spec, train=12, val=4))
+    return tmp_path / 'ade/ADEChallengeData2016'
+
+
+def run(*args):
+    return main([str(arg) for arg in args])
+
+
+def labels_of(root):
+    return sorted(root.glob('annotations/*/*.png'))
+
+
+def test_generated_data_are_clean_and_suit_their_config(ade, capsys, tmp_path):
+    out = tmp_path / 'new/report.json'
+    assert run(ade, '--config', SMALL, '--out', out) == 0
+    text = capsys.readouterr()
+    assert 'training: 12 images, 12 label maps, 12 pairs, 0 ignored pixels' in text.out
+    assert 'check: 16/16 pairs' in text.err and '0:00:00 left' in text.err
+    report = json.loads(out.read_text())
+    assert report['clean'] and report['classes'] == 12 and report['config'] == []
+    pixels = sum(np.bincount(np.asarray(Image.open(p)).ravel(), minlength=13)
+                 for p in labels_of(ade) if 'training' in p.parent.name)  # fmt: skip
+    values = report['splits']['training']['values']
+    assert [value['pixels'] for value in values] == pixels.tolist()
+    assert [value['share'] for value in values] == pytest.approx(pixels / (12 * 64 * 64))
+    assert [values[i]['name'] for i in (0, 1, 12)] == ['(unlabelled)', 'clouds', 'star']
+
+
+def test_every_planted_defect_is_in_the_one_report(ade, capsys):
+    labels = labels_of(ade)
+    first = np.array(Image.open(labels[0]))
+    first[:2, :3] = 77
+    Image.fromarray(first).save(labels[0])
+    Image.fromarray(np.zeros((60, 64), np.uint8)).save(labels[1])
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(labels[2])
+    labels[3].write_bytes(labels[3].read_bytes()[:60])
+    images = sorted(ade.glob('images/training/*.jpg'))
+    images[4].write_bytes(images[4].read_bytes()[:-20])
+    images[5].unlink()
+    labels[6].unlink()
+    assert run(ade) == 1
+    out, err = capsys.readouterr()
+    for line in (
+        f'  {labels[0]}: value 77 in 6 pixels',
+        f'  {labels[1]}: image 64 x 64, label map 64 x 60',
+        f'  {labels[2]}: 3 channels (RGB); it should be grey or have a palette',
+        f'  {labels[3]}: ',
+        f'  {images[4]}: the JPEG is truncated',
+        f'  {labels[5]}\n',
+        f'  {images[6]}\n',
+    ):
+        assert line in out, line
+    assert 'training: 11 images, 11 label maps, 10 pairs' in out
+    assert 'error: 7 problems in the data, 0 in the config' in err
+
+
+def test_classes_from_0_need_reduce_zero_label_false(ade, capsys):
+    for path in labels_of(ade):
+        labels = np.asarray(Image.open(path))
+        Image.fromarray(np.where(labels == 0, 255, labels - 1).astype(np.uint8)).save(path)
+    assert run(ade, '--config', SMALL) == 1
+    out = capsys.readouterr().out
+    assert 'reduce_zero_label=False: the largest value is 11 and 0 takes' in out
+    wrong = f'{SMALL}: train_dataloader.dataset has reduce_zero_label=True, which must be False'
+    assert out.count(wrong) == 1
+
+
+def test_the_number_of_classes_of_a_config_is_compared(ade, capsys):
+    assert run(ade, '--config', ADE20K) == 1
+    out, err = capsys.readouterr()
+    assert f'{ADE20K}: train_dataloader.dataset has 150 classes, but the data have 12' in out
+    assert 'error: the data are clean, 1 in the config: see the report' in err
+
+
+def test_a_head_of_another_width_is_named(ade, tmp_path, capsys):
+    config = tmp_path / 'head.py'
+    config.write_text(f"_base_ = '{SMALL}'\nmodel = dict(decode_head=dict(num_classes=9))\n")
+    assert run(ade, '--config', config) == 1
+    wrong = 'model.decode_head.num_classes is 9, but train_dataloader.dataset has 12 classes'
+    assert f'{config}: {wrong}\n' in capsys.readouterr().out
+
+
+def test_any_two_folders_can_be_checked(ade, capsys):
+    folders = '--images', ade / 'images/training', '--annotations', ade / 'annotations/training'
+    assert run(*folders, '--classes', 12) == 0
+    assert 'pairs: 12 images, 12 label maps, 12 pairs' in capsys.readouterr().out
+    assert run(*folders, '--classes', 9) == 1  # disc is 9, star 12
+    assert 'value 12 in ' in capsys.readouterr().out
+
+
+def test_long_lists_are_cut_in_print_only(ade, tmp_path, capsys):
+    for index in range(25):
+        (ade / f'images/training/extra{index:02d}.jpg').touch()
+    assert run(ade, '--out', tmp_path / 'r.json') == 1
+    out = capsys.readouterr().out
+    assert 'extra19.jpg' in out and 'extra20.jpg' not in out and '  and 5 more' in out
+    problems = json.loads((tmp_path / 'r.json').read_text())['splits']['training']['problems']
+    assert [p['kind'] for p in problems] == ['no_label'] * 25
+
+
+@pytest.mark.parametrize(
+    ('args', 'code', 'message'),
+    [
+        (['gone'], 1, "folder 'gone' does not exist: give the one that holds images/"),
+        ([], 2, 'give either ROOT, or --images and --annotations'),
+        (['x', '--images', 'y'], 2, '--images and --annotations belong together'),
+        (['x', '--classes', '0'], 2, '--classes is 0; it should be 1 or more'),
+        (['x', '--workers', '0'], 2, '--workers is 0; it should be 1 or more'),
+        (['x', '--config', 'none.py'], 2, 'config not found: none.py'),
+    ],
+)
+def test_wrong_options_are_one_sentence(args, code, message, capsys):
+    assert run(*args) == code
+    assert capsys.readouterr().err.startswith(f'error: {message}')
+
+
+def test_a_config_of_another_task_is_refused(ade, tmp_path, capsys):
+    (tmp_path / 'det.py').write_text("default_scope = 'mmdet'\n")
+    assert run(ade, '--config', tmp_path / 'det.py') == 2
+    assert "has default_scope='mmdet'; it should be 'mmseg'" in capsys.readouterr().err
+
+
+def test_a_list_of_classes_that_contradicts_its_name_is_refused(ade, capsys):
+    (ade / 'objectInfo12.txt').rename(ade / 'objectInfo11.txt')
+    assert run(ade) == 1
+    assert 'objectInfo11.txt lists 12 classes' in capsys.readouterr().err
