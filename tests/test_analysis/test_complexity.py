@@ -56,6 +56,13 @@ def test_the_tool_prints_table_8(capsys, monkeypatch):
     assert rows['mask_head'] == ['2,644,304', '52.99']
 
 
+def test_the_tool_refuses_a_pre_training_and_names_the_right_tool(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    recipe = 'configs/pretrain/mae/mae_vit-tiny_8xb512-amp-coslr-400e_in1k.py'
+    assert get_flops([recipe]) == 2
+    assert 'tools/analysis_tools/benchmark_pretrain.py' in capsys.readouterr().err
+
+
 def test_the_tool_refuses_a_wrong_shape(capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     assert get_flops([RECIPE, '--shape', '0']) == 2

@@ -51,6 +51,11 @@ def input_shape(given, cfg):
 def main(argv=None):
     args = parse_args(argv)
     cfg = load_config(args.config, args.cfg_options)
+    if not cfg.get('test_dataloader'):
+        raise UserError(
+            f'{args.config} has no test: this tool counts evaluation; for a training step, as of a '
+            f'pre-training, use tools/analysis_tools/benchmark_pretrain.py'
+        )
     check_config(cfg, 'test', data=False)
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     shape = input_shape(args.shape, cfg)
