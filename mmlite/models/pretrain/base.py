@@ -130,6 +130,11 @@ def mask_of(ids, length):
     return mask.scatter(1, ids, True)
 
 
+def random_order(batch, length, device):
+    """A random permutation of ``range(length)`` for every image: int64 (batch, length)."""
+    return torch.rand(batch, length, device=device).argsort(dim=1)
+
+
 def count_kept(length, mask_ratio, unit='patches'):
     """How many of ``length`` patches stay visible: ``length * (1 - mask_ratio)``, rounded down.
 

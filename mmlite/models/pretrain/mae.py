@@ -16,6 +16,7 @@ from .base import (
     check_divisible,
     count_kept,
     mask_of,
+    random_order,
 )
 from .hiera_fusion import unit_cells
 
@@ -236,8 +237,3 @@ class HieraMAE(MAE):
                 for tap, stage in zip(self.decode_taps, self._fusion_stages, strict=True)
             ]
         )
-
-
-def random_order(batch, length, device):
-    """A random permutation of ``range(length)`` for every image: int64 (batch, length)."""
-    return torch.rand(batch, length, device=device).argsort(dim=1)

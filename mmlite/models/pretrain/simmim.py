@@ -7,7 +7,7 @@ import torch
 from mmlite.errors import ArgumentError
 from mmlite.registry import MODELS
 
-from .base import MaskTokenPretrainer, Reconstruction, check_divisible, mask_of
+from .base import MaskTokenPretrainer, Reconstruction, check_divisible, mask_of, random_order
 
 
 @MODELS.register_module()
@@ -96,7 +96,7 @@ class SimMIM(MaskTokenPretrainer):
         check_divisible(images, self.mask_unit)
         units = [side // self.mask_unit for side in images.shape[-2:]]
         count = count_hidden(units, self.mask_ratio)
-        order = torch.rand(len(images), units[0] * units[1], device=images.device).argsort(dim=1)
+        order = random_order(len(images), units[0] * units[1], images.device)
         mask = mask_of(order[:, :count], order.shape[1]).unflatten(1, units)
         cells = self.mask_unit // self.backbone.patch_size
         return mask.repeat_interleave(cells, 1).repeat_interleave(cells, 2).flatten(1)

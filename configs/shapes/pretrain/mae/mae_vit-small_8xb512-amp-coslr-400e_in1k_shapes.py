@@ -1,16 +1,4 @@
 """MAE, ViT-Small, on generated pictures."""
 
-_base_ = [
-    '../../../pretrain/mae/mae_vit-small_8xb512-amp-coslr-400e_in1k.py',
-    '../../../_base_/shapes_pretrain.py',
-]
-model = dict(backbone=dict(img_size=_base_.small_size), neck=dict(grid=_base_.small_grid))
-train_pipeline = _base_.train_pipeline
-train_pipeline[1].update(_base_.small_crop)
-small_set = dict(_base_.small_set, _delete_=True, pipeline=train_pipeline)
-train_dataloader = dict(_base_.small_loader, dataset=small_set)
-train_cfg = _base_.small_cfg
-optim_wrapper = _base_.small_wrapper
-param_scheduler = _base_.small_schedule
-auto_scale_lr = _base_.small_scale_lr
-default_hooks = _base_.small_hooks
+_base_ = './mae_vit-tiny_8xb512-amp-coslr-400e_in1k_shapes.py'
+model = dict(backbone=dict(arch='small'), neck=dict(in_channels=384, embed_dims=192, num_heads=6))
