@@ -96,6 +96,33 @@ def model_complexity(model, shape):
     return {name: (count_params(child), macs[name]) for name, child in children.items()}
 
 
+def tracker_complexity(model):
+    """Cost of a one-stream tracker by part, for one template and one search region.
+
+    Args:
+        model (mmlite.models.track.OneStreamTracker): At its own sizes.
+
+    Returns:
+        dict[str, tuple[int, int]]: Trained parameters (the backbone's own table of positions, which
+        tracking does not use, is frozen) and multiply-adds of embedding, blocks and head.
+    """
+    model.eval()
+    device = next(model.parameters()).device
+    z, x = (
+        torch.zeros(1, 3, s, s, device=device) for s in (model.template_size, model.search_size)
+    )
+    in_template, template = count_macs(model.embed_template, z)
+    in_search, search = count_macs(model.embed_search, x)
+    in_blocks, features = count_macs(model.relate, template, search)
+    in_head, _ = count_macs(model.head, features)
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    in_blocks += in_template + in_search
+    return {
+        'backbone': (trained - count_params(model.head), in_blocks),
+        'head': (count_params(model.head), in_head),
+    }
+
+
 @contextmanager
 def _counted_calls(module, name, counter, macs):
     """Add what ``module.forward`` costs to ``macs[name]``.

@@ -4,5 +4,15 @@ from .backbones import Hiera, TimmViT, ViT
 from .layers import LN2d
 from .necks import NarrowFeature2Pyramid, SimpleFeaturePyramid
 from .pretrain import *  # noqa: F403  (each method registers itself)
+from .track import HieraOSTrack, OSTrack
 
-__all__ = ['Hiera', 'LN2d', 'NarrowFeature2Pyramid', 'SimpleFeaturePyramid', 'TimmViT', 'ViT']
+__all__ = [
+    'Hiera',
+    'HieraOSTrack',
+    'LN2d',
+    'NarrowFeature2Pyramid',
+    'OSTrack',
+    'SimpleFeaturePyramid',
+    'TimmViT',
+    'ViT',
+]

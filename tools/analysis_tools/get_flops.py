@@ -18,6 +18,7 @@ from mmlite.analysis.complexity import (
     detector_complexity,
     format_complexity,
     model_complexity,
+    tracker_complexity,
 )
 from mmlite.engine.check_config import check_config
 from mmlite.engine.cli import add_config_options, tool
@@ -58,15 +59,25 @@ def main(argv=None):
         )
     check_config(cfg, 'test', data=False)
     init_default_scope(cfg.get('default_scope', 'mmengine'))
-    shape = input_shape(args.shape, cfg)
     with torch.device('meta'):
         model = MODELS.build(cfg.model)
-    if hasattr(model, 'roi_head'):
-        parts = detector_complexity(model, shape, args.rois, args.mask_rois)
-    else:
-        parts = model_complexity(model, shape)
-    print(f'{args.config} at {shape[0]}x{shape[1]} pixels, one image')
+    parts, what = complexity(model, args, cfg)
+    print(f'{args.config} at {what}')
     print(format_complexity(parts))
+
+
+def complexity(model, args, cfg):
+    """Cost by part, and what it is the cost of."""
+    if hasattr(model, 'search_size'):
+        if args.shape:
+            raise UserError('--shape: a tracker has the sizes of its config, change model.*_size')
+        sizes = f'{model.template_size} (template) and {model.search_size} pixels (search region)'
+        return tracker_complexity(model), sizes
+    shape = input_shape(args.shape, cfg)
+    what = f'{shape[0]}x{shape[1]} pixels, one image'
+    if hasattr(model, 'roi_head'):
+        return detector_complexity(model, shape, args.rois, args.mask_rois), what
+    return model_complexity(model, shape), what
 
 
 if __name__ == '__main__':

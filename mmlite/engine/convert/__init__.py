@@ -6,8 +6,8 @@ What a converted checkpoint holds, under ``state_dict``:
   have them, with the norms (``norm``, ``fc_norm``), relative position tables and LayerScale;
 - ``head.fc.*``: the linear classifier (mmpretrain's ``LinearClsHead``);
 - ``neck.levels.*``: the simple feature pyramid of ViTDet;
-- ``pos_embed_z``, ``pos_embed_x`` and ``head.*``: positions of template and search tokens and the
-  centre head of OSTrack, whose ``box_head.*`` keep their names otherwise;
+- ``pos_embed_z``, ``pos_embed_x`` and ``head.{ctr,offset,size}.*``: positions of template and
+  search tokens and the centre head of OSTrack, as :class:`mmlite.OSTrack` has them;
 - with ``keep_extra``, what only pre-training needs, by its official names: ``decoder_*``,
   ``mask_token``, ``encoder_norm.*``, ``multi_scale_fusion_heads.*``, the attention-only block of
   D2-MAE (``blocks.12.*``), ``tch_model.*`` and ``attn_adapter.*``;

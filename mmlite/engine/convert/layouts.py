@@ -46,6 +46,12 @@ def _pyramid_name(match):
     return f'neck.levels.{int(level) - 2}.{index}.{leaf}'
 
 
+def _center_head_name(match):
+    """OSTrack counts the convolutions of a branch from 1 and names the branch behind."""
+    number, branch, rest = match.groups()
+    return f'head.{branch}.{int(number) - 1}.{rest}'
+
+
 @dataclass(frozen=True)
 class Layout:
     """How the files of one code base name their weights, without ``module.``.
@@ -79,7 +85,9 @@ LAYOUTS = (
         'OSTrack', r'box_head\.|(backbone\.)?pos_embed_[zx]', ('ostrack',), r'backbone\.',
         (
             (r'backbone\.(pos_embed_[zx])', MOVE, r'\1'),
-            (r'box_head\.(.*)', MOVE, r'head.\1'),
+            (r'backbone\.cls_token', DROP, 'class token, which the tracker does not use'),
+            (r'box_head\.conv([1-5])_(ctr|offset|size)\.(.*)', MOVE, _center_head_name),
+            (r'box_head\..*', REFUSE, 'a head of another form than the centre head'),
         ),
     ),
     Layout(

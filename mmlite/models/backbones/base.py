@@ -14,8 +14,8 @@ from ..weights import load_pretrained
 class Backbone(BaseModule):
     """Base of :class:`~.vit.ViT` and :class:`~.hiera.Hiera`.
 
-    A subclass has ``blocks``, called ``block(tokens, context, want) -> (tokens, taps)``, and the
-    class attributes below, and defines
+    A subclass has ``blocks``, called ``block(tokens, context, want, only_taps) -> (tokens, taps)``,
+    and the class attributes below, and defines
 
     - ``embed(images)``: images (B, 3, H, W) to tokens (B, N, C);
     - ``tap_shape(tap)``: channels (or heads) and number of tokens of a tap of whole images;
@@ -48,7 +48,7 @@ class Backbone(BaseModule):
         self.positions = PositionCache()
         self._register_load_state_dict_pre_hook(self._fit_state_dict)
 
-    def encode(self, tokens, taps=(), context=None, until_last_tap=False):
+    def encode(self, tokens, taps=(), context=None, until_last_tap=False, prune=None):
         """Run the blocks.
 
         Args:
@@ -60,6 +60,10 @@ class Backbone(BaseModule):
             context: What the blocks need beside the tokens: the token grid (H, W) for
                 :class:`~.vit.ViT` with windows or relative positions, nothing otherwise.
             until_last_tap (bool): Stop at the last tap. Defaults to False.
+            prune (dict[int, Callable], optional): By block, ``prune[I](tokens, q, k) -> tokens``,
+                which drops or merges tokens between the attention and the MLP of block I (see
+                :class:`~.block.Block`). Not for :class:`~.hiera.Hiera`, whose tokens have a fixed
+                layout.
 
         Returns:
             tuple[Tensor | None, dict[str, Tensor]]: Tokens of the last block, None if the encoding
@@ -73,14 +77,16 @@ class Backbone(BaseModule):
         if 'norm' in taps and isinstance(final, nn.Identity):
             raise ArgumentError("tap 'norm': the backbone has no final norm, set final_norm=True")
         stop = max(wanted) if until_last_tap and wanted else None
+        prune = prune or {}
         tapped = {}
         for index, block in enumerate(self.blocks):
             want = wanted.get(index, ())
             only_taps = index == stop and '' not in want
-            if self.with_cp and self.training and not want:
+            if self.with_cp and self.training and not want and index not in prune:
                 tokens, _ = checkpoint(block, tokens, context, use_reentrant=False)
             else:
-                tokens, found = block(tokens, context, want, only_taps)
+                pruned = {'prune': prune[index]} if index in prune else {}
+                tokens, found = block(tokens, context, want, only_taps, **pruned)
                 for kind, tensor in found.items():
                     tapped[f'blocks.{index}.{kind}'.rstrip('.')] = tensor
             if index == stop:

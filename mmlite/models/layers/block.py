@@ -33,7 +33,7 @@ class Block(nn.Module):
         self.ls2 = nn.Identity() if layer_scale is None else LayerScale(dim, layer_scale)
         self.drop_path2 = DropPath(drop_path) if drop_path else nn.Identity()
 
-    def forward(self, x, grid=None, want=(), only_taps=False):
+    def forward(self, x, grid=None, want=(), only_taps=False, prune=None):
         """Run the block.
 
         Args:
@@ -42,14 +42,20 @@ class Block(nn.Module):
                 relative positions.
             want (Collection[str]): Kinds of taps, see :func:`~.taps.group_taps`.
             only_taps (bool): Stop at the attention's taps and leave the tokens away.
+            prune (Callable, optional): ``prune(tokens, q, k)`` gives the tokens (B, N', C) that the
+                MLP and what follows see, from those behind the attention (B, N, C) and its unscaled
+                queries and keys (B, heads, N, D).
 
         Returns:
             tuple[Tensor | None, dict[str, Tensor]]: Tokens (B, N, C) and the taps by kind. Inside
             windows the attention taps are by window: (B * windows, heads, w^2, ...).
         """
-        x, tapped = self.mix(x, grid, want, only_taps)
+        x, tapped = self.mix(x, grid, want if prune is None else {*want, 'q', 'k'}, only_taps)
         if only_taps:
             return None, tapped
+        if prune is not None:
+            x = prune(x, tapped['q'], tapped['k'])
+            tapped = {kind: tensor for kind, tensor in tapped.items() if kind in want}
         x = self.feed(x)
         if '' in want:
             tapped[''] = x

@@ -1,0 +1,68 @@
+"""Schedule of candidate elimination."""
+
+import math
+
+from mmengine.hooks import Hook
+
+from mmlite.errors import ArgumentError
+from mmlite.registry import HOOKS
+
+from .fit import bare_model
+
+
+@HOOKS.register_module()
+class EliminationScheduleHook(Hook):
+    """Lets a tracker begin to eliminate candidates late and softly (OSTrack, section 4.1).
+
+    Before each epoch it sets the share of search tokens that
+    :class:`~mmlite.models.track.CandidateElimination` keeps, by :func:`keep_ratio`. Models that
+    eliminate nothing are left alone.
+
+    Args:
+        start_epoch (int): Epochs, from 1, before this one keep all tokens. Defaults to 20.
+        warm_epochs (int): Epochs from there to the final share. Defaults to 80.
+
+    Raises:
+        ArgumentError: If a number of epochs is negative.
+    """
+
+    def __init__(self, start_epoch=20, warm_epochs=80):
+        if start_epoch < 0 or warm_epochs < 0:
+            raise ArgumentError(
+                f'start_epoch {start_epoch} and warm_epochs {warm_epochs} must not be negative'
+            )
+        self.start_epoch = start_epoch
+        self.warm_epochs = warm_epochs
+
+    def before_train_epoch(self, runner):
+        """Set the share of the epoch; mmengine counts epochs from 0, the schedule from 1."""
+        elimination = getattr(bare_model(runner.model), 'elimination', None)
+        if elimination is not None:
+            elimination.ratio = keep_ratio(
+                runner.epoch + 1, self.start_epoch, self.warm_epochs, elimination.keep_ratio
+            )
+
+    def after_train(self, runner):
+        """Leave the model as it is used: with the final share."""
+        elimination = getattr(bare_model(runner.model), 'elimination', None)
+        if elimination is not None:
+            elimination.ratio = elimination.keep_ratio
+
+
+def keep_ratio(epoch, start, warm, final):
+    """Share of tokens kept in an epoch (from 1): 1, then half a cosine down to ``final``.
+
+    Args:
+        epoch (int): From 1.
+        start (int): The cosine begins here.
+        warm (int): Epochs that it takes.
+        final (float): Where it ends.
+
+    Returns:
+        float: In [final, 1].
+    """
+    if epoch < start:
+        return 1.0
+    if epoch >= start + warm:
+        return final
+    return final + (1 - final) * (1 + math.cos(math.pi * (epoch - start) / warm)) / 2

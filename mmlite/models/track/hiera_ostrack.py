@@ -1,0 +1,58 @@
+"""The one-stream tracker on Hiera, an extension of this suite."""
+
+import torch
+
+from mmlite.errors import ArgumentError
+from mmlite.registry import MODELS
+
+from ..layers import join_units
+from .one_stream import OneStreamTracker
+
+UNIT = 32  # side of a mask unit in pixels
+
+
+@MODELS.register_module()
+class HieraOSTrack(OneStreamTracker):
+    """One-stream tracking on Hiera: mask units of template and search region in one sequence.
+
+    The first stages attend inside mask units, i.e. in each image by itself; the blocks that attend
+    globally relate the two. With ``q_pool=2``, as in masked pre-training, the map of the search
+    region has stride 16. Positions are the backbone's, resampled to both sizes. Nothing is
+    eliminated, for Hiera needs whole units.
+
+    Args:
+        backbone (dict): Config of a :class:`~mmlite.models.Hiera` with ``q_pool=2`` and
+            ``out_type='raw'``.
+        **kwargs: As in :class:`~.one_stream.OneStreamTracker`; sizes are multiples of 32 pixels.
+
+    Raises:
+        ArgumentError: If the backbone is of another form.
+    """
+
+    size_unit = UNIT
+
+    def __init__(self, backbone, head, **kwargs):
+        super().__init__(backbone, head, **kwargs)
+        if self.backbone.q_pool != 2 or self.backbone.out_type != 'raw':
+            raise ArgumentError("HieraOSTrack needs a backbone with q_pool=2 and out_type='raw'")
+
+    def embed_template(self, images):
+        """Normalised templates (B, 3, T, T) to unrolled tokens (B, (T / 4)^2, C)."""
+        return self.backbone.embed(images)
+
+    def embed_search(self, images):
+        """Normalised search regions (B, 3, S, S) to unrolled tokens (B, (S / 4)^2, C)."""
+        return self.backbone.embed(images)
+
+    def relate(self, template, search):
+        """Both kinds of tokens through the blocks to the map (B, C, F, F) of the search region."""
+        sizes = self.template_size, self.search_size
+        in_template, in_search = ((size // UNIT) ** 2 for size in sizes)
+        # Unrolled tokens count units fastest, so whole units are put side by side.
+        parts = (template.unflatten(1, (-1, in_template)), search.unflatten(1, (-1, in_search)))
+        tokens, _ = self.backbone.encode(torch.cat(parts, dim=2).flatten(1, 2))
+        tokens = tokens.unflatten(1, (-1, in_template + in_search))[:, :, in_template:]
+        tokens = self.backbone.norm(tokens.flatten(1, 2))
+        maps = self.backbone.unit_maps(tokens, len(self.backbone.stage_ends) - 1)
+        side = self.search_size // UNIT
+        return join_units(maps, (side, side)).permute(0, 3, 1, 2).contiguous()

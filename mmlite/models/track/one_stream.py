@@ -1,0 +1,123 @@
+"""What one-stream trackers share: template and search region in one sequence, then a head."""
+
+from mmengine.model import BaseModel
+
+from mmlite.errors import ArgumentError
+from mmlite.registry import MODELS
+
+from .window import hann_window
+
+COORDS = ('ostrack', 'exact')
+
+
+class OneStreamTracker(BaseModel):
+    """Base of :class:`~.ostrack.OSTrack` and :class:`~.hiera_ostrack.HieraOSTrack`.
+
+    A subclass defines
+
+    - ``embed_template(images)``: normalised templates (B, 3, T, T) to tokens, which do not depend
+      on the search region, so that a tracker keeps them;
+    - ``embed_search(images)``: normalised search regions (B, 3, S, S) to tokens;
+    - ``relate(template, search)``: both kinds of tokens to the map (B, C, F, F) of the search
+      region.
+
+    Args:
+        backbone (dict): Config of the backbone.
+        head (dict): Config of the head, see :class:`~.center_head.CenterHead`.
+        template_size (int): Side of template crops in pixels. Defaults to 128.
+        search_size (int): Side of search crops in pixels. Defaults to 256.
+        template_factor (float): Side of the region that a template crop shows, in units of
+            sqrt(w * h) of the target. Defaults to 2.
+        search_factor (float): The same of a search crop. Defaults to 4.
+        coords (str): Where the pixels of a crop lie in the image: ``'ostrack'`` as in the released
+            tracker, whose labels and predictions are half a crop pixel apart, or ``'exact'``, the
+            same mapping in both directions. A tracker must run with what it was trained with.
+            Defaults to ``'ostrack'``.
+        data_preprocessor, init_cfg: As in :class:`mmengine.model.BaseModel`.
+
+    Raises:
+        ArgumentError: If ``coords`` is unknown or a size is not a multiple of the stride.
+    """
+
+    stride = 16
+
+    def __init__(
+        self,
+        backbone,
+        head,
+        template_size=128,
+        search_size=256,
+        template_factor=2.0,
+        search_factor=4.0,
+        coords='ostrack',
+        data_preprocessor=None,
+        init_cfg=None,
+    ):
+        super().__init__(data_preprocessor, init_cfg)
+        if coords not in COORDS:
+            raise ArgumentError(f"coords '{coords}' is unknown: choose from {COORDS}")
+        for name, size in (('template_size', template_size), ('search_size', search_size)):
+            if size % self.size_unit:
+                raise ArgumentError(f'{name} {size} must be a multiple of {self.size_unit} pixels')
+        self.template_size = template_size
+        self.search_size = search_size
+        self.template_factor = template_factor
+        self.search_factor = search_factor
+        self.coords = coords
+        self.backbone = MODELS.build(backbone)
+        self.head = MODELS.build(head)
+        side = search_size // self.stride
+        self.register_buffer('window', hann_window(side), persistent=False)
+
+    #: What image sides must be multiples of, in pixels.
+    size_unit = stride
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        """Relate pairs of template and search region.
+
+        Args:
+            inputs (dict[str, Tensor]): Normalised images: ``template`` (B, 3, T, T) and ``search``
+                (B, 3, S, S).
+            data_samples (dict[str, Tensor], optional): For ``'loss'``: ``box`` (B, 4), the target's
+                x, y, w, h in the search region, as fractions of its side.
+            mode (str): ``'tensor'`` or ``'loss'``; tracking itself is
+                :class:`~mmlite.engine.online_tracker.OnlineTracker`.
+
+        Returns:
+            dict[str, Tensor]: For ``'tensor'`` the maps ``score_map`` (B, 1, F, F), ``size_map``
+            and ``offset_map`` (B, 2, F, F), ``feat`` (B, C, F, F) and ``pred_boxes`` (B, 1, 4) as
+            cx, cy, w, h in fractions of the search region's side, decoded without a window. For
+            ``'loss'`` the losses and the mean IoU.
+
+        Raises:
+            ArgumentError: If the mode is unknown or the images have other sizes.
+        """
+        if mode not in ('tensor', 'loss'):
+            raise ArgumentError(
+                f"mode '{mode}' is unknown: use 'tensor' or 'loss', and OnlineTracker to track"
+            )
+        for name in ('template', 'search'):
+            side, given = getattr(self, f'{name}_size'), tuple(inputs[name].shape[-2:])
+            if given != (side, side):
+                raise ArgumentError(f'{name} images must have {side}x{side} pixels, got {given}')
+        template = self.embed_template(inputs['template'])
+        feat = self.relate(template, self.embed_search(inputs['search']))
+        maps = self.head(feat)
+        if mode == 'loss':
+            return self.head.loss(maps, data_samples['box'])
+        boxes = self.head.decode(maps)[:, None, :4]
+        return dict(maps, feat=feat, pred_boxes=boxes)
+
+    def locate(self, template, search):
+        """Find the targets in search regions, with a Hann window over the scores.
+
+        Args:
+            template (Tensor): Tokens of :meth:`embed_template`, one for each search region.
+            search (Tensor): Normalised search regions (B, 3, S, S).
+
+        Returns:
+            Tensor: (B, 6) float32: cx, cy, w, h as fractions of the search region's side, the score
+            of the chosen cell in 0..1, and the same times the window.
+        """
+        maps = self.head(self.relate(template, self.embed_search(search)))
+        return self.head.decode(maps, self.window)

@@ -1,0 +1,88 @@
+"""OSTrack on the plain ViT."""
+
+import torch
+from torch import nn
+
+from mmlite.errors import ArgumentError
+from mmlite.registry import MODELS
+
+from ..layers import resample_positions
+from .one_stream import OneStreamTracker
+
+
+@MODELS.register_module()
+class OSTrack(OneStreamTracker):
+    """OSTrack (Ye et al., "Joint feature learning and relation modeling for tracking", ECCV 2022).
+
+    Template and search region get positions of their own: two learned tables, which start as the
+    backbone's table resampled to their grids, after pre-trained weights were loaded. The
+    backbone's table itself is kept, frozen, so that the tracker's weights serve other tasks too.
+
+    Args:
+        backbone (dict): Config of a :class:`~mmlite.models.ViT` without class token and relative
+            positions, with a final norm (``out_type='raw'``).
+        elimination (dict, optional): Config of :class:`~.elimination.CandidateElimination`; None,
+            the default, keeps all tokens.
+        **kwargs: As in :class:`~.one_stream.OneStreamTracker`.
+
+    Raises:
+        ArgumentError: If the backbone is of another form, or a block to eliminate in does not
+            exist.
+    """
+
+    def __init__(self, backbone, head, elimination=None, **kwargs):
+        super().__init__(backbone, head, **kwargs)
+        if self.backbone.cls_token is not None or isinstance(self.backbone.norm, nn.Identity):
+            raise ArgumentError(
+                "OSTrack needs a backbone with with_cls_token=False and out_type='raw'"
+            )
+        self.elimination = None if elimination is None else MODELS.build(elimination)
+        depth = len(self.backbone.blocks)
+        if self.elimination and not all(0 <= i < depth for i in self.elimination.blocks):
+            raise ArgumentError(
+                f'elimination.blocks {self.elimination.blocks} must be from 0 to {depth - 1}'
+            )
+        self.template_side = self.template_size // self.stride
+        self.search_side = self.search_size // self.stride
+        dim = self.backbone.embed_dims
+        self.backbone.pos_embed.requires_grad_(False)
+        self.pos_embed_z = nn.Parameter(torch.zeros(1, self.template_side**2, dim))
+        self.pos_embed_x = nn.Parameter(torch.zeros(1, self.search_side**2, dim))
+        self.spread_positions()
+
+    def init_weights(self):
+        """Initialise, load pre-trained weights, and take the positions from the backbone's."""
+        super().init_weights()
+        self.spread_positions()
+
+    @torch.no_grad()
+    def spread_positions(self):
+        """Resample the backbone's table of positions to both grids, bicubic."""
+        source = self.backbone.pos_embed
+        for table, side in (
+            (self.pos_embed_z, self.template_side),
+            (self.pos_embed_x, self.search_side),
+        ):
+            table.copy_(resample_positions(source, (side, side))[:, 1:])
+
+    def embed_template(self, images):
+        """Normalised templates (B, 3, T, T) to tokens (B, (T / 16)^2, C) with positions."""
+        return self.backbone.patchify(images)[0] + self.pos_embed_z
+
+    def embed_search(self, images):
+        """Normalised search regions (B, 3, S, S) to tokens (B, (S / 16)^2, C) with positions."""
+        return self.backbone.patchify(images)[0] + self.pos_embed_x
+
+    def relate(self, template, search):
+        """Both kinds of tokens through the blocks to the map (B, C, F, F) of the search region."""
+        tokens = torch.cat([template, search], dim=1)
+        if self.elimination is None:
+            tokens, _ = self.backbone.encode(tokens)
+            found = self.backbone.norm(tokens[:, template.shape[1] :])
+        else:
+            left = self.elimination.start(self.template_side, search.shape[1])
+            prune = dict.fromkeys(self.elimination.blocks, left.prune)
+            tokens, _ = self.backbone.encode(tokens, prune=prune)
+            # The norm comes first: what was eliminated stays exactly zero.
+            found = left.restore(self.backbone.norm(tokens[:, template.shape[1] :]))
+        return found.transpose(1, 2).unflatten(2, (self.search_side, self.search_side))
