@@ -78,7 +78,7 @@ class LoadImageFromFile(BaseLoadImageFromFile):
     def _read(self, path):
         try:
             content = fileio.get(path, backend_args=self.backend_args)
-            reason = _truncation(content)
+            reason = truncation(content)
             if reason is None:
                 image = mmcv.imfrombytes(
                     content, flag=self.color_type, backend=self.imdecode_backend
@@ -130,24 +130,25 @@ class SkipLog:
 
 
 def skipping_transforms(dataset):
-    """The :class:`LoadImageFromFile` with ``on_error='skip'`` in the pipelines of a data set.
+    """What skips unreadable images in a data set and counts them in ``skipped``.
 
     Args:
         dataset: A data set or a wrapper of one or several.
 
     Yields:
-        LoadImageFromFile: Each of them once.
+        LoadImageFromFile | TrackPairs: Each of them once; of the former those that skip
+        (``on_error='skip'``).
     """
     for name in ('dataset', 'datasets', 'pipeline', 'transforms'):
         inner = getattr(dataset, name, None)
         for item in inner if isinstance(inner, (list, tuple)) else [inner]:
             if item is not None:
                 yield from skipping_transforms(item)
-    if isinstance(dataset, LoadImageFromFile) and dataset.on_error == 'skip':
+    if hasattr(dataset, 'skipped') and getattr(dataset, 'on_error', 'skip') == 'skip':
         yield dataset
 
 
-def _truncation(content):
+def truncation(content):
     """Why an encoded image is incomplete, or None; OpenCV fills up such images with grey."""
     if not content:
         return 'the file is empty'

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from mmlite.analysis.pictures import PALETTE, draw_instances
+from mmlite.datasets.sot import TrackPairs
 
 IGNORED = 255  # label of pixels without a class
 GAP = 4  # px between pictures
@@ -31,19 +32,25 @@ class Recorder:
         self.dataset = dataset
         self.steps = []
         inner = dataset
-        while hasattr(inner, 'dataset') or hasattr(inner, 'datasets'):
+        while not isinstance(inner, TrackPairs) and (
+            hasattr(inner, 'dataset') or hasattr(inner, 'datasets')
+        ):
             inner = inner.dataset if hasattr(inner, 'dataset') else inner.datasets[0]
+        self._numbered = isinstance(inner, TrackPairs)
         pipeline = inner.pipeline
-        pipeline.transforms = [self._recorded(t) for t in pipeline.transforms]
+        first = [LoadFrames()] if self._numbered else []
+        pipeline.transforms = [self._recorded(t) for t in (*first, *pipeline.transforms)]
 
     def __getitem__(self, index):
         """The packed sample of ``index`` and the steps that led to it.
+
+        Of tracking pairs, that is pair ``index`` of the first epoch with seed 0.
 
         Returns:
             tuple[dict, list[Step]]: What the data set returns, and its way through the pipeline.
         """
         self.steps.clear()
-        sample = self.dataset[index]
+        sample = self.dataset[(0, 0, index) if self._numbered else index]
         return sample, list(self.steps)
 
     def _recorded(self, transform):
@@ -56,6 +63,13 @@ class Recorder:
             return data
 
         return run
+
+
+class LoadFrames:
+    """Stands for what :class:`TrackPairs` reads, which is before its pipeline."""
+
+    def __call__(self, data):
+        return data
 
 
 def picture(sample, steps, mode, names, bgr=True):
@@ -77,7 +91,9 @@ def picture(sample, steps, mode, names, bgr=True):
     if mode == 'original':
         loading = [s for s in steps if s.name.startswith('Load')] or steps[:1]
         return draw(loading[-1].data, names)
-    shown = [(step.name, draw(step.data, names, bgr or 'img' in step.data)) for step in steps]
+    shown = [
+        (step.name, draw(step.data, names, bgr or 'inputs' not in step.data)) for step in steps
+    ]
     return side_by_side([_titled(image, name) for name, image in shown])
 
 
@@ -86,13 +102,17 @@ def draw(data, names, bgr=True):
 
     Args:
         data (dict): ``img`` (H, W, 3) with ``gt_*`` keys, or packed ``inputs`` with
-            ``data_samples``. Several views, as a list or dict, are drawn side by side.
+            ``data_samples``. Several views, as a list or dict, are drawn side by side, as are
+            template and search image of a tracking pair.
         names (Sequence[str]): Class names.
         bgr (bool): Channel order of the images. Defaults to True.
 
     Returns:
         ndarray: RGB uint8 (H, W, 3).
     """
+    pair = _pair(data)
+    if pair:
+        return side_by_side([_with_target(to_rgb(image, bgr), box) for image, box in pair])
     images = data['inputs'] if 'inputs' in data else data['img']
     if isinstance(images, dict):
         images = list(images.values())
@@ -141,6 +161,27 @@ def side_by_side(images):
         for i, image in enumerate(images)
     ]
     return np.concatenate(padded, axis=1)
+
+
+def _pair(data):
+    """Template and search image of a tracking pair, each with its box or None; () for others."""
+    if 'search_image' in data:
+        return [(data[f'{name}_image'], data[f'{name}_box']) for name in ('template', 'search')]
+    if isinstance(data.get('inputs'), dict) and 'search' in data['inputs']:
+        search = data['inputs']['search']
+        height, width = search.shape[1:]
+        box = data['data_samples']['box'].numpy() * (width, height, width, height)
+        return [(data['inputs']['template'], None), (search, box)]
+    return ()
+
+
+def _with_target(canvas, box):
+    """``canvas`` with the box ``x, y, w, h`` of a target."""
+    if box is None:
+        return canvas
+    x, y, w, h = box
+    corners = np.array([[x, y, x + w, y + h]])
+    return draw_instances(canvas, corners, [0], np.zeros((1, *canvas.shape[:2])), ['target'])
 
 
 def _truth(data):

@@ -12,6 +12,7 @@ from mmpretrain.structures import DataSample
 from mmseg.structures import SegDataSample
 
 from mmlite.analysis.pictures import PALETTE
+from mmlite.datasets.sot import PackTrackPair, TrackPairs
 from mmlite.engine.browse import GAP, Recorder, draw, picture, side_by_side, to_rgb
 
 GREY = np.full((40, 60, 3), 128, np.uint8)
@@ -144,3 +145,57 @@ def test_steps_are_recorded_as_they_were():
     joined = picture(sample, steps, 'pipeline', ())
     assert (joined[-8:, :8] == 1).all()
     assert (joined == 2).all(-1).sum() >= 64
+
+
+class Film:
+    """One picture whose target is grey and twice as wide as high."""
+
+    metainfo = dict(dataset='film', protocol='stills')
+    dataset, name, boxes = 'film', 'film-0', np.array([[10.0, 20.0, 40.0, 20.0]])
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return self
+
+    @property
+    def frames(self):
+        return self
+
+    def read(self, index):
+        return np.full((60, 80, 3), (0, 0, 200), np.uint8)
+
+    def where(self, index):
+        return 'film/0.jpg'
+
+
+class Shift:
+    """Draws from the pair's generator, so that pairs differ."""
+
+    def __call__(self, data):
+        data['search_box'] = data['search_box'] + (0, 5 + data['rng'].integers(20), 0, 0)
+        return data
+
+
+def test_tracking_pairs_stand_side_by_side_with_their_target():
+    recorder = Recorder(Wrapper(TrackPairs([Film()], pipeline=[Shift(), PackTrackPair()])))
+    shown = [recorder[k] for k in range(6)]
+    tops = [sample['data_samples']['box'][1] for sample, _ in shown]
+    assert len(set(map(float, tops))) > 1
+    sample, steps = shown[0]
+    assert [step.name for step in steps] == ['LoadFrames', 'Shift', 'PackTrackPair']
+    for mode, top in (('original', 20), ('transformed', 60 * float(tops[0]))):
+        out = picture(sample, steps, mode, ())
+        assert out.shape == (60, 80 + GAP + 80, 3)
+        assert out[-1, 0].tolist() == [200, 0, 0]  # RGB
+        template, search = out[:, :80], out[:, 80 + GAP :]
+        drawn = (search == PALETTE[0]).all(-1)
+        assert drawn[round(top) + 20, 12:48].any()  # the lower side
+        assert not drawn[round(top) + 24 :].any()
+        assert drawn[round(top) + 10, [10, 50]].all()
+        assert (template == PALETTE[0]).all(-1).any() == (mode == 'original')
+    joined = picture(sample, steps, 'pipeline', (), bgr=False)
+    assert joined.shape == (60 + 18, 3 * 164 + 2 * GAP, 3)
+    # packed images are shown as they are, all others are BGR
+    assert (joined[-1, 0].tolist(), joined[-1, -1].tolist()) == ([200, 0, 0], [0, 0, 200])

@@ -10,7 +10,9 @@ from mmlite.registry import HOOKS
 
 @HOOKS.register_module()
 class SkippedSampleHook(Hook):
-    """Reports how often ``LoadImageFromFile(on_error='skip')`` skipped an image so far.
+    """Reports how often an unreadable image was skipped so far.
+
+    ``LoadImageFromFile(on_error='skip')`` and :class:`~mmlite.datasets.sot.pairs.TrackPairs` skip.
 
     The count is summed over the workers of the loader and over the processes, and reported before
     every validation and at the end of epochs and of training when it has grown.

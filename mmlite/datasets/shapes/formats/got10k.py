@@ -16,8 +16,9 @@ class GOT10k(Format):
     (amodal) extent of the target clipped to the picture, also behind an occluder, and zeros out
     of view. ``absence.label`` (0 or 1), ``cover.label`` (0 to 8) and ``cut_by_image.label`` (0 or
     1) have one line a frame. Cover is the visible fraction of the full extent in the official
-    steps: 0 absent, 1 up to 15%, 2 up to 30%, ... 7 below 100%, 8 all. The test split, as large as
-    val, has pictures and the first box only.
+    steps: 0 absent, 1 up to 15%, 2 up to 30%, ... 7 below 100%, 8 all. Trackers' readers take level
+    / 8 for that fraction, which lies in each step or, for 7, just below it. The test split, as
+    large as val, has pictures and the first box only.
     """
 
     task = 'got'

@@ -1,0 +1,30 @@
+"""Data sets for single-object tracking, used in configs as ``type='mmlite.<name>'``."""
+
+from .coco_stills import COCOStillsDataset
+from .frame_folder import FrameFolderDataset
+from .got10k import GOT10kDataset
+from .lasot import LaSOTDataset, LaSOTExtDataset
+from .nfs import NFSDataset
+from .otb import OTB100Dataset
+from .pairs import PairSampler, TrackPairs
+from .trackingnet import TrackingNetDataset
+from .transforms import CropPair, FlipCrops, JitterBrightness, PackTrackPair
+from .uav123 import UAV123Dataset
+
+__all__ = [
+    'COCOStillsDataset',
+    'CropPair',
+    'FlipCrops',
+    'FrameFolderDataset',
+    'GOT10kDataset',
+    'JitterBrightness',
+    'LaSOTDataset',
+    'LaSOTExtDataset',
+    'NFSDataset',
+    'OTB100Dataset',
+    'PackTrackPair',
+    'PairSampler',
+    'TrackPairs',
+    'TrackingNetDataset',
+    'UAV123Dataset',
+]

@@ -1,0 +1,226 @@
+"""Square crops around a target, and boxes in the coordinates of a crop.
+
+The one implementation for training, online tracking and export tests. Frames are BGR ``uint8``
+(H, W, 3). Boxes are ``x, y, w, h``: left, top, width and height in pixels of the frame, in
+continuous coordinates, where pixel ``i`` covers ``[i, i + 1)``. Everything but :func:`cut_crop` is
+plain Python floats: a tracker maps one box a frame.
+
+Released OSTrack trackers map boxes with two small slips, and weights that were trained so are best
+served so. ``coords`` chooses:
+
+``'ostrack'``
+    As released. A label's crop has its centre at ``(size - 1) / 2``, a prediction's at
+    ``size / 2``, and neither knows that the corner of the crop was rounded to whole pixels. A
+    prediction equal to the label comes back half a crop pixel up and left.
+``'exact'``
+    Both directions use the whole-pixel corner of the crop, so a box comes back unchanged.
+
+Source: OSTrack (Ye et al., ECCV 2022, arXiv 2203.11991), whose crop is that of PyTracking.
+"""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from mmlite.errors import ArgumentError, DataError
+
+COORDS = ('ostrack', 'exact')
+
+
+@dataclass(frozen=True)
+class CropWindow:
+    """Where a square crop lies in a frame, and what it is resized to.
+
+    Args:
+        x, y (int): Top-left corner in frame pixels; may lie outside the frame.
+        side (int): Side in frame pixels, at least 1.
+        size (int): Side after resizing, in crop pixels.
+    """
+
+    x: int
+    y: int
+    side: int
+    size: int
+
+    @property
+    def scale(self):
+        """float: Crop pixels per frame pixel."""
+        return self.size / self.side
+
+
+def plan_crop(box, factor, size):
+    """The window around a box: its side is ``ceil(sqrt(w * h) * factor)``, its centre the box's.
+
+    The corner is rounded to whole pixels, halves to even.
+
+    Args:
+        box (Sequence[float]): ``x, y, w, h`` in frame pixels; may lie outside the frame.
+        factor (float): Side of the window relative to the root of the box area: 2 for templates
+            and 4 for search regions of OSTrack-256.
+        size (int): Side after resizing.
+
+    Returns:
+        CropWindow: The window.
+
+    Raises:
+        DataError: If the box has a value that is not finite, or no area.
+    """
+    x, y, w, h = map(float, box)
+    if not all(map(math.isfinite, (x, y, w * h))) or min(w, h) <= 0:
+        raise DataError(
+            f'box x={x:g}, y={y:g}, w={w:g}, h={h:g} cannot be cropped around: its values should '
+            f'be finite, its width and height positive'
+        )
+    side = math.ceil(math.sqrt(w * h) * factor)
+    if side < 1:
+        raise DataError(f'box of w={w:g}, h={h:g} with factor {factor:g} gives an empty crop')
+    return CropWindow(round(x + 0.5 * w - 0.5 * side), round(y + 0.5 * h - 0.5 * side), side, size)
+
+
+def cut_crop(image, window):
+    """Cut a window out of a frame; what lies outside the frame is black.
+
+    Resized by OpenCV's bilinear filter on ``uint8``, without antialiasing. Where a window touches
+    or crosses the right or bottom border, the last column or row of the frame is black too, as in
+    the released trackers.
+
+    Args:
+        image (ndarray): Frame (H, W, 3), ``uint8``; it is not changed.
+        window (CropWindow): See :func:`plan_crop`.
+
+    Returns:
+        ndarray: Crop (size, size, 3), ``uint8``.
+    """
+    top, bottom = _covered(image.shape[0], window.y, window.side)
+    left, right = _covered(image.shape[1], window.x, window.side)
+    patch = image[window.y + top : window.y + bottom, window.x + left : window.x + right]
+    if patch.shape[:2] != (window.side, window.side):
+        padded = np.zeros((window.side, window.side, *image.shape[2:]), image.dtype)
+        padded[top:bottom, left:right] = patch
+        patch = padded
+    return cv2.resize(patch, (window.size, window.size), interpolation=cv2.INTER_LINEAR)
+
+
+def shows_picture(image_shape, window, stride=16):
+    """Whether a crop has a feature cell that is picture, not padding; training drops it otherwise.
+
+    A cell counts by its top-left crop pixel, which is picture if none of the frame pixels that it
+    is interpolated from is padding. This is the reference's padding mask, resized to the crop and
+    then reduced to cells by nearest neighbour.
+
+    Args:
+        image_shape (tuple[int]): Shape of the frame: (H, W) or (H, W, 3).
+        window (CropWindow): See :func:`plan_crop`.
+        stride (int): Side of a cell in crop pixels. Defaults to 16.
+
+    Returns:
+        bool: False if every cell is padding.
+    """
+    corners = ((image_shape[0], window.y), (image_shape[1], window.x))
+    return all(_has_cell(extent, start, window, stride) for extent, start in corners)
+
+
+def box_to_crop(box, around, window, coords):
+    """A box of the frame in the coordinates of a crop, as a training label.
+
+    Args:
+        box (Sequence[float]): ``x, y, w, h`` in frame pixels.
+        around (Sequence[float]): The box that ``window`` was planned around (after jitter).
+        window (CropWindow): The crop.
+        coords (str): ``'ostrack'`` or ``'exact'``, see the module.
+
+    Returns:
+        tuple[float]: ``x, y, w, h`` in units of the crop's side, not clipped to it.
+
+    Raises:
+        ArgumentError: If ``coords`` is neither of the two.
+    """
+    x, y, w, h = map(float, box)
+    if _is_exact(coords):
+        left, top = (x - window.x) / window.side, (y - window.y) / window.side
+        return left, top, w / window.side, h / window.side
+    centre = (window.size - 1) / 2
+    around_x, around_y = _centre(around)
+    left = centre + (x + 0.5 * w - around_x) * window.scale - 0.5 * w * window.scale
+    top = centre + (y + 0.5 * h - around_y) * window.scale - 0.5 * h * window.scale
+    return left / window.size, top / window.size, w / window.side, h / window.side
+
+
+def box_to_image(box, around, window, coords):
+    """A predicted box of a crop in pixels of the frame.
+
+    Args:
+        box (Sequence[float]): ``cx, cy, w, h`` in units of the crop's side, as the head gives it.
+        around (Sequence[float]): The box ``x, y, w, h`` that ``window`` was planned around.
+        window (CropWindow): The crop.
+        coords (str): ``'ostrack'`` or ``'exact'``, see the module.
+
+    Returns:
+        tuple[float]: ``x, y, w, h`` in frame pixels, not clipped to the frame.
+
+    Raises:
+        ArgumentError: If ``coords`` is neither of the two.
+    """
+    cx, cy, w, h = (float(value) * window.side for value in box)
+    if _is_exact(coords):
+        left, top = window.x, window.y
+    else:
+        around_x, around_y = _centre(around)
+        left, top = around_x - 0.5 * window.side, around_y - 0.5 * window.side
+    return left + cx - 0.5 * w, top + cy - 0.5 * h, w, h
+
+
+def clip_box(box, image_shape, margin=10):
+    """Cut a box at the borders of the frame, leaving at least ``margin`` pixels of it inside.
+
+    The box is cut, not shifted, and never gets narrower or lower than ``margin``.
+
+    Args:
+        box (Sequence[float]): ``x, y, w, h`` in frame pixels.
+        image_shape (tuple[int]): Shape of the frame: (H, W) or (H, W, 3).
+        margin (float): In pixels. Defaults to 10.
+
+    Returns:
+        tuple[float]: ``x, y, w, h``.
+    """
+    x, y, w, h = map(float, box)
+    left, width = _clip(x, x + w, float(image_shape[1]), float(margin))
+    top, height = _clip(y, y + h, float(image_shape[0]), float(margin))
+    return left, top, width, height
+
+
+def _covered(extent, start, side):
+    """First and last (exclusive) row or column of a window that holds picture."""
+    last = extent - start
+    if last <= side:  # the reference pads one row or column too many at this border
+        last -= 1
+    first = min(max(0, -start), side)
+    return first, max(first, min(last, side))
+
+
+def _has_cell(extent, start, window, stride):
+    """Whether a row or column of cells is picture, see :func:`shows_picture`."""
+    first, last = _covered(extent, start, window.side)
+    centres = (np.arange(0, window.size, stride) + 0.5) / window.scale - 0.5
+    centres = centres.clip(0, window.side - 1)
+    return bool(np.any((np.floor(centres) >= first) & (np.ceil(centres) < last)))
+
+
+def _centre(box):
+    x, y, w, h = map(float, box)
+    return x + 0.5 * w, y + 0.5 * h
+
+
+def _clip(low, high, extent, margin):
+    """Start and length of an interval cut to [0, extent]."""
+    low = min(max(0.0, low), extent - margin)
+    high = min(max(margin, high), extent)
+    return low, max(margin, high - low)
+
+
+def _is_exact(coords):
+    if coords not in COORDS:
+        raise ArgumentError(f"coords must be 'ostrack' or 'exact', got {coords!r}")
+    return coords == 'exact'

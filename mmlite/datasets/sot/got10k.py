@@ -1,0 +1,93 @@
+"""GOT-10k (Huang et al., TPAMI 2021, arXiv 1810.11981)."""
+
+import os
+
+from mmlite.errors import ArgumentError
+from mmlite.registry import DATASETS
+
+from .annotations import has_area, read_indices, read_list
+from .base import SequenceDataset
+from .index import Entry
+
+
+@DATASETS.register_module()
+class GOT10kDataset(SequenceDataset):
+    """GOT-10k: 9,335 videos to train, 180 for validation and 180 for testing.
+
+    Layout, the official one::
+
+        data_root/
+            train/                                 and val/, test/
+                list.txt                           one sequence a line
+                GOT-10k_Train_000001/
+                    00000001.jpg, 00000002.jpg, ...
+                    groundtruth.txt                a line x,y,w,h a frame; test: the first only
+                    absence.label                  a line 0 or 1 a frame
+                    cover.label                    a line 0 to 8 a frame
+
+    Folders may be zip archives (``train.zip``). The target is visible where it is not absent, its
+    cover is above 0, and its box has a positive size. ``Sequence.cover`` is the level 0 to 8; the
+    visible share of the target is read as ``cover / 8``.
+
+    **The VOT splits.** GOT-10k's training set shares videos with the VOT challenge, so trackers
+    are often trained on a part of it, ``vot_train`` (7,086 videos), and validated on another,
+    ``vot_val`` (1,249). They are defined by lists of indices into ``train/list.txt``, which go with
+    the code of those trackers and have to be given as ``index_file``. The indices begin with 0:
+    index ``i`` is ``GOT-10k_Train_{i + 1:06d}``. Known mistake of the widespread lists: the
+    1,000 videos to leave out were given by their *number*, which begins with 1, but taken for an
+    index. So each video after a forbidden one was left out instead, and 890 of the forbidden
+    1,000 are still there (765 in ``vot_train``, 125 in ``vot_val``). They serve to repeat published
+    training on the same data, not to claim results on VOT.
+
+    Args:
+        data_root (str): See above.
+        split (str): ``'train'``, ``'val'``, ``'test'``, or, from the folder ``train`` by
+            ``index_file``, ``'vot_train'`` or ``'vot_val'``. Defaults to ``'val'``.
+        index_file (str, optional): A 0-based index into the split's ``list.txt`` a line. Needed for
+            the VOT splits; takes a part of any other.
+        rebuild_index (bool): See :class:`~mmlite.datasets.sot.base.SequenceDataset`, also for
+            attributes and errors. Defaults to False.
+
+    Raises:
+        ArgumentError: If a VOT split comes without ``index_file``.
+    """
+
+    dataset = 'got10k'
+    protocol = 'got10k'
+    splits = ('train', 'val', 'test', 'vot_train', 'vot_val')
+    layout = 'train/, val/ or test/ of GOT-10k'
+    first_only = ('test',)
+
+    def __init__(self, data_root, split='val', index_file=None, rebuild_index=False):
+        if str(split).startswith('vot') and index_file is None:
+            raise ArgumentError(
+                f'GOT10kDataset: split {split!r} needs index_file, a list of 0-based indices into '
+                f'train/list.txt'
+            )
+        self._index_file = index_file
+        super().__init__(data_root, split, rebuild_index, index_file=index_file)
+
+    @property
+    def _folder(self):
+        return 'train' if self.split.startswith('vot') else self.split
+
+    def _watched(self):
+        files = [os.path.abspath(self._index_file)] if self._index_file else []
+        return [self._folder, f'{self._folder}/list.txt', *files]
+
+    def _find(self):
+        names = read_list(f'{self._folder}/list.txt', self._tree)
+        if self._index_file:
+            names = read_indices(self._index_file, names)
+        folders = [f'{self._folder}/{name}' for name in names]
+        return [
+            Entry(name, f'{folder}/groundtruth.txt', folder)
+            for name, folder in zip(names, folders, strict=True)
+        ]
+
+    def _annotate(self, entry, boxes):
+        if self.split == 'test':
+            return has_area(boxes), None
+        absence = self._labels(f'{entry.video}/absence.label', boxes)
+        cover = self._labels(f'{entry.video}/cover.label', boxes, largest=8)
+        return (absence == 0) & (cover > 0) & has_area(boxes), cover

@@ -1,0 +1,139 @@
+"""LaSOT (Fan et al., CVPR 2019, arXiv 1809.07845) and its extension (IJCV 2021)."""
+
+import os
+
+from mmlite.errors import DataError
+from mmlite.registry import DATASETS
+
+from .annotations import has_area, read_list
+from .base import SequenceDataset
+from .index import Entry
+
+_LISTS = {'train': 'training_set.txt', 'test': 'testing_set.txt'}
+_LENGTHS = {'monkey-17': 2260}  # annotated frames of a sequence that comes with more in some copies
+
+
+class _LaSOTLayout(SequenceDataset):
+    """``<class>/<class>-<n>/{img/00000001.jpg, groundtruth.txt, full_occlusion.txt, ...}``."""
+
+    protocol = 'lasot'
+    wrappers = ()  # folder levels that some releases put above the classes
+
+    def __init__(self, data_root, split, rebuild_index=False, **options):
+        inner = (os.path.join(data_root, name) for name in self.wrappers)
+        self._given_root = str(data_root)
+        data_root = next(filter(os.path.isdir, inner), data_root)
+        super().__init__(data_root, split, rebuild_index, **options)
+
+    def _find(self):
+        return [self._entry(name) for name in self._names()]
+
+    def _watched(self):
+        return ['', *self._tree.folders('')]
+
+    def _names(self):
+        """Sequences of all class folders; other folders are left out."""
+        return [
+            name
+            for label in self._tree.folders('')
+            for name in sorted(self._tree.folders(label), key=_by_number)
+            if name.rpartition('-')[0] == label
+        ]
+
+    def _entry(self, name):
+        folder = f'{name.rpartition("-")[0]}/{name}'
+        return Entry(name, f'{folder}/groundtruth.txt', f'{folder}/img', last=_LENGTHS.get(name))
+
+    def _annotate(self, entry, boxes):
+        visible = has_area(boxes)
+        for name in ('full_occlusion.txt', 'out_of_view.txt'):
+            path = entry.annotation.replace('groundtruth.txt', name)
+            visible &= self._labels(path, boxes) == 0
+        return visible, None
+
+
+@DATASETS.register_module()
+class LaSOTDataset(_LaSOTLayout):
+    """LaSOT: 1,400 videos of 70 classes with 3.5 million frames, 1,120 to train and 280 to test.
+
+    Layout, the official one; a folder ``LaSOTBenchmark`` around the classes is fine::
+
+        data_root/
+            training_set.txt, testing_set.txt      one sequence a line, such as airplane-2
+            airplane/airplane-1/
+                img/00000001.jpg, 00000002.jpg, ...
+                groundtruth.txt                    a line x,y,w,h a frame
+                full_occlusion.txt                 0,0,1,...
+                out_of_view.txt                    0,0,0,...
+
+    The lists are those of LaSOT's own toolkit; where they are not in ``data_root``, give one as
+    ``list_file``. Classes or sequences may also be zip archives, as LaSOT hands them out
+    (``airplane.zip``). The target is visible where it is neither fully occluded nor out of view and
+    has a box of positive size; other boxes are legal, zeros included.
+
+    Args:
+        data_root (str): See above.
+        split (str): ``'train'`` (1,120), ``'test'`` (280, protocol II), or ``'all'`` for every
+            sequence folder (1,400, protocol I). Defaults to ``'test'``.
+        list_file (str, optional): List of the sequences in place of that of the split.
+        rebuild_index (bool): See :class:`~mmlite.datasets.sot.base.SequenceDataset`, also for
+            attributes and errors. Defaults to False.
+    """
+
+    dataset = 'lasot'
+    splits = ('train', 'test', 'all')
+    layout = 'the class folders of LaSOT (airplane, ...)'
+    wrappers = ('LaSOTBenchmark',)
+
+    def __init__(self, data_root, split='test', list_file=None, rebuild_index=False):
+        self._list_file = list_file
+        super().__init__(data_root, split, rebuild_index, list_file=list_file)
+
+    def _watched(self):
+        file = self._list()
+        return super()._watched() + ([os.path.abspath(file)] if file else [])
+
+    def _names(self):
+        file = self._list()
+        return read_list(file) if file else super()._names()
+
+    def _list(self):
+        """Path of the list of sequences; None for all of them."""
+        if self._list_file or self.split == 'all':
+            return self._list_file
+        name = _LISTS[self.split]
+        for folder in (self._tree.root, self._given_root):
+            if os.path.isfile(os.path.join(folder, name)):
+                return os.path.join(folder, name)
+        raise DataError(
+            f"'{self._tree.root}' has no {name}: copy it there from LaSOT's toolkit, or set "
+            f'list_file to a list of the sequences'
+        )
+
+
+@DATASETS.register_module()
+class LaSOTExtDataset(_LaSOTLayout):
+    """The extension of LaSOT: 150 videos of 15 other classes, all for testing (protocol III).
+
+    Layout as :class:`LaSOTDataset`, without lists: every ``<class>/<class>-<n>`` is a sequence. A
+    folder ``LaSOT_extension_subset`` around the classes is fine.
+
+    Args:
+        data_root (str): See above.
+        split (str): ``'test'``, the default and only one.
+        rebuild_index (bool): See :class:`~mmlite.datasets.sot.base.SequenceDataset`, also for
+            attributes and errors. Defaults to False.
+    """
+
+    dataset = 'lasot_ext'
+    splits = ('test',)
+    layout = 'the class folders of the LaSOT extension (atv, ...)'
+    wrappers = ('LaSOT_extension_subset', 'LaSOTBenchmark')
+
+    def __init__(self, data_root, split='test', rebuild_index=False):
+        super().__init__(data_root, split, rebuild_index)
+
+
+def _by_number(name):
+    label, _, number = name.rpartition('-')
+    return label, int(number) if number.isdigit() else -1

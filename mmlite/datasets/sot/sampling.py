@@ -1,0 +1,50 @@
+"""Which two frames of a video make a training pair: OSTrack's 'causal' mode.
+
+Source: OSTrack (Ye et al., ECCV 2022, arXiv 2203.11991), one template and one search frame.
+"""
+
+import numpy as np
+
+MIN_FRAMES = 20  # of a video
+MIN_VISIBLE = 5  # frames that show the target: more than two for each frame of a pair
+MAX_INTERVAL = 200  # frames
+WIDENING = 5  # frames
+
+
+def is_usable(visible):
+    """Whether a video is long enough, and shows its target often enough, to be trained on.
+
+    Args:
+        visible (ndarray): bool (N,), one value a frame.
+    """
+    return len(visible) >= MIN_FRAMES and np.count_nonzero(visible) >= MIN_VISIBLE
+
+
+def sample_causal(rng, visible, max_interval=MAX_INTERVAL):
+    """Draw a template frame and a later search frame that both show the target.
+
+    The template is uniform over the visible frames before the last frame of the video, the search
+    frame uniform over the visible ones among the ``max_interval - 1`` frames that follow it. Where
+    none of these is visible, both are drawn again from an interval of 5 frames more.
+
+    Args:
+        rng (numpy.random.Generator): Source of randomness.
+        visible (ndarray): bool (N,), at least two of them True.
+        max_interval (int): Distance in frames that is not reached. Defaults to 200.
+
+    Returns:
+        tuple[int, int]: Template and search frame, the first before the second.
+
+    Raises:
+        ValueError: If fewer than two frames are visible.
+    """
+    shown = np.flatnonzero(visible)
+    if len(shown) < 2:
+        raise ValueError(f'a pair needs two visible frames, got {len(shown)}')
+    templates = np.searchsorted(shown, len(visible) - 1)
+    while True:
+        first = rng.integers(templates)
+        end = np.searchsorted(shown, shown[first] + max_interval)
+        if end > first + 1:
+            return int(shown[first]), int(shown[rng.integers(first + 1, end)])
+        max_interval += WIDENING

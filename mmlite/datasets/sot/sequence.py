@@ -1,0 +1,58 @@
+"""One video with the annotation of one target."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mmlite.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Sequence:
+    """A video and where its target is.
+
+    Args:
+        name (str): Unique in its data set; result files have this name.
+        dataset (str): ``'lasot'``, ``'got10k'``, ...
+        frames: Frame source, see :mod:`mmlite.datasets.sot.frames`: ``len(frames)`` frames,
+            ``frames.read(i)`` gives frame ``i`` as BGR ``uint8`` (H, W, 3), ``frames.where(i)``
+            its path for messages.
+        boxes (ndarray): float64 (M, 4): ``x, y, w, h`` in pixels as in the annotation file, not
+            shifted. M is ``len(frames)``, or 1 where only the first frame is annotated.
+        visible (ndarray): bool (M,): whether the target is seen and has a box. Boxes of other
+            frames may be zeros or NaN.
+        cover (ndarray, optional): int64 (M,): GOT-10k's visible share of the target in eighths.
+
+    Raises:
+        DataError: If the numbers of frames, boxes and labels do not fit together.
+    """
+
+    name: str
+    dataset: str
+    frames: Any
+    boxes: np.ndarray
+    visible: np.ndarray
+    cover: np.ndarray | None = None
+
+    def __post_init__(self):
+        count = len(self.boxes)
+        if self.boxes.shape != (count, 4) or count not in (1, len(self.frames)):
+            raise DataError(
+                f'sequence {self.name} has {len(self.frames)} frames, but boxes of shape '
+                f'{self.boxes.shape}: give one x, y, w, h for every frame, or for the first'
+            )
+        for key in ('visible', 'cover'):
+            value = getattr(self, key)
+            if value is not None and value.shape != (count,):
+                raise DataError(
+                    f'sequence {self.name} has {count} boxes, but {key} of shape {value.shape}'
+                )
+
+    @property
+    def annotated(self):
+        """bool: Whether every frame has a box, not only the first."""
+        return len(self.boxes) == len(self.frames)
+
+    def __len__(self):
+        return len(self.frames)

@@ -1,0 +1,206 @@
+"""Tracking data sets that are wrong: one clear sentence, and only the sequence at fault is lost."""
+
+import pytest
+from tiny_sequences import SHAPE, write_frames, write_lasot, write_lines, write_otb, write_uav
+
+from mmlite.datasets import (
+    FrameFolderDataset,
+    GOT10kDataset,
+    LaSOTDataset,
+    LaSOTExtDataset,
+    NFSDataset,
+    OTB100Dataset,
+    TrackingNetDataset,
+    UAV123Dataset,
+)
+from mmlite.errors import ArgumentError, DataError
+from mmlite.evaluation.sot.protocols import PROTOCOLS
+from mmlite.registry import DATASETS
+
+
+def lasot_of(**changes):
+    """What makes a data set of one LaSOT sequence, with text files replaced."""
+
+    def make(root):
+        folder = write_lasot(root, 'cat-1')
+        for file, lines in changes.items():
+            write_lines(folder / f'{file}.txt', lines)
+        return LaSOTDataset(root, 'all')
+
+    return make
+
+
+GOOD = ['1,2,3,4'] * 6
+
+
+@pytest.mark.parametrize(
+    ('make', 'message'),
+    [
+        (lasot_of(groundtruth=GOOD[:4]), r'groundtruth.txt has 4 boxes for the 6 frames of .*img'),
+        (lasot_of(groundtruth=GOOD[:1]), r'has 1 boxes for the 6 frames'),
+        (lasot_of(groundtruth=GOOD + GOOD), r'has 12 boxes for the 6 frames'),
+        (
+            lasot_of(groundtruth=[*GOOD[:2], '1,2,x,4', *GOOD[3:]]),
+            r"groundtruth.txt, line 3: '1,2,x,4' is not four numbers",
+        ),
+        (lasot_of(groundtruth=[*GOOD[:5], '1,2,3']), r"line 6: '1,2,3' is not four numbers"),
+        (lasot_of(groundtruth=['1,2,3', '1,2,3,4,5']), r"line 1: '1,2,3' is not four numbers"),
+        (lasot_of(groundtruth=['1,2,3'] * 6), r"line 1: '1,2,3' is not four numbers"),
+        (lasot_of(groundtruth=[*GOOD[:3], '', *GOOD[3:]]), r"line 4: '' is not four numbers"),
+        (
+            lasot_of(groundtruth=[*GOOD[:5], 'nan,nan,nan,nan']),
+            r'groundtruth.txt, line 6: .*nan.* not finite, which this data set does not use',
+        ),
+        (lasot_of(groundtruth=['1,2,inf,4', *GOOD[1:]]), r'line 1: .* not finite'),
+        (lasot_of(groundtruth=['']), r'groundtruth.txt is empty: one line x,y,w,h'),
+        (lasot_of(full_occlusion=['0,0,0']), r'full_occlusion.txt has 3 labels for 6 boxes'),
+        (
+            lasot_of(out_of_view=['0,0,0', '0,2,0']),
+            r"out_of_view.txt, line 2: '2' is not a number from 0 to 1",
+        ),
+    ],
+)
+def test_bad_annotation(tmp_path, make, message):
+    dataset = make(tmp_path)
+    with pytest.raises(DataError, match=message):
+        dataset[0]
+
+
+def test_nan_is_legal_where_the_data_set_uses_it_but_infinity_is_not(tmp_path):
+    write_uav(tmp_path, {'bike1': 2}, {'bike1': 2})
+    write_lines(tmp_path / 'anno/UAV123/bike1.txt', ['nan,nan,nan,nan', 'inf,1,1,1'])
+    with pytest.raises(DataError, match=r'bike1.txt, line 2: .* not finite'):
+        UAV123Dataset(tmp_path)
+
+
+@pytest.mark.parametrize('content', [b'\xff\xfe1,2', b'1,2,3,\x804'])
+def test_annotation_that_is_no_text(tmp_path, content):
+    (write_lasot(tmp_path, 'cat-1') / 'groundtruth.txt').write_bytes(content)
+    with pytest.raises(DataError, match=r'groundtruth.txt is no text file'):
+        LaSOTDataset(tmp_path, 'all')[0]
+
+
+@pytest.mark.parametrize('file', ['groundtruth.txt', 'full_occlusion.txt', 'out_of_view.txt'])
+def test_missing_annotation(tmp_path, file):
+    (write_lasot(tmp_path, 'cat-1') / file).unlink()
+    with pytest.raises(DataError, match=f'cat-1/{file} is missing'):
+        LaSOTDataset(tmp_path, 'all')[0]
+
+
+def test_byte_order_mark_and_windows_lines(tmp_path):
+    folder = write_lasot(tmp_path, 'cat-1', 2)
+    (folder / 'groundtruth.txt').write_bytes(b'\xef\xbb\xbf1,2,3,4\r\n5,6,7,8\r\n\r\n')
+    assert LaSOTDataset(tmp_path, 'all')[0].boxes.tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
+
+
+@pytest.mark.parametrize(
+    ('spoil', 'message'),
+    [
+        (lambda img: (img / '00000003.jpg').unlink(), r'no frame 3: .* missing after 00000002.jpg'),
+        (
+            lambda img: [file.unlink() for file in img.iterdir()],
+            r"cat-1/img' has no frames \(.jpg, ",
+        ),
+        (lambda img: img.rename(img.with_name('images')), r"folder '.*cat-1/img' is missing"),
+        (
+            lambda img: write_frames(img, [3], '{}.jpg'),
+            r'two frames of number 3: 00000003.jpg and 3.jpg',
+        ),
+        (lambda img: write_frames(img, [3], '{}th.jpg'), r"img/3th.jpg' has no number at the end"),
+    ],
+)
+def test_missing_frames(tmp_path, spoil, message):
+    """The sequence is at fault, and only it."""
+    write_lasot(tmp_path, 'cat-2')
+    spoil(write_lasot(tmp_path, 'cat-1') / 'img')
+    dataset = LaSOTDataset(tmp_path, 'all')
+    assert dataset.lengths.tolist() == [0, 6] and len(dataset[1]) == 6
+    assert list(dataset.faults) == ['cat-1']
+    with pytest.raises(DataError, match=message):
+        dataset[0]
+
+
+def test_faults_are_logged(tmp_path, capfd):
+    write_lasot(tmp_path, 'cat-2')
+    (write_lasot(tmp_path, 'cat-1') / 'img' / '00000004.jpg').unlink()
+    LaSOTDataset(tmp_path, 'all')
+    text = ''.join(capfd.readouterr())
+    assert '1 of 2 sequences of lasot (all) cannot be used; the first: folder' in text
+
+
+def test_frames_fewer_than_the_boxes_of_a_range(tmp_path):
+    write_otb(tmp_path, 'David', range(1, 500), 471)
+    write_otb(tmp_path, 'Car', range(1, 4), 5)
+    with pytest.raises(DataError, match=r"Car/img' has 3 frames for the 5 boxes of"):
+        OTB100Dataset(tmp_path)
+    write_otb(tmp_path, 'Zebra', range(1, 6), 5)
+    dataset = OTB100Dataset(tmp_path)
+    with pytest.raises(DataError, match=r"David/img' does not have all frames from 300 to 770"):
+        dataset[1]
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (b'', r'image .*00000003.jpg cannot be read: the file is empty'),
+        (b'\x89PNG no picture IEND', r'cannot be read: it is no image that can be decoded'),
+        (b'\xff\xd8\xff\xe0 begin', r'cannot be read: the JPEG is truncated'),
+        (None, r'00000003.jpg is missing'),
+    ],
+)
+def test_unreadable_frame(tmp_path, content, message):
+    file = write_lasot(tmp_path, 'cat-1') / 'img' / '00000003.jpg'
+    sequence = LaSOTDataset(tmp_path, 'all')[0]
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        sequence.frames.read(2)
+    assert sequence.frames.read(1).shape == SHAPE
+    for index in (-1, 6):
+        with pytest.raises(IndexError):
+            sequence.frames.read(index)
+
+
+@pytest.mark.parametrize(
+    'build',
+    [
+        LaSOTDataset, LaSOTExtDataset, GOT10kDataset, TrackingNetDataset, OTB100Dataset,
+        UAV123Dataset, NFSDataset, FrameFolderDataset,
+    ],
+)  # fmt: skip
+def test_every_data_set(tmp_path, build):
+    """Registered, has a known protocol, and says what is missing."""
+    assert DATASETS.get(f'mmlite.{build.__name__}') is build
+    assert build.protocol in PROTOCOLS
+    with pytest.raises(DataError, match=r"data_root '.*nowhere' does not exist: give the folder"):
+        build(str(tmp_path / 'nowhere'))
+    with pytest.raises(ArgumentError, match=rf"{build.__name__}: split must be .* not 'Tset'"):
+        build(str(tmp_path), split='Tset')
+    with pytest.raises(DataError, match='tmp|list|anno'):
+        build(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ('lines', 'message'),
+    [
+        ([''], r'testing_set.txt is empty: one sequence a line'),
+        (['cat-1', 'cat-2', 'cat-1'], r"testing_set.txt, line 3: 'cat-1' is on line 1 already"),
+        (None, r'has no testing_set.txt: copy it there .* or set list_file'),
+        (['dog-7'], r"folder '.*dog/dog-7/img' is missing"),
+    ],
+)
+def test_bad_list(tmp_path, lines, message):
+    write_lasot(tmp_path, 'cat-1')
+    if lines:
+        write_lines(tmp_path / 'testing_set.txt', lines)
+    with pytest.raises(DataError, match=message):
+        LaSOTDataset(tmp_path)
+
+
+def test_missing_list_file(tmp_path):
+    write_lasot(tmp_path, 'cat-1')
+    with pytest.raises(DataError, match=r"list '.*nowhere.txt' cannot be read"):
+        LaSOTDataset(tmp_path, list_file=tmp_path / 'nowhere.txt')
+    with pytest.raises(DataError, match=r'val/list.txt is missing'):
+        GOT10kDataset(tmp_path)

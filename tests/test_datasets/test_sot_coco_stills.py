@@ -1,0 +1,131 @@
+"""COCO objects as sequences of one frame: layouts, the kept index, contradictions."""
+
+import json
+import os
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+import tiny
+
+from mmlite.datasets.sot import COCOStillsDataset, coco_stills
+from mmlite.errors import DataError
+
+SPLIT = 'train2017'
+
+
+def write(root, folder=SPLIT, crowds=(), **options):
+    """A COCO of 4 images with 2 squares each; returns its annotation."""
+    data = tiny.coco(**options)
+    for item in data['annotations']:
+        item['iscrowd'] = int(item['id'] in crowds)
+    (root / 'annotations').mkdir(parents=True)
+    (root / 'annotations' / f'instances_{SPLIT}.json').write_text(json.dumps(data))
+    (root / folder).mkdir(parents=True)
+    for image in data['images']:
+        pixels = np.full((64, 80, 3), image['id'], np.uint8)
+        cv2.imwrite(str(root / folder / image['file_name']), pixels)
+    return data
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / 'coco'
+
+
+@pytest.mark.parametrize('layout', [SPLIT, f'images/{SPLIT}', 'zip'])
+def test_every_object_but_crowds_is_a_sequence(root, layout):
+    data = write(root, SPLIT if layout == 'zip' else layout, crowds=(2, 7))
+    if layout == 'zip':
+        shutil.make_archive(root / SPLIT, 'zip', root, SPLIT)
+        shutil.rmtree(root / SPLIT)
+    for source in (COCOStillsDataset(root), COCOStillsDataset(root)):  # read, and from the index
+        wanted = [item for item in data['annotations'] if item['id'] not in (2, 7)]
+        assert source.names == [str(item['id']) for item in wanted]
+        assert source.lengths.tolist() == [1] * 6
+        assert source.metainfo == dict(dataset='coco', protocol='stills')
+        for sequence, item in zip(source, wanted, strict=True):
+            assert sequence.name == str(item['id'])
+            assert sequence.boxes.dtype == np.float64
+            assert sequence.boxes.tolist() == [item['bbox']]
+            assert sequence.visible.tolist() == [True] and sequence.annotated
+            assert len(sequence.frames) == 1
+            assert sequence.frames.where(0).endswith(f'/{item["image_id"]}.png')
+            assert (sequence.frames.read(0) == item['image_id']).all()
+
+
+def test_the_index_serves_until_the_annotation_changes(root, monkeypatch):
+    data = write(root)
+    file = root / 'annotations' / f'instances_{SPLIT}.json'
+    read, read_objects = [], coco_stills.read_objects
+    monkeypatch.setattr(
+        coco_stills, 'read_objects', lambda path: read.append(path) or read_objects(path)
+    )
+    first = COCOStillsDataset(root)
+    assert len(COCOStillsDataset(root)) == len(first) == 8
+    assert len(read) == 1
+    assert len(COCOStillsDataset(root, rebuild_index=True)) == 8
+    assert len(read) == 2
+    data['annotations'].pop()
+    file.write_text(json.dumps(data))
+    assert len(COCOStillsDataset(root)) == 7
+    os.utime(file, (1, 1))
+    assert len(COCOStillsDataset(root)) == 7
+    assert len(read) == 4
+    (index,) = (root / '.mmlite').iterdir()
+    index.write_bytes(index.read_bytes()[:200])  # damaged
+    assert len(COCOStillsDataset(root)) == 7
+    assert len(COCOStillsDataset(root)) == 7
+    assert len(read) == 5
+    monkeypatch.setattr(coco_stills, 'VERSION', 99)
+    COCOStillsDataset(root)
+    assert len(read) == 6
+
+
+def test_the_index_holds_arrays_not_objects(root):
+    write(root, images=50)
+    source = COCOStillsDataset(root)
+    arrays = (source._ids, source._boxes, source._images, source._files)
+    assert all(array.dtype != object for array in arrays)
+    assert sum(array.nbytes for array in arrays[:3]) == len(source) * (8 + 32 + 4)
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    (lambda d: d['annotations'][3].update(bbox=[1, 2, 3]), r'annotation 4 has bbox \[1, 2, 3\]'),
+    (lambda d: d['annotations'][3].update(image_id=77), 'annotation 4 is for image 77'),
+    (lambda d: d['annotations'][3].update(bbox=[1, 2, -3, 4]), 'annotation 4'),
+    (lambda d: d.pop('annotations'), 'annotations is missing'),
+    (lambda d: [a.update(iscrowd=1) for a in d['annotations']], 'no annotated object'),
+])  # fmt: skip
+def test_contradictions_are_named(root, change, message):
+    data = write(root)
+    change(data)
+    file = root / 'annotations' / f'instances_{SPLIT}.json'
+    file.write_text(json.dumps(data))
+    with pytest.raises(DataError, match=f'{file}.*{message}'):
+        COCOStillsDataset(root)
+
+
+@pytest.mark.parametrize(('content', 'message'), [
+    ('{"images": [', 'is no valid JSON'), ('[1]', 'a COCO file is a JSON object'),
+    (None, 'cannot be read: No such file'),
+])  # fmt: skip
+def test_unreadable_annotations_are_named(root, content, message):
+    write(root)
+    file = root / 'annotations' / f'instances_{SPLIT}.json'
+    file.unlink() if content is None else file.write_text(content)
+    with pytest.raises(DataError, match=f'{file}.*{message}'):
+        COCOStillsDataset(root)
+
+
+def test_missing_folders_and_images_are_named(root):
+    with pytest.raises(DataError, match=f'{root}.* does not exist.*instances_{SPLIT}.json'):
+        COCOStillsDataset(root)
+    write(root)
+    (root / SPLIT / '0.png').unlink()
+    with pytest.raises(DataError, match=f'{SPLIT}/0.png is missing'):
+        COCOStillsDataset(root)[0].frames.read(0)
+    shutil.rmtree(root / SPLIT)
+    with pytest.raises(DataError, match='has no such folder of images'):
+        COCOStillsDataset(root)

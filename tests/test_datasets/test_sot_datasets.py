@@ -1,0 +1,440 @@
+"""Tracking data sets: layouts and annotations."""
+
+import math
+import pickle
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from tiny_sequences import (
+    SHAPE,
+    level,
+    picture,
+    write_boxes,
+    write_frames,
+    write_got10k,
+    write_lasot,
+    write_lines,
+    write_otb,
+    write_trackingnet,
+    write_uav,
+)
+
+from mmlite.datasets import (
+    FrameFolderDataset,
+    GOT10kDataset,
+    LaSOTDataset,
+    LaSOTExtDataset,
+    NFSDataset,
+    OTB100Dataset,
+    TrackingNetDataset,
+    UAV123Dataset,
+)
+from mmlite.datasets.shapes import Job, generate, task_spec
+from mmlite.errors import ArgumentError, DataError
+
+FRAMES = 30
+
+
+@pytest.fixture(scope='module')
+def generated(tmp_path_factory):
+    """The generator's job of LaSOT-like and of GOT-10k-like sequences."""
+    jobs = {}
+    for task in ('sot', 'got'):
+        spec = task_spec(task, size=64, classes=3, min_size=0.2, frames=FRAMES)
+        jobs[task] = Job(task, tmp_path_factory.mktemp(task) / 'set', spec, seed=1, train=5, val=4)
+        assert generate(jobs[task])
+    return jobs
+
+
+def numbers_of(frames):
+    """Numbers of tiny frames, told from their pictures."""
+    return [round(frames.read(i).mean() / level(1)) for i in range(len(frames))]
+
+
+# ------------------------------------------------------------------------------------- LaSOT
+
+
+@pytest.mark.parametrize(('split', 'file'), [('train', 'training_set'), ('test', 'testing_set')])
+def test_lasot_reads_what_was_generated(generated, split, file):
+    root = generated['sot'].root
+    dataset = LaSOTDataset(root, split)
+    assert dataset.names == (root / f'{file}.txt').read_text().split()
+    assert dataset.lengths.dtype == np.int64 and set(dataset.lengths) == {FRAMES}
+    assert dataset.metainfo == {'dataset': 'lasot', 'protocol': 'lasot'} and not dataset.faults
+    for index, name in enumerate(dataset.names):
+        folder = root / name.split('-')[0] / name
+        sequence = dataset[index]
+        assert (sequence.name, sequence.dataset) == (name, 'lasot')
+        assert sequence.annotated and len(sequence) == len(sequence.frames) == FRAMES
+        boxes = np.loadtxt(folder / 'groundtruth.txt', delimiter=',')
+        np.testing.assert_array_equal(sequence.boxes, boxes)
+        flags = [
+            np.loadtxt(folder / f'{kind}.txt', delimiter=',')
+            for kind in ('full_occlusion', 'out_of_view')
+        ]
+        np.testing.assert_array_equal(sequence.visible, np.sum(flags, axis=0) == 0)
+        assert sequence.cover is None
+        for frame in (0, FRAMES - 1):
+            path = str(folder / 'img' / f'{frame + 1:08d}.jpg')
+            assert sequence.frames.where(frame) == path
+            np.testing.assert_array_equal(sequence.frames.read(frame), cv2.imread(path))
+
+
+def test_lasot_visibility(tmp_path):
+    folder = write_lasot(tmp_path, 'cat-1')
+    lines = ['1,2,3,4', '1,2,3,4', '1,2,3,4', '0,0,0,0', '1,2,0,4', '1,2,3,4']
+    write_lines(folder / 'groundtruth.txt', lines)
+    write_lines(folder / 'full_occlusion.txt', ['0,1,0,0,0,0'])
+    write_lines(folder / 'out_of_view.txt', ['0,0,1,1,0,0'])
+    sequence = LaSOTDataset(tmp_path, 'all')[0]
+    assert sequence.visible.tolist() == [True, False, False, False, False, True]
+    assert sequence.boxes[3].tolist() == [0, 0, 0, 0]
+
+
+def test_lasot_all_and_the_extra_folder_level(tmp_path):
+    for name in ('cat-10', 'cat-2', 'rubicCube-1'):
+        write_lasot(tmp_path / 'LaSOTBenchmark', name)
+    (tmp_path / 'LaSOTBenchmark' / 'cat' / 'notes').mkdir()
+    write_lines(tmp_path / 'testing_set.txt', ['rubicCube-1'])
+    assert LaSOTDataset(tmp_path, 'all').names == ['cat-2', 'cat-10', 'rubicCube-1']
+    for root in (tmp_path, tmp_path / 'LaSOTBenchmark'):
+        write_lines(root / 'testing_set.txt', ['rubicCube-1'])
+        assert LaSOTDataset(root).names == ['rubicCube-1']
+
+
+def test_lasot_list_file(tmp_path):
+    for name in ('cat-1', 'cat-2', 'dog-1'):
+        write_lasot(tmp_path / 'data', name)
+    chosen = write_lines(tmp_path / 'mine.txt', ['dog-1', '', 'cat-2'])
+    dataset = LaSOTDataset(tmp_path / 'data', 'train', list_file=chosen)
+    assert dataset.names == ['dog-1', 'cat-2']
+    assert dataset[1].frames.where(0).endswith('cat/cat-2/img/00000001.jpg')
+
+
+def test_lasot_monkey_17_ends_with_its_annotation(tmp_path):
+    folder = write_lasot(tmp_path, 'monkey-17', 1)
+    for number in range(2, 2263):
+        (folder / 'img' / f'{number:08d}.jpg').touch()
+    assert LaSOTDataset(tmp_path, 'all').lengths.tolist() == [2260]
+
+
+def test_lasot_ext(tmp_path):
+    for name in ('atv-1', 'wingsuit-10', 'wingsuit-9'):
+        write_lasot(tmp_path / 'LaSOT_extension_subset', name)
+    dataset = LaSOTExtDataset(tmp_path)
+    assert dataset.names == ['atv-1', 'wingsuit-9', 'wingsuit-10']
+    assert dataset.metainfo == {'dataset': 'lasot_ext', 'protocol': 'lasot'}
+    assert dataset[2].dataset == 'lasot_ext' and numbers_of(dataset[2].frames) == [*range(1, 7)]
+
+
+# ----------------------------------------------------------------------------------- GOT-10k
+
+
+@pytest.mark.parametrize('split', ['train', 'val'])
+def test_got10k_reads_what_was_generated(generated, split):
+    job = generated['got']
+    dataset = GOT10kDataset(job.root, split)
+    assert dataset.names == (job.root / split / 'list.txt').read_text().split()
+    assert set(dataset.lengths) == {FRAMES}
+    seen = []
+    for index, name in enumerate(dataset.names):
+        sequence, folder = dataset[index], job.root / split / name
+        boxes = np.loadtxt(folder / 'groundtruth.txt', delimiter=',')
+        np.testing.assert_array_equal(sequence.boxes, boxes)
+        states = [state for _, state in job.sequence(split, index).frames()]
+        visible = [not state.absent for state in states]
+        np.testing.assert_array_equal(sequence.visible, visible)
+        # cover / 8 is the visible share, to one of the label's steps of 15%
+        shares = [0 if state.absent else state.visible for state in states]
+        np.testing.assert_allclose(sequence.cover / 8, shares, atol=0.15 + 1e-9)
+        seen += sequence.cover.tolist()
+        assert sequence.frames.where(0) == str(folder / '00000001.jpg')
+    assert 8 in seen and min(seen) < 8
+
+
+def test_got10k_visibility(tmp_path):
+    folder = write_got10k(tmp_path, ['a']) / 'a'
+    write_lines(folder / 'absence.label', [0, 1, 0, 0, 0, 0])
+    write_lines(folder / 'cover.label', [8, 8, 0, 1, 4, 8])
+    write_lines(folder / 'groundtruth.txt', ['1,2,3,4'] * 5 + ['0,0,0,0'])
+    sequence = GOT10kDataset(tmp_path)[0]
+    assert sequence.visible.tolist() == [True, False, False, True, True, False]
+    assert sequence.cover.tolist() == [8, 8, 0, 1, 4, 8]
+
+
+def test_got10k_test_has_the_first_box_only(generated):
+    sequence = GOT10kDataset(generated['got'].root, 'test')[2]
+    assert sequence.boxes.shape == (1, 4) and sequence.visible.tolist() == [True]
+    assert len(sequence) == FRAMES and not sequence.annotated and sequence.cover is None
+
+
+@pytest.mark.parametrize('split', ['vot_train', 'vot_val'])
+def test_got10k_vot_splits_count_from_zero(generated, tmp_path, split):
+    chosen = write_lines(tmp_path / 'split.txt', [3, 0])
+    dataset = GOT10kDataset(generated['got'].root, split, index_file=chosen)
+    assert dataset.names == ['GOT-10k_Train_000004', 'GOT-10k_Train_000001']
+    assert dataset[0].frames.where(0).endswith('train/GOT-10k_Train_000004/00000001.jpg')
+
+
+@pytest.mark.parametrize('line', ['5', '-1', 'GOT-10k_Train_000001', '1.0'])
+def test_got10k_index_out_of_range(generated, tmp_path, line):
+    chosen = write_lines(tmp_path / 'split.txt', [0, line])
+    with pytest.raises(DataError, match=r'split.txt: .* is not the index of .* from 0 to 4'):
+        GOT10kDataset(generated['got'].root, 'vot_train', index_file=chosen)
+
+
+def test_got10k_index_twice(generated, tmp_path):
+    chosen = write_lines(tmp_path / 'split.txt', ['1', '01'])
+    with pytest.raises(DataError, match=r'split.txt has an index twice'):
+        GOT10kDataset(generated['got'].root, 'vot_train', index_file=chosen)
+
+
+def test_got10k_vot_split_needs_its_indices(generated):
+    with pytest.raises(ArgumentError, match="'vot_val' needs index_file"):
+        GOT10kDataset(generated['got'].root, 'vot_val')
+
+
+# ------------------------------------------------------------------------------- TrackingNet
+
+
+def test_trackingnet_chunks_and_order_of_frames(tmp_path):
+    for chunk in range(12):
+        write_trackingnet(tmp_path, f'TRAIN_{chunk}', [f'v{chunk}_b', f'v{chunk}_a'])
+    everything = TrackingNetDataset(tmp_path, 'train')
+    assert everything.names == [f'v{chunk}_{kind}' for chunk in range(12) for kind in 'ab']
+    dataset = TrackingNetDataset(tmp_path, 'train', chunks=[11, 3])
+    assert dataset.names == ['v11_a', 'v11_b', 'v3_a', 'v3_b']
+    assert numbers_of(dataset[0].frames) == [*range(12)]  # 10 comes after 9, not after 1
+    assert dataset[0].visible.all() and dataset[0].annotated
+
+
+def test_trackingnet_test(tmp_path):
+    write_trackingnet(tmp_path, 'TEST', ['x'])
+    dataset = TrackingNetDataset(tmp_path)
+    assert dataset.metainfo['protocol'] == 'trackingnet' and dataset.lengths.tolist() == [12]
+    assert not dataset[0].annotated and dataset[0].boxes.tolist() == [[0, 2, 3.5, 4]]
+
+
+@pytest.mark.parametrize('chunks', [[12], [-1], [], ['1']])
+def test_trackingnet_unknown_chunk(tmp_path, chunks):
+    with pytest.raises(ArgumentError, match='chunks must be numbers from 0 to 11'):
+        TrackingNetDataset(tmp_path, 'train', chunks=chunks)
+
+
+def test_trackingnet_chunks_of_the_test_split(tmp_path):
+    with pytest.raises(ArgumentError, match="chunks are parts of split 'train' only"):
+        TrackingNetDataset(tmp_path, chunks=[0])
+
+
+def test_trackingnet_missing_chunk(tmp_path):
+    write_trackingnet(tmp_path, 'TRAIN_0', ['x'])
+    with pytest.raises(DataError, match='no folder TRAIN_1/anno: set chunks to those'):
+        TrackingNetDataset(tmp_path, 'train')
+
+
+# ----------------------------------------------------------------------- OTB-100, UAV123, NFS
+
+
+@pytest.mark.parametrize('separator', [',', '\t', ' ', ', ', '   '])
+def test_separators(tmp_path, separator):
+    boxes = write_otb(tmp_path, 'Basketball', range(1, 6), 5, separator=separator)
+    np.testing.assert_array_equal(OTB100Dataset(tmp_path)[0].boxes, boxes)
+
+
+def test_otb_targets_of_one_video(tmp_path):
+    write_otb(tmp_path, 'Jogging', range(1, 6), 5, 'groundtruth_rect.1.txt')
+    write_boxes(tmp_path / 'Jogging' / 'groundtruth_rect.2.txt', 5, first=50)
+    write_otb(tmp_path, 'Human4', range(1, 6), 5, 'groundtruth_rect.2.txt')
+    dataset = OTB100Dataset(tmp_path)
+    assert dataset.names == ['Human4', 'Jogging-1', 'Jogging-2']
+    assert dataset[1].boxes[0, 0] == 0 and dataset[2].boxes[0, 0] == 50
+    assert dataset[1].frames.where(0) == dataset[2].frames.where(0)
+    write_boxes(tmp_path / 'Jogging' / 'groundtruth_rect.txt', 5)
+    assert OTB100Dataset(tmp_path).names == ['Human4', 'Jogging']
+
+
+@pytest.mark.parametrize(
+    ('video', 'numbers', 'boxes', 'first', 'skipped'),
+    [
+        ('David', range(1, 780), 471, 300, 0),
+        ('BlurCar1', range(240, 260), 13, 247, 0),
+        ('BlurCar1', range(247, 260), 13, 247, 0),
+        ('Tiger1', range(1, 21), 20, 6, 5),
+        ('Football1', range(1, 80), 74, 1, 0),
+        ('Board', range(1, 6), 5, 1, 0),
+        ('Diving', range(1, 20), 15, 1, 0),  # more frames than boxes
+    ],
+)
+def test_otb_ranges(tmp_path, video, numbers, boxes, first, skipped):
+    boxes = write_otb(tmp_path, video, numbers, boxes)
+    sequence = OTB100Dataset(tmp_path)[0]
+    np.testing.assert_array_equal(sequence.boxes, boxes[skipped:])
+    assert len(sequence.frames) == len(boxes) - skipped
+    assert sequence.frames.where(0).endswith(f'{first:04d}.jpg')
+    last = first + len(sequence.frames) - 1
+    assert sequence.frames.where(len(sequence.frames) - 1).endswith(f'{last:04d}.jpg')
+
+
+def test_otb_lists(tmp_path):
+    for video in 'ABC':
+        write_otb(tmp_path / 'data', video, range(1, 9), 4)
+    chosen = write_lines(tmp_path / 'some.txt', 'CA')
+    ranges = write_lines(tmp_path / 'table.txt', ['# of my own', 'A,A,3,6'])
+    dataset = OTB100Dataset(tmp_path / 'data', list_file=chosen, range_file=ranges)
+    assert dataset.names == ['C', 'A']
+    assert [numbers_of(sequence.frames)[0] for sequence in dataset] == [1, 3]
+    with pytest.raises(DataError, match='no ground truth of sequence D'):
+        OTB100Dataset(tmp_path / 'data', list_file=write_lines(tmp_path / 'bad.txt', 'AD'))
+
+
+def test_uav_ranges_that_the_boxes_tell(tmp_path):
+    write_uav(tmp_path, {'bike1': 6, 'group1': 9}, {'bike1': 6, 'group1_1': 5, 'group1_2': 4})
+    write_uav(tmp_path, {}, {'group1': 9}, 'UAV20L')
+    dataset = UAV123Dataset(tmp_path)
+    assert dataset.names == ['bike1', 'group1_1', 'group1_2']
+    assert [numbers_of(sequence.frames) for sequence in dataset] == [
+        [1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5], [6, 7, 8, 9]
+    ]  # fmt: skip
+    assert UAV123Dataset(tmp_path, 'uav20l').lengths.tolist() == [9]
+
+
+def test_uav_other_ranges_need_a_table(tmp_path):
+    write_uav(tmp_path / 'data', {'bird1': 20, 'car1': 9}, {'bird1_1': 4, 'bird1_2': 6, 'car1': 9})
+    dataset = UAV123Dataset(tmp_path / 'data')
+    assert list(dataset.faults) == ['bird1_1', 'bird1_2']
+    assert dataset.lengths.tolist() == [0, 0, 9] and len(dataset[2]) == 9
+    with pytest.raises(DataError, match=r'give a range_file with a line bird1_2,<video>'):
+        dataset[1]
+    table = write_lines(tmp_path / 'table.csv', ['bird1_1,bird1,1,4', 'bird1_2\tbird1\t12\t17'])
+    dataset = UAV123Dataset(tmp_path / 'data', range_file=table)
+    assert not dataset.faults and dataset.lengths.tolist() == [4, 6, 9]
+    assert numbers_of(dataset[1].frames) == [12, 13, 14, 15, 16, 17]
+
+
+def test_uav_nan_is_an_absent_target(tmp_path):
+    write_uav(tmp_path, {'bike1': 3}, {'bike1': 3})
+    lines = ['1,2,3,4', 'NaN,NaN,NaN,NaN', '1,2,3,4']
+    write_lines(tmp_path / 'anno' / 'UAV123' / 'bike1.txt', lines)
+    sequence = UAV123Dataset(tmp_path)[0]
+    assert sequence.visible.tolist() == [True, False, True]
+    assert np.isnan(sequence.boxes[1]).all()
+
+
+def test_uav_faults_of_single_sequences(tmp_path):
+    names = ['bike1', 'boat1', 'car1', 'group1_1', 'group1_2']
+    write_uav(tmp_path, {'bike1': 3, 'boat1': 3, 'group1': 3}, dict.fromkeys(names, 3))
+    (tmp_path / 'data_seq/UAV123/group1/x.jpg').touch()
+    write_lines(tmp_path / 'anno/UAV123/boat1.txt', ['1,2,3'])
+    dataset = UAV123Dataset(tmp_path)
+    assert list(dataset.faults) == names[1:] and len(dataset[0]) == 3
+    assert "boat1.txt, line 1: '1,2,3' is not four numbers" in dataset.faults['boat1']
+    assert 'do not tell which frames' in dataset.faults['car1']
+    assert "group1/x.jpg' has no number" in dataset.faults['group1_2']
+
+
+@pytest.mark.parametrize(
+    ('lines', 'message'),
+    [
+        (['a,b,1'], r"table.csv, line 1: 'a,b,1' is not sequence,video,first,last"),
+        (['# note', 'a,b,9,3'], r"line 2: 'a,b,9,3' is not sequence"),
+        (['a,b,1,2', 'a,c,1,2'], r'line 2: sequence a is there already'),
+        (['# note'], r'table.csv is empty'),
+    ],
+)
+def test_bad_table_of_ranges(tmp_path, lines, message):
+    write_uav(tmp_path, {'a': 3}, {'a': 3})
+    table = write_lines(tmp_path / 'table.csv', lines)
+    with pytest.raises(DataError, match=message):
+        UAV123Dataset(tmp_path, range_file=table)
+
+
+def test_nfs(tmp_path):
+    for name, frames in (('airplane', 8), ('bee', 5)):
+        write_frames(tmp_path / 'data/sequences' / name, range(1, frames + 1), '{:05d}.jpg')
+        write_boxes(tmp_path / f'data/anno/nfs_{name}.txt', 5, '\t')
+    dataset = NFSDataset(tmp_path / 'data')
+    assert dataset.names == ['airplane', 'bee'] and dataset.lengths.tolist() == [5, 5]
+    assert numbers_of(dataset[0].frames) == [1, 2, 3, 4, 5]
+    table = write_lines(tmp_path / 'table.txt', ['airplane airplane 4 8'])
+    dataset = NFSDataset(tmp_path / 'data', range_file=table)
+    assert numbers_of(dataset[0].frames) == [4, 5, 6, 7, 8]
+
+
+# ---------------------------------------------------------------------------------- own data
+
+
+@pytest.mark.parametrize('inner', ['', 'img', 'frames', 'images'])
+def test_frame_folder(tmp_path, inner):
+    write_frames(tmp_path / 'cat' / inner, [0, 5, 10, 70], 'frame_{}.png')
+    lines = ['1,2,3,4', '0,0,0,0', 'nan,nan,nan,nan', '5 6 7 8']
+    write_lines(tmp_path / 'cat' / 'groundtruth.txt', lines)
+    (tmp_path / 'notes').mkdir()
+    dataset = FrameFolderDataset(tmp_path)
+    assert dataset.names == ['cat'] and dataset.lengths.tolist() == [4]
+    assert dataset[0].visible.tolist() == [True, False, False, True]
+    assert numbers_of(dataset[0].frames) == [0, 5, 10, 70]
+
+
+def test_frame_folder_of_one_sequence_with_the_first_box(tmp_path):
+    root = tmp_path / 'cat'
+    write_frames(root, range(1, 4))
+    write_boxes(root / 'groundtruth.txt', 1)
+    dataset = FrameFolderDataset(root)
+    assert dataset.names == ['cat'] and len(dataset[0]) == 3 and not dataset[0].annotated
+
+
+def test_frame_folder_list_and_faults(tmp_path):
+    for name in ('a', 'b', 'c'):
+        write_frames(tmp_path / 'data' / name, range(3))
+        write_boxes(tmp_path / 'data' / name / 'groundtruth.txt', 3)
+    (tmp_path / 'data' / 'c' / 'groundtruth.txt').unlink()
+    chosen = write_lines(tmp_path / 'list.txt', ['c', 'a', 'missing'])
+    assert FrameFolderDataset(tmp_path / 'data').names == ['a', 'b', 'c']
+    dataset = FrameFolderDataset(tmp_path / 'data', list_file=chosen)
+    assert dataset.names == ['c', 'a', 'missing'] and len(dataset[1]) == 3
+    with pytest.raises(DataError, match=r'c/groundtruth.txt is missing'):
+        dataset[0]
+    with pytest.raises(DataError, match=r"data/missing' has neither frames nor a video"):
+        dataset[2]
+
+
+def test_grey_and_16_bit_frames_are_bgr(tmp_path):
+    write_boxes(tmp_path / 'groundtruth.txt', 3)
+    cv2.imwrite(str(tmp_path / '1.png'), picture(20)[..., 0])
+    cv2.imwrite(str(tmp_path / '2.png'), picture(30).astype(np.uint16) * 257)
+    cv2.imwrite(str(tmp_path / '3.png'), np.dstack([picture(40), picture(40)[..., 0]]))
+    frames = FrameFolderDataset(tmp_path)[0].frames
+    for index, number in enumerate((20, 30, 40)):
+        image = frames.read(index)
+        assert image.shape == SHAPE and image.dtype == np.uint8
+        np.testing.assert_array_equal(image, picture(number))
+
+
+# ------------------------------------------------------------------------------ items, copies
+
+
+def test_recent_sequences_are_kept(tmp_path):
+    for number in range(1, 12):
+        write_lasot(tmp_path, f'cat-{number}', 1)
+    dataset = LaSOTDataset(tmp_path, 'all')
+    first = dataset[0]
+    assert dataset[0] is first and dataset[-11] is first and dataset[np.int64(0)] is first
+    for index in range(1, 8):
+        dataset[index]
+    assert dataset[0] is first  # used again, so kept while others go
+    for index in range(1, 10):
+        dataset[index]
+    assert dataset[0] is not first
+    with pytest.raises(IndexError):
+        dataset[11]
+
+
+def test_copies_for_other_processes(generated):
+    dataset = GOT10kDataset(generated['got'].root, 'val')
+    copy = pickle.loads(pickle.dumps(dataset))
+    np.testing.assert_array_equal(copy[1].frames.read(7), dataset[1].frames.read(7))
+    assert copy.names == dataset.names and Path(copy[1].frames.where(7)).is_file()
+    assert f'4 sequences, {4 * FRAMES} frames' in repr(copy)
+    assert math.isfinite(copy[1].boxes.sum())

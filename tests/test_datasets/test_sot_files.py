@@ -1,0 +1,406 @@
+"""What tracking data sets are read from: zip archives, videos, and the index that is kept."""
+
+import json
+import os
+import pickle
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+from tiny_sequences import (
+    SHAPE,
+    level,
+    pack,
+    write_boxes,
+    write_frames,
+    write_got10k,
+    write_lasot,
+    write_lines,
+)
+from torch.utils.data import DataLoader
+
+from mmlite.datasets import (
+    FrameFolderDataset,
+    GOT10kDataset,
+    LaSOTDataset,
+    OTB100Dataset,
+    TrackingNetDataset,
+)
+from mmlite.datasets.sot import base, index
+from mmlite.datasets.sot.frames import FrameNames, VideoFrames, sort_frames
+from mmlite.datasets.sot.storage import Tree
+from mmlite.errors import DataError
+
+
+def everything(dataset):
+    """All that a data set gives, as plain values."""
+    return [
+        (s.name, s.boxes.tolist(), s.visible.tolist(), [s.frames.read(i).tolist() for i in (0, 5)])
+        for s in dataset
+    ]
+
+
+# ------------------------------------------------------------------------------ zip archives
+
+
+@pytest.mark.parametrize('around', [False, True], ids=['its files', 'the folder'])
+@pytest.mark.parametrize('what', ['cat', 'cat/cat-2', 'dog/dog-1/img'])
+def test_archive_in_place_of_a_folder(tmp_path, what, around):
+    for name in ('cat-1', 'cat-2', 'dog-1'):
+        write_lasot(tmp_path, name)
+    expected = everything(LaSOTDataset(tmp_path, 'all'))
+    archive = pack(tmp_path / what, around)
+    dataset = LaSOTDataset(tmp_path, 'all')
+    assert everything(dataset) == expected
+    packed = [s.frames.where(0) for s in dataset if s.frames.where(0).startswith(str(archive))]
+    assert len(packed) == 1 + (what == 'cat')
+    assert packed[-1].endswith('00000001.jpg')
+
+
+def test_archive_of_a_split_and_its_list(tmp_path):
+    expected = everything(GOT10kDataset(write_got10k(tmp_path, ['a', 'b']).parent))
+    pack(tmp_path / 'val')
+    assert everything(GOT10kDataset(tmp_path)) == expected
+
+
+def test_trackingnet_as_downloaded(tmp_path):
+    for video in ('x', 'y'):
+        write_frames(tmp_path / 'TEST' / 'zips' / video, range(12), '{}.jpg')
+        write_boxes(tmp_path / 'TEST' / 'anno' / f'{video}.txt', 1)
+        pack(tmp_path / 'TEST' / 'zips' / video)
+    dataset = TrackingNetDataset(tmp_path)
+    assert dataset.lengths.tolist() == [12, 12]
+    assert dataset[1].frames.where(10).endswith('TEST/zips/y.zip/10.jpg')
+    np.testing.assert_allclose(dataset[1].frames.read(10), level(10), atol=2)
+
+
+def test_archive_is_read_by_worker_processes(tmp_path):
+    """Forked workers must not share the parent's position in the file."""
+    folder = tmp_path / 'cat'
+    write_frames(folder, range(60), '{}.png')
+    write_boxes(folder / 'groundtruth.txt', 60)
+    pack(folder)
+    frames = FrameFolderDataset(tmp_path)[0].frames
+    frames.read(0)  # opens the archive before the workers start
+
+    class Frames:
+        def __len__(self):
+            return len(frames)
+
+        def __getitem__(self, i):
+            return int(frames.read(i).mean())
+
+    loader = DataLoader(Frames(), batch_size=5, num_workers=2)
+    found = [int(value) for batch in loader for value in batch]
+    assert found == [level(i) for i in range(60)]
+
+
+@pytest.mark.parametrize(
+    'name', ['../evil.jpg', '/etc/evil.jpg', 'a/../../b.jpg', 'C:/evil.jpg', '..\\evil.jpg']
+)
+def test_archive_that_leaves_its_folder_is_refused(tmp_path, name):
+    write_lasot(tmp_path, 'cat-1')
+    file = pack(tmp_path / 'cat' / 'cat-1')
+    with zipfile.ZipFile(file, 'a') as archive:
+        archive.writestr(name, b'x')
+    with pytest.raises(DataError, match=r'cat-1.zip has an entry .*evil|b.jpg.*leaves the folder'):
+        LaSOTDataset(tmp_path, 'all')
+
+
+def test_file_that_is_no_archive(tmp_path):
+    (tmp_path / 'cat').mkdir()
+    (tmp_path / 'cat' / 'cat-1.zip').write_bytes(b'no archive')
+    with pytest.raises(DataError, match=r'archive .*cat-1.zip cannot be read: File is not a zip'):
+        LaSOTDataset(tmp_path, 'all')
+
+
+def test_damaged_file_in_an_archive(tmp_path):
+    write_frames(tmp_path / 'cat', [1, 2])
+    write_boxes(tmp_path / 'cat' / 'groundtruth.txt', 2)
+    file = pack(tmp_path / 'cat')
+    with zipfile.ZipFile(file) as archive:
+        start = archive.getinfo('00000002.jpg').header_offset + 60
+    content = bytearray(file.read_bytes())
+    content[start : start + 20] = bytes(20)
+    file.write_bytes(content)
+    frames = FrameFolderDataset(tmp_path)[0].frames
+    assert frames.read(0).shape == SHAPE
+    with pytest.raises(DataError, match=r'cat.zip/00000002.jpg cannot be read: Bad CRC-32'):
+        frames.read(1)
+
+
+def test_tree_lists_files_and_folders(tmp_path):
+    write_lines(tmp_path / 'a' / 'b' / 'x.txt', ['x'])
+    write_lines(tmp_path / 'a' / 'c' / 'd' / 'y.txt', ['y'])
+    write_lines(tmp_path / 'a' / '.hidden' / 'z.txt', ['z'])
+    for around in (None, False):
+        if around is not None:
+            pack(tmp_path / 'a' / '.hidden').unlink()
+            pack(tmp_path / 'a', around)
+        tree = Tree(tmp_path)
+        assert tree.folders('') == ['a'] and tree.folders('a') == ['b', 'c']
+        assert tree.folders('a/c') == ['d'] and tree.files('a/c') == []
+        assert tree.files('a/c/d') == ['y.txt'] and tree.read('a/c/d/y.txt') == b'y\n'
+        assert tree.is_folder('a/c/d') and not tree.is_folder('a/c/d/y.txt')
+        assert not tree.is_folder('a/e')
+        with pytest.raises(DataError, match=r"folder '.*a/e' is missing"):
+            tree.files('a/e')
+        with pytest.raises(DataError, match=r'a(.zip)?/e.txt is missing'):
+            tree.read('a/e.txt')
+
+
+# ------------------------------------------------------------------------------------ frames
+
+
+@pytest.fixture
+def video(tmp_path):
+    """A folder with a video of 100 frames that tell their number."""
+    file = tmp_path / 'cat' / 'cat.avi'
+    file.parent.mkdir()
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter_fourcc(*'MJPG'), 10, (64, 48))
+    assert writer.isOpened()
+    for number in range(100):
+        writer.write(np.full((48, 64, 3), 2 * number, np.uint8))
+    writer.release()
+    write_boxes(file.parent / 'groundtruth.txt', 100)
+    return file
+
+
+def test_video_in_any_order(video):
+    sequence = FrameFolderDataset(video.parent.parent)[0]
+    assert len(sequence) == 100 and sequence.annotated
+    copy = pickle.loads(pickle.dumps(sequence.frames))
+    for frames in (sequence.frames, copy):
+        for number in (0, 1, 2, 3, 10, 9, 99, 0, 80, 5, 5, 6):
+            image = frames.read(number)
+            assert image.shape == (48, 64, 3)
+            np.testing.assert_allclose(image, 2 * number, atol=3)
+    assert sequence.frames.where(7) == f'{video}, frame 7'
+    with pytest.raises(IndexError):
+        sequence.frames.read(100)
+
+
+def test_video_with_a_longer_annotation(video):
+    write_boxes(video.parent / 'groundtruth.txt', 101)
+    with pytest.raises(DataError, match=r'has 101 boxes for the 100 frames of .*cat.avi'):
+        FrameFolderDataset(video.parent.parent)[0]
+
+
+def test_video_frame_that_is_not_there(video):
+    frames = VideoFrames(video, count=120)  # as a header may say
+    with pytest.raises(DataError, match=r'cat.avi, frame 110 cannot be decoded'):
+        frames.read(110)
+    np.testing.assert_allclose(frames.read(50), 100, atol=3)
+
+
+@pytest.mark.parametrize('content', [None, b'', b'no video at all'])
+def test_no_video(tmp_path, content):
+    file = tmp_path / 'x.mp4'
+    if content is not None:
+        file.write_bytes(content)
+    problem = 'missing' if content is None else 'no video that OpenCV can read'
+    with pytest.raises(DataError, match=f'x.mp4 is {problem}'):
+        VideoFrames(file)
+
+
+def test_several_videos_in_a_folder(video):
+    (video.parent / 'other.mp4').touch()
+    with pytest.raises(DataError, match=r"sequence '.*cat' has 2 videos"):
+        FrameFolderDataset(video.parent.parent)
+
+
+@pytest.mark.parametrize(
+    ('names', 'listed'),
+    [
+        ([f'{i:08d}.jpg' for i in range(1, 12)], False),
+        ([f'{i}.jpg' for i in range(12)], False),
+        ([f'img_{i:03d}.PNG' for i in range(95, 105)], False),
+        ([f'{i:03d}.jpg' for i in range(998, 1003)], False),
+        (['1.jpg', '3.jpg'], True),
+        (['1.jpg', '2.png'], True),
+        (['01.jpg', '2.jpg'], True),
+    ],
+)
+def test_names_of_frames(names, listed):
+    assert sort_frames([*reversed(names), 'notes.txt'], 'there')[0] == names
+    short = FrameNames.of(names)
+    assert [short[i] for i in range(len(short))] == names
+    assert bool(short.listed) == listed
+
+
+# ------------------------------------------------------------------------------------- index
+
+
+@pytest.fixture
+def looked_up(monkeypatch):
+    """Names of the sequences whose frames were looked for."""
+    names = []
+    real = index.look_up
+
+    def look_up(tree, entry):
+        names.append(entry.name)
+        return real(tree, entry)
+
+    monkeypatch.setattr(index, 'look_up', look_up)
+    return names
+
+
+def lasot(root, split='all', **options):
+    return LaSOTDataset(root, split, **options)
+
+
+def test_index_is_kept_and_needs_no_annotation(tmp_path, looked_up, monkeypatch):
+    def forbidden(*args):
+        raise AssertionError('an annotation was read')
+
+    monkeypatch.setattr(base, 'read_boxes', forbidden)
+    for name in ('cat-1', 'dog-3'):
+        write_lasot(tmp_path, name)
+    first = lasot(tmp_path)
+    assert sorted(looked_up) == ['cat-1', 'dog-3']
+    again = lasot(tmp_path)
+    assert len(looked_up) == 2
+    assert again.names == first.names and again.lengths.tolist() == [6, 6]
+    assert os.listdir(tmp_path / '.mmlite') == ['lasot-all.json']
+
+
+def test_index_moves_with_the_data(tmp_path, looked_up):
+    write_lasot(tmp_path / 'here', 'cat-1')
+    lasot(tmp_path / 'here')
+    (tmp_path / 'here').rename(tmp_path / 'there')
+    sequence = lasot(tmp_path / 'there')[0]
+    assert len(looked_up) == 1 and sequence.frames.read(0).shape == SHAPE
+
+
+def test_splits_and_options_have_their_own_index(tmp_path):
+    for name in ('cat-1', 'cat-2', 'cat-3'):
+        write_lasot(tmp_path, name)
+    for file, names in (('training_set', ['cat-1']), ('testing_set', ['cat-2'])):
+        write_lines(tmp_path / f'{file}.txt', names)
+    chosen = write_lines(tmp_path / 'mine.txt', ['cat-3', 'cat-1'])
+    for _ in range(2):
+        assert lasot(tmp_path, 'train').names == ['cat-1']
+        assert lasot(tmp_path, 'test').names == ['cat-2']
+        assert lasot(tmp_path, 'test', list_file=chosen).names == ['cat-3', 'cat-1']
+    assert len(os.listdir(tmp_path / '.mmlite')) == 3
+
+
+def test_index_is_built_anew_when_a_list_changes(tmp_path):
+    for name in ('cat-1', 'cat-2'):
+        write_lasot(tmp_path, name)
+    write_lines(tmp_path / 'testing_set.txt', ['cat-1'])
+    assert lasot(tmp_path, 'test').names == ['cat-1']
+    write_lines(tmp_path / 'testing_set.txt', ['cat-1', 'cat-2'])
+    assert lasot(tmp_path, 'test').names == ['cat-1', 'cat-2']
+
+
+def test_index_is_built_anew_when_a_top_folder_changes(tmp_path):
+    write_lasot(tmp_path, 'cat-1')
+    assert lasot(tmp_path).names == ['cat-1']
+    write_lasot(tmp_path, 'cat-2')
+    assert lasot(tmp_path).names == ['cat-1', 'cat-2']
+    write_lasot(tmp_path, 'dog-1')
+    assert lasot(tmp_path).names == ['cat-1', 'cat-2', 'dog-1']
+    pack(tmp_path / 'cat' / 'cat-2').unlink()
+    assert lasot(tmp_path).names == ['cat-1', 'dog-1']
+
+
+def test_index_is_built_anew_when_boxes_that_count_change(tmp_path):
+    write_frames(tmp_path / 'Car' / 'img', range(1, 9))
+    for count in (5, 7):
+        write_boxes(tmp_path / 'Car' / 'groundtruth_rect.txt', count)
+        assert len(OTB100Dataset(tmp_path)[0]) == count
+
+
+def test_frames_added_to_a_sequence_need_rebuild_index(tmp_path):
+    folder = write_lasot(tmp_path, 'cat-1')
+    assert lasot(tmp_path).lengths.tolist() == [6]
+    write_frames(folder / 'img', [7])
+    assert lasot(tmp_path).lengths.tolist() == [6]  # as documented
+    assert lasot(tmp_path, rebuild_index=True).lengths.tolist() == [7]
+    assert lasot(tmp_path).lengths.tolist() == [7]
+
+
+@pytest.mark.parametrize('inner', ['', 'img'])
+def test_frames_added_to_own_data_are_seen(tmp_path, inner):
+    folder = tmp_path / 'cat' / inner
+    write_frames(folder, range(3))
+    assert FrameFolderDataset(tmp_path).lengths.tolist() == [3]
+    write_frames(folder, [3])
+    assert FrameFolderDataset(tmp_path).lengths.tolist() == [4]
+
+
+def test_sequences_with_a_fault_are_looked_at_again(tmp_path, looked_up):
+    for name in ('cat-1', 'cat-2'):
+        folder = write_lasot(tmp_path, name)
+    (folder / 'img' / '00000003.jpg').unlink()
+    assert list(lasot(tmp_path).faults) == list(lasot(tmp_path).faults) == ['cat-2']
+    write_frames(folder / 'img', [3])
+    assert not lasot(tmp_path).faults
+    looked_up.clear()
+    assert lasot(tmp_path).lengths.tolist() == [6, 6] and not looked_up
+
+
+@pytest.mark.parametrize(
+    'spoil',
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: '[]',
+        lambda text: text.replace('"entries"', '"other"'),
+        lambda text: text.replace('[["cat-1", ', '[["cat-1", 1, 2, 3, '),
+    ],
+)
+def test_spoilt_index_is_built_anew(tmp_path, spoil, capfd):
+    write_lasot(tmp_path, 'cat-1')
+    lasot(tmp_path)
+    file = tmp_path / '.mmlite' / 'lasot-all.json'
+    text = file.read_text()
+    file.write_text(spoil(text))
+    assert lasot(tmp_path).lengths.tolist() == [6]
+    assert 'lasot-all.json is no index' in ''.join(capfd.readouterr())
+    assert file.read_text() == text
+
+
+def test_index_of_another_version_is_built_anew(tmp_path, looked_up, monkeypatch):
+    write_lasot(tmp_path, 'cat-1')
+    lasot(tmp_path)
+    monkeypatch.setattr(index, 'VERSION', index.VERSION + 1)
+    lasot(tmp_path)
+    assert looked_up == ['cat-1', 'cat-1']
+
+
+def test_index_of_data_that_cannot_be_written(tmp_path, monkeypatch, looked_up):
+    monkeypatch.setenv('MMLITE_CACHE', str(tmp_path / 'cache'))
+    for root in ('one', 'two'):
+        write_lasot(tmp_path / root, 'cat-1')
+        (tmp_path / root / '.mmlite').touch()  # no folder can be made there
+        for _ in range(2):
+            assert lasot(tmp_path / root).names == ['cat-1']
+    assert looked_up == ['cat-1', 'cat-1']
+    files = sorted((tmp_path / 'cache').glob('index-*/lasot-all.json'))
+    assert len(files) == 2 and all(json.loads(file.read_text())['entries'] for file in files)
+
+
+def test_index_without_any_place(tmp_path, monkeypatch, looked_up):
+    write_lasot(tmp_path / 'data', 'cat-1')
+    (tmp_path / 'data' / '.mmlite').touch()
+    (tmp_path / 'file').touch()
+    monkeypatch.setenv('MMLITE_CACHE', str(tmp_path / 'file'))
+    for _ in range(2):
+        assert lasot(tmp_path / 'data').lengths.tolist() == [6]
+    assert looked_up == ['cat-1', 'cat-1']
+
+
+def test_index_shows_how_far_it_is(tmp_path, monkeypatch, capfd):
+    for number in range(1, 6):
+        write_lasot(tmp_path, f'cat-{number}', 1)
+    lasot(tmp_path)
+    assert 'index of' not in capfd.readouterr().err  # quick enough to be silent
+    monkeypatch.setattr(index, '_PATIENCE', 0)
+    lasot(tmp_path, rebuild_index=True)
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[-1].startswith('index of lasot-all: 5/5 sequences')
+    monkeypatch.setattr(index, 'is_main_process', lambda: False)
+    lasot(tmp_path, rebuild_index=True)
+    assert 'index of' not in capfd.readouterr().err

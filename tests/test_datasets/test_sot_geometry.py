@@ -1,0 +1,238 @@
+"""Crops and boxes of the tracker: golden values, plain slow versions, round trips."""
+
+import itertools
+import math
+
+import cv2
+import golden
+import numpy as np
+import pytest
+
+from mmlite.datasets.sot.geometry import (
+    CropWindow,
+    box_to_crop,
+    box_to_image,
+    clip_box,
+    cut_crop,
+    plan_crop,
+    shows_picture,
+)
+from mmlite.errors import ArgumentError, DataError
+
+GOLDEN = golden.load('track_utils')
+HEIGHT, WIDTH = GOLDEN['image_shape'][:2]
+FORMATS = ((128, 2.0), (256, 4.0))
+
+BOXES = {
+    'centre': (100, 70, 40, 30),
+    'left': (-10, 70, 40, 30),
+    'right': (215, 70.25, 40, 30),
+    'top': (100, -8, 40, 30),
+    'bottom': (100.5, 160, 40, 30),
+    'top left': (-5, -6, 20, 20),
+    'bottom right': (225, 170, 20, 20),
+    'larger than the frame': (-50, -40, 400, 300),
+    'one pixel': (120, 90, 1, 1),
+    'thin': (30, 60, 2.5, 100),
+    'outside, left': (-300, 60, 20, 20),
+    'outside, below': (100, 500, 20, 20),
+    'touches the border': (200, 60, 20, 20),
+}
+
+
+@pytest.fixture(scope='module')
+def image():
+    rng = np.random.default_rng(GOLDEN['image_seed'])
+    return rng.integers(0, 256, tuple(GOLDEN['image_shape']), dtype=np.uint8)
+
+
+def plain_window(box, factor):
+    """Corner and side of a crop, as the formula reads."""
+    x, y, w, h = box
+    side = math.ceil(math.sqrt(w * h) * factor)
+    return round(x + 0.5 * w - side * 0.5), round(y + 0.5 * h - side * 0.5), side
+
+
+def plain_patch(image, x, y, side):
+    """The crop before resizing and its padding mask, pixel by pixel."""
+    height, width = image.shape[:2]
+    # where a window reaches the right or bottom border, the last column or row is padding
+    last_x = width - 1 if x + side >= width else width
+    last_y = height - 1 if y + side >= height else height
+    patch = np.zeros((side, side, 3), np.uint8)
+    padding = np.ones((side, side))
+    for row, column in itertools.product(range(side), repeat=2):
+        if 0 <= y + row < last_y and 0 <= x + column < last_x:
+            patch[row, column] = image[y + row, x + column]
+            padding[row, column] = 0
+    return patch, padding
+
+
+@pytest.mark.parametrize(('size', 'factor'), FORMATS)
+@pytest.mark.parametrize('index', range(len(GOLDEN['boxes'])))
+def test_crops_are_those_of_the_official_code(image, index, size, factor):
+    window = plan_crop(GOLDEN['boxes'][index], factor, size)
+    assert window.scale == pytest.approx(float(GOLDEN[f'resize{index}_{size}']), abs=1e-12)
+    crop = cut_crop(image, window)
+    assert crop.shape == (size, size, 3) and crop.dtype == np.uint8
+    np.testing.assert_array_equal(crop[::3, ::3], GOLDEN[f'crop{index}_{size}'])
+
+
+@pytest.mark.parametrize(('size', 'factor'), FORMATS)
+@pytest.mark.parametrize('box', BOXES.values(), ids=BOXES)
+def test_crop_equals_the_plain_version(image, box, size, factor):
+    before = image.copy()
+    window = plan_crop(box, factor, size)
+    assert (window.x, window.y, window.side) == plain_window(box, factor)
+    patch, padding = plain_patch(image, window.x, window.y, window.side)
+    expected = cv2.resize(patch, (size, size), interpolation=cv2.INTER_LINEAR)
+    np.testing.assert_array_equal(cut_crop(image, window), expected)
+    np.testing.assert_array_equal(image, before)
+    cells = cv2.resize(padding, (size, size)).astype(bool)[::16, ::16]
+    assert shows_picture(image.shape, window) == (not cells.all())
+
+
+def test_last_column_is_black_only_where_the_window_reaches_the_border():
+    white = np.full((64, 64, 3), 255, np.uint8)
+    inside = cut_crop(white, CropWindow(31, 0, 32, 32))
+    touching = cut_crop(white, CropWindow(32, 0, 32, 32))
+    assert (inside == 255).all()
+    assert (touching[:, :-1] == 255).all() and not touching[:, -1].any()
+    assert (cut_crop(white, CropWindow(0, 31, 32, 32)) == 255).all()
+    assert not cut_crop(white, CropWindow(0, 32, 32, 32))[-1].any()
+    assert (cut_crop(white, CropWindow(0, 0, 32, 32)) == 255).all()  # left and top are exact
+
+
+def test_window_without_any_picture_is_black_and_not_shown(image):
+    for x, y in ((-50, 20), (500, 20), (20, -32), (20, 179)):
+        window = CropWindow(x, y, 32, 64)
+        assert not cut_crop(image, window).any()
+        assert not shows_picture(image.shape, window)
+
+
+@pytest.mark.parametrize('side', [37, 64, 120])
+@pytest.mark.parametrize('axis', [0, 1])
+def test_padding_rule_at_every_offset(side, axis):
+    """Around the offsets where the last cell is lost, against the mask itself."""
+    white = np.full((50, 50, 3), 255, np.uint8)
+    answers = []
+    for offset in range(-side - 3, 54):
+        corner = (offset, 5) if axis else (5, offset)
+        window = CropWindow(*corner, side, 64)
+        _, padding = plain_patch(white, *corner, side)
+        cells = cv2.resize(padding, (64, 64)).astype(bool)[::16, ::16]
+        answers.append(shows_picture((50, 50), window))
+        assert answers[-1] == (not cells.all()), offset
+    assert True in answers and False in answers
+
+
+def test_half_pixels_round_to_even():
+    assert plan_crop((0, 0, 3, 3), 2.0, 128) == CropWindow(-2, -2, 6, 128)  # from -1.5
+    assert plan_crop((1, 1, 3, 3), 2.0, 128) == CropWindow(0, 0, 6, 128)  # from -0.5
+
+
+@pytest.mark.parametrize(
+    'box',
+    [
+        (1, 2, 0, 5), (1, 2, 5, 0), (1, 2, -3, -4), (math.nan, 2, 3, 4), (1, 2, 3, math.nan),
+        (1, math.inf, 3, 4), (1, 2, math.inf, 4), (1, 2, 1e200, 1e200),
+    ],
+)  # fmt: skip
+def test_box_that_cannot_be_cropped_around(box):
+    with pytest.raises(DataError, match='box x=.* cannot be cropped around'):
+        plan_crop(box, 4.0, 256)
+
+
+def test_factor_that_gives_no_crop():
+    with pytest.raises(DataError, match='factor 0 gives an empty crop'):
+        plan_crop((1, 2, 3, 4), 0, 256)
+
+
+def centred(box):
+    x, y, w, h = box
+    return x + w / 2, y + h / 2, w, h
+
+
+def random_cases(count=40):
+    rng = np.random.default_rng(0)
+    for _ in range(count):
+        box = (*rng.uniform(-20, 200, 2), *rng.uniform(5, 90, 2))
+        around = tuple(np.add(box, rng.uniform(-4, 4, 4)))
+        yield box, around, plan_crop(around, 4.0, 256)
+
+
+def test_exact_round_trip():
+    for box, around, window in random_cases():
+        label = box_to_crop(box, around, window, 'exact')
+        back = box_to_image(centred(label), around, window, 'exact')
+        np.testing.assert_allclose(back, box, atol=1e-9)
+        assert all(type(value) is float for value in (*label, *back))
+
+
+def test_ostrack_round_trip_is_half_a_crop_pixel_off():
+    for box, around, window in random_cases():
+        label = box_to_crop(box, around, window, 'ostrack')
+        x, y, w, h = box_to_image(centred(label), around, window, 'ostrack')
+        shift = 0.5 / window.scale
+        np.testing.assert_allclose((x, y, w, h), np.subtract(box, (shift, shift, 0, 0)), atol=1e-9)
+
+
+def test_ostrack_label_by_the_formula():
+    box, around = (110.0, 62.0, 30.0, 40.0), (100.0, 60.0, 40.0, 50.0)
+    window = plan_crop(around, 4.0, 256)
+    scale = 256 / 179  # ceil(sqrt(40 * 50) * 4)
+    centre = (127.5 + (125 - 120) * scale, 127.5 + (82 - 85) * scale)
+    w, h = 30 * scale, 40 * scale
+    expected = np.array([centre[0] - w / 2, centre[1] - h / 2, w, h]) / 256
+    np.testing.assert_allclose(box_to_crop(box, around, window, 'ostrack'), expected, atol=1e-12)
+
+
+def test_ostrack_prediction_by_the_formula():
+    around = (100.0, 60.0, 40.0, 50.0)
+    window = plan_crop(around, 4.0, 256)
+    found = box_to_image((0.5, 0.5, 0.25, 0.5), around, window, 'ostrack')
+    np.testing.assert_allclose(found, (120 - 179 / 8, 85 - 179 / 4, 179 / 4, 179 / 2), atol=1e-12)
+
+
+def test_exact_coordinates_are_those_of_the_pixels():
+    """The edge of a bright rectangle is where the mapped box says, to a crop pixel."""
+    image = np.zeros((180, 240, 3), np.uint8)
+    image[60:100, 90:150] = 255
+    for around in ((88.3, 57.1, 61, 42), (70, 50, 50, 70)):
+        window = plan_crop(around, 4.0, 256)
+        x, y, w, h = np.multiply(box_to_crop((90, 60, 60, 40), around, window, 'exact'), 256)
+        rows, columns = np.nonzero(cut_crop(image, window)[..., 0] > 127)
+        edges = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+        np.testing.assert_allclose(edges, (x, y, x + w, y + h), atol=0.51)
+
+
+@pytest.mark.parametrize('function', [box_to_crop, box_to_image])
+def test_unknown_coordinates(function):
+    window = CropWindow(0, 0, 10, 256)
+    with pytest.raises(ArgumentError, match="'ostrack' or 'exact', got 'Exact'"):
+        function((1, 2, 3, 4), (1, 2, 3, 4), window, 'Exact')
+
+
+@pytest.mark.parametrize(
+    ('box', 'clipped'),
+    [
+        ((20, 30, 40, 50), (20, 30, 40, 50)),  # inside
+        ((-15, 30, 40, 50), (0, 30, 25, 50)),  # cut, not shifted
+        ((220, 150, 40, 50), (220, 150, 20, 30)),
+        ((-10, -10, 300, 300), (0, 0, 240, 180)),  # larger than the frame
+        ((235, 175, 40, 50), (230, 170, 10, 10)),  # all but out at the bottom right
+        ((500, 500, 40, 50), (230, 170, 10, 10)),  # entirely out
+        ((-500, -500, 40, 50), (0, 0, 10, 10)),
+        ((50, 60, 2, 3), (50, 60, 10, 10)),  # never below the margin
+        ((50, 60, -4, 0), (50, 60, 10, 10)),
+        ((0.25, 0.5, 20.5, 30.25), (0.25, 0.5, 20.5, 30.25)),  # not rounded
+    ],
+)
+def test_clip(box, clipped):
+    found = clip_box(box, (180, 240, 3))
+    assert found == pytest.approx(clipped, abs=1e-12)
+    assert all(type(value) is float for value in found)
+
+
+def test_clip_margin():
+    assert clip_box((-500, 90, 40, 50), (180, 240), margin=3) == (0, 90, 3, 50)

@@ -1,0 +1,462 @@
+"""Which frames training pairs are made of: statistics, repeatability, failures, data loaders."""
+
+import copy
+import json
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tiny
+import torch
+from mmengine.config import Config
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
+from tiny_sequences import write_boxes, write_frames, write_got10k, write_lasot, write_lines
+from torch.utils.data import Dataset
+
+from mmlite.datasets.sot import pairs as pairs_module
+from mmlite.datasets.sot.pairs import PairSampler, TrackPairs
+from mmlite.datasets.sot.sampling import is_usable, sample_causal
+from mmlite.datasets.sot.sequence import Sequence
+from mmlite.datasets.transforms import skipping_transforms
+from mmlite.errors import ArgumentError, DataError
+from mmlite.registry import TRANSFORMS
+
+
+def plain_causal(rng, visible, max_interval):
+    """The rule frame by frame, as the released code has it; also the number of draws."""
+    count, gap = len(visible), 0
+    while True:
+        templates = [i for i in range(0, count - 1) if visible[i]]
+        template = templates[rng.integers(len(templates))]
+        end = min(template + max_interval + gap, count)
+        searches = [i for i in range(template + 1, end) if visible[i]]
+        if searches:
+            return template, searches[rng.integers(len(searches))], gap
+        gap += 5
+
+
+@pytest.mark.parametrize(('count', 'share', 'max_interval'), [
+    (40, 1.0, 200), (300, 0.5, 50), (500, 0.02, 2), (25, 0.1, 6),
+])  # fmt: skip
+def test_frames_are_those_of_the_plain_version(count, share, max_interval):
+    waited = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        visible = rng.random(count) < share
+        visible[rng.choice(count, 3, replace=False)] = True
+        *want, gap = plain_causal(np.random.default_rng(seed), visible, max_interval)
+        got = sample_causal(np.random.default_rng(seed), visible, max_interval)
+        assert got == tuple(want)
+        assert all(type(frame) is int for frame in got)
+        waited += gap > 0
+    assert (waited > 0) == (share < 0.5)
+
+
+def test_template_and_gap_are_uniform_and_bounded():
+    rng, visible = np.random.default_rng(0), np.ones(100, bool)
+    visible[[0, 50]] = False
+    drawn = np.array([sample_causal(rng, visible, 11) for _ in range(10_000)])
+    gaps = np.diff(drawn)[:, 0]
+    assert (gaps.min(), gaps.max()) == (1, 10)
+    assert not np.isin(drawn, [0, 50]).any()
+    templates = np.bincount(drawn[:, 0], minlength=100)
+    expected = 10_000 / 97  # frames 1 to 98 without 50
+    assert templates[99] == 0 and np.count_nonzero(templates) == 97
+    assert np.abs(templates[templates > 0] - expected).max() < 5 * np.sqrt(expected)
+    near = gaps[(drawn[:, 0] > 50) & (drawn[:, 0] < 90)]  # with ten visible frames behind them
+    assert np.abs(np.bincount(near)[1:] - len(near) / 10).max() < 5 * np.sqrt(len(near) / 10)
+
+
+@pytest.mark.parametrize(('count', 'shown', 'usable'), [
+    (20, 5, True), (19, 19, False), (20, 4, False), (2000, 4, False), (1, 1, False),
+])  # fmt: skip
+def test_videos_that_are_used(count, shown, usable):
+    visible = np.zeros(count, bool)
+    visible[-shown:] = True
+    assert is_usable(visible) == usable
+
+
+def test_a_pair_needs_two_visible_frames():
+    with pytest.raises(ValueError, match='needs two visible frames, got 1'):
+        sample_causal(np.random.default_rng(0), np.array([False, True, False]))
+
+
+class Frames:
+    def __init__(self, count, name, broken, log):
+        self.count, self.name, self.broken, self.log = count, name, broken, log
+
+    def __len__(self):
+        return self.count
+
+    def read(self, index):
+        self.log.append((self.name, index))
+        if self.broken:
+            raise DataError(f'image {self.where(index)} cannot be read')
+        return np.full((48, 64, 3), index % 256, np.uint8)
+
+    def where(self, index):
+        return f'{self.name}/{index}.jpg'
+
+
+class Videos(Dataset):
+    """Sequences in memory.
+
+    Args:
+        name (str): Of the data set.
+        count (int): Of its sequences.
+        length (int): Frames of each.
+        hidden (tuple): Sequences that show their target in two frames only.
+        broken (tuple): Sequences whose frames cannot be read.
+        absent (tuple): Sequences whose annotation cannot be read.
+    """
+
+    def __init__(self, name, count, length=30, hidden=(), broken=(), absent=(), protocol='lasot'):
+        self.metainfo = dict(dataset=name, protocol=protocol)
+        self.count, self.length = count, length
+        self.hidden, self.broken, self.absent = hidden, broken, absent
+        self.parsed, self.read = [], []
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        self.parsed.append(index)
+        name = f'{self.metainfo["dataset"]}-{index}'
+        if index in self.absent:
+            raise DataError(f'{name}.txt is missing')
+        visible = np.ones(self.length, bool)
+        visible[2:] = index not in self.hidden
+        boxes = np.tile([20.0, 12.0, 16.0, 16.0], (self.length, 1))
+        boxes[:, 0] += np.arange(self.length) / 4
+        frames = Frames(self.length, name, index in self.broken, self.read)
+        return Sequence(name, self.metainfo['dataset'], frames, boxes, visible)
+
+
+def identity(sample):
+    """What a pair is made of, and a number from its generator."""
+    assert (sample['template_image'] == sample['frame_ids'][0] % 256).all()
+    assert (sample['search_image'] == sample['frame_ids'][1] % 256).all()
+    assert sample['search_box'][0] == 20 + sample['frame_ids'][1] / 4
+    assert sample['img_path'] == f'{sample["sequence"]}/{sample["frame_ids"][1]}.jpg'
+    return (sample['sequence'], *sample['frame_ids'], int(sample['rng'].integers(1 << 30)))
+
+
+def pairs(datasets, **options):
+    return TrackPairs(datasets, pipeline=[identity], **options)
+
+
+def stream(source, epoch=0, count=200, seed=0):
+    return [source[seed, epoch, k] for k in range(count)]
+
+
+def shares(drawn):
+    count = Counter(name.split('-')[0] for name, *_ in drawn)
+    return {name: n / len(drawn) for name, n in count.items()}
+
+
+def test_data_sets_come_by_ratio_and_their_sequences_uniformly():
+    sizes = dict(a=3, b=40, c=7, d=11)
+    source = pairs([Videos(name, size) for name, size in sizes.items()])
+    drawn = stream(source, count=4000)
+    for name, size in sizes.items():
+        assert shares(drawn)[name] == pytest.approx(0.25, abs=0.03)
+        seen = Counter(sequence for sequence, *_ in drawn if sequence.startswith(name))
+        expected = 1000 / size
+        assert len(seen) == size
+        assert max(abs(n - expected) for n in seen.values()) < 5 * np.sqrt(expected)
+
+
+@pytest.mark.parametrize('ratios', [(3, 0, 1), (0, 0, 1), (0.5, 0.25, 0.25)])
+def test_ratios(ratios):
+    source = pairs([Videos(name, 4) for name in 'abc'], ratios=ratios)
+    found = shares(stream(source, count=2000))
+    for name, ratio in zip('abc', ratios, strict=True):
+        assert found.get(name, 0) == pytest.approx(ratio / sum(ratios), abs=0.04)
+        assert (name in found) == (ratio > 0)
+
+
+def test_a_pair_is_a_function_of_seed_epoch_and_number():
+    def fresh():
+        return pairs([Videos('a', 50), Videos('b', 5, broken=(1, 2), hidden=(3,))])
+
+    first, source = stream(fresh()), fresh()
+    for k in np.random.default_rng(0).permutation(200):
+        assert source[0, 0, int(k)] == first[k]
+    for other in (stream(source, seed=1), stream(source, epoch=1)):
+        same = sum(a == b for a, b in zip(first, other, strict=True))
+        assert same == 0
+    assert len(set(first)) == 200
+
+
+def test_order_and_distance_of_frames():
+    drawn = stream(pairs([Videos('a', 5, length=400)], max_interval=30), count=600)
+    gaps = [search - template for _, template, search, _ in drawn]
+    assert (min(gaps), max(gaps)) == (1, 29)
+
+
+def test_unsuitable_videos_are_replaced_within_their_data_set():
+    source = pairs([
+        Videos('a', 10, hidden=tuple(range(8))), Videos('b', 2), Videos('c', 6, length=19)
+    ], ratios=(1, 1, 0))  # fmt: skip
+    drawn = stream(source, count=2000)
+    assert {name for name, *_ in drawn} == {'a-8', 'a-9', 'b-0', 'b-1'}
+    assert shares(drawn)['a'] == pytest.approx(0.5, abs=0.04)
+    assert source.skipped == 0
+
+
+@pytest.mark.parametrize('failure', ['broken', 'absent', 'refused'])
+def test_the_whole_draw_is_repeated_after_a_failure(failure):
+    """So a data set in which 4 of 5 sequences fail has 1/6 of the pairs, not a half."""
+    bad = tuple(range(8))
+    options = {failure: bad} if failure != 'refused' else {}
+
+    def refuse(sample):
+        return None if sample['sequence'] in {f'a-{i}' for i in bad} else sample
+
+    source = TrackPairs(
+        [Videos('a', 10, **options), Videos('b', 2)],
+        pipeline=[refuse, identity] if failure == 'refused' else [identity],
+    )
+    drawn = stream(source, count=2000)
+    assert shares(drawn)['a'] == pytest.approx(1 / 6, abs=0.03)
+    assert {name for name, *_ in drawn} == {'a-8', 'a-9', 'b-0', 'b-1'}
+    if failure == 'refused':
+        assert source.skipped == 0
+    else:  # of 2000 / 0.6 draws, 0.4 fail
+        assert source.skipped == pytest.approx(2000 / 0.6 * 0.4, rel=0.1)
+
+
+def test_unreadable_files_are_logged_once(monkeypatch):
+    logged = []
+    monkeypatch.setattr(pairs_module, 'print_log', lambda text, **_: logged.append(text))
+    source = pairs([Videos('a', 3, absent=(0,), broken=(1,), length=20)])
+    stream(source, count=300)
+    frames = {line for line in logged if line.startswith('Skipped: image a-1/')}
+    assert 'Skipped: a-0.txt is missing' in logged
+    assert len(logged) == len(set(logged)) == len(frames) + 1 <= 20
+    assert source.skipped > 300
+    assert list(skipping_transforms(source)) == [source]  # what the hook reports
+
+
+@pytest.mark.parametrize(('videos', 'pipeline', 'message'), [
+    (dict(hidden=(0, 1)), [],
+     '7 were videos of fewer than 20 frames or 5 visible ones, 0 had unreadable files and 0 were '
+     r'refused by the pipeline; the last: a a-\d is such a video'),
+    (dict(broken=(0, 1)), [], r'7 had unreadable files .* the last: image a-\d/\d+.jpg cannot'),
+    ({}, [lambda _: None],
+     r'7 were refused by the pipeline; the last: frames \(\d+, \d+\) of a a-\d, boxes \[2'),
+])  # fmt: skip
+def test_no_usable_pair_is_an_error(videos, pipeline, message):
+    source = TrackPairs([Videos('a', 2, **videos)], pipeline=pipeline, max_tries=7)
+    start = r'^none of 7 draws gave a usable pair \(5, 3, 1\): .*'
+    with pytest.raises(DataError, match=start + message):
+        source[5, 3, 1]
+
+
+def test_mistakes_of_a_transform_are_not_hidden():
+    def wrong(sample):
+        raise DataError('wrong')
+
+    with pytest.raises(DataError, match='^wrong$'):
+        TrackPairs([Videos('a', 2)], pipeline=[wrong])[0, 0, 0]
+
+
+def test_no_more_is_read_than_a_pair_needs():
+    videos, stills = Videos('a', 5), Videos('b', 5, length=1, protocol='stills')
+    for source, frames in ((videos, 2), (stills, 1)):
+        for k in range(20):
+            name, template, search, _ = pairs([source])[0, 0, k]
+            assert source.read == [(name, template), (name, search)][:frames]
+            assert len(source.parsed) == 1
+            source.read.clear(), source.parsed.clear()
+    assert (template, search) == (0, 0)
+
+
+def test_transforms_may_write_into_boxes():
+    def move(sample):
+        sample['search_box'] += 1
+        return sample['search_box'][2]
+
+    class Kept(Videos):
+        def __getitem__(self, index):
+            return self.__dict__.setdefault('kept', super().__getitem__(index))
+
+    source = TrackPairs([Kept('a', 1)], pipeline=[move])
+    assert [source[0, 0, k] for k in range(9)] == [17] * 9
+
+
+@pytest.mark.parametrize(('options', 'error', 'message'), [
+    (dict(datasets=[]), ArgumentError, 'one or more data sets and a ratio for each, got 0 data'),
+    (dict(ratios=(1, 1)), ArgumentError, 'got 1 data sets and 2 ratios'),
+    (dict(ratios=(0,)), ArgumentError, r'ratios must be 0 or more and not all 0, got \[0.0\]'),
+    (dict(ratios=(-1,)), ArgumentError, r'ratios must be .* got \[-1.0\]'),
+    (dict(samples_per_epoch=0), ArgumentError, 'samples_per_epoch must be at least 1, got 0'),
+    (dict(max_tries=0), ArgumentError, 'max_tries must be at least 1, got 0'),
+    (dict(max_interval=1), ArgumentError, 'max_interval must be at least 2'),
+    (dict(datasets=[Videos('a', 0)]), DataError, 'data set a has no sequences'),
+])  # fmt: skip
+def test_wrong_arguments_are_named(options, error, message):
+    with pytest.raises(error, match=message):
+        TrackPairs(**dict(dict(datasets=[Videos('a', 1)]), **options))
+
+
+@pytest.mark.parametrize('index', [3, (1, 2)])
+def test_other_samplers_are_refused(index):
+    """They would give the same pairs in every epoch."""
+    with pytest.raises(ArgumentError, match='PairSampler'):
+        pairs([Videos('a', 1)])[index]
+
+
+@pytest.mark.parametrize('world', [1, 3, 4])
+def test_processes_share_an_epoch_evenly(world, monkeypatch):
+    parts = []
+    for rank in range(world):
+        monkeypatch.setattr(pairs_module, 'get_dist_info', lambda rank=rank: (rank, world))
+        sampler = PairSampler(range(10), seed=7)
+        sampler.set_epoch(5)
+        parts.append(list(sampler))
+        assert len(sampler) == len(parts[-1]) == 10 // world
+    drawn = sorted(index for part in parts for index in part)
+    assert drawn == [(7, 5, k) for k in range(10 // world * world)]
+
+
+def test_fewer_pairs_than_processes_are_refused(monkeypatch):
+    monkeypatch.setattr(pairs_module, 'get_dist_info', lambda: (0, 4))
+    with pytest.raises(ArgumentError, match='3 pairs an epoch are too few for 4 processes'):
+        PairSampler(range(3), seed=0)
+
+
+@TRANSFORMS.register_module()
+class PairIdentity:
+    """Packs what a pair is made of."""
+
+    def __call__(self, sample):
+        return dict(inputs=torch.tensor([int(sample['sequence'][2:]), *identity(sample)[1:]]))
+
+
+def loader(workers, persistent, **options):
+    return dict(
+        dataset=dict(
+            type='mmlite.TrackPairs', datasets=[Videos('a', 900, broken=range(0, 900, 2))],
+            samples_per_epoch=11, pipeline=[dict(type='mmlite.PairIdentity')],
+        ),
+        sampler=dict(type='mmlite.PairSampler'),
+        collate_fn=dict(type='default_collate'),
+        batch_size=2, drop_last=True, num_workers=workers, persistent_workers=persistent, **options,
+    )  # fmt: skip
+
+
+def epochs(data_loader, numbers):
+    out = []
+    for number in numbers:
+        data_loader.sampler.set_epoch(number)
+        out.append(torch.cat([batch['inputs'] for batch in data_loader]).tolist())
+    return out
+
+
+def test_every_epoch_is_new_and_equal_for_any_workers():
+    """mmengine's own samplers repeat the first epoch without persistent workers."""
+    want = epochs(Runner.build_dataloader(loader(0, False), seed=3), range(3))
+    assert all(len(epoch) == 10 for epoch in want)  # the last batch is not full
+    assert len({tuple(pair) for epoch in want for pair in epoch}) == 30
+    for persistent in (False, True):
+        built = Runner.build_dataloader(loader(2, persistent), seed=3)
+        assert epochs(built, range(3)) == want
+        assert built.dataset.skipped > 5  # counted in the workers
+    assert epochs(Runner.build_dataloader(loader(0, False), seed=4), [0]) != want[:1]
+    assert epochs(Runner.build_dataloader(loader(2, True), seed=3), [2]) == want[2:]  # resumed
+    limited = Runner.build_dataloader(loader(0, False, num_batch_per_epoch=2), seed=3)
+    assert epochs(limited, [1]) == [want[1][:4]]
+
+
+def run(folder, **options):
+    """Train for three epochs and return the pairs of each."""
+    seen = {}
+
+    class Remember(BaseModel):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, inputs, mode):
+            seen.setdefault(runner.epoch, []).extend(inputs.tolist())
+            return dict(loss=self.weight.sum())
+
+    runner = Runner(
+        Remember(), str(folder), loader(0, False), randomness=dict(seed=3),
+        train_cfg=dict(by_epoch=True, max_epochs=3),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
+        default_scope='mmlite', experiment_name=folder.name, log_level='ERROR', **options,
+    )  # fmt: skip
+    runner.train()
+    return seen
+
+
+def test_a_resumed_training_gets_the_pairs_of_an_undisturbed_one(tmp_path):
+    whole = run(tmp_path / 'whole')
+    assert list(whole) == [0, 1, 2]
+    rest = run(tmp_path / 'rest', resume=True, load_from=str(tmp_path / 'whole' / 'epoch_1.pth'))
+    assert rest == {1: whole[1], 2: whole[2]}
+
+
+RECIPE = Path(__file__).parents[2] / 'configs/_base_/datasets/sot_pairs_256px.py'
+
+
+@pytest.fixture
+def released(tmp_path):
+    """The released recipe on a video of 25 frames or a picture each; one frame is truncated."""
+    folder = write_lasot(tmp_path / 'LaSOT', 'cat-1', 25)
+    write_lines(tmp_path / 'LaSOT' / 'training_set.txt', ['cat-1'])
+    frame = folder / 'img' / '00000007.jpg'
+    frame.write_bytes(frame.read_bytes()[:-9])
+    write_got10k(tmp_path / 'GOT-10k', ['a', 'b'], 'train', 25)
+    indices = write_lines(tmp_path / 'GOT-10k' / 'got10k_vot_train_split.txt', [1])
+    chunk = tmp_path / 'TrackingNet' / 'TRAIN_3'
+    write_frames(chunk / 'frames' / 'v', range(25), '{}.jpg')
+    write_boxes(chunk / 'anno' / 'v.txt', 25)
+    data, root = tiny.coco(images=1, boxes=1), tmp_path / 'coco'
+    (root / 'annotations').mkdir(parents=True)
+    (root / 'annotations' / 'instances_train2017.json').write_text(json.dumps(data))
+    (root / 'train2017').mkdir()
+    cv2.imwrite(str(root / 'train2017' / '0.png'), np.full((64, 80, 3), 255, np.uint8))
+
+    cfg = Config.fromfile(RECIPE).train_dataloader
+    for dataset in cfg.dataset.datasets:
+        dataset.data_root = str(tmp_path / Path(dataset.data_root).name)
+    cfg.dataset.datasets[1].index_file = str(indices)
+    cfg.dataset.datasets[3].chunks = [3]
+    assert cfg.dataset.samples_per_epoch == 60_000
+    cfg.dataset.samples_per_epoch = 70
+    return cfg
+
+
+def test_the_released_recipe_from_files_to_batches(released, monkeypatch):
+    batches, skipped = [], []
+    for workers in (0, 2):
+        cfg = copy.deepcopy(released)
+        cfg.update(num_workers=workers, persistent_workers=workers > 0, pin_memory=False)
+        built = Runner.build_dataloader(cfg, seed=0)
+        batches.append(list(built))
+        skipped.append(built.dataset.skipped)
+    assert skipped[0] == skipped[1] > 0
+    names = ('lasot', 'got10k', 'coco', 'trackingnet')
+    assert built.dataset.metainfo == dict(datasets=names)
+    assert len(batches[0]) == 2
+    for one, other in zip(*batches, strict=True):
+        template, search = one['inputs']['template'], one['inputs']['search']
+        box = one['data_samples']['box']
+        assert (template.shape, template.dtype) == ((32, 3, 128, 128), torch.uint8)
+        assert (search.shape, search.dtype) == ((32, 3, 256, 256), torch.uint8)
+        assert (box.shape, box.dtype) == ((32, 4), torch.float32)
+        assert torch.equal(search, other['inputs']['search'])
+        assert torch.equal(template, other['inputs']['template'])
+        assert torch.equal(box, other['data_samples']['box'])
+        centre = box[:, :2] + box[:, 2:] / 2
+        assert ((centre > 0) & (centre < 1)).all()
+        # a quarter of the crop's side, but for the jitter of its scale
+        size = box[:, 2:].prod(1).sqrt()
+        assert 0.1 < size.min() < size.median() < size.max() < 0.5
+        assert 0.2 < size.median() < 0.3

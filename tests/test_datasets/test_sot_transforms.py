@@ -1,0 +1,300 @@
+"""Transforms of training pairs against a plain version on whole frames, and their statistics."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import Compose
+
+from mmlite.datasets.sot.geometry import CropWindow, cut_crop, plan_crop
+from mmlite.datasets.sot.transforms import (
+    CropPair,
+    FlipCrops,
+    JitterBrightness,
+    PackTrackPair,
+    cut_changed,
+    jitter_box,
+    mirror_box,
+)
+from mmlite.errors import ArgumentError
+
+TEMPLATE = dict(size=128, factor=2.0)
+SEARCH = dict(size=256, factor=4.0, center_jitter=3.0, scale_jitter=0.25)
+HEIGHT, WIDTH = 90, 120
+
+
+def noise(seed, height=HEIGHT, width=WIDTH):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def pair(seed, boxes=((30.0, 20.0, 24.5, 17.0), (41.0, 25.5, 21.0, 19.0)), images=None):
+    first, second = images or (noise(1), noise(2))
+    return dict(
+        template_image=first,
+        template_box=np.array(boxes[0]),
+        search_image=second,
+        search_box=np.array(boxes[1]),
+        rng=np.random.default_rng(seed),
+    )
+
+
+def released_pair(
+    sample, gray_prob=0.05, flip_prob=0.5, brightness=0.2, second_flip=0.5, search=SEARCH
+):
+    """The steps of the released code one by one, on whole frames and floats."""
+    rng = sample['rng']
+    gray, flip = rng.random(2) < (gray_prob, flip_prob)
+    crops, labels = [], []
+    for frame, options in (('template', TEMPLATE), ('search', search)):
+        image = sample[f'{frame}_image'].copy()
+        x, y, w, h = sample[f'{frame}_box']
+        if gray:
+            image = np.stack([cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)] * 3, axis=2)
+        if flip:
+            image = np.flip(image, 1).copy()
+            corners = (WIDTH - 1) - np.array([x, x + w])
+            x, w = corners.min(), np.ptp(corners)
+        jx, jy, jw, jh = x, y, w, h
+        if frame == 'search':
+            jw, jh = np.array([w, h]) * np.exp(options['scale_jitter'] * rng.standard_normal(2))
+            shift = options['center_jitter'] * np.sqrt(jw * jh) * (rng.random(2) - 0.5)
+            jx, jy = x + w / 2 + shift[0] - jw / 2, y + h / 2 + shift[1] - jh / 2
+        side = int(np.ceil(np.sqrt(jw * jh) * options['factor']))
+        left, top = round(jx + 0.5 * jw - side * 0.5), round(jy + 0.5 * jh - side * 0.5)
+        pads = [
+            (max(0, -top), max(0, top + side - HEIGHT + 1)),
+            (max(0, -left), max(0, left + side - WIDTH + 1)),
+        ]
+        part = image[
+            top + pads[0][0] : top + side - pads[0][1], left + pads[1][0] : left + side - pads[1][1]
+        ]
+        part = np.pad(part, [*pads, (0, 0)])
+        size = options['size']
+        scale = size / side
+        crop = cv2.resize(part, (size, size)).astype(np.float64)
+        cx = (size - 1) / 2 + (x + w / 2 - jx - jw / 2) * scale
+        cy = (size - 1) / 2 + (y + h / 2 - jy - jh / 2) * scale
+        labels.append(np.array([cx - w * scale / 2, cy - h * scale / 2, w * scale, h * scale]))
+        crops.append(crop)
+    factors = rng.uniform(1 - brightness, 1 + brightness, 2)
+    crops = [np.clip(crop * factor, 0, 255) for crop, factor in zip(crops, factors, strict=True)]
+    flips = rng.random(2) < second_flip
+    for index, flip in enumerate(flips):
+        if flip:
+            crops[index] = crops[index][:, ::-1]
+            x, y, w, h = labels[index]
+            labels[index] = np.array([crops[index].shape[0] - x - w, y, w, h])
+    return crops[0], crops[1], labels[1] / search['size']
+
+
+@pytest.mark.parametrize('gray_prob', [0.0, 1.0])
+@pytest.mark.parametrize('boxes', [
+    ((30.0, 20.0, 24.5, 17.0), (41.0, 25.5, 21.0, 19.0)),  # inside
+    ((-4.0, -3.0, 30.0, 20.0), (100.0, 70.0, 30.0, 30.0)),  # over the borders
+    ((0.0, 0.0, 119.0, 89.0), (90.5, 1.5, 28.5, 20.25)),  # larger than the frame; touches it
+])  # fmt: skip
+def test_pairs_are_those_of_the_plain_version(gray_prob, boxes):
+    steps = Compose([
+        CropPair(TEMPLATE, SEARCH, gray_prob=gray_prob), JitterBrightness(), FlipCrops(),
+        PackTrackPair(),
+    ])  # fmt: skip
+    for seed in range(12):
+        packed = steps(pair(seed, boxes))
+        template, search, box = released_pair(pair(seed, boxes), gray_prob)
+        for frame, want in (('template', template), ('search', search)):
+            got = packed['inputs'][frame]
+            assert got.dtype == torch.uint8 and got.is_contiguous()
+            # the plain version does not round after brightness
+            np.testing.assert_allclose(got.numpy(), want.transpose(2, 0, 1), rtol=0, atol=0.5001)
+        assert packed['data_samples']['box'].dtype == torch.float32
+        np.testing.assert_allclose(packed['data_samples']['box'], box, atol=1e-6)
+
+
+@pytest.mark.parametrize('flip', [False, True])
+@pytest.mark.parametrize('gray', [False, True])
+def test_only_what_the_crop_shows_is_changed_and_nothing_else_differs(gray, flip):
+    image = noise(3)
+    whole = image
+    if gray:
+        whole = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+    if flip:
+        whole = np.ascontiguousarray(whole[:, ::-1])
+    for side in (1, 7, 40, 89, 90, 200):
+        # around every border: one pixel before it, on it, one behind
+        xs = {0, -1, 1, 30, -side + 2, WIDTH - side - 1, WIDTH - side, WIDTH - side + 1}
+        ys = {0, -1, 1, 20, -side + 2, HEIGHT - side - 1, HEIGHT - side, HEIGHT - side + 1}
+        for x in xs | {WIDTH - 2}:
+            for y in ys | {HEIGHT - 2}:
+                if min(x, y) <= -side or x >= WIDTH or y >= HEIGHT:
+                    continue  # outside the frame: such pairs are dropped before
+                window = CropWindow(x, y, side, 32)
+                np.testing.assert_array_equal(
+                    cut_changed(image, window, gray, flip), cut_crop(whole, window), str(window)
+                )
+
+
+def test_frames_are_not_changed_and_the_crop_is_not_a_view():
+    images = noise(1), noise(2)
+    before = [image.copy() for image in images]
+    steps = Compose([CropPair(TEMPLATE, SEARCH, gray_prob=0.5), JitterBrightness(), FlipCrops()])
+    for seed in range(8):
+        sample = steps(pair(seed, images=images))
+        sample['search_image'][:] = 0
+        assert all((a == b).all() for a, b in zip(images, before, strict=True))
+
+
+def test_mirroring_twice_is_the_identity():
+    box = (30.0, 20.0, 24.5, 17.0)
+    for coords, back in (('ostrack', box), ('exact', box)):
+        mirrored = mirror_box(box, WIDTH, coords)
+        assert mirror_box(mirrored, WIDTH, coords) == back
+    assert mirror_box(box, WIDTH, 'ostrack')[0] == 119 - 54.5
+    assert mirror_box(box, WIDTH, 'exact')[0] == 120 - 54.5
+
+
+@pytest.mark.parametrize(('coords', 'slip'), [('exact', 0.0), ('ostrack', 1.0)])
+def test_labels_of_mirrored_frames_lie_on_the_target(coords, slip):
+    """A bright target, found again in the crop: exact coordinates hit it in both mirrorings."""
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    image[30:46, 50:70] = 255
+    sample = pair(0, [(50.0, 30.0, 20.0, 16.0)] * 2, (image, image))
+    crop = CropPair(TEMPLATE, dict(SEARCH, scale_jitter=0), 0.0, flip_prob=1.0, coords=coords)
+    out = crop(sample)
+    columns = np.flatnonzero(out['search_image'].max((0, 2)) > 127)
+    rows = np.flatnonzero(out['search_image'].max((1, 2)) > 127)
+    scale = 256 / np.ceil(4 * np.sqrt(320))
+    x, y, w, h = out['search_box']
+    # a released label is further off by the crop's centre and its rounded corner
+    tolerance = 0.51 if coords == 'exact' else 0.51 + 0.5 * scale + 0.5
+    assert columns[0] == pytest.approx(x + slip * scale, abs=tolerance)
+    assert columns[-1] + 1 == pytest.approx(x + w + slip * scale, abs=tolerance)
+    assert (rows[0], rows[-1] + 1) == pytest.approx((y, y + h), abs=tolerance)
+
+
+def test_jitter_has_the_moments_of_the_recipe():
+    rng, box = np.random.default_rng(0), np.array([50.0, 40.0, 30.0, 20.0])
+    drawn = np.array([jitter_box(rng, box, 3.0, 0.25) for _ in range(3000)])
+    growth = np.log(drawn[:, 2:] / box[2:])
+    assert growth.mean(0) == pytest.approx([0, 0], abs=0.02)
+    assert growth.std(0) == pytest.approx([0.25, 0.25], rel=0.05)
+    assert abs(np.corrcoef(growth.T)[0, 1]) < 0.05  # each side has a draw of its own
+    moved = drawn[:, :2] + drawn[:, 2:] / 2 - (65, 50)
+    relative = moved / np.sqrt(drawn[:, 2:].prod(1))[:, None]  # by the size after jitter
+    assert np.abs(relative).max() <= 1.5 + 1e-12
+    assert np.abs(relative).max() > 1.48
+    assert relative.mean(0) == pytest.approx([0, 0], abs=0.05)
+    assert relative.std(0) == pytest.approx([3 / np.sqrt(12)] * 2, rel=0.05)
+    assert (jitter_box(rng, box) == box).all()
+
+
+def test_the_target_centre_stays_in_the_search_crop():
+    for seed in range(200):
+        out = CropPair(TEMPLATE, SEARCH)(pair(seed))
+        x, y, w, h = out['search_box'] / 256
+        assert 0.1 < x + w / 2 < 0.9 and 0.1 < y + h / 2 < 0.9  # 0.5 +- 1.5 / 4, and rounding
+
+
+def test_joint_changes_have_one_draw_and_separate_ones_two():
+    """Which of the two is grey, mirrored, mirrored once more: over many pairs."""
+    ramp = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    ramp[..., 1] = np.linspace(20, 200, WIDTH)
+    still = dict(size=64, factor=2.0)
+
+    def changes(step, count=800):
+        seen = []
+        for seed in range(count):
+            sample = pair(seed, [(40.0, 30.0, 20.0, 20.0)] * 2, (ramp, ramp))
+            if not isinstance(step, CropPair):
+                sample = CropPair(still, still, 0, 0)(sample)
+            sample = step(sample)
+            seen.append([
+                (float(np.ptp(image[32, 32])), float(image[32, 10, 1]) - float(image[32, 50, 1]),
+                 float(image[32, 32, 1]))
+                for image in (sample['template_image'], sample['search_image'])
+            ])  # fmt: skip
+        return np.array(seen)  # (count, 2 frames, [colour, falls to the right, level])
+
+    joint = changes(CropPair(still, still, gray_prob=0.05, flip_prob=0.5))
+    gray, mirrored = joint[..., 0] == 0, joint[..., 1] > 0
+    assert (gray[:, 0] == gray[:, 1]).all() and (mirrored[:, 0] == mirrored[:, 1]).all()
+    assert gray.mean() == pytest.approx(0.05, abs=0.02)
+    assert mirrored.mean() == pytest.approx(0.5, abs=0.05)
+
+    separate = changes(FlipCrops())[..., 1] > 0
+    assert separate.mean(0) == pytest.approx([0.5, 0.5], abs=0.05)
+    assert (separate[:, 0] != separate[:, 1]).mean() == pytest.approx(0.5, abs=0.05)
+
+    base = changes(FlipCrops(0.0), 1)[0, 0, 2]
+    factor = changes(JitterBrightness())[..., 2] / base
+    assert 0.79 < factor.min() < 0.82 and 1.18 < factor.max() < 1.21
+    assert factor.mean() == pytest.approx(1, abs=0.01)
+    assert factor.std() == pytest.approx(0.4 / np.sqrt(12), rel=0.06)
+    assert abs(np.corrcoef(factor.T)[0, 1]) < 0.1
+
+
+def test_brightness_rounds_and_saturates():
+    image = np.arange(256, dtype=np.uint8).reshape(1, 256, 1).repeat(3, 2)
+    for seed in range(20):
+        sample = dict(template_image=image, search_image=image, rng=np.random.default_rng(seed))
+        factors = np.random.default_rng(seed).uniform(0.8, 1.2, 2)
+        out = JitterBrightness(0.2)(sample)
+        for frame, factor in zip(('template', 'search'), factors, strict=True):
+            want = np.minimum(np.round(np.arange(256) * factor), 255)
+            assert (out[f'{frame}_image'][0, :, 1] == want).all()
+
+
+def test_flipped_crops_keep_their_label_on_the_target():
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[10:20, 8:24] = 255
+    sample = dict(pair(0), search_image=image, search_box=np.array([8.0, 10.0, 16.0, 10.0]))
+    out = FlipCrops(1.0)(sample)
+    x, y, w, h = map(int, out['search_box'])
+    assert (out['search_image'][y : y + h, x : x + w] == 255).all()
+    assert (out['search_image'] > 0).sum() == 16 * 10 * 3
+    assert out['template_box'][0] == WIDTH - 30 - 24.5
+
+
+@pytest.mark.parametrize(('box', 'valid'), [
+    ((30.0, 20.0, 8.0, 8.0), True),
+    ((30.0, 20.0, 0.0, 8.0), False),  # no area
+    ((30.0, 20.0, np.nan, 8.0), False),
+    ((30.0, 20.0, 1e-3, 1e-3), True),  # a side of one pixel
+    ((400.0, 20.0, 8.0, 8.0), False),  # outside
+    ((119.5, 20.0, 1e-3, 1e-3), False),  # in the last column, which the crop leaves black
+])  # fmt: skip
+@pytest.mark.parametrize('frame', ['template', 'search'])
+def test_pairs_without_a_valid_crop_are_dropped(frame, box, valid):
+    sample = pair(0)
+    sample[f'{frame}_box'] = np.array(box)
+    step = CropPair(TEMPLATE, dict(SEARCH, center_jitter=0, scale_jitter=0), flip_prob=0.0)
+    assert (step(sample) is not None) == valid
+
+
+@pytest.mark.parametrize(('left', 'valid'), [
+    (-37, True),
+    (-38, False),  # two columns of picture, where no cell of the crop begins
+    (118, True),  # one column, where the first cell begins
+    (119, False),
+])  # fmt: skip
+def test_a_crop_needs_one_cell_of_picture(left, valid):
+    box = np.array([left + 15.0, 40.0, 10.0, 10.0])
+    assert plan_crop(box, 4.0, 256) == CropWindow(left, 25, 40, 256)
+    sample = pair(0, [(30.0, 20.0, 20.0, 20.0), box])
+    step = CropPair(TEMPLATE, dict(size=256, factor=4.0), flip_prob=0.0)
+    assert (step(sample) is not None) == valid
+
+
+@pytest.mark.parametrize(('make', 'message'), [
+    (lambda: CropPair(TEMPLATE, SEARCH, gray_prob=1.5), 'gray_prob must be between 0 and 1'),
+    (lambda: CropPair(TEMPLATE, SEARCH, flip_prob=-0.1), 'flip_prob must be between 0 and 1'),
+    (lambda: CropPair(TEMPLATE, SEARCH, coords='pixel'), "coords must be 'ostrack' or 'exact'"),
+    (lambda: CropPair(dict(size=128), SEARCH), 'template=.* is no crop'),
+    (lambda: CropPair(TEMPLATE, dict(SEARCH, jitter=1)), 'search=.* is no crop'),
+    (lambda: CropPair(TEMPLATE, dict(SEARCH, factor=0)), 'search.factor=0 is too small'),
+    (lambda: CropPair(TEMPLATE, dict(SEARCH, center_jitter=-1)), 'search.center_jitter=-1'),
+    (lambda: JitterBrightness(2), 'strength must be between 0 and 1, got 2'),
+    (lambda: FlipCrops(2), 'prob must be between 0 and 1, got 2'),
+])  # fmt: skip
+def test_wrong_arguments_are_named(make, message):
+    with pytest.raises(ArgumentError, match=message):
+        make()
