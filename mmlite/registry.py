@@ -39,7 +39,7 @@ MODEL_WRAPPERS = _child('MODEL_WRAPPERS', 'models')
 WEIGHT_INITIALIZERS = _child('WEIGHT_INITIALIZERS', 'models')
 TASK_UTILS = _child('TASK_UTILS', 'models')
 
-METRICS = _child('METRICS')
+METRICS = _child('METRICS', 'evaluation')
 EVALUATOR = _child('EVALUATOR')
 
 VISUALIZERS = _child('VISUALIZERS')

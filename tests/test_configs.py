@@ -45,7 +45,7 @@ def test_model_and_optimiser_build(cfg):
 def test_data_side_builds(cfg):
     for stage in ('train', 'val', 'test'):
         loader = cfg.get(f'{stage}_dataloader')
-        for transform in loader.dataset.pipeline if loader else ():
+        for transform in loader.dataset.get('pipeline', ()) if loader else ():
             registry.TRANSFORMS.build(transform)
 
 
@@ -92,7 +92,8 @@ def test_generated_data_are_those_that_the_config_expects(path):
     assert (python, (ROOT / script).is_file()) == ('python', True)
     (job,) = jobs_from_args(parse_args(options))
     dataset = cfg.train_dataloader.dataset
-    assert job.root == Path(dataset.data_root)
+    parts = dataset.get('datasets', [dataset])  # of a mix
+    assert {Path(part.data_root) for part in parts} == {job.root}
     if 'metainfo' in dataset:
         stuff = STUFF if job.task == 'seg' else ()
         assert stuff + job.spec.class_names == tuple(dataset.metainfo.classes)
@@ -102,6 +103,18 @@ def test_generated_data_are_those_that_the_config_expects(path):
     for head in ('decode_head', 'auxiliary_head'):
         if head in cfg.model:
             assert cfg.model[head].num_classes == len(dataset.metainfo.classes)
+
+
+def test_checkpoints_of_generated_data_come_from_a_recipe_of_the_tree():
+    """``work_dirs/NAME/epoch_N.pth`` is the last epoch of a recipe for generated pictures."""
+    recipes = {path.stem: path for path in CONFIGS if 'shapes' in path.parts}
+    named = set()
+    for path in recipes.values():
+        text = Config.fromfile(path).pretty_text
+        named |= set(re.findall(r'work_dirs/([^/\']+)/epoch_(\d+)\.pth', text))
+    assert len(named) >= 5
+    for name, epoch in named:
+        assert Config.fromfile(recipes[name]).train_cfg.max_epochs == int(epoch), name
 
 
 PRETRAIN = sorted(
@@ -128,3 +141,18 @@ def test_schedule_of_mae():
     assert 400 * (1_281_167 // 4096) == 124_800
     assert [s.end for s in cfg.param_scheduler] == [40, 400]
     assert all(s.convert_to_iter_based for s in cfg.param_scheduler)
+
+
+TRACK = [path for path in CONFIGS if path.parent.name == 'track']
+
+
+@pytest.mark.parametrize('path', TRACK, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_tracker_runs_with_the_crops_that_it_is_trained_with(path):
+    cfg = Config.fromfile(path)
+    with torch.device('meta'):
+        model = registry.MODELS.build(cfg.model)
+    crop = cfg.train_dataloader.dataset.pipeline[0]
+    assert crop.coords == model.coords
+    for name in ('template', 'search'):
+        own = dict(size=getattr(model, f'{name}_size'), factor=getattr(model, f'{name}_factor'))
+        assert own == {key: crop[name][key] for key in own}

@@ -7,9 +7,6 @@ Example:
 import argparse
 import sys
 
-import mmengine
-from mmengine.dist import is_main_process
-
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
 from mmlite.engine import launch
 from mmlite.engine.cli import (
@@ -57,9 +54,7 @@ def main(argv=None):
     export_local_rank(args)
     with reported_once(args.launcher):
         cfg = configure(args)
-    metrics = launch.test(cfg)
-    if args.out and args.out.endswith('.json') and is_main_process():
-        mmengine.dump(metrics, args.out)
+    launch.test(cfg, out=args.out if args.out and args.out.endswith('.json') else None)
     launch.finish()
 
 

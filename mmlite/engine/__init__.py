@@ -13,6 +13,7 @@ from .hooks import (
     SkippedSampleHook,
 )
 from .optimizers import LayerDecayOptimWrapperConstructor
+from .track_loop import SequenceTestLoop, SequenceValLoop
 
 __all__ = [
     'CheckpointFitHook',
@@ -25,5 +26,7 @@ __all__ = [
     'LayerDecayOptimWrapperConstructor',
     'ReduceLossHook',
     'SegPredictionHook',
+    'SequenceTestLoop',
+    'SequenceValLoop',
     'SkippedSampleHook',
 ]

@@ -4,17 +4,19 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
+import mmengine
 import torch
 import torch.distributed as dist
 from mmengine.config import ConfigDict
 from mmengine.device import get_device
+from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook as StockCheckpointHook
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mmlite import __version__, stack
-from mmlite.errors import UserError
+from mmlite.errors import DataError, UserError
 
 from .check_config import check_config, require
 from .cli import reported_once
@@ -28,6 +30,12 @@ DRAWING_HOOKS = {
     ),
 }
 """Scope -> the hook that draws predictions into a folder."""
+
+DUMPS = {'mmdet': 'mmdet.DumpDetResults', 'mmseg': 'mmlite.DumpSegResults'}
+"""Scope -> the metric that writes predictions into a file, where it is not ``DumpResults``."""
+
+TRACK_LOOPS = ('SequenceTestLoop', 'mmlite.SequenceTestLoop')
+"""``test_cfg.type`` of trackers."""
 
 
 def read_config(config, work_dir=None, cfg_options=None, launcher='none'):
@@ -80,20 +88,32 @@ def train(cfg):
     return runner
 
 
-def test(cfg):
+def test(cfg, out=None):
     """Check ``cfg``, build its runner and evaluate ``cfg.load_from`` on the test data.
 
     Args:
         cfg (mmengine.config.Config): From :func:`read_config`, with ``load_from`` set.
+        out (str | Path | None): File for the metrics, JSON. Defaults to None.
 
     Returns:
         dict[str, float]: The metrics.
 
     Raises:
         UserError: See :func:`~.check_config.check_config`.
+        DataError: On the main process and when all else is done, if the loop says that a part of
+            the data could not be evaluated (``problem``).
     """
     _check_loaded(cfg, whole=True)
-    return _start(cfg, 'test').test()
+    runner = _start(cfg, 'test')
+    metrics = runner.test()
+    if is_main_process():
+        if out:
+            mmengine.dump(metrics, out)
+        problem = getattr(runner.test_loop, 'problem', None)
+        if problem:
+            finish()
+            raise DataError(problem)
+    return metrics
 
 
 def finish():
@@ -170,9 +190,9 @@ def set_tta(cfg):
 
 
 def set_dump(cfg, out):
-    """``--out FILE.pkl``: also write the predictions (masks of detectors as RLE)."""
-    prefix = 'mmdet.DumpDet' if cfg.get('default_scope') == 'mmdet' else 'Dump'
-    dump = ConfigDict(type=f'{prefix}Results', out_file_path=str(out))
+    """``--out FILE.pkl``: also write the predictions (masks as RLE, segmentation as labels)."""
+    kind = DUMPS.get(cfg.get('default_scope'), 'DumpResults')
+    dump = ConfigDict(type=kind, out_file_path=str(out))
     evaluator = cfg.test_evaluator
     if isinstance(evaluator, dict) and 'metrics' in evaluator:
         evaluator.metrics = [*_as_list(evaluator.metrics), dump]
@@ -183,15 +203,22 @@ def set_dump(cfg, out):
 def set_show_dir(cfg, folder):
     """``--show-dir``: draw every prediction into ``folder`` with the hook of the scope.
 
+    Trackers, which have no scope of their own, are known by their loop.
+
     Raises:
         UserError: There is no drawing hook for the scope of the config.
     """
     scope = cfg.get('default_scope')
-    if scope not in DRAWING_HOOKS:
-        known = ', '.join(DRAWING_HOOKS)
-        raise UserError(f'--show-dir cannot draw for default_scope={scope!r}, only for {known}')
     folder = os.path.abspath(folder)
     hooks = cfg.setdefault('default_hooks', ConfigDict())
+    if (cfg.get('test_cfg') or {}).get('type') in TRACK_LOOPS:
+        hooks.visualization = ConfigDict(type='mmlite.TrackSheetHook', out_dir=folder)
+        return
+    if scope not in DRAWING_HOOKS:
+        known = ', '.join(DRAWING_HOOKS)
+        raise UserError(
+            f'--show-dir cannot draw for default_scope={scope!r}, only for {known} and trackers'
+        )
     drawing = DRAWING_HOOKS[scope](folder)
     # what the config set for the stock hook, e.g. score_thr, is unknown to a hook of ours
     kept = {} if drawing['type'].startswith('mmlite.') else hooks.get('visualization') or {}

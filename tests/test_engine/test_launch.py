@@ -105,7 +105,7 @@ def test_tta_wraps_model_and_pipeline(cfg):
     ('scope', 'evaluator', 'types'),
     [
         ('mmdet', dict(type='A'), ['A', 'mmdet.DumpDetResults']),
-        ('mmseg', [dict(type='A'), dict(type='B')], ['A', 'B', 'DumpResults']),
+        ('mmseg', [dict(type='A'), dict(type='B')], ['A', 'B', 'mmlite.DumpSegResults']),
         ('mmlite', dict(type='Evaluator', metrics=dict(type='A')), ['A', 'DumpResults']),
     ],
 )
@@ -150,6 +150,14 @@ def test_drawing_needs_a_hook(cfg):
     cfg.default_scope = 'mmlite'
     with pytest.raises(UserError, match="--show-dir cannot draw for default_scope='mmlite', only"):
         launch.set_show_dir(cfg, 'out')
+
+
+def test_trackers_are_drawn_in_any_scope(cfg, tmp_path):
+    cfg.default_scope = 'mmengine'
+    cfg.test_cfg = dict(type='mmlite.SequenceTestLoop', batch_size=4)
+    launch.set_show_dir(cfg, tmp_path / 'out')
+    wanted = dict(type='mmlite.TrackSheetHook', out_dir=str(tmp_path / 'out'))
+    assert cfg.default_hooks.visualization == wanted
 
 
 @pytest.fixture

@@ -2,12 +2,14 @@
 
 from .checkpoint import CheckpointHook
 from .ddp_comm import DDPCommHook
+from .elimination import EliminationScheduleHook
 from .fit import CheckpointFitHook
 from .frozen_teacher import FrozenTeacherHook
 from .gradients import ClipEachTensorHook, ClipNormHook, FreezeLayersHook
 from .reduce_losses import ReduceLossHook
 from .seg_pictures import SegPredictionHook
 from .skipped import SkippedSampleHook
+from .track_sheet import TrackSheetHook
 
 __all__ = [
     'CheckpointFitHook',
@@ -15,9 +17,11 @@ __all__ = [
     'ClipEachTensorHook',
     'ClipNormHook',
     'DDPCommHook',
+    'EliminationScheduleHook',
     'FreezeLayersHook',
     'FrozenTeacherHook',
     'ReduceLossHook',
     'SegPredictionHook',
     'SkippedSampleHook',
+    'TrackSheetHook',
 ]

@@ -1,0 +1,264 @@
+"""Single-object tracking from Python: frame by frame, or a whole video at a call."""
+
+import itertools
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import Config
+
+from mmlite.datasets.shapes.cli import Progress
+from mmlite.engine.online_tracker import OnlineTracker
+from mmlite.errors import ArgumentError, DataError, UserError
+from mmlite.evaluation.sot.results import read_boxes
+
+from .frame_sources import open_source
+from .track_video import Recording, ask_box, make_folder
+from .tracker_files import load_network
+
+
+@dataclass
+class TrackedVideo:
+    """What :class:`SOTInferencer` made of a video.
+
+    Args:
+        tracks (list[Track]): Boxes, scores and seconds of each target; frames that could not be
+            used have the boxes before them, score 0 and 0 seconds.
+        unreadable (list[str]): A sentence for each frame that could not be used.
+        mean_iou (float | None): Over tracked frames behind the first that the truth has a box of.
+        fps (float | None): Frames per second of the tracker alone.
+        files (list[Path]): What was written.
+    """
+
+    tracks: list
+    unreadable: list
+    mean_iou: float | None
+    fps: float | None
+    files: list
+
+
+class SOTInferencer:
+    """Tracks objects in frames, videos and camera pictures.
+
+    Example::
+
+        tracker = SOTInferencer('configs/track/....py', 'ostrack.pth')
+        tracker.init(first_frame, (x, y, w, h))
+        box, score = tracker.track(next_frame)
+        tracker('clip.mp4', (x, y, w, h), out_dir='tracked')
+
+    Args:
+        config (str | Path | Config | Network): Config file, open config, file of a tracker or name
+            of one that comes with the suite, see :func:`~.tracker_files.load_network`; or a network
+            itself, e.g. an exported one, see :class:`~mmlite.engine.online_tracker.Network`.
+        weights (str | Path, optional): Checkpoint (``.pth`` or ``.safetensors``) for a config. All
+            its weights are used and none may be missing.
+        device (str, optional): Defaults to CUDA where there is a GPU. A given network stays where
+            it is.
+        channel_order (str): Of frames given to :meth:`init` and :meth:`track`: ``'bgr'``, as OpenCV
+            reads them, or ``'rgb'``. Files and cameras are read rightly in any case. Defaults to
+            ``'bgr'``.
+
+    Raises:
+        UserError: If the config, the weights, the device or the channel order are wrong.
+        CheckpointError: If the weights are not those of the model.
+    """
+
+    def __init__(self, config, weights=None, device=None, channel_order='bgr'):
+        if isinstance(config, (str, Path, Config)):
+            self.network = load_network(config, weights, device)
+        elif weights is not None or device is not None:
+            raise ArgumentError('a network has its weights and its device: give it alone')
+        else:
+            self.network = config
+        self._tracker = OnlineTracker(self.network, channel_order)
+        self._targets, self._single = [], True
+
+    def init(self, frame, box):
+        """Take one or several targets from a frame; those before are forgotten.
+
+        Args:
+            frame (ndarray): uint8 (H, W, 3).
+            box (ndarray | Sequence[float]): x, y, w, h in pixels, or (N, 4) for N targets.
+
+        Raises:
+            DataError: If the frame is no picture, or a box is empty, not finite or outside it. The
+                targets before stay.
+        """
+        boxes, single = _as_boxes(box)
+        self._targets = self._tracker.start([frame] * len(boxes), boxes)
+        self._single = single
+
+    def track(self, frame):
+        """Find the targets in the next frame.
+
+        Args:
+            frame (ndarray): uint8 (H, W, 3), of the size of the first.
+
+        Returns:
+            tuple: Box x, y, w, h in pixels, float64 (4,), and score in 0..1, a float; for several
+            targets float64 (N, 4) and (N,).
+
+        Raises:
+            DataError: If the frame is no picture or of another size; the targets stay as they are.
+            UserError: Before :meth:`init`.
+        """
+        if not self._targets:
+            raise UserError('there is no target yet: call init(frame, box) before track(frame)')
+        boxes, scores = self._tracker.step(self._targets, [frame] * len(self._targets))
+        boxes, scores = np.array(boxes), np.array(scores)
+        return (boxes[0], float(scores[0])) if self._single else (boxes, scores)
+
+    def __call__(
+        self,
+        source,
+        box=None,
+        out_dir=None,
+        show=False,
+        truth=None,
+        on_unreadable='skip',
+        max_frames=None,
+        progress=True,
+    ):
+        """Track targets through a video.
+
+        Args:
+            source (str | Path | int): Video file, folder of frames, pattern of file names or index
+                of a camera, see :func:`~.frame_sources.open_source`.
+            box (ndarray | Sequence[float], optional): x, y, w, h in the first frame, or (N, 4) for
+                N targets. Defaults to the first of ``truth``; with ``show``, drawn by the user.
+            out_dir (str | Path, optional): Folder for ``<name>.mp4``, the annotated video,
+                ``<name>.txt`` with the boxes (for N targets ``<name>_1.txt`` and so on) and
+                ``<name>.jpg``, a contact sheet. Defaults to None: nothing is written.
+            show (bool): Show a window; q or Esc ends. Defaults to False.
+            truth (ndarray | str | Path, optional): (F, 4) boxes of one target or their file, to be
+                drawn and compared.
+            on_unreadable (str): What to do about a frame that is unreadable or of another size:
+                ``'skip'`` it, or ``'stop'`` after what came before is written. Defaults to
+                ``'skip'``.
+            max_frames (int, optional): End after so many.
+            progress (bool): Tell how far it is on stderr. Defaults to True.
+
+        Returns:
+            TrackedVideo: Boxes, scores, speed and files.
+
+        Raises:
+            UserError: If an argument is wrong.
+            DataError: If the source or its first frame cannot be read, the box cannot be used, the
+                truth has another length than the video, or, with ``'stop'``, at a frame that cannot
+                be used.
+        """
+        _check_choices(on_unreadable, max_frames)
+        source = open_source(source)
+        truth = _as_truth(truth)
+        if truth is not None and source.exact and max_frames is None:
+            _check_length(truth, source.count, source.name)
+        frames = itertools.islice(source, max_frames)
+        place, frame = next(frames)
+        if isinstance(frame, DataError):
+            raise frame
+        boxes, _ = _as_boxes(_choose_box(box, truth, show, source.name, frame))
+        if truth is not None and len(boxes) > 1:
+            raise ArgumentError(f'a truth is for one target, but {len(boxes)} boxes are given')
+        tracker = OnlineTracker(self.network)  # beside the targets of init()
+        try:
+            targets = tracker.start([frame] * len(boxes), boxes)
+        except DataError as error:
+            raise DataError(f'{place}: {error}') from error
+        recording = Recording(source.name, make_folder(out_dir), source.fps, truth, show)
+        recording.add(frame, boxes, np.ones(len(boxes)), 0.0)
+        told = _progress(source.count, max_frames) if progress else lambda done: None
+        unreadable, whole = [], max_frames is None
+        try:
+            for number, (place, frame) in enumerate(frames, 1):
+                try:
+                    found = _find(tracker, targets, place, frame)
+                except DataError as error:
+                    unreadable.append(str(error))
+                    recording.skip()
+                    going = on_unreadable == 'skip'
+                else:
+                    going = recording.add(frame, *found)
+                told(number + 1)
+                if not going:
+                    whole = False
+                    break
+        except KeyboardInterrupt:
+            if not source.live:
+                raise
+        finally:
+            tracks = recording.close()
+        if unreadable and on_unreadable == 'stop':
+            raise DataError(f'{unreadable[0]}: tracking stopped there')
+        if truth is not None and whole:
+            _check_length(truth, len(tracks[0]), source.name)
+        overlap, fps = recording.mean_iou(), recording.fps()
+        return TrackedVideo(tracks, unreadable, overlap, fps, recording.files)
+
+
+def _find(tracker, targets, place, frame):
+    """Boxes (N, 4), scores (N,) and seconds of one frame; DataError names its place."""
+    if isinstance(frame, DataError):
+        raise frame
+    began = time.perf_counter()
+    try:
+        boxes, scores = tracker.step(targets, [frame] * len(targets))
+    except DataError as error:
+        raise DataError(f'{place}: {error}') from error
+    return np.array(boxes), np.array(scores), time.perf_counter() - began
+
+
+def _check_choices(on_unreadable, max_frames):
+    if on_unreadable not in ('skip', 'stop'):
+        raise ArgumentError(f"on_unreadable must be 'skip' or 'stop', got {on_unreadable!r}")
+    if max_frames is not None and max_frames < 1:
+        raise ArgumentError(f'max_frames must be 1 or more, got {max_frames}')
+
+
+def _choose_box(box, truth, show, title, frame):
+    """The init box: as given, the first of the truth, or drawn by the user."""
+    if box is not None:
+        return box
+    if truth is not None:
+        return truth[0]
+    if show:
+        return ask_box(title, frame)
+    raise UserError('no init box is given: give box as x, y, w, h in pixels of the first frame')
+
+
+def _as_boxes(box):
+    """Boxes (N, 4), and whether there was one without a list."""
+    try:
+        boxes = np.asarray(box, np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f'box {box!r} should be numbers: x, y, w, h, or a list of such') from error
+    if boxes.shape[-1:] != (4,) or boxes.ndim > 2 or not boxes.size:
+        raise DataError(f'box has shape {boxes.shape}: it should be x, y, w, h, or (N, 4)')
+    return np.atleast_2d(boxes), boxes.ndim == 1
+
+
+def _as_truth(truth):
+    """Annotated boxes (F, 4) from an array or a file, or None."""
+    if truth is None:
+        return None
+    if isinstance(truth, (str, Path)):
+        return read_boxes(truth)
+    truth = np.asarray(truth, np.float64)
+    if truth.ndim != 2 or truth.shape[1] != 4 or not len(truth):
+        raise DataError(f'truth has shape {truth.shape}: it should be (frames, 4)')
+    return truth
+
+
+def _check_length(truth, frames, name):
+    if len(truth) != frames:
+        raise DataError(f'the truth has {len(truth)} boxes, but {name} has {frames} frames')
+
+
+def _progress(count, max_frames):
+    """A function that tells how many frames are done, if their number is known."""
+    known = [number for number in (count, max_frames) if number]
+    if not known:
+        return lambda done: None
+    tell = Progress('track', 'frames')
+    return lambda done: tell(done, max(done, min(known)), 0)

@@ -1,0 +1,168 @@
+"""What is written and shown while a video is tracked."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mmlite.analysis.track_pictures import Spaced, contact_sheet, draw_targets, draw_tile
+from mmlite.datasets.shapes.sheet import draw_caption
+from mmlite.errors import DataError, UserError
+from mmlite.evaluation.sot.ope import frames_per_second, iou
+from mmlite.evaluation.sot.results import Track, write_track
+
+DEFAULT_FPS = 30.0
+RECENT = 30  # frames that the shown speed is the mean of
+
+
+class Recording:
+    """Boxes, scores and times of a video, and the pictures of it.
+
+    Args:
+        name (str): Of the video; files have this name.
+        folder (Path | None): Where files go, None for none.
+        fps (float | None): Of the video that is written. Defaults to 30.
+        truth (ndarray | None): (F, 4) annotated boxes of the one target.
+        show (bool): Show a window.
+    """
+
+    def __init__(self, name, folder, fps, truth, show):
+        self.name, self.folder, self.truth, self.show = name, folder, truth, show
+        self.files = []
+        self._fps = fps or DEFAULT_FPS
+        self._rows = []  # of boxes (N, 4), scores (N,), seconds
+        self._overlaps, self._compared = 0.0, 0
+        self._writer = None
+        self._tiles = Spaced()
+
+    def add(self, frame, boxes, scores, seconds):
+        """Take the boxes (N, 4) and scores (N,) of a frame; False if the window was closed."""
+        truth = self._compare(boxes[0])
+        self._rows.append((boxes, scores, seconds))
+        if self.folder is not None:
+            caption = f'frame {len(self._rows) - 1}'
+            self._tiles.offer(lambda: draw_tile(frame, boxes, truth, caption))
+        if self.folder is None and not self.show:
+            return True
+        picture = draw_targets(frame, boxes, [f'{score:.2f}' for score in scores], truth)
+        draw_caption(picture, self._summary(f'frame {len(self._rows) - 1}', RECENT))
+        if self.folder is not None:
+            self._write(picture)
+        return not self.show or show_picture(self.name, picture)
+
+    def skip(self):
+        """Take note of a frame that could not be used: the boxes stay, with score 0 and no time."""
+        boxes, scores, _ = self._rows[-1]
+        self._rows.append((boxes, np.zeros_like(scores), 0.0))
+
+    def close(self):
+        """Finish the files and the window.
+
+        Returns:
+            list[Track]: One for each target.
+        """
+        if self.show:
+            cv2.destroyAllWindows()
+        if self._writer is not None:
+            self._writer.release()
+        boxes, scores, seconds = map(np.array, zip(*self._rows, strict=True))
+        several = boxes.shape[1] > 1
+        tracks = [
+            Track(f'{self.name}_{k + 1}' if several else self.name, boxes[:, k], seconds, column)
+            for k, column in enumerate(scores.T)
+        ]
+        if self.folder is not None:
+            for track in tracks:
+                write_track(self.folder, track)
+                self.files.append(self.folder / f'{track.name}.txt')
+            self._write_sheet(len(tracks))
+        return tracks
+
+    def mean_iou(self):
+        """float | None: Over frames behind the first with annotation; None without any."""
+        return self._overlaps / self._compared if self._compared else None
+
+    def fps(self, last=None):
+        """float | None: Frames per second of the tracker, of all or of the last frames."""
+        rows = self._rows[max(1, len(self._rows) - (last or len(self._rows))) :]
+        return frames_per_second(np.array([seconds for _, _, seconds in rows]))
+
+    def _compare(self, box):
+        """The annotated box (4,) of the coming frame or None, after comparing ``box`` with it."""
+        number = len(self._rows)
+        if self.truth is None or number >= len(self.truth):
+            return None
+        truth = self.truth[number]
+        if number and np.isfinite(truth).all() and (truth[2:] > 0).all():
+            self._overlaps += float(iou(box, truth))
+            self._compared += 1
+        return truth
+
+    def _summary(self, words, last=None):
+        speed, overlap = self.fps(last), self.mean_iou()
+        words += f', {speed:.0f} fps' if speed else ''
+        return words + (f', mean IoU {overlap:.3f}' if overlap is not None else '')
+
+    def _write(self, picture):
+        height, width = (length - length % 2 for length in picture.shape[:2])
+        if self._writer is None:
+            path = self.folder / f'{self.name}.mp4'
+            code = cv2.VideoWriter_fourcc(*'mp4v')
+            self._writer = cv2.VideoWriter(str(path), code, self._fps, (width, height))
+            if not self._writer.isOpened():
+                raise DataError(f'video {path} cannot be written')
+            self.files.append(path)
+        self._writer.write(np.ascontiguousarray(picture[:height, :width]))
+
+    def _write_sheet(self, targets):
+        path = self.folder / f'{self.name}.jpg'
+        summary = self._summary(f'{len(self._rows)} frames')
+        tiles, has_truth = self._tiles.items(), self.truth is not None
+        sheet = contact_sheet(self.name, summary, tiles, targets, has_truth)
+        if not cv2.imwrite(str(path), sheet):
+            raise DataError(f'picture {path} cannot be written')
+        self.files.append(path)
+
+
+def show_picture(title, picture):
+    """Show a picture; False if the user pressed q or Esc.
+
+    Raises:
+        UserError: If no window can be opened.
+    """
+    try:
+        cv2.imshow(title, picture)
+        return cv2.waitKey(1) & 0xFF not in (ord('q'), 27)
+    except cv2.error as error:
+        raise UserError(f'no window can be opened here: leave out show ({error.err})') from error
+
+
+def ask_box(title, frame):
+    """Let the user draw the init box into a frame: x, y, w, h.
+
+    Raises:
+        UserError: If no window can be opened, or the choice was cancelled.
+    """
+    try:
+        box = cv2.selectROI(title, frame, showCrosshair=False)
+    except cv2.error as error:
+        raise UserError(f'no window can be opened here: give a box ({error.err})') from error
+    if not all(box[2:]):
+        raise UserError('no box was drawn: draw one and press Enter, or give a box')
+    return box
+
+
+def make_folder(folder):
+    """Path | None: ``folder``, made if needed.
+
+    Raises:
+        UserError: If it cannot be made.
+    """
+    if folder is None:
+        return None
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f'folder {folder} cannot be made: {error.strerror}') from error
+    return folder

@@ -1,0 +1,134 @@
+"""Tracks many sequences, several of them in one forward pass."""
+
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor, wait
+
+import numpy as np
+
+from mmlite.errors import DataError
+from mmlite.evaluation.sot.results import Track
+
+from .online_tracker import check_frame
+
+READ_AHEAD = 3
+"""Frames of a sequence that are read before they are needed."""
+
+
+def track_sequences(tracker, indices, load, batch_size=1, threads=4, on_step=None):
+    """Follow one target through each sequence.
+
+    ``batch_size`` sequences move on in lockstep; when one ends, the next takes its place. Frames
+    are read ahead by threads. A sequence with bad data ends there, the others go on.
+
+    Args:
+        tracker (OnlineTracker): For frames in BGR.
+        indices (Iterable[int]): Sequences in the order in which they are begun.
+        load (callable): Gives the :class:`~mmlite.datasets.sot.sequence.Sequence` of an index.
+        batch_size (int): Sequences in one forward pass. Defaults to 1.
+        threads (int): That read and decode frames. Defaults to 4.
+        on_step (callable, optional): Called after every step with the number of its frames.
+
+    Yields:
+        tuple[int, Sequence | None, Track | DataError]: Index, sequence (None if it cannot be
+        loaded), and the boxes or what is wrong. ``Track.seconds`` is the wall time of the tracker's
+        step divided by the sequences in it: cropping, network and mapping back, without reading and
+        decoding. Frame 0 has the init box, score 1 and the time to take in the template.
+    """
+    waiting = iter(indices)
+    slots = []
+    pool = ThreadPoolExecutor(threads)
+    try:
+        while True:
+            while len(slots) < batch_size and (index := next(waiting, None)) is not None:
+                try:
+                    slots.append(_Slot(index, load(index), pool))
+                except DataError as error:
+                    yield index, None, error
+            if not slots:
+                return
+            going = [slot for slot in slots if slot.arrive(tracker)]
+            if going:
+                _step(tracker, going)
+            if on_step:
+                on_step(sum(slot.error is None for slot in slots))
+            for slot in [slot for slot in slots if slot.ended]:
+                slots.remove(slot)
+                yield slot.index, slot.sequence, slot.error or slot.track()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _step(tracker, slots):
+    """Move the targets of ``slots`` to the frames that have arrived."""
+    began = time.perf_counter()
+    boxes, scores = tracker.step([s.target for s in slots], [s.frame for s in slots])
+    seconds = (time.perf_counter() - began) / len(slots)
+    for slot, box, score in zip(slots, boxes, scores, strict=True):
+        slot.rows.append((*box, score, seconds))
+
+
+class _Slot:
+    """A sequence on its way: frames that are being read, the target, and the boxes so far."""
+
+    def __init__(self, index, sequence, pool):
+        self.index = index
+        self.sequence = sequence
+        self.target = None
+        self.frame = None
+        self.error = None
+        self.rows = []  # x, y, w, h, score, seconds
+        self._numbers = iter(range(len(sequence)))
+        self._pool = pool
+        self._coming = deque()
+        self._latest = None
+        for _ in range(READ_AHEAD):
+            self._order()
+
+    @property
+    def ended(self):
+        return self.error is not None or len(self.rows) == len(self.sequence)
+
+    def arrive(self, tracker):
+        """Wait for the next frame; True if the target can be looked for in it.
+
+        Frame 0 gives the target. Data that cannot be used become the slot's error.
+        """
+        number = len(self.rows)
+        try:
+            self.frame = self._coming.popleft().result()
+            self._order()
+            if self.target is not None:
+                check_frame(self.frame, self.target)
+                return True
+            began = time.perf_counter()
+            box = self.sequence.boxes[0]
+            (self.target,) = tracker.start([self.frame], [box])
+            self.rows.append((*box, 1.0, time.perf_counter() - began))
+        except DataError as error:
+            where = self.sequence.frames.where(number)
+            named = str(where) in str(error)
+            self.error = error if named else DataError(f'{where}: {error}')
+            for future in self._coming:
+                future.cancel()
+        return False
+
+    def track(self):
+        """Track: All boxes."""
+        rows = np.array(self.rows, float)
+        return Track(self.sequence.name, rows[:, :4], seconds=rows[:, 5], scores=rows[:, 4])
+
+    def _order(self):
+        """Have one more frame read."""
+        number = next(self._numbers, None)
+        if number is not None:
+            frames = self.sequence.frames
+            self._latest = self._pool.submit(_read_after, self._latest, frames, number)
+            self._coming.append(self._latest)
+
+
+def _read_after(earlier, frames, number):
+    """Read a frame when the one before it is read: a video has one decoder, which goes forward."""
+    if earlier is not None:
+        wait([earlier])
+    return frames.read(number)

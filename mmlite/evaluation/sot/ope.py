@@ -1,0 +1,313 @@
+"""One-pass evaluation of single-object tracking: plain functions on arrays of boxes.
+
+Boxes are float (N, 4): x, y, w, h in pixels with continuous coordinates. Toolkits that count whole
+pixels (right border x + w - 1) get the same overlaps and centre errors from such boxes.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmlite.errors import DataError
+
+from .protocols import CENTRES
+
+
+@dataclass
+class Curves:
+    """Shares of frames, 0 to 1, at the thresholds of a protocol.
+
+    Args:
+        success (ndarray): (T,) IoU above ``protocol.overlaps``.
+        precision (ndarray): (P,) centre error up to ``protocol.pixels``.
+        norm_precision (ndarray): (Q,) normalised centre error up to ``protocol.shares``.
+        overlap (float): Mean IoU, frames without annotation as 0.
+    """
+
+    success: np.ndarray
+    precision: np.ndarray
+    norm_precision: np.ndarray
+    overlap: float
+
+
+@dataclass
+class SequenceScore:
+    """How well one sequence was tracked.
+
+    Args:
+        name (str): The sequence.
+        curves (Curves): Of its counted frames.
+        frames (int): Frames in all.
+        counted (int): Frames that the protocol counts.
+        repaired (int): Predictions without area, see ``Protocol.repair``.
+        fps (float, optional): Frames per second.
+    """
+
+    name: str
+    curves: Curves
+    frames: int
+    counted: int
+    repaired: int = 0
+    fps: float | None = None
+
+
+def iou(boxes, others):
+    """Intersection over union of pairs of boxes.
+
+    Args:
+        boxes (ndarray): (..., 4) x, y, w, h.
+        others (ndarray): (..., 4), broadcast against ``boxes``.
+
+    Returns:
+        ndarray: (...) in 0 to 1; exactly 1 for equal boxes, 0 where a box has no area, NaN where
+        one holds NaN.
+    """
+    with np.errstate(invalid='ignore', divide='ignore'):
+        low1, high1 = boxes[..., :2], boxes[..., :2] + boxes[..., 2:]
+        low2, high2 = others[..., :2], others[..., :2] + others[..., 2:]
+        # sides from corners, also those of the boxes, so that rounding is the same everywhere
+        both = np.clip(np.minimum(high1, high2) - np.maximum(low1, low2), 0, None).prod(-1)
+        union = (high1 - low1).prod(-1) + (high2 - low2).prod(-1) - both
+        return np.where(both == 0, 0.0, np.minimum(both / union, 1.0))
+
+
+def centre_errors(predicted, truth):
+    """Distances of box centres.
+
+    Args:
+        predicted (ndarray): (N, 4) x, y, w, h.
+        truth (ndarray): (N, 4).
+
+    Returns:
+        tuple[ndarray, ndarray]: (N,) in pixels, and (N,) with each component divided by the
+        width or height of the true box (Mueller et al., ECCV 2018); infinite or NaN where that is
+        0 or NaN.
+    """
+    with np.errstate(invalid='ignore', divide='ignore'):
+        difference = (predicted[:, :2] + predicted[:, 2:] / 2) - (truth[:, :2] + truth[:, 2:] / 2)
+        shares = difference / truth[:, 2:]
+    return np.hypot(*difference.T), np.hypot(*shares.T)
+
+
+def repair(predicted, truth):
+    """Replace predictions that are no boxes by that of the frame before, as pytracking does.
+
+    Args:
+        predicted (ndarray): (N, 4); the first should be a box.
+        truth (ndarray): (N, 4); where it is NaN, nothing is replaced.
+
+    Returns:
+        ndarray: (N, 4), a copy.
+    """
+    bad = ~_has_area(predicted) & ~np.isnan(truth).any(1)
+    bad[:1] = False
+    source = np.maximum.accumulate(np.where(bad, 0, np.arange(len(predicted))))
+    return predicted[source]
+
+
+def bound(boxes, shape):
+    """Limit boxes to a picture as GOT-10k's toolkit does.
+
+    A corner left of or above the picture moves onto its border *without* making the box smaller;
+    right and below, the box is cut. This is how the published AO were computed.
+
+    Args:
+        boxes (ndarray): (N, 4).
+        shape (tuple[int, int]): Height and width of the picture.
+
+    Returns:
+        ndarray: (N, 4).
+    """
+    size = np.array(shape[1::-1], float)
+    low = np.clip(boxes[:, :2], 0, size)
+    return np.hstack([low, np.clip(boxes[:, 2:], 0, size - low)])
+
+
+def success_curve(overlaps, protocol):
+    """Share of frames with an overlap above each threshold.
+
+    Args:
+        overlaps (ndarray): (N,) IoU; -1 for frames that can be no success.
+        protocol (Protocol): Its ``overlaps`` are the T thresholds, ``strict`` says > or >=.
+
+    Returns:
+        ndarray: (T,) in 0 to 1; zeros without frames.
+    """
+    exceeds = np.greater if protocol.strict else np.greater_equal
+    return exceeds(overlaps[:, None], protocol.overlaps).sum(0) / max(len(overlaps), 1)
+
+
+def precision_curve(errors, thresholds):
+    """Share of frames with a centre error up to each threshold.
+
+    Args:
+        errors (ndarray): (N,) distances; infinite for misses, negative for hits in any case.
+        thresholds (Sequence[float]): T thresholds.
+
+    Returns:
+        ndarray: (T,) in 0 to 1; zeros without frames.
+    """
+    return np.less_equal(errors[:, None], thresholds).sum(0) / max(len(errors), 1)
+
+
+def score_sequence(
+    name, predicted, truth, visible, protocol, *, cover=None, image_shape=None, seconds=None
+):
+    """Compare the boxes of one sequence with its annotation.
+
+    Args:
+        name (str): The sequence.
+        predicted (ndarray): (N, 4) x, y, w, h.
+        truth (ndarray): (N, 4), may hold NaN.
+        visible (ndarray): bool (N,), whether the target is to be seen.
+        protocol (Protocol): How to count.
+        cover (ndarray, optional): int (N,), GOT-10k's visible share in eighths.
+        image_shape (tuple[int, int], optional): Height and width, for ``protocol.bounded``.
+        seconds (ndarray, optional): (N,) time of every frame.
+
+    Returns:
+        SequenceScore: Numbers and curves of the sequence.
+
+    Raises:
+        DataError: If the numbers of frames differ, or ``image_shape`` is needed but missing.
+    """
+    predicted, truth = np.asarray(predicted, float), np.asarray(truth, float)
+    if predicted.shape != truth.shape or predicted.ndim != 2:
+        raise DataError(
+            f'sequence {name}: {len(predicted)} predicted boxes for {len(truth)} annotated frames'
+        )
+    if protocol.bounded and image_shape is None:
+        raise DataError(f'sequence {name}: protocol {protocol.name} needs the size of its pictures')
+    hidden = _hidden(visible, cover, protocol)
+    valid = ~hidden & _annotated(truth, protocol)
+    predicted = predicted.copy()
+    predicted[0] = truth[0]
+    broken = ~_has_area(predicted)
+    broken[0] = False
+    counted = np.ones(len(truth), bool)
+    if protocol.skip_first:
+        counted[0] = False
+    if protocol.skip_hidden:
+        counted &= ~hidden
+    predicted, truth = _prepare(predicted, truth, protocol, image_shape)
+    return SequenceScore(
+        name,
+        _curves(predicted, truth, hidden, valid, counted, protocol),
+        frames=len(truth),
+        counted=int(counted.sum()),
+        repaired=int(broken.sum()) if protocol.repair else 0,
+        fps=frames_per_second(seconds),
+    )
+
+
+def mean_curves(scores, protocol):
+    """Average the curves of sequences: each counts the same, or by its frames if pooled.
+
+    Args:
+        scores (Sequence[SequenceScore]): At least one.
+        protocol (Protocol): How they were counted.
+
+    Returns:
+        Curves: Mean curves; NaN where no frame was counted at all.
+    """
+    counted = np.array([score.counted for score in scores], float)
+    weights = counted if protocol.pooled else (counted > 0).astype(float)
+
+    def mean(key):
+        values = np.array([getattr(score.curves, key) for score in scores])
+        used = weights * values.any(1) if protocol.drop_zero and values.ndim > 1 else weights
+        with np.errstate(invalid='ignore'):
+            return used @ values / used.sum()
+
+    return Curves(
+        mean('success'), mean('precision'), mean('norm_precision'), float(mean('overlap'))
+    )
+
+
+def measure(curves, protocol):
+    """The numbers that are published.
+
+    Args:
+        curves (Curves): Of one sequence or of the mean.
+        protocol (Protocol): Their thresholds, and what is a number.
+
+    Returns:
+        dict[str, float]: Percent, with the keys ``protocol.columns``: AUC, P, P_norm, OP50 and
+        OP75, or AO, SR50 and SR75.
+    """
+    rate = dict(zip(protocol.overlaps, curves.success, strict=True))
+    if protocol.area:
+        auc = _area(protocol.overlaps, curves.success)
+        precision = _area(protocol.pixels, curves.precision)
+        norm_precision = _area(protocol.shares, curves.norm_precision)
+    else:
+        auc = curves.success.mean()
+        precision = curves.precision[protocol.pixels.index(20)]
+        norm_precision = curves.norm_precision[protocol.shares.index(0.2)]
+    numbers = dict(
+        AUC=auc, P=precision, P_norm=norm_precision, OP50=rate[0.5], OP75=rate[0.75],
+        AO=curves.overlap, SR50=rate[0.5], SR75=rate[0.75],
+    )  # fmt: skip
+    return {key: 100 * float(numbers[key]) for key in protocol.columns}
+
+
+def frames_per_second(seconds):
+    """Frames over the time they took; None without times or where none is positive.
+
+    Args:
+        seconds (ndarray | None): (N,); entries that are NaN or 0 do not count.
+    """
+    if seconds is None:
+        return None
+    measured = seconds[np.isfinite(seconds) & (seconds > 0)]
+    return float(len(measured) / measured.sum()) if len(measured) else None
+
+
+def _has_area(boxes):
+    """bool (N,): finite boxes of positive width and height."""
+    return np.isfinite(boxes).all(1) & (boxes[:, 2:] > 0).all(1)
+
+
+def _annotated(truth, protocol):
+    """bool (N,): frames whose annotation the protocol accepts as a box."""
+    inside = (truth[:, :2] > 0).all(1) if protocol.corner_inside else True
+    return _has_area(truth) & inside
+
+
+def _hidden(visible, cover, protocol):
+    """bool (N,): frames that the data set declares to show no target."""
+    if protocol.by_cover and cover is not None:
+        return np.asarray(cover) == 0
+    return ~np.asarray(visible, bool)
+
+
+def _prepare(predicted, truth, protocol, image_shape):
+    """Boxes as the protocol compares them."""
+    if protocol.repair:
+        predicted = repair(predicted, truth)
+    if protocol.bounded:
+        predicted, truth = bound(predicted, image_shape), bound(truth, image_shape)
+    if protocol.whole_pixels:
+        predicted, truth = np.rint(predicted), np.rint(truth)
+    return predicted, truth
+
+
+def _curves(predicted, truth, hidden, valid, counted, protocol):
+    """Curves over the frames of ``counted``."""
+    overlaps = np.where(valid, np.nan_to_num(iou(predicted, truth)), -1.0)
+    errors = dict(zip(CENTRES, centre_errors(predicted, truth), strict=True))
+    for key, error in errors.items():
+        error[~valid] = -np.inf if key in protocol.unannotated_hits else np.inf
+        error[hidden] = -np.inf if key in protocol.hidden_hits else np.inf
+    return Curves(
+        success_curve(overlaps[counted], protocol),
+        precision_curve(errors['precision'][counted], protocol.pixels),
+        precision_curve(errors['norm_precision'][counted], protocol.shares),
+        float(np.clip(overlaps[counted], 0, None).sum() / max(counted.sum(), 1)),
+    )
+
+
+def _area(thresholds, curve):
+    """Area under a curve by trapezoids, over the range of its thresholds."""
+    steps = np.diff(thresholds)
+    return steps @ (curve[1:] + curve[:-1]) / 2 / steps.sum()

@@ -1,0 +1,456 @@
+"""The inferencer: loading, frame by frame, on whole videos, and everything that can be wrong."""
+
+import runpy
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tiny_tracker
+import torch
+from mmengine.config import Config
+from safetensors.torch import save_file
+
+from mmlite.apis import SOTInferencer, frame_sources, tracker_files
+from mmlite.apis.tracker_files import save_tracker
+from mmlite.errors import ArgumentError, CheckpointError, DataError, UserError
+from mmlite.evaluation.sot.results import read_boxes, read_column
+
+ROOT = Path(__file__).resolve().parents[2]
+BOXES = tiny_tracker.path(30)
+
+
+@pytest.fixture
+def inferencer():
+    return SOTInferencer(tiny_tracker.RectangleFinder().eval())
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Config and checkpoint of the finder, its cx shifted by 0.25 to tell it from a new one."""
+    return tiny_tracker.write_config(tmp_path, tmp_path, shift=0.25)
+
+
+@pytest.fixture(scope='module')
+def clip(tmp_path_factory):
+    """A folder of 30 frames with ``groundtruth.txt``."""
+    return tiny_tracker.write_sequence(tmp_path_factory.mktemp('clips'), 'clip', BOXES)
+
+
+@pytest.fixture(scope='module')
+def video(tmp_path_factory):
+    """The same as a video file of 25 frames a second, almost without loss."""
+    path = tmp_path_factory.mktemp('videos') / 'movie.avi'
+    size = (tiny_tracker.WIDTH, tiny_tracker.HEIGHT)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 25, size)
+    assert writer.isOpened()
+    for box in BOXES:
+        writer.write(tiny_tracker.draw(box))
+    writer.release()
+    return path
+
+
+def frame(index):
+    return tiny_tracker.draw(BOXES[index])
+
+
+def decoded(path):
+    """All frames of a video file."""
+    capture = cv2.VideoCapture(str(path))
+    frames = []
+    while (read := capture.read())[0]:
+        frames.append(read[1])
+    return frames, capture.get(cv2.CAP_PROP_FPS)
+
+
+def test_one_target_is_tracked_frame_by_frame(inferencer):
+    inferencer.init(frame(0), BOXES[0])
+    for index in range(1, 30):
+        box, score = inferencer.track(frame(index))
+        assert box.dtype == np.float64 and box.shape == (4,)
+        np.testing.assert_allclose(box, BOXES[index], atol=1)
+        assert isinstance(score, float) and score > 0.9
+
+
+def test_several_targets_are_tracked_on_each_frame(inferencer):
+    inferencer.init(frame(0), BOXES[[0, 0, 0]])
+    boxes, scores = inferencer.track(frame(1))
+    assert boxes.shape == (3, 4) and scores.shape == (3,)
+    np.testing.assert_allclose(boxes, BOXES[[1, 1, 1]], atol=1)
+    inferencer.init(frame(0), BOXES[:1])
+    assert inferencer.track(frame(1))[0].shape == (1, 4)
+
+
+def test_tracking_can_begin_anew_at_any_frame(inferencer):
+    inferencer.init(frame(0), BOXES[0])
+    inferencer.track(frame(1))
+    large = cv2.copyMakeBorder(frame(20), 0, 50, 0, 50, cv2.BORDER_REPLICATE)
+    inferencer.init(large, BOXES[20])
+    np.testing.assert_allclose(inferencer.track(large)[0], BOXES[20], atol=1)
+
+
+def test_a_frame_is_not_tracked_before_the_first(inferencer):
+    with pytest.raises(UserError, match=r'no target yet: call init\(frame, box\) before track'):
+        inferencer.track(frame(0))
+
+
+@pytest.mark.parametrize('box', [(1, 2, 3), [], np.zeros((1, 2, 4)), 'box', None, [[1, 2], [3]]])
+def test_boxes_of_another_form_are_refused(box, inferencer):
+    with pytest.raises(DataError, match='box .* should be'):
+        inferencer.init(frame(0), box)
+
+
+def test_a_bad_box_or_frame_leaves_the_targets(inferencer):
+    inferencer.init(frame(0), BOXES[0])
+    with pytest.raises(DataError, match='is empty'):
+        inferencer.init(frame(5), (1, 2, 0, 4))
+    with pytest.raises(DataError, match='those before it 160x120'):
+        inferencer.track(np.zeros((20, 20, 3), np.uint8))
+    np.testing.assert_allclose(inferencer.track(frame(1))[0], BOXES[1], atol=1)
+
+
+def test_channel_order_is_that_of_the_frames(clip):
+    finder = tiny_tracker.RectangleFinder().eval()  # it looks at red, which BGR has last
+    rgb = SOTInferencer(finder, channel_order='rgb')
+    rgb.init(frame(0)[..., ::-1], BOXES[0])
+    assert rgb.track(frame(1)[..., ::-1])[1] > 0.9
+    wrong = SOTInferencer(finder, channel_order='rgb')
+    wrong.init(frame(0), BOXES[0])
+    assert wrong.track(frame(1))[1] < 0.6
+    assert rgb(clip, BOXES[0], progress=False).tracks[0].scores.min() > 0.9
+
+
+# loading
+
+
+def shift(inferencer):
+    return inferencer.network.shift.item()
+
+
+def test_a_config_and_its_weights(files):
+    config, checkpoint = files
+    assert shift(SOTInferencer(config, checkpoint)) == 0.25
+    assert shift(SOTInferencer(str(config), str(checkpoint), device='cpu')) == 0.25
+    opened = Config.fromfile(config)
+    assert shift(SOTInferencer(opened, checkpoint)) == 0.25
+    opened.load_from = str(checkpoint)
+    tracker = SOTInferencer(opened)
+    assert shift(tracker) == 0.25
+    assert not tracker.network.training
+
+
+def test_safetensors_and_weights_of_distributed_runs(files, tmp_path):
+    save_file({'module.shift': torch.tensor(0.5)}, tmp_path / 'w.safetensors')
+    assert shift(SOTInferencer(files[0], tmp_path / 'w.safetensors')) == 0.5
+
+
+@pytest.mark.parametrize('ending', ['safetensors', 'pth'])
+@pytest.mark.parametrize(('half', 'value'), [(True, np.float16(0.1)), (False, np.float32(0.1))])
+def test_a_tracker_in_one_file(ending, half, value, tmp_path, monkeypatch):
+    config, checkpoint = tiny_tracker.write_config(tmp_path, tmp_path, shift=0.1)
+    path = tmp_path / f'finder.{ending}'
+    save_tracker(config, checkpoint, path, half=half, overwrite=True)
+    tracker = SOTInferencer(path)
+    assert shift(tracker) == pytest.approx(value, abs=1e-9)
+    assert tracker.network.shift.dtype == torch.float32
+    monkeypatch.setattr(tracker_files, 'KEPT', tmp_path)
+    if ending == 'safetensors':
+        assert tracker_files.known_names() == ['finder']
+        assert shift(SOTInferencer('finder')) == pytest.approx(value, abs=1e-9)
+        with pytest.raises(UserError, match='finder has its own weights: give a config for others'):
+            SOTInferencer('finder', checkpoint)
+
+
+WEIGHTS = {
+    'missing': ({}, 'holds no weights|no key starts with'),
+    'other': ({'head.weight': 1}, r"1 of 1 tensors are not in it \(first 'shift'\)"),
+    'extra': (
+        {'shift': 1, 'head.w': 2},
+        r"1 of its 2 tensors have no place in it \(first 'head.w'",
+    ),
+    'shape': ({'shift': [1, 2]}, r"'shift' has shape \(2,\), but the config builds \(\)"),
+}
+
+
+@pytest.mark.parametrize(('state', 'message'), WEIGHTS.values(), ids=WEIGHTS)
+def test_weights_must_be_exactly_those_of_the_model(state, message, files, tmp_path):
+    state = {key: torch.tensor(value, dtype=torch.float32) for key, value in state.items()}
+    torch.save(dict(state_dict=state), tmp_path / 'bad.pth')
+    with pytest.raises(CheckpointError, match=message):
+        SOTInferencer(files[0], tmp_path / 'bad.pth')
+
+
+def test_missing_things_are_named(files, tmp_path):
+    config, checkpoint = files
+    with pytest.raises(CheckpointError, match='no.pth does not exist'):
+        SOTInferencer(config, tmp_path / 'no.pth')
+    with pytest.raises(UserError, match='no weights are given: a tracker needs the checkpoint'):
+        SOTInferencer(config)
+    with pytest.raises(UserError, match='config not found: .*no.py'):
+        SOTInferencer(tmp_path / 'no.py', checkpoint)
+    with pytest.raises(UserError, match="'nobody' is neither a config file nor a known tracker"):
+        SOTInferencer('nobody')
+    with pytest.raises(UserError, match='finder.pth has no config of its model in it'):
+        SOTInferencer(checkpoint)
+    with pytest.raises(UserError, match="device 'gpu' is unknown"):
+        SOTInferencer(config, checkpoint, device='gpu')
+    with pytest.raises(UserError, match='ImgDataPreprocessor is no tracker: it has no embed_templ'):
+        SOTInferencer(Config(dict(model=dict(type='mmengine.ImgDataPreprocessor'))), checkpoint)
+    with pytest.raises(CheckpointError, match='no.onnx does not exist'):
+        SOTInferencer(tmp_path / 'no.onnx')
+    with pytest.raises(UserError, match='no.onnx has its own weights and runs on the CPU'):
+        SOTInferencer('no.onnx', checkpoint)
+    with pytest.raises(ArgumentError, match='a network has its weights and its device'):
+        SOTInferencer(tiny_tracker.RectangleFinder().eval(), checkpoint)
+
+
+# whole videos
+
+
+@pytest.mark.parametrize('form', ['folder', 'pattern', 'video'])
+def test_a_video_is_tracked_and_annotated(form, inferencer, clip, video, tmp_path):
+    source = dict(folder=clip, pattern=str(clip / '*.png'), video=str(video))[form]
+    result = inferencer(source, BOXES[0], tmp_path / 'out', progress=False)
+    (track,) = result.tracks
+    assert track.name == ('movie' if form == 'video' else 'clip')
+    np.testing.assert_allclose(track.boxes, BOXES, atol=1.5)
+    np.testing.assert_array_equal(track.boxes[0], BOXES[0])
+    assert track.scores.min() > 0.9
+    assert (track.seconds[1:] > 0).all() and result.fps > 1
+    assert result.unreadable == [] and result.mean_iou is None
+
+    assert sorted(path.suffix for path in result.files) == ['.jpg', '.mp4', '.txt']
+    boxes = tmp_path / 'out' / f'{track.name}.txt'
+    assert boxes in result.files
+    np.testing.assert_array_equal(read_boxes(boxes), track.boxes)
+    frames, fps = decoded(boxes.with_suffix('.mp4'))
+    assert len(frames) == 30
+    assert fps == (25 if form == 'video' else 30)
+    for index in (0, 10, 29):  # the box is drawn in red around the target
+        x, y, w, h = (4 * track.boxes[index]).round().astype(int)  # 640 pixels wide, not 160
+        original = cv2.resize(tiny_tracker.draw(BOXES[index]), None, fx=4, fy=4).astype(int)
+        changed = np.abs(frames[index].astype(int) - original).max(2) > 60
+        edge = changed[y + h - 3 : y + h + 3, x + 3 : x + w - 3].max(0)
+        assert edge.mean() > 0.8
+        assert changed[y + 6 : y + h - 6, x + 6 : x + w - 6].mean() < 0.2
+    sheet = cv2.imread(str(boxes.with_suffix('.jpg')))
+    assert sheet.shape[0] > 3 * 225 and sheet.shape[1] > 4 * 300  # tiles of 300x225 pixels
+
+
+def test_frames_are_in_the_order_of_their_numbers(inferencer, tmp_path):
+    boxes = tiny_tracker.path(12)
+    for number, box in enumerate(boxes):
+        cv2.imwrite(str(tmp_path / f'{number}.png'), tiny_tracker.draw(box))
+    result = inferencer(tmp_path, boxes[0], progress=False)
+    np.testing.assert_allclose(result.tracks[0].boxes, boxes, atol=1)
+
+
+def test_the_truth_is_compared_and_gives_the_init_box(inferencer, clip, tmp_path):
+    truth = BOXES.copy()
+    truth[5] = np.nan
+    truth[6] = 0
+    result = inferencer(clip, truth=truth, out_dir=tmp_path, progress=False)
+    assert 0.9 < result.mean_iou < 1
+    frames, _ = decoded(tmp_path / 'clip.mp4')
+    assert len(frames) == 30
+    far = BOXES + np.array([500, 0, 0, 0])
+    far[0] = BOXES[0]
+    assert inferencer(clip, truth=far, progress=False).mean_iou == 0
+    read = inferencer(clip, truth=clip / 'groundtruth.txt', progress=False)
+    assert read.mean_iou > 0.9
+
+
+def test_several_targets_have_a_file_each(inferencer, clip, tmp_path):
+    result = inferencer(clip, BOXES[[0, 0]], tmp_path, progress=False)
+    assert [track.name for track in result.tracks] == ['clip_1', 'clip_2']
+    assert len(read_boxes(tmp_path / 'clip_2.txt')) == 30
+    assert len(read_column(tmp_path / 'clip_2_time.txt')) == 30
+    with pytest.raises(ArgumentError, match='a truth is for one target, but 2 boxes are given'):
+        inferencer(clip, BOXES[[0, 0]], truth=BOXES, progress=False)
+
+
+def test_a_call_leaves_the_targets_of_init(inferencer, clip):
+    inferencer.init(frame(0), BOXES[0])
+    inferencer(clip, BOXES[0], progress=False)
+    np.testing.assert_allclose(inferencer.track(frame(1))[0], BOXES[1], atol=1)
+
+
+def test_progress_and_an_early_end(inferencer, clip, capsys):
+    result = inferencer(clip, BOXES[0], max_frames=20)
+    assert len(result.tracks[0]) == 20
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1].startswith('track: 20/20 frames, ')
+    assert lines[-1].endswith('0:00:00 left')
+    inferencer(clip, BOXES[0], progress=False)
+    assert capsys.readouterr().err == ''
+
+
+@pytest.fixture
+def torn(clip, tmp_path):
+    """The clip with an unreadable frame 7 and a frame 9 of another size."""
+    folder = tmp_path / 'torn'
+    folder.mkdir()
+    for path in clip.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / '0007.png').write_bytes((clip / '0007.png').read_bytes()[:40])
+    cv2.imwrite(str(folder / '0009.png'), np.zeros((50, 60, 3), np.uint8))
+    return folder
+
+
+def test_unreadable_frames_are_named_and_skipped(inferencer, torn, tmp_path):
+    result = inferencer(torn, BOXES[0], tmp_path / 'out', truth=BOXES, progress=False)
+    assert [Path(s.split(' cannot')[0]).name for s in result.unreadable[:1]] == ['0007.png']
+    assert '0009.png: the frame has 60x50 pixels, those before it 160x120' in result.unreadable[1]
+    assert len(result.unreadable) == 2
+    (track,) = result.tracks
+    assert len(track) == 30
+    np.testing.assert_array_equal(track.boxes[[7, 9]], track.boxes[[6, 8]])
+    assert track.scores[[7, 9]].tolist() == track.seconds[[7, 9]].tolist() == [0, 0]
+    np.testing.assert_allclose(track.boxes[10:], BOXES[10:], atol=1)
+    assert len(decoded(tmp_path / 'out' / 'torn.mp4')[0]) == 28
+
+
+def test_an_unreadable_frame_can_stop(inferencer, torn, tmp_path):
+    with pytest.raises(DataError, match='0007.png cannot be read: .*: tracking stopped there'):
+        inferencer(torn, BOXES[0], tmp_path, on_unreadable='stop', progress=False)
+    assert len(read_boxes(tmp_path / 'torn.txt')) == 8  # what came before is kept
+    assert len(decoded(tmp_path / 'torn.mp4')[0]) == 7
+
+
+def test_a_video_that_ends_early_is_named(inferencer, video, tmp_path):
+    cut = tmp_path / 'cut.avi'
+    data = video.read_bytes()
+    cut.write_bytes(data[: len(data) // 2])
+    result = inferencer(cut, BOXES[0], progress=False)
+    (sentence,) = result.unreadable
+    assert 'of 30 and those after it cannot be decoded' in sentence
+    assert 5 < len(result.tracks[0]) < 29
+
+
+SOURCES = {
+    '{tmp}/no.mp4': (UserError, 'no.mp4 does not exist: give a video file, a folder of frames'),
+    '{tmp}/*.jpg': (UserError, r'\*.jpg matches no file: give the frames of one video'),
+    '{tmp}/text.mp4': (DataError, 'text.mp4 is no video that OpenCV can read'),
+    '{tmp}': (DataError, 'has no frames'),
+}
+
+
+@pytest.mark.parametrize(('source', 'error', 'message'), [(k, *v) for k, v in SOURCES.items()])
+def test_sources_that_are_none(source, error, message, inferencer, tmp_path):
+    (tmp_path / 'text.mp4').write_text('no video')
+    with pytest.raises(error, match=message):
+        inferencer(source.format(tmp=tmp_path), BOXES[0])
+
+
+def test_bad_arguments_of_a_call(inferencer, clip, tmp_path):
+    with pytest.raises(UserError, match='no init box is given'):
+        inferencer(clip)
+    with pytest.raises(DataError, match='0000.png: init box x=999, y=0, w=5, h=5 lies outside'):
+        inferencer(clip, (999, 0, 5, 5), tmp_path / 'unused')
+    assert not (tmp_path / 'unused').exists()
+    with pytest.raises(DataError, match='the truth has 29 boxes, but clip has 30 frames'):
+        inferencer(clip, truth=BOXES[1:])
+    with pytest.raises(ArgumentError, match="on_unreadable must be 'skip' or 'stop', got 'no'"):
+        inferencer(clip, BOXES[0], on_unreadable='no')
+    with pytest.raises(ArgumentError, match='max_frames must be 1 or more, got 0'):
+        inferencer(clip, BOXES[0], max_frames=0)
+    (tmp_path / 'file').touch()
+    with pytest.raises(UserError, match='file cannot be made: File exists'):
+        inferencer(clip, BOXES[0], tmp_path / 'file')
+
+
+class Camera:
+    """Stands in for cv2.VideoCapture: endless frames, then Ctrl-C."""
+
+    frames = 8
+
+    def __init__(self, index):
+        assert index == 3
+        self.number = 0
+
+    def isOpened(self):
+        return self.frames > 0
+
+    def get(self, what):
+        return 0.0
+
+    def read(self):
+        if self.number == self.frames:
+            raise KeyboardInterrupt
+        self.number += 1
+        return True, frame(self.number - 1)
+
+    def release(self):
+        pass
+
+
+def test_a_camera_is_tracked_until_it_is_interrupted(inferencer, tmp_path, monkeypatch):
+    monkeypatch.setattr(frame_sources.cv2, 'VideoCapture', Camera)
+    result = inferencer(3, BOXES[0], tmp_path)
+    np.testing.assert_allclose(result.tracks[0].boxes, BOXES[:8], atol=1)
+    assert (tmp_path / 'camera3.mp4').stat().st_size > 1000
+    monkeypatch.setattr(Camera, 'frames', 0)
+    with pytest.raises(DataError, match='camera 3 cannot be opened: is it there, and free'):
+        inferencer('3', BOXES[0])
+
+
+def test_the_window_asks_for_the_box_and_ends_the_run(inferencer, clip, monkeypatch):
+    shown = []
+    monkeypatch.setattr(cv2, 'selectROI', lambda *args, **kwargs: tuple(BOXES[0]))
+    monkeypatch.setattr(cv2, 'imshow', lambda title, picture: shown.append(title))
+    monkeypatch.setattr(cv2, 'waitKey', lambda ms: ord('q') if len(shown) == 5 else -1)
+    monkeypatch.setattr(cv2, 'destroyAllWindows', lambda: shown.append('closed'))
+    result = inferencer(clip, show=True, progress=False)
+    assert len(result.tracks[0]) == 5
+    assert shown == 5 * ['clip'] + ['closed']
+
+
+def test_without_a_display_the_window_is_an_error(inferencer, clip, monkeypatch):
+    def fail(*args, **kwargs):
+        raise cv2.error('no display')
+
+    monkeypatch.setattr(cv2, 'imshow', fail)
+    monkeypatch.setattr(cv2, 'selectROI', fail)
+    with pytest.raises(UserError, match='no window can be opened here: leave out show'):
+        inferencer(clip, BOXES[0], show=True)
+    with pytest.raises(UserError, match='no window can be opened here: give a box'):
+        inferencer(clip, show=True)
+
+
+# the tool
+
+
+def track_tool(*args):
+    main = runpy.run_path(str(ROOT / 'tools' / 'demo' / 'track.py'))['main']
+    return main([str(arg) for arg in args])
+
+
+@pytest.fixture
+def centred(tmp_path):
+    return tiny_tracker.write_config(tmp_path, tmp_path)
+
+
+def test_the_tool_tracks_in_one_line(centred, clip, tmp_path, capsys):
+    box = ('--box', *BOXES[0])
+    truth = ('--truth', clip / 'groundtruth.txt')
+    assert track_tool(*centred, clip, *box, '--out', tmp_path / 'out', *truth) == 0
+    out = capsys.readouterr().out
+    assert out.startswith('30 frames, ')
+    assert 'mean IoU with the truth: 0.9' in out
+    assert str(tmp_path / 'out' / 'clip.mp4') in out
+    np.testing.assert_allclose(read_boxes(tmp_path / 'out' / 'clip.txt'), BOXES, atol=1)
+    assert track_tool(*centred, clip, *box, *box, '--out', tmp_path / 'two') == 0
+    assert (tmp_path / 'two' / 'clip_2.txt').exists()
+
+
+def test_the_exit_code_of_the_tool_tells(centred, torn, tmp_path, capsys):
+    config, checkpoint = centred
+    args = ('--box', *BOXES[0], '--out', tmp_path / 'out')
+    assert track_tool(config, '--device', 'cpu', checkpoint, torn, *args) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith('error: 2 of 30 frames could not be used; the first: image ')
+    assert (tmp_path / 'out' / 'torn.mp4').exists()
+    assert track_tool(*centred, torn, *args, '--on-unreadable', 'stop') == 1
+    assert 'tracking stopped there' in capsys.readouterr().err
+    assert track_tool(*centred, tmp_path / 'no.mp4', *args) == 2
+    assert 'Traceback' not in capsys.readouterr().err

@@ -1,0 +1,291 @@
+"""Frame by frame: the tracker against a plain slow version, bad input, and how little it does."""
+
+import cv2
+import numpy as np
+import pytest
+import tiny_tracker
+import torch
+
+from mmlite.engine.online_tracker import OnlineTracker
+from mmlite.errors import ArgumentError, CheckpointError, DataError
+from mmlite.registry import MODELS
+
+
+@pytest.fixture
+def finder():
+    return tiny_tracker.RectangleFinder().eval()
+
+
+def tiny_ostrack(coords='ostrack', **options):
+    """An OSTrack of two narrow blocks with random weights, in evaluation mode."""
+    torch.manual_seed(0)
+    config = dict(tiny_tracker.OSTRACK, coords=coords, **options)
+    return MODELS.build(config).eval()
+
+
+def follow(tracker, boxes, frames=None):
+    """Boxes and scores in all frames behind the first."""
+    frames = frames or [tiny_tracker.draw(box) for box in boxes]
+    targets = tracker.start(frames[:1], boxes[:1])
+    found = [tracker.step(targets, [frame]) for frame in frames[1:]]
+    return np.array([box for (box,), _ in found]), np.array([score for _, (score,) in found])
+
+
+def slow_crop(frame, box, factor, size):
+    """The crop of the released tracker, around a copy of the frame with a wide black border."""
+    x, y, w, h = box
+    side = int(np.ceil(np.sqrt(w * h) * factor))
+    left, top = round(x + 0.5 * w - 0.5 * side), round(y + 0.5 * h - 0.5 * side)
+    height, width = frame.shape[:2]
+    frame = frame.copy()
+    if top + side >= height:
+        frame[height - 1] = 0
+    if left + side >= width:
+        frame[:, width - 1] = 0
+    wide = cv2.copyMakeBorder(frame, *[2 * side] * 4, cv2.BORDER_CONSTANT)
+    patch = wide[2 * side + top : 3 * side + top, 2 * side + left : 3 * side + left]
+    return cv2.resize(patch, (size, size)), side
+
+
+def slow_track(model, frames, box):
+    """One target, one frame at a time, by the model's own preprocessing and arrays of float64."""
+
+    def images(frame, box, kind):
+        size, factor = getattr(model, f'{kind}_size'), getattr(model, f'{kind}_factor')
+        crop, side = slow_crop(frame, box, factor, size)
+        crops = torch.from_numpy(crop.transpose(2, 0, 1).copy())[None]
+        return model.data_preprocessor(dict(inputs=dict(crop=crops)))['inputs']['crop'], side
+
+    with torch.no_grad():
+        template = model.embed_template(images(frames[0], box, 'template')[0])
+        boxes = []
+        for frame in frames[1:]:
+            search, side = images(frame, box, 'search')
+            cx, cy, w, h, _, _ = model.locate(template, search)[0].double().numpy() * side
+            x = box[0] + box[2] / 2 - side / 2 + cx - w / 2
+            y = box[1] + box[3] / 2 - side / 2 + cy - h / 2
+            height, width = frame.shape[:2]
+            right, low = min(max(10, x + w), width), min(max(10, y + h), height)
+            x, y = min(max(0, x), width - 10), min(max(0, y), height - 10)
+            box = x, y, max(10, right - x), max(10, low - y)
+            boxes.append(box)
+    return np.array(boxes)
+
+
+def noise(frames, seed=0):
+    generator = np.random.default_rng(seed)
+    return [generator.integers(0, 256, (120, 160, 3), np.uint8) for _ in range(frames)]
+
+
+@pytest.mark.parametrize('elimination', [None, dict(blocks=(1,), keep_ratio=0.7)])
+def test_equals_the_plain_slow_version(elimination):
+    options = {}
+    if elimination:
+        options['elimination'] = dict(type='mmlite.CandidateElimination', **elimination)
+    model = tiny_ostrack(**options)
+    frames, box = noise(12), (60.25, 40.5, 30.0, 24.5)
+    found, _ = follow(OnlineTracker(model), [box], frames)
+    np.testing.assert_allclose(found, slow_track(model, frames, box), atol=2e-3)
+
+
+def test_follows_a_target_below_a_pixel(finder):
+    boxes = tiny_tracker.path(200)
+    found, scores = follow(OnlineTracker(finder), boxes)
+    assert np.abs(found - boxes[1:]).max() < 1
+    assert np.abs((found - boxes[1:]).mean(0)).max() < 0.1  # no drift
+    assert scores.min() > 0.9
+
+
+def test_boxes_are_never_rounded(finder):
+    found, _ = follow(OnlineTracker(finder), tiny_tracker.path(20))
+    assert (found % 1 != 0).mean() > 0.9
+    assert found.dtype == np.float64
+
+
+def test_several_targets_at_once_are_what_each_is_alone(finder):
+    boxes = [tiny_tracker.path(30, seed) for seed in range(3)]
+    tracker = OnlineTracker(finder)
+    frames = [[tiny_tracker.draw(b[i]) for b in boxes] for i in range(30)]
+    targets = tracker.start(frames[0], [b[0] for b in boxes])
+    together = np.array([tracker.step(targets, row)[0] for row in frames[1:]])
+    alone = np.stack([follow(tracker, b)[0] for b in boxes], axis=1)
+    np.testing.assert_allclose(together, alone, atol=1e-3)
+
+
+def test_the_batch_of_a_transformer_is_what_each_is_alone():
+    tracker = OnlineTracker(tiny_ostrack())
+    boxes = [(60.0, 40.0, 30.0, 24.0), (20.5, 30.0, 12.0, 40.0), (100.0, 60.0, 40.0, 30.0)]
+    frames = [noise(10, seed) for seed in range(3)]
+    targets = tracker.start([f[0] for f in frames], boxes)
+    together = np.array([tracker.step(targets, [f[i] for f in frames])[0] for i in range(1, 10)])
+    alone = np.stack([follow(tracker, [b], f)[0] for b, f in zip(boxes, frames, strict=True)], 1)
+    np.testing.assert_allclose(together, alone, atol=1e-3)
+
+
+def test_the_score_is_the_raw_one(finder):
+    _, scores = follow(OnlineTracker(finder), tiny_tracker.path(3))
+    assert scores == pytest.approx(1, abs=0.01)  # the window halves the finder's second score
+
+
+def test_a_frame_costs_one_forward_pass_and_the_template_none(finder):
+    tracker = OnlineTracker(finder)
+    boxes = tiny_tracker.path(2)
+    targets = tracker.start([tiny_tracker.draw(boxes[0])] * 2, boxes[[0, 0]])
+    for _ in range(3):
+        tracker.step(targets, [tiny_tracker.draw(boxes[1])] * 2)
+    assert [name for name, _ in finder.calls] == ['embed_template'] + 3 * ['locate']
+    assert [len(images) for _, images in finder.calls] == 4 * [2]
+
+
+@pytest.mark.parametrize('bgr_to_rgb', [True, False])
+def test_crops_are_normalised_as_in_training(bgr_to_rgb):
+    model = tiny_ostrack()
+    model.data_preprocessor.bgr_to_rgb = bgr_to_rgb
+    seen = {}
+    model.embed_template = lambda images: seen.setdefault('images', images)
+    (frame,) = noise(1)
+    box = (60.0, 40.0, 30.0, 24.0)
+    OnlineTracker(model).start([frame], [box])
+    crop, _ = slow_crop(frame, box, 2.0, 32)
+    wanted = model.data_preprocessor.normalise(torch.from_numpy(crop.transpose(2, 0, 1))[None])
+    torch.testing.assert_close(seen['images'], wanted, atol=1e-5, rtol=0)
+
+
+def test_rgb_frames_give_the_boxes_of_bgr_frames():
+    model = tiny_ostrack()
+    frames, box = noise(5), (60.0, 40.0, 30.0, 24.0)
+    found, _ = follow(OnlineTracker(model), [box], frames)
+    swapped = [np.ascontiguousarray(frame[..., ::-1]) for frame in frames]
+    as_rgb, _ = follow(OnlineTracker(model, channel_order='rgb'), [box], swapped)
+    np.testing.assert_array_equal(as_rgb, found)
+    as_bgr, _ = follow(OnlineTracker(model), [box], swapped)
+    assert np.abs(as_bgr - found).max() > 0.01
+
+
+def test_the_data_type_and_device_of_the_network_are_used(device):
+    model = tiny_ostrack().to(device)
+    half = tiny_ostrack().to(device).bfloat16()
+    frames, box = noise(2), (60.0, 40.0, 30.0, 24.0)
+    found, _ = follow(OnlineTracker(model), [box], frames)
+    seen = {}
+    locate = half.locate
+    half.locate = lambda template, search: locate(template, seen.setdefault('search', search))
+    follow(OnlineTracker(half), [box], frames)
+    assert seen['search'].dtype == torch.bfloat16
+    assert seen['search'].device.type == device
+    np.testing.assert_allclose(found, slow_track(tiny_ostrack(), frames, box), atol=0.05)
+
+
+class Exported:
+    """What an exported network looks like: no module, NumPy inside, one image at a time."""
+
+    template_size, search_size, coords = 32, 64, 'ostrack'
+    template_factor, search_factor = 2.0, 4.0
+
+    def __init__(self, model):
+        self.data_preprocessor = model.data_preprocessor
+        self._model = model
+
+    def embed_template(self, images):
+        return self._run(self._model.embed_template, images)
+
+    def locate(self, template, search):
+        return self._run(self._model.locate, template, search)
+
+    def _run(self, function, *inputs):
+        rows = zip(*(value.numpy()[:, None] for value in inputs), strict=True)
+        with torch.no_grad():
+            return torch.cat([function(*map(torch.from_numpy, row)) for row in rows])
+
+
+def test_a_network_need_not_be_a_module():
+    model, boxes = tiny_ostrack(), [(60.0, 40.0, 30.0, 24.0), (20.5, 30.0, 12.0, 40.0)]
+    frames = noise(6)
+    found = []
+    for network in (model, Exported(model)):
+        tracker = OnlineTracker(network)
+        targets = tracker.start(frames[:1] * 2, boxes)
+        found.append([tracker.step(targets, [frame] * 2)[0] for frame in frames[1:]])
+    np.testing.assert_allclose(found[1], found[0], atol=1e-3)
+
+
+BOXES = {
+    (10, 10, 0, 5): 'init box x=10, y=10, w=0, h=5 is empty',
+    (10, 10, 5, -1): 'is empty: width and height should be positive',
+    (10, float('nan'), 5, 5): 'y=nan, w=5, h=5 has a value that is not finite',
+    (10, 10, float('inf'), 5): 'has a value that is not finite',
+    (160, 10, 5, 5): 'lies outside the frame of 160x120 pixels',
+    (-5, 10, 5, 5): 'lies outside the frame',
+    (10, 120, 5, 5): 'lies outside the frame',
+    (10, 10, 5): 'should be four numbers: x, y, w, h',
+    ('a', 1, 1, 1): 'should be four numbers',
+}
+
+
+@pytest.mark.parametrize(('box', 'message'), BOXES.items())
+def test_a_bad_init_box_is_one_sentence(box, message, finder):
+    frame = tiny_tracker.draw((20, 20, 10, 10))
+    with pytest.raises(DataError, match=message):
+        OnlineTracker(finder).start([frame], [box])
+
+
+def test_an_init_box_may_leave_the_frame(finder):
+    frame = tiny_tracker.draw((0, 20, 10, 10))
+    (target,) = OnlineTracker(finder).start([frame], [(-4.5, 20, 10, 10)])
+    assert target.box == (-4.5, 20, 10, 10)
+
+
+FRAMES = {
+    'none': (None, 'the frame is None: it could not be read'),
+    'list': ([[1]], 'is of type list: it should be a NumPy array of uint8'),
+    'float': (np.zeros((120, 160, 3)), 'is of type float64'),
+    'grey': (np.zeros((120, 160), np.uint8), r'has shape \(120, 160\): it should be \(height'),
+    'alpha': (np.zeros((120, 160, 4), np.uint8), r'has shape \(120, 160, 4\)'),
+    'empty': (np.zeros((0, 160, 3), np.uint8), r'has shape \(0, 160, 3\)'),
+}
+OTHER_SIZE = {
+    'size': (np.zeros((160, 120, 3), np.uint8), 'has 120x160 pixels, those before it 160x120'),
+}
+
+
+@pytest.mark.parametrize(('frame', 'message'), FRAMES.values(), ids=FRAMES)
+def test_a_bad_first_frame_is_one_sentence(frame, message, finder):
+    with pytest.raises(DataError, match=message):
+        OnlineTracker(finder).start([frame], [(10, 10, 5, 5)])
+
+
+@pytest.mark.parametrize(
+    ('frame', 'message'), [*FRAMES.values(), *OTHER_SIZE.values()], ids=[*FRAMES, *OTHER_SIZE]
+)
+def test_a_bad_frame_leaves_all_targets_as_they_were(frame, message, finder):
+    boxes = tiny_tracker.path(4)
+    tracker = OnlineTracker(finder)
+    good = [tiny_tracker.draw(box) for box in boxes]
+    targets = tracker.start(good[:1] * 2, boxes[[0, 0]])
+    before = [target.box for target in targets]
+    with pytest.raises(DataError, match=message):
+        tracker.step(targets, [good[1], frame])
+    assert [target.box for target in targets] == before
+    found, _ = tracker.step(targets, [good[1], good[1]])
+    np.testing.assert_allclose(found, boxes[[1, 1]], atol=1)
+
+
+def test_numbers_that_are_not_finite_leave_the_target_as_it_was(finder):
+    boxes = tiny_tracker.path(2)
+    frames = [tiny_tracker.draw(box) for box in boxes]
+    tracker = OnlineTracker(finder)
+    targets = tracker.start(frames[:1], boxes[:1])
+    finder.shift.data.fill_(float('nan'))
+    with pytest.raises(CheckpointError, match='numbers that are not finite: its weights are brok'):
+        tracker.step(targets, frames[1:])
+    assert targets[0].box == tuple(boxes[0])
+
+
+def test_training_mode_is_refused(finder):
+    with pytest.raises(ArgumentError, match=r'training mode: call its eval\(\) before tracking'):
+        OnlineTracker(finder.train()).start([tiny_tracker.draw((9, 9, 9, 9))], [(9, 9, 9, 9)])
+
+
+def test_an_unknown_channel_order_is_refused(finder):
+    with pytest.raises(ArgumentError, match="channel_order must be 'bgr' or 'rgb', got 'BGR'"):
+        OnlineTracker(finder, channel_order='BGR')

@@ -1,0 +1,496 @@
+"""Evaluation of trackers: batched, shared out, resumed, with bad sequences among good ones."""
+
+import itertools
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from multiprocessing import get_context
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+import tiny_tracker
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+from torch.utils.data import Dataset
+
+from mmlite.datasets.sot.sequence import Sequence
+from mmlite.engine.lockstep import track_sequences
+from mmlite.engine.online_tracker import OnlineTracker
+from mmlite.engine.track_loop import digest, split_by_frames
+from mmlite.errors import DataError
+from mmlite.evaluation.sot.results import read_boxes
+from mmlite.registry import DATASETS
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNS = itertools.count()
+LENGTHS = dict(a=9, b=23, c=1, d=14, e=5, f=2)
+
+
+@pytest.fixture(scope='module')
+def videos(tmp_path_factory):
+    """Six sequences of 1 to 23 frames."""
+    root = tmp_path_factory.mktemp('videos')
+    for seed, (name, frames) in enumerate(LENGTHS.items()):
+        tiny_tracker.write_sequence(root, name, tiny_tracker.path(frames, seed))
+    return root
+
+
+@pytest.fixture
+def bad_videos(tmp_path):
+    """Two good sequences among some of every kind of bad one."""
+    root = tmp_path / 'videos'
+    boxes = tiny_tracker.path(8)
+    names = ('cut', 'good', 'long', 'moon', 'nan', 'size', 'well')
+    folders = {name: tiny_tracker.write_sequence(root, name, boxes) for name in names}
+    torn = folders['cut'] / '0005.png'
+    torn.write_bytes(torn.read_bytes()[:60])
+    with open(folders['long'] / 'groundtruth.txt', 'a') as file:
+        file.write('1,2,3,4\n')
+    lines = (folders['nan'] / 'groundtruth.txt').read_text().split()
+    (folders['nan'] / 'groundtruth.txt').write_text('\n'.join(['nan,nan,nan,nan', *lines[1:]]))
+    (folders['moon'] / 'groundtruth.txt').write_text('\n'.join(['900,2,9,9', *lines[1:]]))
+    other = tiny_tracker.draw(boxes[3], height=200)
+    cv2.imwrite(str(folders['size'] / '0003.png'), other)
+    return root
+
+
+SENTENCES = {
+    'cut': 'cut/0005.png cannot be read',
+    'long': 'groundtruth.txt has 9 boxes for the 8 frames',
+    'moon': 'init box x=900, y=2, w=9, h=9 lies outside the frame of 160x120 pixels',
+    'nan': 'has a value that is not finite',
+    'size': 'size/0003.png: the frame has 160x200 pixels, those before it 160x120',
+}
+
+
+@pytest.fixture(autouse=True)
+def local_rank(monkeypatch):
+    monkeypatch.setenv('LOCAL_RANK', '0')
+
+
+def run_tool(config, checkpoint, work_dir, *options):
+    """``tools/test.py`` in this process; returns its exit code and the metrics."""
+    out = work_dir.with_suffix('.json')
+    out.unlink(missing_ok=True)
+    main = runpy.run_path(str(ROOT / 'tools' / 'test.py'))['main']
+    args = [config, checkpoint, '--work-dir', work_dir, '--out', out]
+    # loggers live on in this process, by the name of the experiment and the second
+    args += ['--cfg-options', f'experiment_name=run{next(RUNS)}', *options]
+    code = main([str(arg) for arg in args])
+    return code, json.loads(out.read_text()) if out.exists() else None
+
+
+@pytest.fixture
+def evaluate(tmp_path, videos):
+    """A function that tests the finder on ``videos``: options to exit code and metrics."""
+
+    def run(name, *options, root=videos, shift=0.0):
+        config, checkpoint = tiny_tracker.write_config(tmp_path, root, shift=shift)
+        return run_tool(config, checkpoint, tmp_path / name, *options)
+
+    return run
+
+
+def results(folder):
+    """Boxes of every sequence in a results folder."""
+    files = sorted(f for f in folder.glob('*.txt') if not f.stem.endswith(('_time', '_score')))
+    return {file.stem: read_boxes(file) for file in files}
+
+
+SCORES = ('sot/AUC', 'sot/P', 'sot/P_norm', 'sot/sequences', 'sot/failed')
+
+
+def test_every_sequence_is_tracked_and_scored(evaluate, tmp_path, videos):
+    out = tmp_path / 'results'
+    code, metrics = evaluate('work', f'test_cfg.out_dir={out}')
+    assert (code, metrics['sot/sequences'], metrics['sot/failed']) == (0, len(LENGTHS), 0)
+    assert metrics['sot/AUC'] > 80
+    found = results(out / 'frames')
+    assert found.keys() == LENGTHS.keys()
+    for name, frames in LENGTHS.items():
+        assert found[name].shape == (frames, 4)
+        truth = read_boxes(videos / name / 'groundtruth.txt')
+        assert np.abs(found[name] - truth).max() < 1
+
+
+def test_batched_is_what_one_by_one_is(tmp_path, videos):
+    found = {}
+    config, _ = tiny_tracker.write_config(tmp_path, videos, model=tiny_tracker.OSTRACK)
+    for size in (1, 4):
+        out = tmp_path / f'results{size}'
+        options = f'test_cfg.batch_size={size}', f'test_cfg.out_dir={out}'
+        code, metrics = run_tool(
+            config, tmp_path / 'finder.pth', tmp_path / f'work{size}', *options
+        )
+        assert code == 0
+        found[size] = metrics, results(out / 'frames')
+    for name in LENGTHS:
+        one, many = found[1][1][name], found[4][1][name]
+        np.testing.assert_allclose(many, one, atol=1e-3)
+    assert np.ptp(found[1][1]['b'][:, 0]) > 5  # it moves
+    for key in SCORES:
+        assert found[4][0][key] == pytest.approx(found[1][0][key], abs=1e-2)
+
+
+def test_the_frame_rate_is_that_of_the_tracker():
+    class Slow:
+        def start(self, frames, boxes):
+            time.sleep(0.05)
+            return [SimpleNamespace(shape=frames[0].shape[:2])]
+
+        def step(self, targets, frames):
+            time.sleep(0.08)
+            return [(1, 2, 3, 4)] * len(targets), [0.5] * len(targets)
+
+    sequences = [sequence('a', 3, delay=0.2), sequence('b', 3, delay=0.2)]
+    tracked = track_sequences(Slow(), [0, 1], sequences.__getitem__, batch_size=2)
+    for _, _, track in tracked:
+        assert track.seconds == pytest.approx([0.05, 0.04, 0.04], abs=0.02)
+        assert track.scores.tolist() == [1, 0.5, 0.5]
+
+
+class Frames:
+    """Frames in memory that take some time; notes which are read, and whether two at once."""
+
+    def __init__(self, boxes, delay=0.0):
+        self.boxes, self.delay = boxes, delay
+        self.read_so_far, self.overlapped = [], False
+        self._busy = threading.Lock()
+
+    def __len__(self):
+        return len(self.boxes)
+
+    def where(self, index):
+        return f'frame {index}'
+
+    def read(self, index):
+        self.overlapped |= not self._busy.acquire(blocking=False)
+        time.sleep(self.delay)
+        self.read_so_far.append(index)
+        self._busy.release()
+        return tiny_tracker.draw(self.boxes[index])
+
+
+def sequence(name, frames, delay=0.0, seed=0):
+    boxes = tiny_tracker.path(frames, seed)
+    return Sequence(name, 'frames', Frames(boxes, delay), boxes, np.ones(frames, bool))
+
+
+def test_frames_are_read_ahead_in_order_by_threads():
+    sequences = [sequence(name, 20, delay=0.01, seed=i) for i, name in enumerate('abcd')]
+    tracker = OnlineTracker(tiny_tracker.RectangleFinder().eval())
+    began = time.perf_counter()
+    ended = list(track_sequences(tracker, range(4), sequences.__getitem__, 4, threads=4))
+    seconds = time.perf_counter() - began
+    assert seconds < 0.7 * 80 * 0.01 + sum(t.seconds.sum() for _, _, t in ended)
+    assert [s.name for _, s, _ in ended] == ['a', 'b', 'c', 'd']
+    for s in sequences:
+        assert s.frames.read_so_far == list(range(20))  # a video file has one decoder
+        assert not s.frames.overlapped
+
+
+def test_a_free_slot_is_taken_by_the_next_sequence():
+    finder = tiny_tracker.RectangleFinder().eval()
+    sequences = [sequence(n, f, seed=f) for n, f in (('a', 12), ('b', 4), ('c', 4), ('d', 3))]
+    order, frames = [], []
+    tracked = track_sequences(
+        OnlineTracker(finder), range(4), sequences.__getitem__, 2, on_step=frames.append
+    )
+    for index, given, track in tracked:
+        order.append(given.name)
+        assert np.abs(track.boxes - sequences[index].boxes).max() < 1
+    assert order == ['b', 'c', 'd', 'a']
+    assert sum(frames) == 23
+    batches = [len(images) for name, images in finder.calls if name == 'locate']
+    assert sum(batches) == 23 - 4
+    assert max(batches) == 2
+    assert len(batches) == 11  # as many as the longest has steps
+
+
+def test_frames_are_not_read_on_after_a_failure():
+    good, bad = sequence('good', 30), sequence('bad', 30)
+    bad.frames.boxes = bad.boxes.copy()
+    read = bad.frames.read
+
+    def broken(index):
+        if index == 3:
+            raise DataError('frame 3 is broken')
+        return read(index)
+
+    bad.frames.read = broken
+    tracker = OnlineTracker(tiny_tracker.RectangleFinder().eval())
+    ended = list(track_sequences(tracker, range(2), [bad, good].__getitem__, 2))
+    assert [(index, str(outcome)) for index, _, outcome in ended[:1]] == [(0, 'frame 3 is broken')]
+    assert len(ended[1][2]) == 30
+    assert max(bad.frames.read_so_far) < 8
+
+
+@pytest.mark.parametrize('parts', [1, 2, 5])
+def test_frames_are_balanced(parts):
+    lengths = np.random.default_rng(0).integers(100, 10000, 280)
+    indices = [i for i in range(280) if i % 7]
+    shares = split_by_frames(lengths, indices, parts)
+    assert sorted(sum(shares, [])) == indices
+    loads = [lengths[share].sum() for share in shares]
+    assert max(loads) - min(loads) < 200
+    assert all(list(lengths[s]) == sorted(lengths[s], reverse=True) for s in shares)
+    assert shares == split_by_frames(lengths, reversed(indices), parts)
+
+
+def test_the_others_go_on_where_sequences_are_bad(evaluate, bad_videos, capsys):
+    code, metrics = evaluate('work', root=bad_videos)
+    assert code == 1
+    assert metrics['sot/sequences'] == 2
+    assert metrics['sot/failed'] == 5
+    captured = capsys.readouterr()
+    last = captured.err.strip().splitlines()[-1]
+    assert last.startswith('error: 5 of 7 sequences were not evaluated; the first, cut: image ')
+    for name, words in SENTENCES.items():
+        (line,) = [s for s in captured.out.splitlines() if f'Sequence {name} is not' in s]
+        assert words in line
+
+
+def test_progress_tells_what_is_left(evaluate, capsys):
+    evaluate('work')
+    lines = [line for line in capsys.readouterr().out.splitlines() if ' left' in line]
+    assert any('/6 sequences, 54/54 frames, ' in line for line in lines)
+    assert 'frames/s, 0:00:00 left' in lines[-1]
+
+
+def locate_until(monkeypatch, calls, then):
+    """Have the finder call ``then`` in the given call of ``locate``."""
+    locate, made = tiny_tracker.RectangleFinder.locate, []
+
+    def counted(self, *args):
+        made.append(1)
+        if len(made) == calls:
+            then()
+        return locate(self, *args)
+
+    monkeypatch.setattr(tiny_tracker.RectangleFinder, 'locate', counted)
+    return made
+
+
+def test_a_killed_evaluation_goes_on_where_it_was(evaluate, tmp_path, monkeypatch):
+    out = f'test_cfg.out_dir={tmp_path / "results"}'
+    _, wanted = evaluate('whole')
+
+    def killed():
+        with monkeypatch.context() as patch:
+            locate_until(patch, 15, lambda: os.kill(os.getpid(), signal.SIGKILL))
+            evaluate('killed', out)
+
+    child = get_context('fork').Process(target=killed)
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    finished = results(tmp_path / 'results' / 'frames')
+    assert 0 < len(finished) < len(LENGTHS)
+    with monkeypatch.context() as patch:
+        made = locate_until(patch, -1, None)
+        code, metrics = evaluate('resumed', out, 'test_cfg.batch_size=1')
+    assert code == 0
+    assert len(made) == sum(n - 1 for name, n in LENGTHS.items() if name not in finished)
+    for key in SCORES:
+        assert metrics[key] == pytest.approx(wanted[key], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ('option', 'different'),
+    [('model.shift=0.1', 'model'), ('test_cfg.fp16=True', 'fp16'), ('', 'weights')],
+)
+def test_results_of_other_settings_or_weights_are_refused(
+    option, different, evaluate, tmp_path, capsys
+):
+    out = f'test_cfg.out_dir={tmp_path / "results"}'
+    assert evaluate('first', out)[0] == 0
+    before = results(tmp_path / 'results' / 'frames')
+    options = [option] if option else []
+    code, metrics = evaluate('second', out, *options, shift=0.0 if option else 0.01)
+    assert (code, metrics) == (2, None)
+    assert f'other weights or settings (different: {different})' in capsys.readouterr().err
+    after = results(tmp_path / 'results' / 'frames')
+    assert all((after[name] == before[name]).all() for name in LENGTHS)
+
+
+def test_by_default_results_are_kept_apart_in_the_work_dir(evaluate, tmp_path, monkeypatch):
+    made = locate_until(monkeypatch, -1, None)
+    whole = sum(LENGTHS.values()) - len(LENGTHS)
+    options = (), (), ('test_cfg.fp16=True',), ('test_cfg.out_dir=None',)
+    for given, calls in zip(options, (whole, 0, whole, whole), strict=True):
+        made.clear()
+        code, metrics = evaluate('work', 'test_cfg.batch_size=1', *given)
+        assert (code, len(made)) == (0, calls)
+        assert metrics['sot/sequences'] == len(LENGTHS)
+    folders = list((tmp_path / 'work' / 'results').iterdir())
+    assert len(folders) == 2
+    assert all(results(folder).keys() == LENGTHS.keys() for folder in folders)
+
+
+def test_results_that_begin_at_another_box_are_named(evaluate, tmp_path, capsys):
+    out = f'test_cfg.out_dir={tmp_path / "results"}'
+    evaluate('first', out)
+    file = tmp_path / 'results' / 'frames' / 'd.txt'
+    file.write_text('1,2,3,4\n' + file.read_text().split('\n', 1)[1])
+    code, metrics = evaluate('second', out)
+    assert (code, metrics['sot/failed']) == (1, 1)
+    error = capsys.readouterr().err
+    assert 'd.txt begins at another box than the annotation of sequence d' in error
+
+
+def test_a_result_of_another_length_is_named(evaluate, tmp_path, capsys):
+    out = f'test_cfg.out_dir={tmp_path / "results"}'
+    evaluate('first', out)
+    file = tmp_path / 'results' / 'frames' / 'd.txt'
+    file.write_text(file.read_text().split('\n', 1)[1])
+    code, metrics = evaluate('second', out)
+    assert (code, metrics['sot/failed'], metrics['sot/sequences']) == (1, 1, 5)
+    error = capsys.readouterr().err
+    assert '1 of 6 sequences were not evaluated; the first, d:' in error
+    assert 'd.txt has 13 lines, but sequence d has 14 frames' in error
+
+
+def test_the_digest_tells_every_bit():
+    state = dict(a=torch.zeros(3), b=torch.tensor(2), c=torch.ones(2, 2).bfloat16())
+    assert digest(dict(reversed(state.items()))) == digest(state)
+    assert digest({k: v.clone() for k, v in state.items()}) == digest(state)
+    others = [
+        state | dict(a=torch.tensor([0.0, 0.0, 1e-30])),
+        state | dict(b=torch.tensor(3)),
+        state | dict(c=torch.ones(4).bfloat16()),
+        state | dict(a=torch.zeros(3, dtype=torch.int32)),
+        {('d' if k == 'a' else k): v for k, v in state.items()},
+    ]
+    assert len({digest(other) for other in [state, *others]}) == 6
+
+
+def test_a_contact_sheet_of_every_sequence_is_drawn(tmp_path, videos):
+    config, checkpoint = tiny_tracker.write_config(tmp_path, videos, shift=0.05)
+    folder = tmp_path / 'pictures'
+    main = runpy.run_path(str(ROOT / 'tools' / 'test.py'))['main']
+    args = [config, checkpoint, '--work-dir', tmp_path / 'work', '--show-dir', folder]
+    assert main([str(arg) for arg in args]) == 0
+    assert sorted(path.stem for path in folder.iterdir()) == list(LENGTHS)
+    rows = {name: cv2.imread(str(folder / f'{name}.jpg')).shape[0] for name in LENGTHS}
+    assert rows['b'] - rows['d'] == 0 and rows['b'] - rows['e'] == 225 + 6  # 3 rows and 2
+    picture = cv2.imread(str(folder / 'f.jpg'))[60:280].astype(int)  # without header and legend
+    for colour in ((80, 230, 60), (63, 63, 255)):  # annotated, and predicted beside it
+        assert (np.abs(picture - colour).max(2) < 70).sum() > 40
+
+
+CALLS = []
+
+
+@HOOKS.register_module(force=True)
+class NoteCalls(Hook):
+    """Notes every call of a hook, and whether the model was in training mode."""
+
+    def __getattribute__(self, name):
+        value = super().__getattribute__(name)
+        if name.startswith(('before_', 'after_')) and 'save' not in name and 'load' not in name:
+
+            def noted(runner, *args, **kwargs):
+                CALLS.append((name, kwargs, runner.model.training))
+                return value(runner, *args, **kwargs)
+
+            return noted
+        return value
+
+
+@DATASETS.register_module(force=True)
+class Crops(Dataset):
+    """Two grey pairs of crops."""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        crops = {name: torch.full((3, 8, 8), 100, dtype=torch.uint8) for name in ('search',)}
+        return dict(inputs=crops)
+
+
+def runner(tmp_path, videos, extra=''):
+    CALLS.clear()
+    config, _ = tiny_tracker.write_config(tmp_path, videos, extra=extra)
+    cfg = Config.fromfile(config)
+    cfg.merge_from_dict(dict(work_dir=str(tmp_path), custom_hooks=[dict(type='NoteCalls')]))
+    return Runner.from_cfg(cfg)
+
+
+def test_hooks_are_called_as_by_the_stock_loop(tmp_path, videos):
+    metrics = runner(tmp_path, videos).test()
+    names = [name for name, _, _ in CALLS if 'test' in name]
+    pair = ['before_test_iter', 'after_test_iter']
+    assert names == [
+        'before_test', 'before_test_epoch', *6 * pair, 'after_test_epoch', 'after_test'
+    ]  # fmt: skip
+    assert not any(training for name, _, training in CALLS if 'iter' in name)
+    ended = [kwargs for name, kwargs, _ in CALLS if name == 'after_test_iter']
+    assert [call['batch_idx'] for call in ended] == list(range(6))
+    for call in ended:
+        (given,), (track,) = call['data_batch'], call['outputs']
+        assert given.name == track.name
+        assert len(track.boxes) == LENGTHS[given.name]
+    assert {call['outputs'][0].name for call in ended} == LENGTHS.keys()
+    (final,) = [kwargs for name, kwargs, _ in CALLS if name == 'after_test_epoch']
+    assert final['metrics'] == metrics
+
+
+TRAINING = """
+train_dataloader = dict(
+    batch_size=2, sampler=dict(type='DefaultSampler'), collate_fn=dict(type='default_collate'),
+    dataset=dict(type='Crops'),
+)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=4, val_interval=2)
+optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1))
+val_dataloader = test_dataloader
+val_evaluator = test_evaluator
+val_cfg = dict(type='SequenceValLoop', batch_size=3)
+"""
+
+
+def test_training_validates_every_so_often(tmp_path, videos):
+    built = runner(tmp_path, videos, TRAINING)
+    built.train()
+    assert [name for name, _, _ in CALLS].count('before_val') == 2
+    modes = {name: training for name, _, training in CALLS}
+    assert modes['after_train_iter'] and not modes['after_val_iter']
+    files = sorted(tmp_path.glob('*/vis_data/scalars.json'))
+    records = [json.loads(line) for line in files[-1].read_text().splitlines()]
+    assert sum(record.get('sot/AUC', 0) > 80 for record in records) == 2
+    assert built.val_loop.problem is None
+
+
+def test_two_processes_give_the_metrics_of_one(evaluate, bad_videos, tmp_path, monkeypatch):
+    _, one = evaluate('one', root=bad_videos)
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        monkeypatch.setenv('PORT', str(free.getsockname()[1]))
+    monkeypatch.setenv('PYTHON', sys.executable)
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+    monkeypatch.setenv('PYTHONPATH', str(ROOT / 'tests'), prepend=os.pathsep)
+    config, checkpoint = tiny_tracker.write_config(tmp_path, bad_videos)
+    script, out = ROOT / 'tools' / 'dist_test.sh', tmp_path / 'two.json'
+    results_dir = tmp_path / 'results'
+    args = ['bash', script, config, checkpoint, '2', '--work-dir', tmp_path / 'two', '--out', out]
+    args += ['--cfg-options', f'test_cfg.out_dir={results_dir}']
+    ended = subprocess.run(list(map(str, args)), capture_output=True, text=True)
+    assert ended.returncode == 1, ended.stderr
+    assert ended.stderr.count('error: 5 of 7 sequences were not evaluated; the first, cut:') == 1
+    assert 'Traceback' not in ended.stderr
+    two = json.loads(out.read_text())
+    for key in SCORES:
+        assert two[key] == pytest.approx(one[key], abs=1e-9)
+    assert results(results_dir / 'frames').keys() == {'good', 'well'}

@@ -1,0 +1,278 @@
+"""SOTMetric: the numbers of one process, of two, and of sequences that fail."""
+
+import csv
+import json
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.evaluator import Evaluator
+from mmengine.logging import MMLogger
+from torch import distributed, multiprocessing
+
+from mmlite.datasets.sot.sequence import Sequence
+from mmlite.errors import ArgumentError, DataError, UserError
+from mmlite.evaluation.sot.ope import mean_curves, measure
+from mmlite.evaluation.sot.protocols import LASOT
+from mmlite.evaluation.sot.report import Evaluation, group_table, read_attributes
+from mmlite.evaluation.sot.results import Track
+
+METAINFO = dict(dataset='lasot', protocol='lasot')
+NAMES = [f'{label}-{number}' for label in ('cat', 'dog') for number in (1, 2, 3)]
+
+
+class BlankFrames(list):
+    """Frames of one size, without disk."""
+
+    def read(self, index):
+        return np.zeros((120, 160, 3), np.uint8)
+
+
+def make(name, annotated=True, dataset='lasot'):
+    """A sequence and a track of it that depend on the name only."""
+    rng = np.random.default_rng(list(name.encode()))
+    frames = int(rng.integers(20, 40))
+    boxes = np.hstack([rng.uniform(5, 80, (frames, 2)), rng.uniform(20, 60, (frames, 2))])
+    visible = rng.uniform(size=frames) > 0.1
+    cover = np.where(visible, 8, 0) if dataset == 'got10k' else None
+    track = Track(name, boxes + rng.normal(0, 4, boxes.shape), np.full(frames, 0.02))
+    kept = slice(None) if annotated else slice(1)
+    sequence = Sequence(
+        name, dataset, BlankFrames(range(frames)), boxes[kept], visible[kept],
+        None if cover is None else cover[kept],
+    )  # fmt: skip
+    return sequence, track
+
+
+def make_evaluator(out_dir, metainfo=METAINFO, names=NAMES, **kwargs):
+    config = dict(type='mmlite.SOTMetric', out_dir=str(out_dir), plots=False, **kwargs)
+    evaluator = Evaluator([config])
+    evaluator.dataset_meta = dict(metainfo, names=names)
+    return evaluator
+
+
+def feed(evaluator, names, annotated=True, dataset='lasot'):
+    for name in names:
+        sequence, track = make(name, annotated, dataset)
+        evaluator.process(data_batch=[sequence], data_samples=[track])
+
+
+def run(out_dir, names=NAMES, **kwargs):
+    evaluator = make_evaluator(out_dir, **kwargs)
+    feed(evaluator, names)
+    return evaluator.evaluate(len(NAMES))
+
+
+def test_metrics_are_the_means_over_sequences(tmp_path):
+    evaluator = make_evaluator(tmp_path)
+    feed(evaluator, NAMES)
+    scores = list(evaluator.metrics[0].results)
+    got = evaluator.evaluate(6)
+    want = measure(mean_curves(scores, LASOT), LASOT)
+    assert got == pytest.approx({f'sot/{k}': v for k, v in want.items()} | counts(6, 0))
+    assert 30 < got['sot/AUC'] < 90
+    assert not evaluator.metrics[0].results
+
+
+def counts(sequences, failed):
+    return {'sot/sequences': sequences, 'sot/failed': failed}
+
+
+def test_files_hold_every_sequence_and_class(tmp_path, capsys):
+    got = run(tmp_path, tracker='mine')
+    with (tmp_path / 'sequences.csv').open(newline='') as file:
+        rows = list(csv.DictReader(file))
+    assert [row['sequence'] for row in rows] == NAMES
+    assert np.mean([float(row['AUC']) for row in rows]) == pytest.approx(got['sot/AUC'], abs=1e-4)
+    assert {row['FPS'] for row in rows} == {'50.0'}
+    with (tmp_path / 'groups.csv').open(newline='') as file:
+        groups = {row['group']: float(row['mine AUC']) for row in csv.DictReader(file)}
+    cats = [float(row['AUC']) for row in rows if row['sequence'].startswith('cat')]
+    assert groups['cat'] == pytest.approx(np.mean(cats), abs=1e-4)
+    assert groups.keys() == {'cat', 'dog'}
+    saved = json.loads((tmp_path / 'summary.json').read_text())
+    assert saved['protocol']['name'] == 'lasot'
+    assert saved['trackers']['mine']['numbers']['AUC'] == pytest.approx(got['sot/AUC'], abs=1e-4)
+    assert 100 * np.mean(saved['trackers']['mine']['curves']['success']) == pytest.approx(
+        got['sot/AUC'], abs=1e-3
+    )
+    log = capsys.readouterr().out
+    table = next(line for line in log.splitlines() if line.startswith('mine '))
+    assert table.split()[1] == f'{got["sot/AUC"]:.2f}'
+    lowest = min(rows, key=lambda row: float(row['AUC']))['sequence']
+    assert f'lowest AUC: {lowest} ' in log
+
+
+def test_plots_are_drawn_beside_the_log_by_default(tmp_path):
+    MMLogger.get_instance('run', log_file=str(tmp_path / 'run.log'))
+    evaluator = Evaluator([dict(type='mmlite.SOTMetric')])
+    evaluator.dataset_meta = METAINFO
+    feed(evaluator, NAMES)
+    evaluator.evaluate(6)
+    for name in ('success.png', 'precision.png', 'norm_precision.png'):
+        picture = cv2.imread(str(tmp_path / name))
+        assert picture.shape[1] > 700
+        assert (picture != 255).any(-1).mean() > 0.02
+
+
+def test_got10k_pools_the_frames_of_all_sequences(tmp_path):
+    metainfo = dict(dataset='got10k', protocol='got10k')
+    evaluator = make_evaluator(tmp_path, metainfo)
+    feed(evaluator, NAMES, dataset='got10k')
+    scores = list(evaluator.metrics[0].results)
+    got = evaluator.evaluate(6)
+    pooled = np.average([s.curves.overlap for s in scores], weights=[s.counted for s in scores])
+    assert set(got) == {'sot/AO', 'sot/SR50', 'sot/SR75', *counts(6, 0)}
+    assert got['sot/AO'] == pytest.approx(100 * pooled)
+    assert all(s.counted < s.frames for s in scores)
+
+
+def test_failed_sequences_are_named_and_not_scored(tmp_path, capsys):
+    evaluator = make_evaluator(tmp_path)
+    feed(evaluator, NAMES[:4])
+    evaluator.metrics[0].failed('dog-2', 'dog-2/img/00000007.jpg cannot be read')
+    sequence, track = make('dog-3')
+    track.boxes = track.boxes[:-1]
+    evaluator.process(data_batch=[sequence], data_samples=[track])
+    got = evaluator.evaluate(6)
+    part = make_evaluator(tmp_path / 'part', names=NAMES[:4])
+    feed(part, NAMES[:4])
+    assert got == {**part.evaluate(4), **counts(4, 2)}
+    log = capsys.readouterr().out
+    assert '2 of 6 sequences failed and are not scored: dog-2, dog-3' in log
+    assert f'sequence dog-3: {len(track)} predicted boxes for {len(sequence)} annotated' in log
+    with (tmp_path / 'sequences.csv').open(newline='') as file:
+        errors = {row['sequence']: row['error'] for row in csv.DictReader(file)}
+    assert errors['dog-2'] == 'dog-2/img/00000007.jpg cannot be read'
+    assert errors['cat-1'] == ''
+
+
+def test_nothing_but_failures_is_no_score_of_zero(tmp_path):
+    evaluator = make_evaluator(tmp_path, names=['cat-1'])
+    evaluator.metrics[0].failed('cat-1', 'no frames')
+    got = evaluator.evaluate(1)
+    assert np.isnan(got['sot/AUC']) and got['sot/failed'] == 1
+
+
+def test_a_missing_sequence_is_an_error_that_names_it(tmp_path):
+    with pytest.raises(DataError, match='2 of the 6 sequences of lasot were not evaluated: dog-2,'):
+        run(tmp_path, NAMES[:4])
+    evaluator = make_evaluator(tmp_path, names=None)
+    feed(evaluator, NAMES[:4])
+    with pytest.raises(DataError, match='4 sequences were evaluated, but lasot has 6'):
+        evaluator.evaluate(6)
+
+
+def test_papers_count_uav123_otherwise(tmp_path, capsys):
+    meta = dict(dataset='uav123', protocol='uav')
+    ours = run(tmp_path, metainfo=meta)
+    assert "papers score this data set by protocol 'uav'" in capsys.readouterr().out
+    theirs = run(tmp_path, metainfo=meta, protocol='uav')
+    assert "protocol 'uav'" not in capsys.readouterr().out
+    assert theirs['sot/P'] > ours['sot/P']
+    assert theirs['sot/AUC'] == ours['sot/AUC']
+
+
+def test_test_sets_without_annotation_give_the_archive_for_the_server(tmp_path):
+    metainfo = dict(dataset='trackingnet', protocol='trackingnet')
+    evaluator = make_evaluator(tmp_path, metainfo)
+    feed(evaluator, NAMES[::-1], annotated=False)
+    assert evaluator.evaluate(6) == counts(6, 0)
+    with zipfile.ZipFile(tmp_path / 'trackingnet_submission.zip') as archive:
+        assert archive.namelist() == [f'{name}.txt' for name in NAMES]
+        lines = archive.read('dog-1.txt').decode().splitlines()
+    assert len(lines) == len(make('dog-1')[1])
+    assert [path.name for path in tmp_path.iterdir()] == ['trackingnet_submission.zip']
+
+
+def test_an_archive_that_lacks_sequences_is_not_written(tmp_path):
+    evaluator = make_evaluator(tmp_path, dict(dataset='got10k', protocol='got10k'))
+    feed(evaluator, NAMES[1:], annotated=False)
+    evaluator.metrics[0].failed('cat-1', 'no frames')
+    assert evaluator.evaluate(6) == counts(5, 1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_archive_needs_a_folder():
+    evaluator = Evaluator([dict(type='mmlite.SOTMetric')])
+    evaluator.dataset_meta = dict(dataset='got10k', protocol='got10k')
+    feed(evaluator, NAMES, annotated=False)
+    with pytest.raises(UserError, match='set out_dir of SOTMetric'):
+        evaluator.evaluate(6)
+
+
+def test_own_sequences_without_annotation_are_named_and_not_scored(tmp_path, capsys):
+    evaluator = make_evaluator(tmp_path, dict(dataset='frames', protocol='lasot'))
+    feed(evaluator, NAMES[:5])
+    feed(evaluator, NAMES[5:], annotated=False)
+    got = evaluator.evaluate(6)
+    assert got['sot/sequences'] == 5
+    assert '1 sequences have no annotation and are not scored: dog-3' in capsys.readouterr().out
+
+
+def test_unknown_protocol_is_refused_at_once():
+    with pytest.raises(ArgumentError, match="no evaluation protocol 'lazot'"):
+        Evaluator([dict(type='mmlite.SOTMetric', protocol='lazot')])
+
+
+def test_attributes_group_sequences(tmp_path):
+    names = ['cat-1', 'dog-1']
+    for name, flags in zip(names, ('1,0,0', '1 0 1'), strict=True):
+        (tmp_path / f'{name}.txt').write_text(flags + '\n')
+    groups = read_attributes(tmp_path, names, ('IV', 'POC', 'DEF'))
+    assert groups == dict(IV={'cat-1', 'dog-1'}, POC=set(), DEF={'dog-1'})
+    with pytest.raises(DataError, match='cat-1.txt should have 14 values 0 or 1, one each for IV'):
+        read_attributes(tmp_path, names)
+    with pytest.raises(DataError, match='cat-9.txt cannot be read'):
+        read_attributes(tmp_path, ['cat-9'])
+    metric = make_evaluator(tmp_path, names=names).metrics[0]
+    metric.process(*map(list, zip(*map(make, names), strict=True)))
+    evaluations = [
+        Evaluation('a', LASOT, metric.results),
+        Evaluation('b', LASOT, metric.results[:1]),
+    ]
+    table = [line.split() for line in group_table(evaluations, groups).splitlines()]
+    first = measure(metric.results[0].curves, LASOT)['AUC']
+    column = table[0].index('b')
+    assert [row[0] for row in table] == ['AUC', 'IV', 'POC', 'DEF']
+    assert [row[column] for row in table[1:]] == [f'{first:.2f}', '-', '-']
+
+
+def _evaluate_a_share(rank, folder, shares, results):
+    """One of two processes."""
+    torch.set_num_threads(1)
+    distributed.init_process_group(
+        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
+    )
+    evaluator = make_evaluator(folder / 'out')
+    feed(evaluator, shares[rank])
+    if rank == 1:
+        evaluator.metrics[0].failed('dog-3', 'no frames')
+    whole = evaluator.evaluate(6)
+    feed(evaluator, shares[rank])
+    try:
+        evaluator.evaluate(6)
+    except DataError as error:
+        results[rank] = whole, str(error)
+    distributed.destroy_process_group()
+
+
+def test_two_processes_give_the_metrics_of_one(tmp_path):
+    """Shares of unequal size, one sequence twice; a missing one is an error on both."""
+    alone = make_evaluator(tmp_path / 'alone')
+    feed(alone, NAMES[:5])
+    alone.metrics[0].failed('dog-3', 'no frames')
+    want = alone.evaluate(6)
+    shares = (NAMES[3:0:-1], [NAMES[4], NAMES[0], NAMES[1]])
+    with multiprocessing.Manager() as manager:
+        results = manager.dict()
+        multiprocessing.spawn(_evaluate_a_share, args=(tmp_path, shares, results), nprocs=2)
+        first, second = results[0], results[1]
+    assert first == second
+    got, error = first
+    assert got == want
+    assert error == '1 of the 6 sequences of lasot were not evaluated: dog-3'
+    one, two = (tmp_path / name / 'sequences.csv' for name in ('alone', 'out'))
+    assert one.read_bytes() == two.read_bytes()

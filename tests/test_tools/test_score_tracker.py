@@ -1,0 +1,228 @@
+"""score_tracker.py on generated LaSOT and GOT-10k sequences, from the command line."""
+
+import csv
+import json
+import runpy
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmlite.datasets.shapes import Job, generate, task_spec
+from mmlite.datasets.sot import GOT10kDataset, LaSOTDataset
+from mmlite.evaluation.sot.results import Track, write_track
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def tool(*args):
+    """Run the tool in this process; returns its exit code."""
+    path = ROOT / 'tools' / 'analysis_tools' / 'score_tracker.py'
+    return runpy.run_path(str(path))['main']([str(arg) for arg in args])
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    """Folder with ``lasot`` and ``got10k``, four sequences of twelve frames to evaluate each."""
+    root = tmp_path_factory.mktemp('data')
+    for task, name in (('sot', 'lasot'), ('got', 'got10k')):
+        spec = task_spec(task, size=64, classes=2, min_size=0.25, frames=12)
+        generate(Job(task, root / name, spec, seed=0, train=1, val=4))
+    return root
+
+
+@pytest.fixture(scope='module')
+def results(data, tmp_path_factory):
+    """Folders ``near``, a few pixels off, and ``far``, which stays where it began."""
+    root = tmp_path_factory.mktemp('results')
+    rng = np.random.default_rng(0)
+    datasets = {
+        'lasot': LaSOTDataset(data / 'lasot', 'test'),
+        'val': GOT10kDataset(data / 'got10k', 'val'),
+        'test': GOT10kDataset(data / 'got10k', 'test'),
+    }
+    for name, dataset in datasets.items():
+        for sequence in dataset:
+            boxes = np.repeat(sequence.boxes[:1], len(sequence), 0)
+            seconds = np.full(len(sequence), 0.01)
+            write_track(root / name / 'far', Track(sequence.name, boxes, seconds))
+            if sequence.annotated:
+                boxes = np.where(sequence.visible[:, None], sequence.boxes, boxes)
+            boxes = boxes + rng.normal(0, 1, boxes.shape)
+            write_track(root / name / 'near', Track(sequence.name, boxes, seconds))
+    return root
+
+
+def lasot(data, *args):
+    return tool('--dataset', 'lasot', '--data-root', data / 'lasot', *args)
+
+
+def table(text):
+    """Rows of the summary: tracker -> cells."""
+    lines = text.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith('tracker '))
+    header = lines[start].split()[1:]
+    rows = {}
+    for line in lines[start + 1 :]:
+        cells = line.split()
+        if len(cells) != len(header) + 1:
+            break
+        rows[cells[0]] = dict(zip(header, cells[1:], strict=True))
+    return rows
+
+
+def test_trackers_are_compared_on_lasot(data, results, tmp_path, capsys):
+    folders = [results / 'lasot' / name for name in ('far', 'near')]
+    assert lasot(data, *folders, '--perfect', '--motionless', '--out', tmp_path) == 0
+    output = capsys.readouterr().out
+    rows = table(output)
+    assert float(rows.pop('motionless')['AUC']) < float(rows['perfect']['AUC']) - 10
+    assert list(rows) == ['perfect', 'near', 'far']  # the best first
+    assert float(rows['near']['AUC']) > float(rows['far']['AUC']) + 10
+    visible = np.mean([s.visible.mean() for s in LaSOTDataset(data / 'lasot', 'test')])
+    assert rows['perfect']['AUC'] == f'{visible * 2000 / 21:.2f}'
+    assert rows['perfect']['P'] == rows['perfect']['P_norm'] == f'{100 * visible:.2f}'
+    assert (rows['near']['FPS'], rows['near']['sequences'], rows['near']['failed']) == (
+        '100.0', '4', '0',
+    )  # fmt: skip
+    assert 'lasot (test), protocol lasot' in output
+    saved = json.loads((tmp_path / 'summary.json').read_text())['trackers']
+    assert f'{saved["near"]["numbers"]["AUC"]:.2f}' == rows['near']['AUC']
+    with (tmp_path / 'sequences.csv').open(newline='') as file:
+        each = [float(r['AUC']) for r in csv.DictReader(file) if r['tracker'] == 'near']
+    assert f'{np.mean(each):.2f}' == rows['near']['AUC']
+    pictures = {'success.png', 'precision.png', 'norm_precision.png'}
+    assert pictures <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_files_of_pytracking_score_as_ours_but_for_truncation(data, results, tmp_path, capsys):
+    near = results / 'lasot' / 'near'
+    assert lasot(data, near, '--no-plots', '--export', 'integer-tab', '--out', tmp_path) == 0
+    ours = table(capsys.readouterr().out)['near']
+    truncated = tmp_path / 'integer-tab' / 'near'
+    name = LaSOTDataset(data / 'lasot', 'test').names[0]
+    first = (truncated / f'{name}.txt').read_text().splitlines()[0]
+    assert all(word.lstrip('-').isdigit() for word in first.split('\t'))
+    assert lasot(data, truncated, '--no-plots', '--out', tmp_path / 'b') == 0
+    theirs = table(capsys.readouterr().out)['near']
+    assert 0 < float(ours['AUC']) - float(theirs['AUC']) < 10
+    assert not list(tmp_path.glob('**/*.png'))
+
+
+def test_missing_and_bad_files_are_named_and_fail_the_comparison(data, results, tmp_path, capsys):
+    names = LaSOTDataset(data / 'lasot', 'test').names
+    partial = tmp_path / 'partial'
+    for name in names[1:]:
+        lines = (results / 'lasot' / 'near' / f'{name}.txt').read_text().splitlines()
+        partial.mkdir(exist_ok=True)
+        kept = lines[:7] if name == names[3] else lines + lines[-1:]
+        (partial / f'{name}.txt').write_text('\n'.join(kept))
+    near = results / 'lasot' / 'near'
+    options = ('--no-plots', '--out', tmp_path / 'out')
+    assert lasot(data, near, partial, *options) == 1
+    streams = capsys.readouterr()
+    assert f'partial lacks 2 of 4 sequences ({names[0]}, {names[3]})' in streams.err
+    assert f'{names[3]}.txt has 7 boxes, but sequence {names[3]} has 12 frames' in streams.err
+    assert f'{names[1]}.txt has 13 boxes' in streams.out  # cut, like those of monkey-17
+    assert 'tracker ' not in streams.out and not (tmp_path / 'out').exists()
+
+    assert lasot(data, near, partial, *options, '--available') == 0
+    streams = capsys.readouterr()
+    assert 'scored are the 2 sequences that every tracker has' in streams.out
+    rows = table(streams.out)
+    assert rows['partial']['AUC'] == rows['near']['AUC']
+    assert (rows['partial']['failed'], rows['near']['failed']) == ('2', '0')
+    assert {row['sequences'] for row in rows.values()} == {'2'}
+
+
+def test_protocols_by_name(data, results, tmp_path, capsys):
+    options = (results / 'lasot' / 'near', '--no-plots', '--out', tmp_path)
+    rows = {}
+    for protocol in ('lasot', 'uav'):
+        assert lasot(data, *options, '--protocol', protocol) == 0
+        output = capsys.readouterr().out
+        assert f'protocol {protocol}' in output
+        rows[protocol] = table(output)['near']
+    assert rows['uav']['AUC'] == rows['lasot']['AUC']
+    assert float(rows['uav']['P']) > float(rows['lasot']['P'])  # absent frames are hits there
+
+
+def test_attributes_get_a_table(data, results, tmp_path, capsys):
+    names = LaSOTDataset(data / 'lasot', 'test').names
+    flags = tmp_path / 'att'
+    flags.mkdir()
+    for place, name in enumerate(names):
+        (flags / f'{name}.txt').write_text(f'1,{place % 2}\n')
+    near = results / 'lasot' / 'near'
+    options = ('--no-plots', '--out', tmp_path, '--attributes', flags)
+    assert lasot(data, near, *options, '--attribute-names', 'IV', 'FM') == 0
+    output = capsys.readouterr().out
+    lines = {line.split()[0]: line.split()[1:] for line in output.splitlines() if line}
+    assert lines['IV'] == ['4', table(output)['near']['AUC']]
+    assert lines['FM'][0] == '2'
+    with (tmp_path / 'groups.csv').open(newline='') as file:
+        assert [row['group'] for row in csv.DictReader(file)][-2:] == ['IV', 'FM']
+    assert lasot(data, near, *options) == 1
+    assert 'should have 14 values 0 or 1' in capsys.readouterr().err
+
+
+def got10k(data, *args):
+    return tool('--dataset', 'got10k', '--data-root', data / 'got10k', *args)
+
+
+def test_average_overlap_on_got10k(data, results, tmp_path, capsys):
+    folders = [results / 'val' / name for name in ('near', 'far')]
+    assert got10k(data, *folders, '--perfect', '--out', tmp_path) == 0
+    rows = table(capsys.readouterr().out)
+    assert [row['AO'] for row in rows.values()][0] == '100.00'
+    assert float(rows['near']['SR50']) > float(rows['far']['SR50'])
+    assert {path.name for path in tmp_path.iterdir()} == {
+        'summary.json', 'sequences.csv', 'success.png',
+    }  # fmt: skip
+
+
+def test_the_test_split_of_got10k_gives_an_archive(data, results, tmp_path, capsys):
+    folder = results / 'test' / 'near'
+    assert got10k(data, folder, '--split', 'test', '--out', tmp_path) == 0
+    with zipfile.ZipFile(tmp_path / 'near_got10k_submission.zip') as archive:
+        archive.extractall(tmp_path / 'server')
+    name = 'GOT-10k_Test_000001'
+    np.testing.assert_allclose(
+        np.loadtxt(tmp_path / 'server' / name / f'{name}_001.txt', delimiter=','),
+        np.loadtxt(folder / f'{name}.txt', delimiter=','),
+        atol=6e-4,
+    )
+    (tmp_path / 'less').mkdir()
+    assert got10k(data, tmp_path / 'less', '--split', 'test', '--out', tmp_path) == 1
+    assert 'its server wants all 4 sequences, but 4 are missing' in capsys.readouterr().err
+
+
+def test_equal_folder_names_are_told_apart(data, results, tmp_path, capsys):
+    copy = tmp_path / 'other' / 'near'
+    copy.mkdir(parents=True)
+    for file in (results / 'lasot' / 'near').iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    folders = (results / 'lasot' / 'near', copy)
+    assert lasot(data, *folders, '--no-plots', '--out', tmp_path) == 0
+    assert set(table(capsys.readouterr().out)) == {'lasot/near', 'other/near'}
+    assert lasot(data, *folders, '--names', 'a', '--no-plots', '--out', tmp_path) == 2
+    assert 'need as many different --names' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('options', 'code', 'message'),
+    [
+        (('--split', 'val'), 2, "split must be one of 'train', 'test', 'all'"),
+        (('--data-options', 'chunks=[1]'), 2, 'data set lasot has no option chunks'),
+        (('--names', 'perfect', '--perfect'), 2, "'perfect' is a reference"),
+    ],
+)
+def test_wrong_options_are_one_sentence(options, code, message, data, results, tmp_path, capsys):
+    assert lasot(data, results / 'lasot' / 'near', '--out', tmp_path, *options) == code
+    assert message in capsys.readouterr().err
+
+
+def test_a_results_folder_that_is_not_there(data, tmp_path, capsys):
+    assert lasot(data, tmp_path / 'none') == 2
+    assert 'none is no folder of results' in capsys.readouterr().err

@@ -1,0 +1,90 @@
+"""Track an object through a video, a folder of frames or a camera's pictures.
+
+    python tools/demo/track.py CONFIG WEIGHTS SOURCE --box X Y W H --out tracked
+    python tools/demo/track.py CONFIG WEIGHTS 0 --show
+
+The second follows a box drawn by hand into the first picture of camera 0.
+
+Writes the annotated video, the boxes of every frame and a contact sheet.
+"""
+
+import argparse
+import sys
+
+import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
+from mmlite.apis import SOTInferencer
+from mmlite.engine.cli import tool
+from mmlite.errors import DataError
+
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        'config', help='config file, file of a tracker, or name of one that comes with the suite'
+    )
+    parser.add_argument(
+        'weights', nargs='?',
+        help='checkpoint of the training, .pth or .safetensors; leave it out where they are known',
+    )  # fmt: skip
+    parser.add_argument(
+        'source',
+        help="video file, folder of frames, pattern such as 'clip/*.jpg', or index of a camera",
+    )
+    parser.add_argument(
+        '--box', type=float, nargs=4, action='append', metavar=('X', 'Y', 'W', 'H'),
+        help='target in the first frame: upper left corner, width and height in pixels; give it '
+        'several times for several targets (default: the first of --truth; with --show, drawn by '
+        'hand)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--out', metavar='DIR', default='tracked', help='folder of the results (default: tracked)'
+    )
+    parser.add_argument('--show', action='store_true', help='show a window; q or Esc ends')
+    parser.add_argument(
+        '--truth', metavar='FILE',
+        help='groundtruth.txt with a line x,y,w,h a frame, to be drawn and compared',
+    )  # fmt: skip
+    parser.add_argument(
+        '--on-unreadable', choices=['skip', 'stop'], default='skip',
+        help='what to do about a frame that cannot be used; either way the exit code is 1',
+    )  # fmt: skip
+    parser.add_argument('--max-frames', type=int, metavar='N', help='end after so many frames')
+    parser.add_argument('--device', help='default: cuda where there is a GPU, else cpu')
+    return parser.parse_intermixed_args(argv)
+
+
+def summary(result):
+    """What was done, in a few lines."""
+    frames = len(result.tracks[0])
+    speed = f', {result.fps:.1f} fps without reading and drawing' if result.fps else ''
+    lines = [f'{frames} frames{speed}']
+    if result.mean_iou is not None:
+        lines.append(f'mean IoU with the truth: {result.mean_iou:.3f}')
+    return '\n'.join([*lines, *map(str, result.files)])
+
+
+@tool
+def main(argv=None):
+    args = parse_args(argv)
+    inferencer = SOTInferencer(args.config, args.weights, args.device)
+    result = inferencer(
+        args.source,
+        args.box[0] if args.box and len(args.box) == 1 else args.box,
+        out_dir=args.out,
+        show=args.show,
+        truth=args.truth,
+        on_unreadable=args.on_unreadable,
+        max_frames=args.max_frames,
+    )
+    print(summary(result))
+    if result.unreadable:
+        raise DataError(
+            f'{len(result.unreadable)} of {len(result.tracks[0])} frames could not be used; the '
+            f'first: {result.unreadable[0]}'
+        )
+
+
+if __name__ == '__main__':
+    sys.exit(main())
