@@ -11,6 +11,8 @@ make_data = (
 )
 small_size = 96
 small_grid = 6
+small_model = dict(backbone=dict(img_size=small_size), neck=dict(grid=small_grid))
+small_teacher = dict(arch='tiny', img_size=small_size)  # the small MAE, as large as its student
 small_crop = dict(scale=small_size, crop_ratio_range=(0.1, 0.5))
 small_loader = dict(batch_size=64, num_workers=1, pin_memory=False)
 small_set = dict(

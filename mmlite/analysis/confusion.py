@@ -9,6 +9,7 @@ from mmlite.errors import DataError
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt  # noqa: E402  (the backend is chosen first)
+from matplotlib.colors import PowerNorm  # noqa: E402
 
 WRITTEN = 20
 """Up to so many classes, the cells of the picture hold their numbers."""
@@ -75,6 +76,24 @@ def class_scores(matrix):
         }
 
 
+def largest_confusions(matrix, count=10):
+    """The pairs of classes that the most pixels were confused between.
+
+    Args:
+        matrix (ndarray): (C, C) from :func:`confusion_matrix`.
+        count (int): How many at most. Defaults to 10.
+
+    Returns:
+        list[tuple[int, int, float]]: True class, predicted class and the share of the true class's
+        pixels, in 0 to 1; the pair with the most pixels first, none without pixels.
+    """
+    wrong = matrix.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind='stable')[:count]
+    pairs = zip(*np.unravel_index(order, wrong.shape), strict=True)
+    return [(int(t), int(p), wrong[t, p] / matrix[t].sum()) for t, p in pairs if wrong[t, p]]
+
+
 def draw_confusion(matrix, names):
     """Heat map of the matrix, each row in percent of the pixels of its true class.
 
@@ -83,21 +102,28 @@ def draw_confusion(matrix, names):
         names (Sequence[str]): Class names.
 
     Returns:
-        bytes: PNG.
+        bytes: PNG. Few classes have their numbers written in; many have their names on all sides,
+        and colours that tell small shares from none.
     """
     percent = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    side = max(4.5, 0.55 * len(names)) if len(names) <= WRITTEN else max(10, 0.16 * len(names))
-    figure, axis = plt.subplots(figsize=(side + 1.2, side), layout='constrained')
-    shown = axis.imshow(percent, cmap='viridis', vmin=0, vmax=100)
-    size = 9 if len(names) <= WRITTEN else 6
+    few = len(names) <= WRITTEN
+    side = max(4.5, 0.55 * len(names)) if few else max(10, 0.16 * len(names))
+    figure, axis = plt.subplots(figsize=(1.06 * side + 1.2, side + 0.5), layout='constrained')
+    scale = PowerNorm(1.0 if few else 0.5, vmin=0, vmax=100)
+    shown = axis.imshow(percent, cmap='viridis', norm=scale)
+    size = 9 if few else 6
     axis.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
     axis.set_yticks(range(len(names)), names, fontsize=size)
     axis.set(xlabel='predicted', ylabel='true')
-    if len(names) <= WRITTEN:
+    if few:
         for (row, column), value in np.ndenumerate(percent):
             colour = 'black' if value > 60 else 'white'
             axis.text(column, row, f'{value:.0f}', ha='center', va='center', c=colour, size=8)
-    figure.colorbar(shown, label="% of the true class's pixels", shrink=0.8)
+    else:
+        axis.tick_params(labeltop=True, labelright=True, top=True, right=True)
+    figure.colorbar(
+        shown, label="% of the true class's pixels", shrink=0.8, aspect=30, fraction=0.04
+    )
     buffer = io.BytesIO()
     figure.savefig(buffer, format='png', dpi=110)
     plt.close(figure)

@@ -95,6 +95,12 @@ def encode_jpeg(image, quality=88):
     return data.tobytes()
 
 
+def encode_png(image):
+    """RGB uint8 (H, W, 3) to the bytes of a PNG file: without loss, small for plain colours."""
+    _, data = cv2.imencode('.png', image[..., ::-1])
+    return data.tobytes()
+
+
 def data_uri(data, kind):
     """Bytes of a picture as a ``data:`` address, so that a page needs no other file."""
     return f'data:image/{kind};base64,{base64.b64encode(data).decode()}'

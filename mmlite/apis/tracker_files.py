@@ -35,7 +35,8 @@ def load_network(config, weights=None, device=None):
             files run on the CPU.
 
     Returns:
-        nn.Module | ONNXTrackerNetwork: Has what :class:`~mmlite.engine.online_tracker.Network` lists.
+        nn.Module | ONNXTrackerNetwork: Has what
+        :class:`~mmlite.engine.online_tracker.Network` lists.
 
     Raises:
         UserError: If the config, the device or the weights are missing or wrong.

@@ -10,7 +10,12 @@ import pytest
 import torch
 from mmseg.evaluation import IoUMetric
 
-from mmlite.analysis.confusion import class_scores, confusion_matrix, draw_confusion
+from mmlite.analysis.confusion import (
+    class_scores,
+    confusion_matrix,
+    draw_confusion,
+    largest_confusions,
+)
 from mmlite.errors import DataError
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +68,13 @@ def test_scores_of_a_hand_written_matrix():
     np.testing.assert_allclose(scores['share'], [8 / 12, 4 / 12, 0])
 
 
+def test_largest_confusions_of_a_hand_written_matrix():
+    matrix = np.array([[9, 1, 0], [6, 2, 4], [0, 0, 5]])
+    assert largest_confusions(matrix) == [(1, 0, 6 / 12), (1, 2, 4 / 12), (0, 1, 1 / 10)]
+    assert largest_confusions(matrix, 1) == [(1, 0, 0.5)]
+    assert largest_confusions(np.eye(3, dtype=int)) == []
+
+
 def broken(key, value):
     items = results(4, count=1)
     items[0][key] = value
@@ -101,6 +113,21 @@ def test_the_picture_has_a_bright_diagonal_for_right_predictions():
     assert brightest(100 * np.eye(3)[::-1]) < -0.8
 
 
+def test_many_classes_stay_legible():
+    """Room for every name, and a confusion of two percent that can be told from none."""
+    matrix = np.diag(np.full(150, 98))
+    matrix[40, 100] = 2
+    data = np.frombuffer(draw_confusion(matrix, [f'name {n}' for n in range(150)]), np.uint8)
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR).astype(int)
+    assert min(picture.shape[:2]) > 16 * 150
+    none = np.abs(picture - (84, 1, 68)).max(axis=-1) < 3  # bottom of viridis, BGR
+    rows, columns = none.nonzero()
+    top, left = rows.min(), columns.min()
+    side = (rows.max() + 1 - top) / 150
+    cell = picture[round(top + 40.5 * side), round(left + 100.5 * side)]
+    assert np.abs(cell - (84, 1, 68)).max() > 30
+
+
 def test_the_tool_prints_the_table_and_writes_the_picture(tmp_path, capsys):
     file = tmp_path / 'p.pkl'
     items = results(12)
@@ -122,3 +149,41 @@ def test_predictions_that_cannot_be_read_are_one_sentence(content, tmp_path, cap
         file.write_bytes(content)
     assert main([str(SMALL), str(file)]) == 1
     assert capsys.readouterr().err.startswith(f'error: predictions {file} ')
+
+
+@pytest.mark.parametrize(
+    ('dataset', 'message'),
+    [
+        (
+            "dict(type='PascalVOCDataset', data_root='gone/', data_prefix=dict(img_path='a'), "
+            "ann_file='b.txt', _delete_=True)",
+            "error: test_dataloader.dataset.data_root names 'gone/', which does not exist; ",
+        ),
+        (
+            "dict(type='PascalVOCDataset', data_root=folder, data_prefix=dict(img_path=''), "
+            "ann_file='', _delete_=True)",
+            'error: test_dataloader.dataset of type PascalVOCDataset cannot be made: it wants its ',
+        ),
+        (
+            'dict(metainfo=dict(classes=(), palette=[]))',
+            'error: test_dataloader.dataset has no classes: give metainfo=dict(classes=',
+        ),
+    ],
+)
+def test_data_sets_without_classes_are_one_sentence(dataset, message, tmp_path, capsys):
+    """Some data sets of mmseg assert that their files exist before they tell their classes."""
+    config = tmp_path / 'voc.py'
+    config.write_text(
+        f"_base_ = '{SMALL}'\nmake_data = None\nfolder = '{tmp_path}'\n"
+        f'test_dataloader = dict(dataset={dataset})'
+    )
+    (tmp_path / 'p.pkl').write_bytes(pickle.dumps(results(12)))
+    assert main([str(config), str(tmp_path / 'p.pkl')]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith(message) and err.count('\n') == 1
+
+
+def test_a_detector_has_no_confusion_matrix(tmp_path, capsys):
+    config = ROOT / 'configs/det/mask-rcnn_vit-tiny-sfp_8xb8-amp-lsj-100e_coco-640px.py'
+    assert main([str(config), str(tmp_path / 'p.pkl')]) == 2
+    assert 'should be of a segmentation model and have test data' in capsys.readouterr().err

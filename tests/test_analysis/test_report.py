@@ -14,7 +14,8 @@ from mmengine.config import Config
 from mmengine.structures import InstanceData
 
 from mmlite.analysis.pictures import PALETTE, draw_instances
-from mmlite.analysis.report import polygon_mask, write_report
+from mmlite.analysis.report import write_report
+from mmlite.analysis.report_det import polygon_mask
 from mmlite.datasets.shapes import Job, generate, task_spec
 from mmlite.engine.logs import split_records
 from mmlite.errors import DataError
@@ -65,12 +66,31 @@ def test_the_page_shows_numbers_pictures_and_commands(finished_run):
     tiles = dict(re.findall(r'<b>([^<]+)</b>([^<]+)</div>', page))
     assert {'43.2': 'box AP', '40.0': 'mask AP', '20': 'iterations'}.items() <= tiles.items()
     assert '<td>disc<td>61.2' in page
-    assert page.count('data:image/jpeg') == 6 and page.count('data:image/png') == 1
-    assert 'src="http' not in page
-    for script, config in re.findall(r'python (tools/\S+) (\S+)', page):
+    assert page.count('data:image/jpeg') == 6 and page.count('data:image/png') == 3
+    assert_it_stands_alone(page)
+    assert f'{finished_run}/iter_20.pth' in page
+
+
+def assert_it_stands_alone(page):
+    """No address elsewhere, and every command that it proposes exists."""
+    assert 'src="http' not in page and 'name="viewport"' in page
+    commands = re.findall(r'(?:python|bash) (tools/\S+) (\S+)', page)
+    assert len(commands) >= 4
+    for script, config in commands:
         assert (ROOT / script).is_file()
         assert (ROOT / config).exists() or Path(config).exists() or config == 'plot_curve'
-    assert f'{finished_run}/iter_20.pth' in page
+
+
+def test_predictions_of_other_pictures_are_refused(finished_run, tmp_path):
+    (tmp_path / 'p.pkl').write_bytes(pickle.dumps([dict(img_id=99, pred_instances=None)]))
+    with pytest.raises(DataError, match=r'no boxes for image 1 \(.*\.jpg\): they should be those'):
+        write_report(finished_run, tmp_path / 'p.pkl')
+
+
+def test_other_tasks_are_refused(finished_run, tmp_path):
+    (tmp_path / 'recipe.py').write_text("default_scope = 'mmpretrain'")
+    with pytest.raises(DataError, match="of mmdet and mmseg, not of default_scope='mmpretrain'"):
+        write_report(tmp_path)
 
 
 def test_without_predictions_there_are_no_pictures(finished_run):
@@ -84,7 +104,7 @@ def test_reconstructions_are_part_of_the_page(finished_run, tmp_path):
         write_report(finished_run, reconstructions=picture)
     cv2.imwrite(str(picture), np.zeros((4, 4, 3), np.uint8))
     page = write_report(finished_run, reconstructions=picture).read_text()
-    assert page.count('data:image/png') == 2 and '<h2>Pre-training</h2>' in page
+    assert page.count('data:image/png') == 4 and '<h2>Pre-training</h2>' in page
 
 
 def test_a_resumed_run_continues_the_curve(tmp_path):
@@ -99,7 +119,7 @@ def test_a_resumed_run_continues_the_curve(tmp_path):
 @pytest.mark.parametrize(
     ('missing', 'message'),
     [('recipe.py', r'no config file'), ('20260101_000000', r'holds no log'),
-     ('predictions.pkl', r'predictions\.pkl not found: write it with tools/test\.py')],
+     ('predictions.pkl', r'predictions\.pkl not found: write them with tools/test\.py')],
 )  # fmt: skip
 def test_what_is_missing_is_named(finished_run, tmp_path, missing, message):
     work_dir = tmp_path / 'copy'

@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 import torch
-from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
 
@@ -26,15 +25,21 @@ from mmlite.analysis.benchmark import (
     training_macs,
     view_sizes,
 )
+from mmlite.analysis.benchmark_config import (
+    add_benchmark_options,
+    build_trained,
+    check_benchmark_options,
+    precision,
+    rounded,
+    set_precision,
+)
 from mmlite.engine.check_config import check_config, check_stage_data
 from mmlite.engine.checks.data import datasets
 from mmlite.engine.cli import add_config_options, tool
-from mmlite.engine.launch import read_config, set_amp
+from mmlite.engine.launch import read_config
 from mmlite.errors import DataError, UserError
-from mmlite.registry import MODELS
 
 SEED = 0
-DTYPES = {'bf16': 'bfloat16', 'fp16': 'float16'}
 
 
 def parse_args(argv):
@@ -42,16 +47,9 @@ def parse_args(argv):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_config_options(parser)
+    add_benchmark_options(parser, steps=50, warmup=10)
     add = parser.add_argument
-    add('--steps', type=int, default=50, help='steps that count; default: 50')
-    add('--warmup', type=int, default=10, help='steps before them; default: 10')
-    add(
-        '--device', choices=['cpu', 'cuda'],
-        default='cuda' if torch.cuda.is_available() else 'cpu', help='default: a GPU if any',
-    )  # fmt: skip
-    add('--amp', choices=['none', *DTYPES], help='precision; default: as in the config')
     add('--compile', action='store_true', help="torch.compile the model's loss")
-    add('--batch-size', type=int, help='default: of the config')
     add(
         '--loader', choices=['auto', 'on', 'off'], default='auto',
         help='read the data set, or make random images; default: by whether the data are there',
@@ -62,36 +60,15 @@ def parse_args(argv):
 
 def prepare(args):
     """The config as the options want it, checked without its data."""
-    for name in ('steps', 'batch_size'):
-        if getattr(args, name) is not None and getattr(args, name) < 1:
-            raise UserError(f'--{name.replace("_", "-")} is {getattr(args, name)}; give 1 or more')
-    if args.warmup < 0:
-        raise UserError(f'--warmup is {args.warmup}; give 0 or more')
-    if args.device == 'cuda' and not torch.cuda.is_available():
-        raise UserError('--device cuda needs a GPU, but torch sees none: give --device cpu')
+    check_benchmark_options(args)
     cfg = read_config(args.config, cfg_options=args.cfg_options)
     if not cfg.get('train_dataloader') or not cfg.get('optim_wrapper'):
         raise UserError(f'{args.config} does not train: no train_dataloader or no optim_wrapper')
-    if args.amp:
-        set_amp(cfg, args.amp != 'none')
-    if args.amp in DTYPES:
-        # bf16 has the range of fp32: nothing to scale, no overflow to wait for
-        scale = dict(enabled=False) if args.amp == 'bf16' else 'dynamic'
-        cfg.optim_wrapper.update(dtype=DTYPES[args.amp], loss_scale=scale)
-    if args.device == 'cpu' and precision(cfg) != 'fp32':
-        raise UserError(f'{precision(cfg)} training needs a GPU: give --amp none')
+    set_precision(cfg, args.amp, args.device)
     if args.batch_size:
         cfg.train_dataloader.batch_size = args.batch_size
     check_config(cfg, data=False)
     return cfg
-
-
-def precision(cfg):
-    """``'fp32'``, ``'fp16'`` or ``'bf16'``."""
-    wrapper = cfg.optim_wrapper
-    if wrapper.get('type', 'OptimWrapper') == 'OptimWrapper':
-        return 'fp32'
-    return 'bf16' if wrapper.get('dtype') == 'bfloat16' else 'fp16'
 
 
 def has_data(cfg, wanted):
@@ -126,22 +103,11 @@ def build_loader(cfg, real, device):
     return Runner.build_dataloader(loader, seed=SEED)
 
 
-def build_model(cfg, device):
-    """Model with random weights (no checkpoint is looked for), and its optimiser."""
-    model = MODELS.build(cfg.model).to(device).train()
-    optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-    accumulated = cfg.optim_wrapper.get('accumulative_counts', 1)
-    optim_wrapper.initialize_count_status(model, 0, accumulated * 10**6)
-    for group in optim_wrapper.optimizer.param_groups:
-        group['lr'] = 0.0  # a whole step, but nothing diverges on inputs that are always the same
-    return model, optim_wrapper
-
-
 def measure(cfg, args, device):
     """Rates in images/s, peak memory in bytes, multiply-adds and what the batch looks like."""
     real = has_data(cfg, args.loader)
     loader = build_loader(cfg, real, device)
-    model, optim_wrapper = build_model(cfg, device)
+    model, optim_wrapper = build_trained(cfg, device)
     batches = iter(loader)
     batch = model.data_preprocessor.cast_data(next(batches))
     forward, backward = training_macs(model, batch)
@@ -183,18 +149,13 @@ def table_row(cfg, args, device, found):
         views=found['views'],
         data=found['data'],
         steps=args.steps,
-        model_images_per_s=_rounded(found['model']),
-        loader_images_per_s=_rounded(found.get('loader')),
-        end_to_end_images_per_s=_rounded(found.get('end_to_end')),
-        peak_memory_gib=_rounded(found['memory'] / 2**30),
-        forward_gmac_per_image=_rounded(found['forward'] / 1e9),
-        backward_gmac_per_image=_rounded(found['backward'] / 1e9),
+        model_images_per_s=rounded(found['model']),
+        loader_images_per_s=rounded(found.get('loader')),
+        end_to_end_images_per_s=rounded(found.get('end_to_end')),
+        peak_memory_gib=rounded(found['memory'] / 2**30),
+        forward_gmac_per_image=rounded(found['forward'] / 1e9),
+        backward_gmac_per_image=rounded(found['backward'] / 1e9),
     )
-
-
-def _rounded(value):
-    """Four digits; None stays None."""
-    return None if value is None else float(f'{value:.4g}')
 
 
 @tool

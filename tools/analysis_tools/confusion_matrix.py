@@ -5,44 +5,22 @@ python tools/analysis_tools/confusion_matrix.py CONFIG predictions.pkl --out con
 """
 
 import argparse
-import pickle
 import sys
 from pathlib import Path
 
-import mmengine
 import numpy as np
-from mmengine.registry import init_default_scope
 
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
-from mmlite.analysis.confusion import class_scores, confusion_matrix, draw_confusion
+from mmlite.analysis.confusion import (
+    class_scores,
+    confusion_matrix,
+    draw_confusion,
+    largest_confusions,
+)
+from mmlite.analysis.predictions import load_predictions, segmentation_labels
 from mmlite.engine.cli import tool
 from mmlite.engine.config_file import load_config
-from mmlite.errors import DataError, UserError
-from mmlite.registry import DATASETS
-
-
-def read_classes(path):
-    """Class names and ignored label of the test data of a segmentation config."""
-    cfg = load_config(path)
-    if cfg.get('default_scope') != 'mmseg' or not cfg.get('test_dataloader'):
-        raise UserError(f'config {path} should be of a segmentation model and have test data')
-    init_default_scope('mmseg')
-    dataset = cfg.test_dataloader.dataset
-    while 'dataset' in dataset:
-        dataset = dataset.dataset
-    built = DATASETS.build(dict(dataset, lazy_init=True, pipeline=[]))
-    return built.metainfo['classes'], built.ignore_index
-
-
-def read_predictions(path):
-    """What ``tools/test.py --out`` wrote."""
-    try:
-        results = mmengine.load(path)
-    except (OSError, EOFError, TypeError, ValueError, pickle.UnpicklingError) as error:
-        raise DataError(f'predictions {path} cannot be read: {error}') from error
-    if not isinstance(results, list) or not results:
-        raise DataError(f'predictions {path} should be a list of results of tools/test.py --out')
-    return results
+from mmlite.errors import DataError
 
 
 @tool
@@ -54,14 +32,16 @@ def main(argv=None):
     parser.add_argument('predictions', type=Path, help='FILE.pkl of tools/test.py --out')
     parser.add_argument('--out', type=Path, help='picture; default: PREDICTIONS with .png')
     args = parser.parse_args(argv)
-    names, ignored = read_classes(args.config)
-    matrix = confusion_matrix(read_predictions(args.predictions), len(names), ignored)
+    names, _, ignored = segmentation_labels(load_config(args.config))
+    matrix = confusion_matrix(load_predictions(args.predictions), len(names), ignored)
     scores = class_scores(matrix)
     print(f'{"class":24}' + ''.join(f'{title:>11}' for title in scores))
     for row, name in enumerate(names):
         print(f'{name[:24]:24}' + ''.join(f'{100 * s[row]:>11.2f}' for s in scores.values()))
     accuracy = np.diag(matrix).sum() / max(matrix.sum(), 1)
     print(f'mIoU {100 * np.nanmean(scores["IoU"]):.2f}, pixel accuracy {100 * accuracy:.2f}')
+    for true, predicted, share in largest_confusions(matrix):
+        print(f'{100 * share:6.2f} % of {names[true]} taken for {names[predicted]}')
     out = args.out or args.predictions.with_suffix('.png')
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

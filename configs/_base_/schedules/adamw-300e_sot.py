@@ -9,7 +9,7 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=4e-4, weight_decay=1e-4),
     clip_grad=dict(max_norm=0.1, norm_type=2),
     constructor='mmlite.LayerDecayOptimWrapperConstructor',
-    # everything is decayed, norms and positions too; both tables of positions belong to the backbone
+    # everything is decayed, norms and positions too; the tables of positions count as backbone
     paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.1), pos_embed=dict(lr_mult=0.1))),
 )
 param_scheduler = [

@@ -68,6 +68,20 @@ def draw_label_maps(image, maps, names, colours, ignored=255):
     """An image and its label maps side by side over a legend of the classes that they show.
 
     Args:
+        image, maps, names, colours, ignored: As in :func:`colour_label_maps`.
+
+    Returns:
+        ndarray: BGR uint8.
+    """
+    tiles, entries = colour_label_maps(image, maps, names, colours, ignored)
+    row = np.concatenate([_tile(*item) for item in tiles.items()], axis=1)
+    return np.concatenate([row, *_legend(entries, row.shape[1])])
+
+
+def colour_label_maps(image, maps, names, colours, ignored=255):
+    """An image and its label maps as pictures of one size, and what their colours mean.
+
+    Args:
         image (ndarray): BGR uint8 (H, W, 3).
         maps (dict[str, ndarray]): Title -> labels (H, W). Another size is stretched to the image's.
         names (Sequence[str]): Class names.
@@ -75,8 +89,9 @@ def draw_label_maps(image, maps, names, colours, ignored=255):
         ignored (int): Label of pixels without a class, drawn black. Defaults to 255.
 
     Returns:
-        ndarray: BGR uint8. The pictures have their own size, or are scaled to have a longest side
-        of 320 to 640 pixels.
+        tuple[dict[str, ndarray], list[tuple[str, list[int]]]]: ``'image'`` and the titles ->
+        BGR uint8 (h, w, 3) of the image's own size, or scaled to have a longest side of 320 to 640
+        pixels; and names with BGR colours of the classes that are shown.
     """
     table = np.array([*colours, IGNORED_COLOUR], np.uint8)
     longest = max(image.shape[:2])
@@ -90,9 +105,8 @@ def draw_label_maps(image, maps, names, colours, ignored=255):
         labels = np.where(labels == ignored, len(names), labels).astype(np.int32)
         shown.update(np.unique(labels).tolist())
         tiles[title] = table[cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)]
-    entries = [(([*names, 'ignored'])[label], table[label].tolist()) for label in sorted(shown)]
-    row = np.concatenate([_tile(*item) for item in tiles.items()], axis=1)
-    return np.concatenate([row, *_legend(entries, row.shape[1])])
+    entries = [([*names, 'ignored'][label], table[label].tolist()) for label in sorted(shown)]
+    return tiles, entries
 
 
 def _tile(title, picture):

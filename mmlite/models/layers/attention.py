@@ -11,6 +11,7 @@ from torch import nn
 from mmlite.errors import ArgumentError
 
 from .position import constant, relative_position_index, resample_bias_table, resample_rel_pos
+from .table_bias import TableBias, attend_headwise, runs_headwise
 
 
 def attend(q, k, v, bias=None, with_logits=False):
@@ -20,7 +21,8 @@ def attend(q, k, v, bias=None, with_logits=False):
         q (Tensor): Scaled queries (B, heads, Nq, D).
         k (Tensor): Keys (B, heads, Nk, D).
         v (Tensor): Values (B, heads, Nk, Dv), Dv <= D.
-        bias (Tensor, optional): Added to the logits, broadcastable to (B, heads, Nq, Nk).
+        bias (Tensor | TableBias, optional): Added to the logits, broadcastable to
+            (B, heads, Nq, Nk).
         with_logits (bool): Also return the logits before softmax. Defaults to False.
 
     Returns:
@@ -29,6 +31,10 @@ def attend(q, k, v, bias=None, with_logits=False):
     if with_logits:
         logits = attention_logits(q, k, bias)
         return logits.softmax(dim=-1).to(v.dtype) @ v, logits
+    if isinstance(bias, TableBias):
+        if runs_headwise(q):
+            return attend_headwise(q, k, v, bias), None
+        bias = bias.dense()
     width = v.shape[-1]
     if width < q.shape[-1]:  # the fused kernels want one head width for q, k and v
         v = F.pad(v, (0, q.shape[-1] - width))
@@ -39,6 +45,7 @@ def attend(q, k, v, bias=None, with_logits=False):
 def attention_logits(q, k, bias=None):
     """Logits (B, heads, Nq, Nk) of already scaled queries; arguments as in :func:`attend`."""
     logits = q @ k.transpose(-2, -1)
+    bias = bias.dense() if isinstance(bias, TableBias) else bias
     return logits if bias is None else logits + bias
 
 
@@ -94,7 +101,8 @@ class Attention(nn.Module):
             grid (tuple[int, int] | None): (H, W) of the patch tokens.
 
         Returns:
-            tuple[Tensor, Tensor, Tensor | None]: q', k' with logits = q' k'^T (+ bias), and bias.
+            tuple[Tensor, Tensor, Tensor | TableBias | None]: q', k' with logits = q' k'^T (+ bias),
+            and bias.
         """
         return q * self.scale, k, None
 
@@ -127,7 +135,7 @@ class BiasTableAttention(Attention):
         table = resample_bias_table(self.relative_position_bias_table, self.grid, grid)
         with_cls = q.shape[2] == grid[0] * grid[1] + 1
         index = relative_position_index(tuple(grid), with_cls, q.device)
-        return q * self.scale, k, table[index].permute(2, 0, 1)[None]
+        return q * self.scale, k, TableBias(table, index)
 
 
 @constant

@@ -5,13 +5,8 @@ _base_ = [
     '../../../_base_/shapes_pretrain.py',
 ]
 teacher = 'work_dirs/mae_vit-tiny_8xb512-amp-coslr-400e_in1k_shapes/epoch_20.pth'
-model = dict(
-    backbone=dict(img_size=_base_.small_size),
-    neck=dict(grid=_base_.small_grid),
-    distill=dict(
-        teacher=dict(arch='tiny', img_size=_base_.small_size, init_cfg=dict(checkpoint=teacher)),
-    ),
-)
+small_teacher = dict(_base_.small_teacher, init_cfg=dict(checkpoint=teacher))
+model = dict(_base_.small_model, distill=dict(teacher=small_teacher))
 train_pipeline = _base_.train_pipeline
 train_pipeline[1].update(_base_.small_crop)
 small_set = dict(_base_.small_set, _delete_=True, pipeline=train_pipeline)

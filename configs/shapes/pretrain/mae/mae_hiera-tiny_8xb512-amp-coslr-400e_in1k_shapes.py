@@ -4,7 +4,7 @@ _base_ = [
     '../../../pretrain/mae/mae_hiera-tiny_8xb512-amp-coslr-400e_in1k.py',
     '../../../_base_/shapes_pretrain.py',
 ]
-model = dict(backbone=dict(img_size=_base_.small_size), neck=dict(grid=_base_.small_grid))
+model = _base_.small_model
 train_pipeline = _base_.train_pipeline
 train_pipeline[1].update(_base_.small_crop)
 small_set = dict(_base_.small_set, _delete_=True, pipeline=train_pipeline)

@@ -1,0 +1,108 @@
+"""Attention logits with a bias for every pair of tokens that comes out of a small table."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+CACHED = 2**20
+"""Logits that one step of :class:`HeadwiseAttention` works on: 4 MiB in single precision."""
+
+FEW = 4 * CACHED
+"""Up to so many logits in all, working on all heads together is as fast."""
+
+
+class TableBias(NamedTuple):
+    """Bias of the logits: that of head h for query i and key j is ``table[index[i, j], h]``."""
+
+    table: Tensor
+    """(R, heads)."""
+    index: Tensor
+    """int64 (N, N), 0 to R - 1."""
+
+    def dense(self):
+        """The bias of all pairs, (1, heads, N, N), heads outermost so that its rows are dense."""
+        flat = self.index.flatten()
+        return self.table.t().index_select(1, flat).unflatten(1, self.index.shape)[None]
+
+
+def runs_headwise(q):
+    """Whether :func:`attend_headwise` takes queries as these.
+
+    They must lie on a CPU, be many, and neither be traced nor under autocast. Where fused kernels
+    are switched off (``torch.nn.attention.sdpa_kernel``), the textbook's operations are wanted.
+    """
+    return (
+        not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()
+        and q.device.type == 'cpu'
+        and not torch.is_autocast_enabled('cpu')
+        and torch.backends.cuda.flash_sdp_enabled()  # despite its name, it is obeyed on CPUs, too
+        and q.shape[:-1].numel() * q.shape[-2] > FEW
+    )
+
+
+def attend_headwise(q, k, v, bias):
+    """Attention of already scaled queries with a bias from a table, on a CPU.
+
+    Args:
+        q, k, v (Tensor): Scaled queries, keys and values (B, heads, N, D).
+        bias (TableBias): Added to the logits.
+
+    Returns:
+        Tensor: (B, heads, N, D).
+    """
+    return HeadwiseAttention.apply(q, k, v, bias.table.to(q.dtype), bias.index)
+
+
+class HeadwiseAttention(torch.autograd.Function):
+    """Attention that holds the bias and the logits of one head at a time.
+
+    PyTorch's fused kernel for CPUs has no gradient for a bias. Its other path writes and reads
+    several tensors (B, heads, N, N), 50 MB each for an image of 512 pixels and 12 heads; here,
+    what is worked on stays in the cache. The backward pass recomputes the probabilities
+    (FlashAttention, arXiv 2205.14135, algorithm 4), so that nothing of size N^2 is kept.
+    """
+
+    @staticmethod
+    def forward(ctx, q, k, v, table, index):
+        out = torch.empty_like(v.transpose(1, 2), memory_format=torch.contiguous_format)
+        out = out.transpose(1, 2)
+        for head, bias in enumerate(_head_biases(table, index)):
+            one = slice(head, head + 1)
+            out[:, one] = F.scaled_dot_product_attention(
+                q[:, one], k[:, one], v[:, one], attn_mask=bias, scale=1.0
+            )
+        ctx.save_for_backward(q, k, v, table, index, out)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        q, k, v, table, index, out = ctx.saved_tensors
+        delta = (grad * out).sum(dim=-1, keepdim=True)
+        q, k, v, grad = (x.contiguous() for x in (q, k, v, grad))  # for fast small products
+        dq, dk, dv = (torch.empty_like(x) for x in (q, k, v))
+        dtable = table.new_zeros(table.shape[::-1])
+        flat = index.flatten()
+        images = max(1, CACHED // index.numel())
+        for head, bias in enumerate(_head_biases(table, index)):
+            for start in range(0, len(q), images):
+                part = slice(start, start + images), head
+                p = torch.baddbmm(bias, q[part], k[part].mT).softmax(dim=-1)
+                dv[part] = p.mT @ grad[part]
+                dlogits = (grad[part] @ v[part].mT).sub_(delta[part]).mul_(p)
+                dq[part] = dlogits @ k[part]
+                dk[part] = dlogits.mT @ q[part]
+                dbias = dlogits.sum(dim=0, keepdim=True) if len(dlogits) > 1 else dlogits
+                dtable[head : head + 1].index_add_(1, flat, dbias.flatten(1))
+        return dq, dk, dv, dtable.t(), None
+
+
+def _head_biases(table, index):
+    """The bias (N, N) of one head after the other."""
+    flat = index.flatten()
+    for row in table.t().contiguous():
+        yield row.index_select(0, flat).view(index.shape)
