@@ -1,5 +1,6 @@
 """One-line use from Python."""
 
+from .onnx_tracker import ONNXTrackerNetwork
 from .sot_inferencer import SOTInferencer, TrackedVideo
 
-__all__ = ['SOTInferencer', 'TrackedVideo']
+__all__ = ['ONNXTrackerNetwork', 'SOTInferencer', 'TrackedVideo']

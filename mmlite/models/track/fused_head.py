@@ -1,0 +1,157 @@
+"""The centre head as tracking needs it: the same box, at a quarter of the multiply-adds."""
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from mmlite.errors import ArgumentError
+
+from .center_head import as_share
+
+
+class FusedHead(nn.Module):
+    """Finds the best cell of a :class:`~.center_head.CenterHead` and reads the box there.
+
+    Batch norm is folded into the convolutions. Only the score needs the whole map: size and offset,
+    merged into one branch of grouped convolutions, are computed after the cell is chosen, from the
+    9 x 9 cells around it that they depend on.
+
+    Args:
+        head (CenterHead): With batch norm. It is copied.
+        window (Tensor): (F, F), multiplies the scores when the cell is chosen.
+        dtype (torch.dtype): Of all convolutions but the last of each branch, which is float32.
+        sparse (bool): Where cells are empty, multiply tokens by the taps of the score's first
+            convolution one by one and sum up in each cell what falls into it. Not for export.
+
+    Raises:
+        ArgumentError: If the head has another norm.
+    """
+
+    def __init__(self, head, window, dtype=torch.float32, sparse=True):
+        super().__init__()
+        self.side = window.shape[0]
+        score, size, offset = (_folded(branch) for branch in (head.ctr, head.size, head.offset))
+        both = [
+            _side_by_side(a, b, groups=1 if index == 0 else 2)
+            for index, (a, b) in enumerate(zip(size, offset, strict=True))
+        ]
+        self.score, self.box = (_stacked(convs, dtype) for convs in (score, both))
+        taps = self.score[0].weight.permute(2, 3, 0, 1).flatten(0, 2)
+        self.register_buffer('taps', taps.clone() if sparse else None)  # (9 * out, C)
+        self.register_buffer('window', window.flatten().clone())
+        reach = len(both) - 1
+        self.register_buffer('nearest', _cells_around(self.side, 1))
+        self.register_buffer('nine', torch.arange(9))
+        self.register_buffer('around', _cells_around(self.side, reach))
+        inside = _cells_around(self.side, reach - 1) < self.side**2
+        self.register_buffer('inside', inside.to(dtype))
+
+    def forward(self, tokens, places=None):
+        """Find the best cell and read the box there.
+
+        Args:
+            tokens (Tensor): Normalised search tokens (B, K, C).
+            places (Tensor, optional): int64 (B, F^2 + 1), which token lies in each cell, K where
+                there is none; the last entry is K. Defaults to all tokens in order.
+
+        Returns:
+            Tensor: (B, 6), as of :meth:`~.one_stream.OneStreamTracker.locate`.
+        """
+        tokens = F.pad(tokens.to(self.inside.dtype), (0, 0, 0, 1))  # the last one is empty
+        scores = as_share(self.score_map(tokens, places).flatten(1))
+        ranked = scores * self.window
+        cell = ranked.argmax(dim=1)
+        size, offset = self.box_at(cell, tokens, places).chunk(2, dim=1)
+        corner = torch.stack([cell % self.side, cell // self.side], dim=1)
+        best = torch.stack([scores, ranked], dim=2)
+        best = take_rows(best, cell[:, None])[:, 0]
+        return torch.cat([(corner + offset) / self.side, as_share(size), best], dim=1)
+
+    def score_map(self, tokens, places):
+        """Scores (B, 1, F, F) before the sigmoid; arguments as in :meth:`forward`."""
+        first, *rest, last = self.score
+        if places is None or self.taps is None:
+            cells = tokens if places is None else take_rows(tokens, places)
+            x = first(_as_map(cells[:, :-1], self.side))
+        else:
+            x = _as_map(self.sum_taps(tokens, places) + first.bias, self.side)
+        for conv in rest:
+            x = conv(x.relu_())
+        return last(x.relu_().float())
+
+    def sum_taps(self, tokens, places):
+        """The score's first convolution without bias, (B, F^2, out), from tokens (B, K + 1, C)."""
+        B, rows, _ = tokens.shape
+        products = F.linear(tokens, self.taps).view(B * rows * 9, -1)
+        first = rows * torch.arange(B, device=tokens.device)[:, None]
+        token = places.index_select(1, self.nearest.flatten()) + first
+        index = 9 * token.view(-1, 9) + self.nine
+        return F.embedding_bag(index, products, mode='sum').unflatten(0, (B, -1))
+
+    def box_at(self, cell, tokens, places):
+        """Size and offset (B, 4), before activation, in cells (B,); the rest as in forward."""
+        rows = self.around[cell]
+        rows = rows if places is None else places.gather(1, rows)
+        x = _as_map(take_rows(tokens, rows), 2 * len(self.box) - 1)
+        side = 2 * len(self.box) - 3
+        inside = self.inside[cell].view(-1, 1, side, side)
+        *convs, last = self.box
+        for conv in convs:
+            # cells outside the map are zero in every layer
+            x = conv(x).relu_() * inside
+            inside = inside[..., 1:-1, 1:-1]
+        return last(x.float()).flatten(1)
+
+
+def take_rows(tokens, rows):
+    """Tokens (B, N, C) at ``rows``, int64 (B, K): (B, K, C), by whole rows."""
+    B, N, _ = tokens.shape
+    rows = rows + N * torch.arange(B, device=rows.device)[:, None]
+    return tokens.flatten(0, 1).index_select(0, rows.flatten()).unflatten(0, (B, -1))
+
+
+def _as_map(tokens, side):
+    """Tokens (B, side^2, C) as a map (B, C, side, side), in memory still channels last."""
+    return tokens.transpose(1, 2).unflatten(2, (side, side))
+
+
+def _cells_around(side, reach):
+    """Cells around each cell of a map, row-major.
+
+    Returns:
+        Tensor: int64 (side^2, (2 * reach + 1)^2); side^2 stands for all that is outside the map.
+    """
+    steps = torch.arange(-reach, reach + 1)
+    near = torch.arange(side)[:, None] + steps  # (side, 2 * reach + 1)
+    y, x = near[:, None, :, None], near[None, :, None, :]
+    outside = (y < 0) | (y >= side) | (x < 0) | (x >= side)
+    return (y * side + x).masked_fill(outside, side**2).reshape(side**2, -1)
+
+
+def _folded(branch):
+    """Convolutions like those of a branch, with batch norm folded in."""
+    *layers, last = copy.deepcopy(branch).eval()
+    for layer in layers:
+        if not isinstance(layer[1], _BatchNorm):
+            raise ArgumentError(
+                f'only batch norm can be folded into convolutions, the head has '
+                f'{type(layer[1]).__name__}'
+            )
+    return [fuse_conv_bn_eval(conv, norm) for conv, norm, _ in layers] + [last]
+
+
+def _side_by_side(first, second, groups):
+    """Two convolutions as one without padding, on the same input or each on its half."""
+    channels = first.in_channels * groups, 2 * first.out_channels
+    both = nn.Conv2d(*channels, first.kernel_size, groups=groups)
+    both.weight.copy_(torch.cat([first.weight, second.weight]))
+    both.bias.copy_(torch.cat([first.bias, second.bias]))
+    return both
+
+
+def _stacked(convs, dtype):
+    return nn.ModuleList([*(conv.to(dtype) for conv in convs[:-1]), convs[-1]])

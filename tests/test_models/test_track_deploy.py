@@ -1,0 +1,206 @@
+"""Trackers made fast for inference: the numbers of the plain model, with less work."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from mmlite.analysis.complexity import count_macs
+from mmlite.engine.online_tracker import OnlineTracker
+from mmlite.errors import ArgumentError
+from mmlite.models import HieraOSTrack, OSTrack
+from mmlite.models.track.deploy import fuse_for_tracking
+from mmlite.models.track.fused_head import FusedHead
+from mmlite.models.track.window import hann_window
+from mmlite.registry import MODELS
+
+RECIPES = Path(__file__).parents[2] / 'configs' / 'track'
+VIT = dict(
+    type='mmlite.ViT',
+    arch=dict(embed_dims=24, num_layers=4, num_heads=3),
+    img_size=64,
+    with_cls_token=False,
+    out_type='raw',
+)
+HIERA = dict(
+    type='mmlite.Hiera',
+    arch=dict(embed_dims=8, num_layers=(1, 1, 2, 1), num_heads=1),
+    img_size=64,
+    q_pool=2,
+    out_type='raw',
+)
+CE = dict(type='mmlite.CandidateElimination', blocks=(1, 2), keep_ratio=0.5)
+PRE = dict(type='mmlite.TrackDataPreprocessor', mean=[120.0] * 3, std=[60.0, 50.0, 40.0])
+
+
+def randomised(model):
+    """Eval mode, and no parameter or statistic at its start, where much is 0 or 1."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if 'running_var' in name:
+                tensor.uniform_(0.5, 1.5, generator=generator)
+            elif tensor.is_floating_point():
+                tensor.add_(torch.randn(tensor.shape, generator=generator), alpha=0.1)
+    return model.eval()
+
+
+def build(kind, backbone, elimination, channels, **kwargs):
+    torch.manual_seed(0)
+    more = {} if elimination is None else dict(elimination=elimination)
+    head = dict(type='mmlite.CenterHead', in_channels=channels, channels=32)
+    sizes = dict(template_size=64, search_size=128)
+    model = kind(backbone, head, data_preprocessor=PRE, **sizes, **more, **kwargs)
+    return randomised(model)
+
+
+def vit(elimination=None, **changes):
+    return build(OSTrack, VIT | changes, elimination, 24)
+
+
+TRACKERS = dict(
+    vit=vit,
+    layer_scale=lambda: vit(layer_scale_init_value=0.5),
+    no_bias=lambda: vit(CE, qkv_bias=False),
+    ce=lambda: vit(CE),
+    ce_all=lambda: vit(CE | dict(template='all')),
+    ce_2x2=lambda: vit(CE | dict(template='center_2x2')),
+    ce_last=lambda: vit(CE | dict(blocks=(3, 0))),
+    ce_off=lambda: vit(CE | dict(keep_ratio=1.0)),
+    hiera=lambda: build(HieraOSTrack, HIERA, None, 64),
+)
+
+
+def pairs(model, count=3):
+    generator = torch.Generator().manual_seed(2)
+    return (
+        torch.randn(count, 3, size, size, generator=generator)
+        for size in (model.template_size, model.search_size)
+    )
+
+
+def found(network, template, search):
+    return network.locate(network.embed_template(template), search)
+
+
+@pytest.mark.parametrize('sparse', [True, False])
+@pytest.mark.parametrize('make', TRACKERS.values(), ids=TRACKERS)
+@torch.no_grad()
+def test_finds_the_same(make, sparse):
+    model = make()
+    fused = fuse_for_tracking(model, sparse=sparse)
+    template, search = pairs(model)
+    want = found(model, template, search)
+    torch.testing.assert_close(found(fused, template, search), want, rtol=1e-4, atol=1e-5)
+    # rows do not depend on each other
+    one = found(fused, template[1:2], search[1:2])
+    torch.testing.assert_close(one, want[1:2], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('sparse', [True, False])
+@torch.no_grad()
+def test_box_is_that_of_the_whole_map_at_every_cell(sparse):
+    """Also at the border, and where the cells around have no token."""
+    torch.manual_seed(0)
+    side, channels, kept = 6, 8, 20
+    head = randomised(MODELS.build(dict(type='mmlite.CenterHead', in_channels=8, channels=16)))
+    tokens, ids = torch.randn(1, kept, channels), torch.randperm(side**2)[None, :kept]
+    places = torch.full((1, side**2 + 1), kept).scatter(1, ids, torch.arange(kept)[None])
+    full = torch.zeros(1, side**2, channels).scatter(1, ids[..., None].expand(-1, -1, 8), tokens)
+    maps = head(full.transpose(1, 2).unflatten(2, (side, side)))
+    for cell in range(side**2):
+        window = torch.full((side**2,), 1e-6)
+        window[cell] = 1.0
+        window = window.view(side, side)
+        fused = FusedHead(head, window, sparse=sparse)
+        want = head.decode(maps, window)
+        for arguments in ((tokens, places), (full,)):
+            got = fused(*arguments)
+            torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5)
+        assert divmod(cell, side) == tuple(
+            round(float(want[0, axis] * side - maps['offset_map'][0, axis].flatten()[cell]))
+            for axis in (1, 0)
+        )
+
+
+@pytest.mark.parametrize(
+    'name, plain, fused',
+    [('ostrack_vit-tiny', 2.845, 2.451), ('ostrack_vit-tiny-ce', 2.188, 1.702)],
+)
+@torch.no_grad()
+def test_multiply_adds_of_a_frame(name, plain, fused):
+    model = MODELS.build(Config.fromfile(RECIPES / f'{name}_4xb32-300e_sot-256px.py').model).eval()
+    template, search = pairs(model, 1)
+    for network, gmac in ((model, plain), (fuse_for_tracking(model), fused)):
+        macs, _ = count_macs(network.locate, network.embed_template(template), search)
+        assert macs / 1e9 == pytest.approx(gmac, abs=2e-3)
+
+
+@pytest.mark.parametrize('make', [TRACKERS['ce'], TRACKERS['hiera']])
+@torch.no_grad()
+def test_low_precision_stays_near(make):
+    model = make()
+    fused = fuse_for_tracking(model, torch.bfloat16)
+    template, search = pairs(model)
+    got, want = found(fused, template, search), found(model, template, search)
+    assert got.dtype == torch.float32
+    # of close scores another may win, but the winner's score is about the same
+    torch.testing.assert_close(got[:, 5], want[:, 5], rtol=0, atol=0.03)
+    assert not torch.equal(got, want)
+
+
+def test_model_stays_as_it_was():
+    model = TRACKERS['ce']().train()
+    before = copy.deepcopy(model.state_dict())
+    fused = fuse_for_tracking(model)
+    assert all(module.training for module in model.modules())
+    assert any(p.requires_grad for p in model.head.parameters())
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+    assert not any(module.training for module in fused.modules())
+    assert not any(p.requires_grad for p in fused.parameters())
+    shared = {p.data_ptr() for p in model.parameters()}
+    assert not shared & {p.data_ptr() for p in fused.parameters()}
+
+
+@pytest.mark.parametrize('make', [TRACKERS['ce'], TRACKERS['hiera']])
+def test_follows_the_same_targets_online(make):
+    model = make()
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (6, 90, 120, 3), np.uint8)
+    boxes = [(30.0, 20.0, 25.0, 30.0), (60.0, 40.0, 20.0, 16.0)]
+    runs = []
+    for network in (model, fuse_for_tracking(model)):
+        tracker = OnlineTracker(network)
+        targets = tracker.start([frames[0]] * 2, boxes)
+        runs.append([tracker.step(targets, [frame] * 2) for frame in frames[1:]])
+    for (want, want_scores), (got, got_scores) in zip(*runs, strict=True):
+        assert np.allclose(got, want, atol=1e-2)
+        assert np.allclose(got_scores, want_scores, atol=1e-4)
+
+
+def test_counts_of_the_released_tracker():
+    elimination = MODELS.build(dict(type='mmlite.CandidateElimination'))
+    assert elimination.counts(256) == {3: 180, 6: 126, 9: 89}
+    elimination.ratio = 1.0
+    assert elimination.counts(256) == {}
+
+
+def test_only_batch_norm_can_be_folded():
+    model = vit()
+    model.head.size[1][1] = nn.GroupNorm(1, 16)
+    with pytest.raises(ArgumentError, match='only batch norm .* the head has GroupNorm'):
+        fuse_for_tracking(model)
+
+
+def test_only_one_stream_trackers_can_be_fused():
+    with pytest.raises(ArgumentError, match='Linear cannot be fused: it is no OneStreamTracker'):
+        fuse_for_tracking(nn.Linear(1, 1))
+
+
+def test_window_is_kept():
+    torch.testing.assert_close(fuse_for_tracking(vit()).head.window, hann_window(8).flatten())
