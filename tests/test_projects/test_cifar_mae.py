@@ -1,0 +1,285 @@
+"""The CIFAR project: its counts, its files, its loss, and both stages from the command line."""
+
+import hashlib
+import json
+import pickle
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, default_collate
+from mmengine.registry import init_default_scope
+from mmpretrain.datasets import CIFAR10, CIFAR100
+from mmpretrain.visualization import UniversalVisualizer
+
+from mmlite.analysis.complexity import count_macs, count_params
+from mmlite.engine.check_config import check_config
+from mmlite.errors import ArgumentError, DataError
+from mmlite.registry import DATASETS, MODELS
+from projects.cifar_mae import make_cifar
+from projects.cifar_mae.generated_cifar import GeneratedCIFAR10
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = ROOT / 'projects/cifar_mae/configs'
+PRETRAIN = 'mae_vit-cifar_1xb512-amp-coslr-2000e_{}-36px'
+SCRATCH = 'vit-cifar_1xb256-amp-coslr-300e_{}-36px'
+FINE_TUNE = 'vit-cifar_mae-init_1xb256-amp-coslr-300e_{}-36px'
+
+
+def read(name):
+    cfg = Config.fromfile(CONFIGS / f'{name}.py')
+    init_default_scope(cfg.default_scope)
+    return cfg
+
+
+def build(name, **backbone):
+    """The model of a config without its checkpoint."""
+    cfg = read(name).model
+    cfg.backbone.update(backbone, init_cfg=None)
+    torch.manual_seed(0)
+    return MODELS.build(cfg)
+
+
+def run(tool, *args):
+    """Run a tool in this process; returns its exit code."""
+    UniversalVisualizer._instance_dict.clear()  # it would log into the folder of the run before
+    return runpy.run_path(str(ROOT / 'tools' / f'{tool}.py'))['main']([str(a) for a in args])
+
+
+@pytest.mark.parametrize(('data', 'classes'), [('cifar10', 10), ('cifar100', 100)])
+@pytest.mark.parametrize('recipe', [SCRATCH, FINE_TUNE])
+def test_the_network_has_less_than_3_65_million_parameters(recipe, data, classes):
+    """27 x 192 patches, 145 positions, a token, 12 blocks with a doubled MLP, a norm, the head."""
+    block = 4 * 192 * 192 + 4 * 192 + 2 * 192 * 384 + 384 + 192 + 4 * 192
+    by_hand = 28 * 192 + 145 * 192 + 192 + 12 * block + 2 * 192 + 193 * classes
+    assert count_params(build(recipe.format(data))) == by_hand < 3.65e6
+
+
+def test_multiply_adds_are_those_of_the_readme():
+    """0.611G in all; 0.257G without attention, whose projections some profilers do not see."""
+    model = build(SCRATCH.format('cifar10'))
+    total, _ = count_macs(model, torch.zeros(1, 3, 36, 36))
+    tokens = torch.zeros(1, 145, 192)
+    attention = sum(count_macs(block.attn, tokens)[0] for block in model.backbone.blocks)
+    assert attention == 12 * (145 * 4 * 192 * 192 + 2 * 145 * 145 * 192)
+    assert total - attention == 12 * 145 * 2 * 192 * 384 + 144 * 27 * 192 + 1920
+    assert total - attention < 0.27e9
+    assert total == pytest.approx(0.611e9, abs=5e5)
+
+
+def official_batch(count, **labels):
+    """A batch as in the official python files: a row a picture, its red, green and blue plane.
+
+    Red is the row of a pixel, green 100 + its column, blue 200 + the number of the picture.
+    """
+    planes = np.empty((count, 3, 32, 32), np.uint8)
+    planes[:, 0] = np.arange(32)[:, None]
+    planes[:, 1] = 100 + np.arange(32)
+    planes[:, 2] = (200 + np.arange(count))[:, None, None]
+    return dict(data=planes.reshape(count, 3072), **labels)
+
+
+def write_official(folder, batches):
+    """Write pickles; returns ``[[name, md5], ...]`` as the reader holds them."""
+    folder.mkdir(parents=True)
+    listed = []
+    for name, batch in batches.items():
+        content = pickle.dumps(batch, protocol=2)
+        (folder / name).write_bytes(content)
+        listed.append([name, hashlib.md5(content).hexdigest()])
+    return listed
+
+
+@pytest.mark.parametrize('dataset', [CIFAR10, CIFAR100])
+def test_the_official_layout_is_read(dataset, tmp_path, monkeypatch):
+    """By the data sets of the configs: files with the right checksums, pixel by pixel."""
+    fine = dataset is CIFAR100
+    names = [name for name, _ in dataset.train_list + dataset.test_list]
+    batches = {}
+    for index, name in enumerate(names):
+        labels = [(3 * index + n) % 10 for n in range(4)]
+        own = dict(fine_labels=labels, coarse_labels=[19] * 4) if fine else dict(labels=labels)
+        batches[name] = official_batch(4, **own)
+    listed = write_official(tmp_path / dataset.base_folder, batches)
+    monkeypatch.setattr(dataset, 'train_list', listed[:-1])
+    monkeypatch.setattr(dataset, 'test_list', listed[-1:])
+    cfg = read(SCRATCH.format('cifar100' if fine else 'cifar10'))
+    cfg.train_dataloader.dataset.update(data_root=str(tmp_path), pipeline=[])
+    train = DATASETS.build(cfg.train_dataloader.dataset)
+    assert type(train) is dataset
+    wanted = [(3 * index + n) % 10 for index in range(len(names) - 1) for n in range(4)]
+    assert train.get_gt_labels().tolist() == wanted
+    assert train[2]['img'].shape == (32, 32, 3)
+    assert train[2]['img'][7, 11].tolist() == [7, 111, 202]  # row, column, picture
+
+    cfg.test_dataloader.dataset.data_root = str(tmp_path)
+    sample = DATASETS.build(cfg.test_dataloader.dataset)[1]
+    assert sample['data_samples'].gt_label.tolist() == [(3 * (len(names) - 1) + 1) % 10]
+    blue, green, red = sample['inputs'].float()  # the order of mmcv's transforms
+    assert blue.shape == (36, 36) and (blue == 201).all()
+    assert (green.diff(dim=1) >= 0).all() and (red.diff(dim=0) >= 0).all()
+    assert (red[0, 0], red[-1, 0], green[0, 0], green[0, -1]) == (0, 31, 100, 131)
+
+
+def test_generated_files_are_read_by_the_same_reader(tmp_path, monkeypatch):
+    train, test = ((np.full((n, 32, 32, 3), n, np.uint8), list(range(n))) for n in (7, 3))
+    train[0][:, 5, 6] = (10, 20, 30)
+    make_cifar.write_cifar10(tmp_path, train, test, 'abcdefghij')
+    data = GeneratedCIFAR10(str(tmp_path))
+    assert data.get_gt_labels().tolist() == list(range(7))
+    assert np.array_equal(np.stack([data[i]['img'] for i in range(7)]), train[0])
+    assert data.metainfo['classes'] == list('abcdefghij')
+    assert GeneratedCIFAR10(str(tmp_path), 'test').get_gt_labels().tolist() == [0, 1, 2]
+    with pytest.raises(RuntimeError, match='Cannot find CIFAR10'):  # the official checksums
+        CIFAR10(str(tmp_path), download=False)
+    (tmp_path / 'cifar-10-batches-py/data_batch_4').unlink()
+    with pytest.raises(DataError, match='data_batch_4 is missing; make it by'):
+        GeneratedCIFAR10(str(tmp_path))
+    cfg = read(PRETRAIN.format('cifar10') + '_shapes')
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match='make it by: python projects/cifar_mae/make_cifar.py'):
+        check_config(cfg)
+
+
+def test_drawn_pictures_are_repeatable_and_balanced(capsys):
+    first, labels, names = make_cifar.draw('train', 10)
+    again, _, _ = make_cifar.draw('train', 10)
+    other, _, _ = make_cifar.draw('val', 10)
+    assert sorted(labels) == list(range(10)) and len(names) == 10
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+    assert first.shape == (10, 32, 32, 3) and first.std() > 20
+    assert make_cifar.main(['--train', '4']) == 2
+    assert '--train is 4; give 5 or more' in capsys.readouterr().err
+
+
+@pytest.fixture
+def images():
+    return torch.randn(2, 3, 36, 36, generator=torch.Generator().manual_seed(0))
+
+
+def test_visible_patches_count_by_the_discount(images):
+    model = build(PRETRAIN.format('cifar10') + '_shapes')
+    order = torch.stack([torch.randperm(144) for _ in images])
+    losses = model.loss(images, ids_shuffle=order)
+    plain_cfg = read(PRETRAIN.format('cifar10') + '_shapes').model
+    del plain_cfg['discount']
+    plain = MODELS.build(dict(plain_cfg, type='mmlite.MAE'))
+    plain.load_state_dict(model.state_dict())
+    assert losses['loss_recon'] == plain.loss(images, ids_shuffle=order)['loss_recon']
+
+    shown = order[:, :36]
+    tokens = model.backbone.embed(images, keep=shown)
+    latent = model.backbone.norm(model.backbone.encode(tokens)[0])
+    pred = model.neck(latent, shown)  # all 144 patches
+    cells = images.unfold(2, 3, 3).unfold(3, 3, 3)  # (B, 3, 12, 12, 3, 3)
+    target = cells.permute(0, 2, 3, 4, 5, 1).reshape(2, 144, 27)
+    error = (pred - target).square().mean(dim=-1)
+    assert losses['loss_recon'].item() == pytest.approx(
+        error.gather(1, order[:, 36:]).mean().item(), rel=1e-5
+    )
+    assert losses['loss_visible'].item() == pytest.approx(
+        0.1 * error.gather(1, shown).mean().item(), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (dict(discount=-0.5), 'discount is -0.5; it should be 0 or more'),
+        (dict(neck=None, head=None), 'nothing to learn'),
+        (dict(distill=dict()), 'needs neck and head, and takes no distill'),
+    ],
+)
+def test_bad_arguments_of_the_loss(change, message):
+    cfg = read(PRETRAIN.format('cifar10') + '_shapes').model
+    with pytest.raises(ArgumentError, match=message):
+        MODELS.build(dict(cfg, **change))
+
+
+@pytest.mark.parametrize('recipe', [PRETRAIN, SCRATCH])
+@pytest.mark.parametrize('data', ['cifar10', 'cifar100'])
+def test_every_parameter_learns(recipe, data):
+    """At full size, from pictures that went through the recipe's own pipeline."""
+    cfg = read(recipe.format(data))
+    model = build(recipe.format(data)).train()
+    pipeline = Compose(cfg.train_dataloader.dataset.pipeline)
+    rng = np.random.default_rng(0)
+    samples = [
+        pipeline(dict(img=rng.integers(0, 256, (32, 32, 3), np.uint8), gt_label=label))
+        for label in range(2)
+    ]
+    batch = model.data_preprocessor(default_collate(samples), True)
+    assert batch['inputs'].shape == (2, 3, 36, 36)
+    model.parse_losses(model(**batch, mode='loss'))[0].backward()
+    idle = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert idle == []
+
+
+@pytest.mark.parametrize(
+    ('recipe', 'images', 'base'), [(PRETRAIN, 512, 1.5e-4), (SCRATCH, 256, 1e-3)]
+)
+@pytest.mark.parametrize('data', ['cifar10', 'cifar100'])
+def test_rates_are_those_of_the_batch(recipe, images, base, data):
+    cfg = read(recipe.format(data))
+    assert cfg.train_dataloader.batch_size == cfg.auto_scale_lr.base_batch_size == images
+    assert cfg.optim_wrapper.optimizer.lr == pytest.approx(base * images / 256)
+    assert cfg.param_scheduler[-1].end == cfg.train_cfg.max_epochs
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """Generated files, and stage 1 trained on them for an epoch."""
+    folder = tmp_path_factory.mktemp('cifar')
+    assert make_cifar.main(['--out', str(folder), '--train', '20', '--test', '10']) == 0
+    assert train(PRETRAIN, folder, folder / 'mae') == 0
+    return folder
+
+
+def train(recipe, folder, work_dir, *options, stages=('train',)):
+    """One epoch of three batches of a small recipe."""
+    given = ['train_cfg.max_epochs=1', 'train_dataloader.batch_size=6', 'randomness.seed=0']
+    for stage in stages:
+        given.append(f'{stage}_dataloader.dataset.data_root={folder}')
+        given += [
+            f'{stage}_dataloader.num_workers=0',
+            f'{stage}_dataloader.persistent_workers=False',
+        ]
+    config = CONFIGS / f'{recipe.format("cifar10")}_shapes.py'
+    return run('train', config, '--work-dir', work_dir, '--cfg-options', *given, *options)
+
+
+def test_stage_1_goes_into_stage_2(folder):
+    """Every weight of the encoder is taken; what is new is the classifier alone."""
+    file = folder / 'mae/epoch_1.pth'
+    checkpoint = torch.load(file, weights_only=True)
+    given = {k: v for k, v in checkpoint['state_dict'].items() if k.startswith('backbone.')}
+    cfg = read(FINE_TUNE.format('cifar10') + '_shapes').model
+    cfg.backbone.init_cfg.checkpoint = str(file)
+    model = MODELS.build(cfg)
+    model.init_weights()
+    own = model.state_dict()
+    assert {k for k in own if k not in given} == {'head.fc.weight', 'head.fc.bias'}
+    for key, tensor in given.items():
+        assert torch.equal(own[key], tensor), key
+    assert checkpoint['meta']['backbone']['num_heads'] == 6
+
+
+def test_stage_2_trains_and_is_evaluated(folder, tmp_path):
+    option = f'model.backbone.init_cfg.checkpoint={folder}/mae/epoch_1.pth'
+    stages = ('train', 'val', 'test')
+    options = (option, 'train_cfg.val_interval=1')
+    assert train(FINE_TUNE, folder, tmp_path / 'cls', *options, stages=stages) == 0
+    (log,) = tmp_path.glob('cls/*/vis_data/scalars.json')
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    (printed,) = (r['accuracy/top1'] for r in records if 'accuracy/top1' in r)
+    out = tmp_path / 'metrics.json'
+    config = CONFIGS / f'{FINE_TUNE.format("cifar10")}_shapes.py'
+    assert run(
+        'test', config, tmp_path / 'cls/epoch_1.pth', '--work-dir', tmp_path, '--out', out,
+        '--cfg-options', f'test_dataloader.dataset.data_root={folder}',
+        'test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False',
+    ) == 0  # fmt: skip
+    assert json.loads(out.read_text())['accuracy/top1'] == printed
