@@ -100,6 +100,8 @@ def test_generated_data_are_those_that_the_config_expects(path):
         assert job.spec.size == cfg.image_size
     if 'roi_head' in cfg.model:
         assert cfg.model.roi_head.bbox_head.num_classes == job.spec.classes
+    if 'num_classes' in (cfg.model.get('head') or {}):
+        assert cfg.model.head.num_classes == job.spec.classes
     for head in ('decode_head', 'auxiliary_head'):
         if head in cfg.model:
             assert cfg.model[head].num_classes == len(dataset.metainfo.classes)
@@ -117,12 +119,12 @@ def test_checkpoints_of_generated_data_come_from_a_recipe_of_the_tree():
         assert Config.fromfile(recipes[name]).train_cfg.max_epochs == int(epoch), name
 
 
-PRETRAIN = sorted(
-    path for path in CONFIGS if path.parts[-3] == 'pretrain' and 'shapes' not in path.parts
-)
+EPOCHS = [  # recipes that count in epochs and name them
+    path for path in CONFIGS if {'pretrain', 'cls'} & {*path.parts} and 'shapes' not in path.parts
+]
 
 
-@pytest.mark.parametrize('path', PRETRAIN, ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', EPOCHS, ids=lambda path: path.stem)
 def test_learning_rate_is_that_of_the_batch_size(path):
     """The batch in the file's name is the loader's, and the one that the rate is written for."""
     cfg = Config.fromfile(path)

@@ -64,7 +64,8 @@ def parse_args(argv):
         default=[],
         metavar='KEY=V1,V2',
         help='settings to vary, every one with every other; several that change together as '
-        '"NAME:(KEY,KEY+KEY)=(V,V),(V,V)", where + joins keys of the same value',
+        '"NAME:(KEY,KEY+KEY)=(V,V),(V,V)", where + joins keys of the same value (default: the '
+        "config's sweep_grid)",
     )
     parser.add_argument(
         '--metric',
@@ -122,8 +123,8 @@ def main(argv=None):
 
 
 def make_axes(args, cfg):
-    """The axes of the command line: initialisations, grid, seeds."""
-    axes = [sweep.parse_axis(item) for item in args.grid]
+    """The axes of the command line: initialisations, grid (else the config's), seeds."""
+    axes = [sweep.parse_axis(item) for item in args.grid or cfg.get(sweep.GRID) or ()]
     if args.init:
         backbone = (cfg.get('model') or {}).get('backbone')
         if backbone is None:

@@ -2,6 +2,7 @@
 
 from .coco import CocoDataset
 from .color_jitter import ColorJitter
+from .inaturalist import INaturalist
 from .pretrain_transforms import BlockwiseMask, RandomResizedCrop, TwoSizeRandomResizedCrop
 from .sot import (
     COCOStillsDataset,
@@ -31,6 +32,7 @@ __all__ = [
     'FlipCrops',
     'FrameFolderDataset',
     'GOT10kDataset',
+    'INaturalist',
     'JitterBrightness',
     'LaSOTDataset',
     'LaSOTExtDataset',

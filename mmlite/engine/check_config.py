@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from mmlite.errors import UserError
 
+from .checks.classes import check_classes
 from .checks.data import check_checkpoints, check_data, check_skipping
 from .checks.devices import check_devices
 from .checks.near_names import misspelled
@@ -64,11 +65,12 @@ def check_config(cfg, phase='train', data=True):
     Args:
         cfg (mmengine.config.Config): A resolved config.
         phase (str): ``'train'`` or ``'test'``: what must be there, and whose data.
-        data (bool): Whether to look for data and checkpoint files. Defaults to True.
+        data (bool): Whether to look at data and for checkpoint files. Defaults to True.
 
     Raises:
         UserError: Names the key of the config, what is wrong with it and what would be right.
-        DataError: A data root, image folder or annotation file is missing.
+        DataError: A data root, image folder or annotation file is missing, or data sets disagree
+            about their classes.
         CheckpointError: A checkpoint file is missing.
     """
     _check_top_level(cfg, phase)
@@ -84,10 +86,18 @@ def check_config(cfg, phase='train', data=True):
         _check_evaluator(checker, cfg.get(f'{stage}_evaluator'), f'{stage}_evaluator')
     check_devices(cfg, phase, checker.scope)
     check_skipping(cfg)
+    stages = _stages(cfg, phase) if data else []
+    check_data(cfg, stages)
+    check_classes(cfg, stages)
     if data:
-        validates = ['val'] if cfg.get('val_cfg') else []
-        check_data(cfg, ['train', *validates] if phase == 'train' else ['test'])
         check_checkpoints(cfg, phase)
+
+
+def _stages(cfg, phase):
+    """Stages whose data a phase reads."""
+    if phase == 'test':
+        return ['test']
+    return ['train', 'val'] if cfg.get('val_cfg') else ['train']
 
 
 def check_stage_data(cfg, stage):

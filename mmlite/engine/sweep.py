@@ -19,6 +19,8 @@ from .checks.near_names import near_names
 
 SEED = 'seed'
 INIT = 'model.backbone.init_cfg'
+GRID = 'sweep_grid'
+"""Variable of a config: the items of ``--grid`` that a sweep takes where none are given."""
 OWNED = frozenset({'work_dir', 'resume', 'launcher'})
 """Top-level keys that the sweep itself decides for every cell."""
 
@@ -224,8 +226,12 @@ def train_command(python, script, config, work_dir, options, flags=(), resume=Fa
 
 
 def fingerprint(cfg):
-    """A hash of a resolved config, to notice that the file or one of its bases changed."""
-    text = json.dumps(cfg.to_dict(), sort_keys=True, default=lambda v: getattr(v, '__name__', '?'))
+    """A hash of a resolved config, to notice that the file or one of its bases changed.
+
+    Its ``sweep_grid`` does not count: a longer grid leaves finished cells as they are.
+    """
+    settings = {key: value for key, value in cfg.to_dict().items() if key != GRID}
+    text = json.dumps(settings, sort_keys=True, default=lambda v: getattr(v, '__name__', '?'))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -5,17 +5,17 @@ import re
 from mmengine.logging import print_log
 from mmengine.runner.checkpoint import _load_checkpoint
 
-from mmlite.errors import CheckpointError
+from mmlite.errors import ArgumentError, CheckpointError
 
 #: Keys under which files keep the weights; the first that is there is taken.
 CONTAINERS = ('state_dict', 'model', 'model_state', 'net')
 
 
-def load_pretrained(module, checkpoint, prefix=None, map_location='cpu'):
+def load_pretrained(module, checkpoint, prefix=None, map_location='cpu', reserve_blocks=None):
     """Load a backbone's weights from a checkpoint of any task and image size.
 
-    Position tables are resampled. What was used, resampled, left over and not found is logged as
-    a short table.
+    Position tables are resampled. What was used, resampled, left over, not found and not reserved
+    is logged as a short table.
 
     Args:
         module (Backbone): Where the weights go.
@@ -23,8 +23,12 @@ def load_pretrained(module, checkpoint, prefix=None, map_location='cpu'):
         prefix (str, optional): Take the keys that start with it, e.g. ``'backbone.'``. By default
             ``'backbone.'`` where the file has such keys, and all keys otherwise.
         map_location (str): Where tensors are read to. Defaults to ``'cpu'``.
+        reserve_blocks (int, optional): Take the embedding and that many leading blocks, and leave
+            what follows at random (MAE-Lite, Fig. 4). 0 takes nothing at all. Defaults to None,
+            which takes everything.
 
     Raises:
+        ArgumentError: If ``reserve_blocks`` is no number of blocks of the backbone.
         CheckpointError: If the weights belong to another architecture or head count, or if a
             parameter that every checkpoint of this backbone has is missing.
     """
@@ -34,6 +38,8 @@ def load_pretrained(module, checkpoint, prefix=None, map_location='cpu'):
     check_architecture(module, recorded.get('backbone'), checkpoint)
 
     own = module.state_dict()
+    skipped = set(beyond(module, reserve_blocks))
+    own = {key: tensor for key, tensor in own.items() if key not in skipped}
     shared = {key: tensor for key, tensor in state.items() if key in own}
     missing = [key for key in own if key not in state]
     resampled = []
@@ -58,11 +64,40 @@ def load_pretrained(module, checkpoint, prefix=None, map_location='cpu'):
             f'tools/model_converters/convert.py'
         )
     module.load_state_dict(shared, strict=False)
-    unused = [key for key in state if key not in own]
-    rows = (('used', list(shared)), ('resampled', resampled), ('not in file', missing),
-            ('left over', unused))  # fmt: skip
+    unused = [key for key in state if key not in own and key not in skipped]
+    rows = [('used', list(shared)), ('resampled', resampled), ('not in file', missing),
+            ('left over', unused)]  # fmt: skip
+    if reserve_blocks is not None:
+        rows.append(('not reserved', [key for key in state if key in skipped]))
     lines = [f'  {name:<12}{len(keys):>5}  {summarise(keys)}' for name, keys in rows]
     print_log('\n'.join([f'weights of {checkpoint}:', *lines]), logger='current')
+
+
+def beyond(module, reserve_blocks):
+    """Names in the state dict of a backbone that lie behind its reserved leading blocks.
+
+    Args:
+        module (Backbone): Has ``blocks`` and ``get_layer_depth(name)``.
+        reserve_blocks (int | None): See :func:`load_pretrained`.
+
+    Returns:
+        list[str]: Empty for None, all names for 0.
+
+    Raises:
+        ArgumentError: If there are not so many blocks.
+    """
+    if reserve_blocks is None:
+        return []
+    count = len(module.blocks)
+    if isinstance(reserve_blocks, bool) or reserve_blocks not in range(count + 1):
+        raise ArgumentError(
+            f'init_cfg.reserve_blocks={reserve_blocks!r}: {type(module).__name__} has {count} '
+            f'blocks, write 0 to {count}'
+        )
+    names = list(module.state_dict())
+    if reserve_blocks == 0:
+        return names
+    return [name for name in names if module.get_layer_depth(name)[0] > reserve_blocks]
 
 
 def select_weights(contents, prefix, source):

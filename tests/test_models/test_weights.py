@@ -5,7 +5,7 @@ import logging
 import pytest
 import torch
 
-from mmlite.errors import CheckpointError
+from mmlite.errors import ArgumentError, CheckpointError
 from mmlite.models import Hiera, ViT
 
 TINY = dict(embed_dims=24, num_layers=2, num_heads=3)
@@ -121,3 +121,72 @@ def test_hiera_loads_another_size_and_number_of_poolings(tmp_path):
     with pytest.raises(CheckpointError, match='embed_dims=8 but .* embed_dims=16'):
         wide = Hiera(dict(arch, embed_dims=16), init_cfg=dict(type='Pretrained', checkpoint=path))
         wide.init_weights()
+
+
+# ---- reserved leading blocks ---------------------------------------------------------------------
+
+
+def filled(cls, **kwargs):
+    """A backbone whose every parameter differs from any initialisation."""
+    source = cls(**kwargs)
+    with torch.no_grad():
+        for parameter in source.parameters():
+            parameter.fill_(7)
+    return source
+
+
+VIT3 = dict(arch=dict(embed_dims=24, num_layers=3, num_heads=3), img_size=64)
+HIERA5 = dict(arch=dict(embed_dims=8, num_layers=(1, 1, 2, 1), num_heads=1), img_size=64)
+
+
+@pytest.mark.parametrize(
+    ('cls', 'kwargs', 'count'),
+    [
+        *((ViT, dict(VIT3, out_type='raw', rel_pos='bias'), count) for count in range(4)),
+        *((Hiera, dict(HIERA5, out_type='raw'), count) for count in (0, 2, 5)),
+    ],
+)
+def test_only_the_embedding_and_the_leading_blocks_are_loaded(cls, kwargs, count, tmp_path, log):
+    """With 0, the embedding starts at random, too (MAE-Lite, Fig. 4)."""
+    source = filled(cls, **kwargs)
+    path = save(tmp_path / 'a.pth', source, meta=dict(backbone=source.describe()))
+    cfg = dict(type='Pretrained', checkpoint=path, reserve_blocks=count)
+    model = cls(**kwargs, init_cfg=cfg)
+    model.init_weights()
+    loaded = {key for key, value in model.state_dict().items() if (value == 7).all()}
+    heads = {f'blocks.{index}.' for index in range(count)}
+    heads |= {'pos_embed', 'patch_embed.', 'cls_token'} if count else set()
+    assert loaded == {key for key in source.state_dict() if key.startswith(tuple(heads))}
+    rows = {line[2:14].strip(): int(line[14:].split()[0]) for line in table(log)}
+    everything = len(source.state_dict())
+    assert rows['used'] == len(loaded) and rows['not reserved'] == everything - len(loaded)
+    assert rows['not in file'] == rows['left over'] == 0
+
+
+def table(log):
+    return [line for line in log.text.splitlines() if line.startswith('  ')]
+
+
+def test_blocks_that_are_not_reserved_may_be_missing_or_of_another_shape(tmp_path):
+    """Only what is to be taken must fit."""
+    source = filled(ViT, **VIT3, out_type='raw')
+    path = save(tmp_path / 'a.pth', source)
+    contents = torch.load(path)
+    for key in [k for k in contents['state_dict'] if '.blocks.2.' in k]:
+        del contents['state_dict'][key]
+    torch.save(contents, path)
+    init_cfg = dict(type='Pretrained', checkpoint=path, reserve_blocks=2)
+    model = ViT(**VIT3, init_cfg=init_cfg)
+    model.init_weights()
+    assert (model.blocks[1].mlp.fc1.weight == 7).all()
+    assert not (model.blocks[2].mlp.fc1.weight == 7).any()
+    with pytest.raises(CheckpointError, match="'blocks.2.norm1.weight'"):
+        ViT(**VIT3, init_cfg=dict(init_cfg, reserve_blocks=3)).init_weights()
+
+
+@pytest.mark.parametrize('count', [4, -1, 1.5, True, '2'])
+def test_a_wrong_number_of_reserved_blocks_is_named(count, tmp_path):
+    path = save(tmp_path / 'a.pth', ViT(**VIT3))
+    init_cfg = dict(type='Pretrained', checkpoint=path, reserve_blocks=count)
+    with pytest.raises(ArgumentError, match=r'reserve_blocks=.*: ViT has 3 blocks, write 0 to 3'):
+        ViT(**VIT3, init_cfg=init_cfg).init_weights()

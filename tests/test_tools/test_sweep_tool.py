@@ -54,10 +54,10 @@ def sweep(folder, tmp_path, monkeypatch):
     stand_in = tmp_path / 'stand_in.py'
     stand_in.write_text(STAND_IN)
 
-    def run(*args, train=stand_in):
+    def run(*args, train=stand_in, config=folder / 'detector.py'):
         main = runpy.run_path(str(ROOT / 'tools' / 'sweep.py'))['main']
         monkeypatch.setitem(main.__wrapped__.__globals__, 'TRAIN', train)
-        words = [folder / 'detector.py', '--work-dir', tmp_path / 'work', *args]
+        words = [config, '--work-dir', tmp_path / 'work', *args]
         return main([str(word) for word in words])
 
     return run
@@ -131,6 +131,39 @@ def test_the_log_of_an_abandoned_start_does_not_count(sweep, tmp_path):
     log.parents[1].rename(cell / '0')
     assert sweep('--grid', f'{LR}=0.1', '--cfg-options', 'randomness.seed=5') == 0
     assert result(tmp_path, 'lr=0.1')['validation']['mIoU'] == dict(final=15.0, min=15.0, max=15.0)
+
+
+def test_a_config_may_bring_its_grid(sweep, folder, tmp_path, capsys):
+    """The command line replaces it; a longer one leaves finished cells as they are."""
+    config = tmp_path / 'grid.py'
+
+    def run(rates, *args):
+        text = f"_base_ = '{folder / 'detector.py'}'\nsweep_grid = ['{LR}={rates}']\n"
+        config.write_text(text)
+        assert sweep(*args, config=config) == 0
+        return started(capsys.readouterr())
+
+    assert run('0.1,0.3') == ['lr=0.1', 'lr=0.3']
+    assert run('0.1,0.2,0.3') == ['lr=0.2']
+    assert run('0.1', '--grid', f'{LR}=0.4') == ['lr=0.4']
+    assert run('0.1,0.2', '--seeds', '1') == ['lr=0.1_seed=1', 'lr=0.2_seed=1']
+
+
+def test_an_interrupted_sweep_whose_config_changed_does_not_go_on(sweep, folder, tmp_path, capsys):
+    config = tmp_path / 'changing.py'
+    text = (
+        f"_base_ = '{folder / 'detector.py'}'\noptim_wrapper = dict(optimizer=dict(momentum={{}}))"
+    )
+    config.write_text(text.format(0.9))
+    assert sweep('--grid', f'{LR}=0.1,7,0.3', config=config) == 1
+    config.write_text(text.format(0.8))
+    capsys.readouterr()
+    assert sweep('--grid', f'{LR}=7,0.2', config=config) == 2
+    captured = capsys.readouterr()
+    file = tmp_path / 'work' / 'lr=7' / 'cell.json'
+    sentence = f'{file}: the config or one of its bases has changed since; delete {file.parent} to'
+    assert error(captured).startswith(sentence)
+    assert started(captured) == []
 
 
 @pytest.mark.parametrize('finished', [True, False])

@@ -28,7 +28,7 @@ CALLER_KEYS = {
     root.HOOKS: {'priority'},
     root.PARAM_SCHEDULERS: {'convert_to_iter_based'},
     root.OPTIM_WRAPPERS: {'constructor', 'paramwise_cfg', 'optimizer'},
-    root.WEIGHT_INITIALIZERS: {'layer', 'override'},
+    root.WEIGHT_INITIALIZERS: {'layer', 'override', 'reserve_blocks'},
     root.TRANSFORMS: {'magnitude_key', 'magnitude_range', 'magnitude_level'},
     root.MODELS: {'requires_grad', 'scale_factor'},  # of norm and upsampling layers
     'dcn': {'fallback_on_stride', 'deformable_groups'},

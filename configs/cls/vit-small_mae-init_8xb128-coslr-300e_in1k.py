@@ -1,0 +1,6 @@
+"""From MAE (paper: 82.1)."""
+
+_base_ = './vit-small_8xb128-coslr-300e_in1k.py'
+checkpoint = 'checkpoints/mae_vit-small_400e_in1k.pth'
+model = dict(backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=checkpoint)))
+optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=0.75))

@@ -1,0 +1,8 @@
+"""ViT-Tiny with a relative position table in every block, 732 x 12 and zero at first, beside the
+absolute positions; weights of lower blocks are larger at first, those of the head small (BEiT)."""
+
+_base_ = './vit-tiny_8xb128-coslr-300e_in1k.py'
+model = dict(
+    backbone=dict(rel_pos='bias', weight_init='beit'),
+    head=dict(init_cfg=dict(std=2e-5)),
+)

@@ -1,0 +1,6 @@
+"""From MAE, 1000 epochs with relative position tables (release of MAE-Lite: 79.0)."""
+
+_base_ = './vit-tiny-rpe_8xb128-coslr-1000e_in1k.py'
+checkpoint = 'checkpoints/mae_vit-tiny_400e_in1k.pth'
+model = dict(backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=checkpoint)))
+optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=0.85))

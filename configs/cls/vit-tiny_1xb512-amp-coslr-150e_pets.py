@@ -1,0 +1,19 @@
+"""ViT-Tiny on Oxford-IIIT Pets; ``tools/sweep.py`` takes the grid of Table S2 from here."""
+
+_base_ = [
+    '../_base_/models/cls_vit-tiny.py',
+    '../_base_/datasets/pets.py',
+    '../_base_/schedules/sgd-coslr-50e_transfer.py',
+    '../_base_/cls_runtime.py',
+]
+model = dict(head=dict(num_classes=37))
+max_epochs = 150
+train_cfg = dict(max_epochs=max_epochs)
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].update(end=30)
+param_scheduler[1].update(begin=30, end=max_epochs)
+sweep_grid = [
+    _base_.lr_axis + '0.01,0.03,0.1',
+    _base_.epochs_axis + '(70,14),(150,30)',
+    _base_.decay_axis,
+]

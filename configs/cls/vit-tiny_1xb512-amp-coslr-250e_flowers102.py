@@ -1,0 +1,19 @@
+"""ViT-Tiny on Flowers-102; ``tools/sweep.py`` takes the grid of Table S2 from here."""
+
+_base_ = [
+    '../_base_/models/cls_vit-tiny.py',
+    '../_base_/datasets/flowers102.py',
+    '../_base_/schedules/sgd-coslr-50e_transfer.py',
+    '../_base_/cls_runtime.py',
+]
+model = dict(head=dict(num_classes=102))
+max_epochs = 250
+train_cfg = dict(max_epochs=max_epochs)
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].update(end=50)
+param_scheduler[1].update(begin=50, end=max_epochs)
+sweep_grid = [
+    _base_.lr_axis + '0.01,0.03,0.1',
+    _base_.epochs_axis + '(150,30),(250,50)',
+    _base_.decay_axis,
+]

@@ -1,0 +1,7 @@
+"""ViT-Tiny, 1000 epochs."""
+
+_base_ = './vit-tiny_8xb128-coslr-300e_in1k.py'
+max_epochs = 1000
+train_cfg = dict(max_epochs=max_epochs)
+param_scheduler = _base_.param_scheduler
+param_scheduler[1].update(end=max_epochs)

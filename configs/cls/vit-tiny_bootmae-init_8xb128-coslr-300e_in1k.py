@@ -1,0 +1,9 @@
+"""From BootMAE, its images normalised as in pre-training (paper: 77.9); the layer decay is ours."""
+
+_base_ = './vit-tiny_8xb128-coslr-300e_in1k.py'
+checkpoint = 'checkpoints/bootmae_vit-tiny_400e_in1k.pth'
+model = dict(
+    data_preprocessor=dict(mean=[127.5] * 3, std=[127.5] * 3),
+    backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=checkpoint)),
+)
+optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=0.85))

@@ -1,0 +1,67 @@
+"""iNaturalist, read from its official annotation files."""
+
+import json
+import os
+
+from mmpretrain.datasets import BaseDataset
+
+from mmlite.errors import DataError
+from mmlite.registry import DATASETS
+
+
+@DATASETS.register_module()
+class INaturalist(BaseDataset):
+    """Species of iNaturalist 2017, 2018 or 2019 (arXiv 1707.06642) in the layout of its archives.
+
+    ``<data_root>/train2018.json`` and ``val2018.json``, in COCO's form, name the images by their
+    path below the root, ``train_val2018/<group>/<category>/<image>.jpg``. A label is the
+    ``category_id``.
+
+    Args:
+        data_root (str): Folder of the annotation files.
+        ann_file (str): One of them.
+        **kwargs: As in mmpretrain's ``BaseDataset``.
+
+    Raises:
+        DataError: If the file cannot be read or is not in that form, an image has no category, or
+            a category is none of those that the file lists, 0 to C - 1.
+    """
+
+    def __init__(self, data_root, ann_file, **kwargs):
+        super().__init__(ann_file=ann_file, data_root=data_root, **kwargs)
+
+    def load_data_list(self):
+        """Image paths and labels in the order of the file."""
+        images, annotations, categories = self._read()
+        self._metainfo.setdefault('classes', categories)
+        labels = {item['image_id']: item['category_id'] for item in annotations}
+        samples = []
+        for image in images:
+            label, name = labels.get(image['id']), image['file_name']
+            if label is None:
+                raise DataError(f"{self.ann_file}: image '{name}' has no annotation")
+            if not 0 <= label < len(categories):
+                raise DataError(
+                    f"{self.ann_file}: image '{name}' has category {label}, but there are "
+                    f'{len(categories)}, 0 to {len(categories) - 1}'
+                )
+            samples.append(dict(img_path=os.path.join(self.img_prefix, name), gt_label=label))
+        return samples
+
+    def _read(self):
+        """Images, annotations and the names of the categories by id."""
+        try:
+            with open(self.ann_file, encoding='utf-8') as file:
+                content = json.load(file)
+            categories = sorted(content['categories'], key=lambda item: item['id'])
+            names = tuple(str(item['name']) for item in categories)
+            return content['images'], content['annotations'], names
+        except OSError as error:
+            raise DataError(f'{self.ann_file} cannot be read: {error.strerror}') from error
+        except json.JSONDecodeError as error:
+            raise DataError(f'{self.ann_file} is no valid JSON: {error}') from error
+        except (KeyError, TypeError) as error:
+            raise DataError(
+                f'{self.ann_file} is not an annotation file of iNaturalist with labels: it needs '
+                f'images, annotations and categories'
+            ) from error

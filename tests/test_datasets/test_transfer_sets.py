@@ -1,0 +1,257 @@
+"""Transfer: official files of every data set, splits, classes, colours, the grid of Table S2."""
+
+import copy
+import json
+import pickle
+from pathlib import Path
+
+import cv2
+import mat4py
+import numpy as np
+import pytest
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from mmlite.datasets import INaturalist
+from mmlite.engine import sweep
+from mmlite.engine.config_file import merge_options
+from mmlite.errors import DataError
+from mmlite.registry import DATASETS, MODELS
+
+CONFIGS = Path(__file__).parents[2] / 'configs/cls'
+RED = np.full((40, 50, 3), (10, 20, 250), np.uint8)  # BGR
+
+
+def read(name):
+    (path,) = (p for p in CONFIGS.glob(f'vit-tiny_*_{name}.py') if 'linear' not in p.stem)
+    cfg = Config.fromfile(path)
+    init_default_scope(cfg.default_scope)
+    return cfg
+
+
+def write_image(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), RED)
+
+
+def flowers(root):
+    """Five pictures: two of train, one of val, two of test."""
+    for number in range(1, 6):
+        write_image(root / f'jpg/image_{number:05d}.jpg')
+    mat4py.savemat(str(root / 'imagelabels.mat'), dict(labels=[102, 1, 5, 7, 9]))
+    mat4py.savemat(str(root / 'setid.mat'), dict(trnid=[1, 3], valid=[4, 2], tstid=[5, 2]))
+    return [(1, 101), (3, 4), (4, 6), (2, 0)], [(5, 8), (2, 0)]
+
+
+def pets(root):
+    for name in ('Abyssinian_1', 'Sphynx_2', 'yorkshire_terrier_3'):
+        write_image(root / f'images/{name}.jpg')
+    (root / 'annotations').mkdir()
+    (root / 'annotations/trainval.txt').write_text('Abyssinian_1 1 1 1\nSphynx_2 34 1 12\n')
+    (root / 'annotations/test.txt').write_text('yorkshire_terrier_3 37 2 25\n')
+    return [('Abyssinian_1', 0), ('Sphynx_2', 33)], [('yorkshire_terrier_3', 36)]
+
+
+def aircraft(root):
+    for name in ('0000001', '0000002', '0000003'):
+        write_image(root / f'data/images/{name}.jpg')
+    (root / 'data/images_variant_trainval.txt').write_text('0000001 707-320\n0000002 Yak-42\n')
+    (root / 'data/images_variant_test.txt').write_text('0000003 A300B4\n')
+    return [('0000001', 0), ('0000002', 99)], [('0000003', 21)]
+
+
+def cars(root):
+    paths = [f'car_ims/00000{number}.jpg' for number in (1, 2, 3)]
+    for path in paths:
+        write_image(root / path)
+    listed = {'relative_im_path': paths, 'class': [1, 196, 7], 'test': [0, 0, 1]}
+    mat4py.savemat(str(root / 'cars_annos.mat'), dict(annotations=listed))
+    return [('000001', 0), ('000002', 195)], [('000003', 6)]
+
+
+OFFICIAL = dict(flowers102=flowers, pets=pets, aircraft=aircraft, cars=cars)
+
+
+@pytest.mark.parametrize('name', OFFICIAL)
+def test_official_splits(name, tmp_path):
+    """Training has train and val where there are both; testing has test."""
+    wanted = OFFICIAL[name](tmp_path)
+    cfg = read(name)
+    for loader, want in zip((cfg.train_dataloader, cfg.test_dataloader), wanted, strict=True):
+        dataset = DATASETS.build(dict(loader.dataset, data_root=str(tmp_path)))
+        found = [dataset.get_data_info(index) for index in range(len(dataset))]
+        files = [Path(item['img_path']).stem.removeprefix('image_').lstrip('0') for item in found]
+        labels = [item['gt_label'] for item in found]
+        assert list(zip(files, labels, strict=True)) == [
+            (str(file).lstrip('0'), label) for file, label in want
+        ]
+        assert max(labels) < cfg.model.head.num_classes
+        assert dataset[0]['inputs'].shape == (3, 224, 224)
+    assert cfg.val_dataloader == cfg.test_dataloader
+
+
+def test_cifar_keeps_its_colours(tmp_path, monkeypatch):
+    """Its arrays are RGB, other pictures BGR: both are red when they reach the model."""
+    monkeypatch.setattr('mmpretrain.datasets.cifar.check_md5', lambda *_: True)
+    folder = tmp_path / 'cifar-100-python'
+    folder.mkdir()
+    red = np.stack([np.full(1024, c, np.uint8) for c in (250, 20, 10)]).reshape(1, 3072)
+    for split, label in (('train', 99), ('test', 0)):
+        content = dict(data=red, fine_labels=[label])
+        (folder / split).write_bytes(pickle.dumps(content))
+    seen = []
+    for name, root in (('cifar100', tmp_path), ('pets', tmp_path / 'pets')):
+        cfg = read(name)
+        if name == 'pets':
+            pets(root)
+        dataset = DATASETS.build(dict(cfg.train_dataloader.dataset, data_root=str(root)))
+        item = dataset[0]
+        processor = MODELS.build(dict(cfg.model.data_preprocessor, type='ClsDataPreprocessor'))
+        data = dict(inputs=item['inputs'][None], data_samples=[item['data_samples']])
+        seen.append(processor(data, False)['inputs'].mean(dim=(0, 2, 3)))
+    assert seen[0].tolist() == pytest.approx(seen[1].tolist(), abs=0.1)
+    assert seen[0][0] > 2 > -1.5 > seen[0][2]
+    assert len(dataset.metainfo['classes']) == 37
+
+
+# ---- iNaturalist ---------------------------------------------------------------------------------
+
+
+def annotations():
+    names = [f'train_val2018/Aves/{k}/{k}.jpg' for k in (2, 0, 1)]
+    return dict(
+        images=[dict(id=10 + k, file_name=name) for k, name in enumerate(names)],
+        annotations=[dict(id=k, image_id=12 - k, category_id=(1, 0, 2)[k]) for k in range(3)],
+        categories=[dict(id=k, name=str(k), supercategory='Aves') for k in (2, 0, 1)],
+    )
+
+
+def test_inaturalist_reads_the_official_files(tmp_path):
+    cfg = read('inat18')
+    for split in ('train', 'val'):
+        (tmp_path / f'{split}2018.json').write_text(json.dumps(annotations()))
+    for name in ('2', '0', '1'):
+        write_image(tmp_path / f'train_val2018/Aves/{name}/{name}.jpg')
+    for loader, file in ((cfg.train_dataloader, 'train2018'), (cfg.test_dataloader, 'val2018')):
+        dataset = DATASETS.build(dict(loader.dataset, data_root=str(tmp_path)))
+        assert Path(dataset.ann_file).stem == file
+        infos = [dataset.get_data_info(index) for index in range(3)]
+        assert [(Path(i['img_path']).stem, i['gt_label']) for i in infos] == [
+            ('2', 2), ('0', 0), ('1', 1),
+        ]  # fmt: skip
+        assert dataset.metainfo['classes'] == ('0', '1', '2')
+        assert dataset[1]['inputs'].shape == (3, 224, 224)
+
+
+def lose_label(content):
+    content['annotations'].pop()
+
+
+def wrong_label(content):
+    content['annotations'][2]['category_id'] = 3
+
+
+MISTAKES = {
+    "image 'train_val2018/Aves/2/2.jpg' has no annotation": lose_label,
+    "image 'train_val2018/Aves/2/2.jpg' has category 3, but there are 3, 0 to 2": wrong_label,
+    'is not an annotation file of iNaturalist with labels': lambda c: c.pop('annotations'),
+}
+
+
+@pytest.mark.parametrize('message', MISTAKES)
+def test_wrong_annotations_are_named(message, tmp_path):
+    content = annotations()
+    MISTAKES[message](content)
+    (tmp_path / 'a.json').write_text(json.dumps(content))
+    with pytest.raises(DataError, match=f'a.json:? {message}'):
+        INaturalist(str(tmp_path), 'a.json')
+
+
+def test_unreadable_annotations_are_named(tmp_path):
+    with pytest.raises(DataError, match=r'a\.json cannot be read: No such file'):
+        INaturalist(str(tmp_path), 'a.json')
+    (tmp_path / 'a.json').write_text('{')
+    with pytest.raises(DataError, match=r'a\.json is no valid JSON: '):
+        INaturalist(str(tmp_path), 'a.json')
+
+
+# ---- the grid ------------------------------------------------------------------------------------
+
+LOW, HIGH = (0.01, 0.03, 0.1), (0.03, 0.1, 0.3)
+TABLE_S2 = {  # classes, learning rates, (epochs, warm-up)
+    'flowers102': (102, LOW, [(150, 30), (250, 50)]),
+    'pets': (37, LOW, [(70, 14), (150, 30)]),
+    'aircraft': (100, LOW, [(50, 10), (100, 20)]),
+    'cars': (196, LOW, [(50, 10), (100, 20)]),
+    'cifar100': (100, HIGH, [(25, 5), (50, 10)]),
+}
+
+
+@pytest.mark.parametrize(('name', 'row'), TABLE_S2.items(), ids=TABLE_S2)
+def test_the_grid_is_that_of_table_s2(name, row):
+    """Twelve trainings of 512 images; SGD with Nesterov momentum, nothing decayed or mixed."""
+    cfg = read(name)
+    classes, rates, schedules = row
+    assert cfg.model.head.num_classes == classes
+    axes = [sweep.parse_axis(item) for item in cfg.sweep_grid]
+    sweep.check_axes(axes, cfg)
+    found = set()
+    for cell in sweep.make_cells(axes):
+        each = copy.deepcopy(cfg)
+        merge_options(each, sweep.parse_options(cell.options))
+        warm_up, cosine = each.param_scheduler
+        epochs = each.train_cfg.max_epochs
+        assert (warm_up.begin, warm_up.end, cosine.end) == (0, cosine.begin, epochs)
+        wrapper = each.optim_wrapper
+        decay = wrapper.paramwise_cfg.layer_decay_rate
+        found.add((wrapper.optimizer.lr, (epochs, warm_up.end), decay))
+    assert found == {(lr, pair, d) for lr in rates for pair in schedules for d in (1.0, 0.75)}
+    assert len(found) == 12
+    optimizer = dict(cfg.optim_wrapper.optimizer)
+    assert optimizer.pop('lr') in rates
+    assert optimizer == dict(type='SGD', momentum=0.9, nesterov=True, weight_decay=0.0)
+    assert cfg.optim_wrapper.clip_grad == dict(max_norm=1.0)
+    assert cfg.train_dataloader.batch_size == 512
+    assert 'train_cfg' not in cfg.model
+    kinds = [step.type.split('.')[-1] for step in cfg.train_dataloader.dataset.pipeline]
+    assert kinds[-3:] == ['RandomResizedCrop', 'RandomFlip', 'PackInputs']
+
+
+def test_probing_searches_its_own_grid():
+    cfg = Config.fromfile(CONFIGS / 'vit-tiny_linear_1xb512-amp-coslr-100e_cars.py')
+    axes = [sweep.parse_axis(item) for item in cfg.sweep_grid]
+    sweep.check_axes(axes, cfg)
+    assert len(sweep.make_cells(axes)) == 14
+    assert cfg.model.head.num_classes == 196 and cfg.model.backbone.frozen_stages == 13
+    assert cfg.optim_wrapper.clip_grad is None
+    assert [schedule.end for schedule in cfg.param_scheduler] == [10, 100]
+
+
+@pytest.mark.parametrize(
+    ('name', 'extra'),
+    [
+        ('vit-tiny_reserve-blocks_1xb1024-amp-coslr-100e_in1k', ()),
+        (
+            'vit-tiny_1xb512-amp-coslr-150e_pets',
+            ['blocks:model.backbone.init_cfg.reserve_blocks=0,6,12'],
+        ),
+    ],
+)
+def test_starts_and_reserved_blocks_are_swept_together(name, extra):
+    """Every cell has a checkpoint of one axis and a number of blocks of the other."""
+    cfg = Config.fromfile(CONFIGS / f'{name}.py')
+    items = extra or cfg.sweep_grid
+    starts = sweep.init_axis(['mae=a.pth', 'mocov3=b.pth'], cfg.model.backbone)
+    axes = [starts, *map(sweep.parse_axis, items)]
+    sweep.check_axes(axes, cfg)
+    found = []
+    for cell in sweep.make_cells(axes):
+        each = copy.deepcopy(cfg)
+        merge_options(each, sweep.parse_options(cell.options))
+        found.append(each.model.backbone.init_cfg)
+    counts = (0, 6, 12) if extra else range(13)
+    assert found == [
+        dict(type='Pretrained', checkpoint=path, reserve_blocks=count)
+        for path in ('a.pth', 'b.pth')
+        for count in counts
+    ]
