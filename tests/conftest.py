@@ -29,6 +29,7 @@ collect_ignore = [] if finder.stands_in('mmcv._ext') else ['test_stack/test_mmcv
 def mmengine_state():
     """Take away the scopes, message hubs, loggers and visualizers that a test leaves behind."""
     managers = (DefaultScope, MessageHub, MMLogger, Visualizer)
+    MMLogger._instance_dict.clear()  # one of a module's fixture prints where nobody looks any more
     before = [manager._instance_dict.copy() for manager in managers]
     yield
     for manager, instances in zip(managers, before, strict=True):

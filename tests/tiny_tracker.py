@@ -68,6 +68,21 @@ test_evaluator = dict(type='SOTMetric', plots=False)
 """
 
 
+VIT = dict(
+    type='mmlite.ViT',
+    arch=dict(embed_dims=24, num_layers=4, num_heads=3),
+    img_size=64,
+    with_cls_token=False,
+    out_type='raw',
+)
+HIERA = dict(
+    type='mmlite.Hiera',
+    arch=dict(embed_dims=8, num_layers=(1, 1, 2, 1), num_heads=1),
+    img_size=64,
+    q_pool=2,
+    out_type='raw',
+)
+"""Backbones of trackers: ViT of 24 channels; Hiera, 64 channels at the end."""
 OSTRACK = dict(
     type='mmlite.OSTrack',
     backbone=dict(

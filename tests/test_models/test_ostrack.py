@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from tiny_tracker import HIERA, VIT
 
 from mmlite.analysis.complexity import tracker_complexity
 from mmlite.engine.convert.layouts import all_rules, recognise
@@ -25,20 +26,6 @@ from mmlite.registry import MODELS
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'track'
 CLOSE = dict(rtol=1e-4, atol=1e-5)
-VIT = dict(
-    type='mmlite.ViT',
-    arch=dict(embed_dims=24, num_layers=4, num_heads=3),
-    img_size=64,
-    with_cls_token=False,
-    out_type='raw',
-)
-HIERA = dict(
-    type='mmlite.Hiera',
-    arch=dict(embed_dims=8, num_layers=(1, 1, 2, 1), num_heads=1),
-    img_size=64,
-    q_pool=2,
-    out_type='raw',
-)
 SIZES = dict(template_size=64, search_size=128)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from tiny_tracker import HIERA, VIT
 from torch import nn
 
 from mmlite.analysis.complexity import count_macs
@@ -19,20 +20,6 @@ from mmlite.models.track.window import hann_window
 from mmlite.registry import MODELS
 
 RECIPES = Path(__file__).parents[2] / 'configs' / 'track'
-VIT = dict(
-    type='mmlite.ViT',
-    arch=dict(embed_dims=24, num_layers=4, num_heads=3),
-    img_size=64,
-    with_cls_token=False,
-    out_type='raw',
-)
-HIERA = dict(
-    type='mmlite.Hiera',
-    arch=dict(embed_dims=8, num_layers=(1, 1, 2, 1), num_heads=1),
-    img_size=64,
-    q_pool=2,
-    out_type='raw',
-)
 CE = dict(type='mmlite.CandidateElimination', blocks=(1, 2), keep_ratio=0.5)
 PRE = dict(type='mmlite.TrackDataPreprocessor', mean=[120.0] * 3, std=[60.0, 50.0, 40.0])
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import pickle
-import runpy
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, default_collate
 from mmengine.registry import init_default_scope
 from mmpretrain.datasets import CIFAR10, CIFAR100
-from mmpretrain.visualization import UniversalVisualizer
+from run_tool import run_tool
 
 from mmlite.analysis.complexity import count_macs, count_params
 from mmlite.engine.check_config import check_config
@@ -41,12 +40,6 @@ def build(name, **backbone):
     cfg.backbone.update(backbone, init_cfg=None)
     torch.manual_seed(0)
     return MODELS.build(cfg)
-
-
-def run(tool, *args):
-    """Run a tool in this process; returns its exit code."""
-    UniversalVisualizer._instance_dict.clear()  # it would log into the folder of the run before
-    return runpy.run_path(str(ROOT / 'tools' / f'{tool}.py'))['main']([str(a) for a in args])
 
 
 @pytest.mark.parametrize(('data', 'classes'), [('cifar10', 10), ('cifar100', 100)])
@@ -248,7 +241,7 @@ def train(recipe, folder, work_dir, *options, stages=('train',)):
             f'{stage}_dataloader.persistent_workers=False',
         ]
     config = CONFIGS / f'{recipe.format("cifar10")}_shapes.py'
-    return run('train', config, '--work-dir', work_dir, '--cfg-options', *given, *options)
+    return run_tool('train', config, '--work-dir', work_dir, '--cfg-options', *given, *options)
 
 
 def test_stage_1_goes_into_stage_2(folder):
@@ -277,7 +270,7 @@ def test_stage_2_trains_and_is_evaluated(folder, tmp_path):
     (printed,) = (r['accuracy/top1'] for r in records if 'accuracy/top1' in r)
     out = tmp_path / 'metrics.json'
     config = CONFIGS / f'{FINE_TUNE.format("cifar10")}_shapes.py'
-    assert run(
+    assert run_tool(
         'test', config, tmp_path / 'cls/epoch_1.pth', '--work-dir', tmp_path, '--out', out,
         '--cfg-options', f'test_dataloader.dataset.data_root={folder}',
         'test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False',

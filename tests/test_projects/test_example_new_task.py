@@ -2,7 +2,6 @@
 
 import json
 import re
-import runpy
 from pathlib import Path
 
 import cv2
@@ -12,7 +11,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
-from mmengine.visualization import Visualizer
+from run_tool import run_tool
 
 from mmlite.datasets.shapes import Job, generate, task_spec
 from mmlite.errors import DataError
@@ -27,12 +26,6 @@ from projects.example_new_task.point_model import mean_positions
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / 'projects/example_new_task'
 (CONFIG,) = PROJECT.glob('configs/*.py')
-
-
-def run(tool, *args):
-    """Run a tool in this process; returns its exit code."""
-    Visualizer._instance_dict.clear()  # it would log into the folder of the run before
-    return runpy.run_path(str(ROOT / 'tools' / f'{tool}.py'))['main']([str(a) for a in args])
 
 
 @pytest.fixture(scope='module')
@@ -182,14 +175,14 @@ def test_training_beats_the_constant_guess_and_is_evaluated_again(data, tmp_path
     """On the eight pictures that it is trained with, by the commands of the README."""
     config = tmp_path / 'tiny.py'
     config.write_text(TINY.format(base=str(CONFIG), data=str(data)))
-    assert run('train', config, '--work-dir', tmp_path / 'work') == 0
+    assert run_tool('train', config, '--work-dir', tmp_path / 'work') == 0
     (log,) = tmp_path.glob('work/*/vis_data/scalars.json')
     records = [json.loads(line) for line in log.read_text().splitlines()]
     (found,) = (r for r in records if 'points/pck' in r)
     assert found['points/pck'] > found['points/pck_constant'] + 10
     out = tmp_path / 'metrics.json'
     checkpoint = tmp_path / 'work/iter_60.pth'
-    assert run('test', config, checkpoint, '--work-dir', tmp_path / 'test', '--out', out) == 0
+    assert run_tool('test', config, checkpoint, '--work-dir', tmp_path / 'test', '--out', out) == 0
     again = json.loads(out.read_text())
     assert again == {key: found[key] for key in again} and len(again) == 3
 

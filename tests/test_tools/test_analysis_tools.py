@@ -1,21 +1,20 @@
 """print_config, browse_dataset and analyze_logs from the command line."""
 
 import json
-import runpy
 from pathlib import Path
 
 import cv2
 import pytest
 import tiny
 from mmengine.config import Config
+from run_tool import run_tool
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def tool(name, *args):
     """Run an analysis tool in this process; returns its exit code."""
-    path = ROOT / 'tools' / 'analysis_tools' / f'{name}.py'
-    return runpy.run_path(str(path))['main']([str(a) for a in args])
+    return run_tool(f'analysis_tools/{name}', *args)
 
 
 @pytest.fixture(scope='module')

@@ -2,14 +2,13 @@
 
 import json
 import re
-import runpy
 import shutil
 from pathlib import Path
 
 import mmengine
 import pytest
 import torch
-from mmpretrain.visualization import UniversalVisualizer
+from run_tool import run_tool
 
 from mmlite.datasets.shapes import Job, generate, task_spec
 
@@ -42,13 +41,6 @@ randomness = dict(seed=0)
 """
 
 
-def tool(name, *args):
-    """Run a tool in this process; returns its exit code."""
-    # else a run would log into the folder of the one before
-    UniversalVisualizer._instance_dict.clear()
-    return runpy.run_path(str(ROOT / 'tools' / f'{name}.py'))['main']([str(a) for a in args])
-
-
 @pytest.fixture(autouse=True)
 def local_rank(monkeypatch):
     monkeypatch.setenv('LOCAL_RANK', '0')
@@ -66,7 +58,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope='module')
 def trained(folder):
     """The work directory after two epochs."""
-    assert tool('train', folder / 'small.py', '--work-dir', folder / 'work') == 0
+    assert run_tool('train', folder / 'small.py', '--work-dir', folder / 'work') == 0
     return folder / 'work'
 
 
@@ -83,7 +75,7 @@ def test_training_logs_and_keeps_the_best(trained):
 def test_testing_gives_the_accuracy_that_training_printed(folder, trained):
     out = folder / 'metrics.json'
     args = (trained / 'epoch_2.pth', '--out', out, '--work-dir', folder / 'test')
-    assert tool('test', folder / 'small.py', *args) == 0
+    assert run_tool('test', folder / 'small.py', *args) == 0
     (log,) = trained.glob('*/vis_data/scalars.json')
     printed = [json.loads(line) for line in log.read_text().splitlines()][-1]
     assert mmengine.load(out)['accuracy/top1'] == printed['accuracy/top1']
@@ -96,7 +88,7 @@ def test_a_fine_tuning_and_a_probe_start_from_the_checkpoint(folder, trained, tm
     text = SMALL.format(recipe=recipe, data=folder / 'data')
     probe.write_text(text.replace('head=dict(', 'neck=dict(input_features=24), head=dict('))
     options = ('--cfg-options', f'model.backbone.init_cfg.checkpoint={trained / "epoch_2.pth"}')
-    assert tool('train', probe, '--work-dir', tmp_path / 'work', *options) == 0
+    assert run_tool('train', probe, '--work-dir', tmp_path / 'work', *options) == 0
     given, learned = (
         torch.load(path, weights_only=True)['state_dict']
         for path in (trained / 'epoch_2.pth', tmp_path / 'work' / 'epoch_2.pth')
@@ -166,7 +158,7 @@ def test_a_mistake_is_one_sentence(name, folder, trained, tmp_path, capsys):
     options = [option.format(trained=trained) for option in options]
     roots = [f'{stage}_dataloader.dataset.data_root={data}' for stage in ('train', 'val', 'test')]
     args = ('--work-dir', tmp_path / 'work', '--cfg-options', *roots, *options)
-    assert tool('train', folder / 'small.py', *args) in (1, 2)
+    assert run_tool('train', folder / 'small.py', *args) in (1, 2)
     assert re.search(message, error(capsys))
 
 
@@ -178,6 +170,6 @@ def test_a_checkpoint_of_another_number_of_classes(folder, trained, tmp_path, ca
     args = (trained / 'epoch_2.pth', '--work-dir', tmp_path / 'work', '--cfg-options')
     options = (f'test_dataloader.dataset.data_root={data}', 'model.head.num_classes=2')
     other = ('model.data_preprocessor.num_classes=2',)
-    assert tool('test', folder / 'small.py', *args, *options, *other) == 1
+    assert run_tool('test', folder / 'small.py', *args, *options, *other) == 1
     message = "'head.fc.weight' has shape (3, 24), but the config builds (2, 24)"
     assert message in error(capsys)

@@ -23,12 +23,9 @@ CE = dict(type='mmlite.CandidateElimination', blocks=(0,), keep_ratio=0.5)
 MODEL = tiny_tracker.OSTRACK | dict(elimination=CE, coords='exact')
 HIERA = MODEL | dict(
     type='mmlite.HieraOSTrack',
-    backbone=dict(
-        type='mmlite.Hiera', arch=dict(embed_dims=8, num_layers=(1, 1, 2, 1), num_heads=1),
-        img_size=64, q_pool=2, out_type='raw',
-    ),
+    backbone=tiny_tracker.HIERA,
     head=dict(type='mmlite.CenterHead', in_channels=64, channels=16),
-)  # fmt: skip
+)
 del HIERA['elimination']
 BACKENDS = ['onnxruntime', 'openvino']
 

@@ -1,19 +1,17 @@
 """The lightweight zoo: the models behind the paper's table, and a run with two small ones."""
 
 import csv
-import runpy
-from pathlib import Path
 
 import cv2
 import pytest
 import timm
 import torch
+from run_tool import run_tool
 
 from mmlite.analysis import zoo, zoo_table
 from mmlite.analysis.zoo_table import OURS, TABLE, Row, choose_rows
 from mmlite.errors import UserError
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools/analysis_tools/lightweight_zoo.py'
 SMALL = (
     Row('Small', 'test_resnet', '', False, 10, 0.5, 50.0, 64),
     Row('Small', 'test_resnet', 'MAE (IN1K)', True, 10, 0.5, 60.0, 64),
@@ -24,7 +22,7 @@ SMALL = (
 
 def run(*args):
     """Run the tool in this process; returns its exit code."""
-    return runpy.run_path(str(TOOL))['main']([str(a) for a in args])
+    return run_tool('analysis_tools/lightweight_zoo', *args)
 
 
 OF_TIMM = {row.model: row for row in TABLE if row.model and row.model not in OURS}

@@ -2,12 +2,12 @@
 
 import csv
 import json
-import runpy
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from run_tool import run_tool
 
 from mmlite.datasets.shapes import Job, generate, task_spec
 from mmlite.datasets.sot import GOT10kDataset, LaSOTDataset
@@ -16,10 +16,9 @@ from mmlite.evaluation.sot.results import Track, write_track
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def tool(*args):
+def score(*args):
     """Run the tool in this process; returns its exit code."""
-    path = ROOT / 'tools' / 'analysis_tools' / 'score_tracker.py'
-    return runpy.run_path(str(path))['main']([str(arg) for arg in args])
+    return run_tool('analysis_tools/score_tracker', *args)
 
 
 @pytest.fixture(scope='module')
@@ -55,7 +54,7 @@ def results(data, tmp_path_factory):
 
 
 def lasot(data, *args):
-    return tool('--dataset', 'lasot', '--data-root', data / 'lasot', *args)
+    return score('--dataset', 'lasot', '--data-root', data / 'lasot', *args)
 
 
 def table(text):
@@ -168,7 +167,7 @@ def test_attributes_get_a_table(data, results, tmp_path, capsys):
 
 
 def got10k(data, *args):
-    return tool('--dataset', 'got10k', '--data-root', data / 'got10k', *args)
+    return score('--dataset', 'got10k', '--data-root', data / 'got10k', *args)
 
 
 def test_average_overlap_on_got10k(data, results, tmp_path, capsys):

@@ -3,7 +3,6 @@
 import json
 import os
 import pickle
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -13,16 +12,9 @@ import mmengine
 import pytest
 import tiny
 import torch
-from mmdet.visualization import DetLocalVisualizer
+from run_tool import run_tool
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def tool(name, *args):
-    """Run a tool in this process; returns its exit code."""
-    # else a run would log into the folder of the one before
-    DetLocalVisualizer._instance_dict.clear()
-    return runpy.run_path(str(ROOT / 'tools' / f'{name}.py'))['main']([str(a) for a in args])
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +33,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope='module')
 def trained(folder):
     """The work directory after two epochs."""
-    assert tool('train', folder / 'detector.py', '--work-dir', folder / 'work') == 0
+    assert run_tool('train', folder / 'detector.py', '--work-dir', folder / 'work') == 0
     return folder / 'work'
 
 
@@ -64,14 +56,14 @@ def test_training_leaves_plain_checkpoints(trained):
 def test_resume_continues_the_losses(folder, trained):
     work = folder / 'resumed'
     args = ('--work-dir', work, '--resume', trained / 'epoch_1.pth')
-    assert tool('train', folder / 'detector.py', *args) == 0
+    assert run_tool('train', folder / 'detector.py', *args) == 0
     assert losses(work) == {i: loss for i, loss in losses(trained).items() if i > 2}
 
 
 def test_testing_gives_the_metrics_that_training_printed(folder, trained):
     out, work = folder / 'metrics.json', folder / 'test'
     args = (trained / 'epoch_2.pth', '--out', out, '--work-dir', work)
-    assert tool('test', folder / 'detector.py', *args) == 0
+    assert run_tool('test', folder / 'detector.py', *args) == 0
     metrics = mmengine.load(out)
     assert metrics['coco/bbox_mAP'] >= 0
     printed = next(r for r in scalars(trained) if 'coco/bbox_mAP' in r)
@@ -93,7 +85,7 @@ tta_pipeline = [pipeline[0], dict(type='TestTimeAug', transforms=[
     )
     out, show, work = folder / 'p.pkl', folder / 'show', folder / 'tta'
     args = ('--tta', '--out', out, '--show-dir', show, '--work-dir', work)
-    assert tool('test', config, trained / 'epoch_2.pth', *args) == 0
+    assert run_tool('test', config, trained / 'epoch_2.pth', *args) == 0
     predictions = pickle.loads(out.read_bytes())
     assert [len(p['pred_instances']['scores']) for p in predictions] == [7, 7]
     assert sorted(path.name for path in show.iterdir()) == ['0.png', '1.png']
@@ -145,7 +137,7 @@ def test_bad_input_is_one_sentence(name, line, code, message, folder, capsys, mo
     args = line.format(folder=folder, config=config).split()
     if '--work-dir' not in args:
         args += ['--work-dir', folder / 'unused']
-    assert tool(name, *args) == code
+    assert run_tool(name, *args) == code
     sentence = one_sentence(capsys.readouterr())
     assert message.format(folder=folder) in sentence
 
@@ -156,7 +148,7 @@ def test_a_contradictory_annotation_is_one_sentence(folder, capsys):
     (folder / 'bad.json').write_text(json.dumps(data))
     option = 'train_dataloader.dataset.ann_file=bad.json'
     args = ('--work-dir', folder / 'bad', '--cfg-options', option)
-    assert tool('train', folder / 'detector.py', *args) == 1
+    assert run_tool('train', folder / 'detector.py', *args) == 1
     assert 'bad.json: annotation 4 has category_id 9, but' in one_sentence(capsys.readouterr())
 
 
@@ -170,7 +162,7 @@ def test_an_unreadable_image_is_one_sentence(workers, folder, capsys):
     options = [f'train_dataloader.dataset.{arg}' for arg in args]
     options.append(f'train_dataloader.num_workers={workers}')
     work = ('--work-dir', folder / f'torn{workers}')
-    assert tool('train', folder / 'detector.py', *work, '--cfg-options', *options) == 1
+    assert run_tool('train', folder / 'detector.py', *work, '--cfg-options', *options) == 1
     sentence = one_sentence(capsys.readouterr())
     assert sentence == (
         f'image {folder}/train/torn.png cannot be read: the PNG is truncated (no IEND chunk)'
@@ -219,7 +211,7 @@ def test_a_bad_checkpoint_is_one_sentence(spoil, message, folder, trained, capsy
     else:
         torch.save(content, folder / 'spoiled.pth')
     work = ('--work-dir', folder / 'spoiled')
-    assert tool('test', folder / 'detector.py', folder / 'spoiled.pth', *work) == 1
+    assert run_tool('test', folder / 'detector.py', folder / 'spoiled.pth', *work) == 1
     assert message in one_sentence(capsys.readouterr())
     assert not (folder / 'hacked').exists()
 
@@ -266,7 +258,7 @@ def free_port():
 def test_two_processes_train_like_one(tmp_path, cpu_only, monkeypatch):
     config = tmp_path / 'tiny.py'
     config.write_text(TINY)
-    assert tool('train', config, '--work-dir', tmp_path / 'one') == 0
+    assert run_tool('train', config, '--work-dir', tmp_path / 'one') == 0
     monkeypatch.setenv('PORT', free_port())
     options = ('--cfg-options', 'train_dataloader.batch_size=2')
     script = ROOT / 'tools' / 'dist_train.sh'
