@@ -29,7 +29,7 @@ import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
 from mmlite.engine import launch, sweep
 from mmlite.engine import sweep_results as results
 from mmlite.engine.check_config import check_config
-from mmlite.engine.cli import sentence, tool
+from mmlite.engine.cli import sentence, stopped_by_signals, tool
 from mmlite.engine.config_file import load_config
 from mmlite.errors import UserError
 
@@ -309,25 +309,6 @@ def visible_gpus():
     count = torch.cuda.device_count()
     chosen = os.environ.get('CUDA_VISIBLE_DEVICES')
     return chosen.split(',')[:count] if chosen else [str(index) for index in range(count)]
-
-
-@contextmanager
-def stopped_by_signals():
-    """Let a request to end the program unwind it, unless it is ignored, as under nohup."""
-
-    def unwind(number, _frame):
-        raise SystemExit(128 + number)
-
-    signals = (signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.getsignal(number) for number in signals}
-    for number in signals:
-        if before[number] is not signal.SIG_IGN:
-            signal.signal(number, unwind)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class Report:

@@ -52,7 +52,8 @@ def sections(cfg, validation, predictions, count, min_score):
     """
     found = [_class_table(validation)]
     if predictions is not None:
-        found.append(_pictures(cfg, predictions, count, min_score))
+        drawn = pictures(cfg, predictions, count, min_score)
+        found.append(f'<h2>Validation pictures</h2>{drawn}')
     return found
 
 
@@ -67,8 +68,14 @@ def _class_table(validation):
     return f'<h2>Mask AP by class</h2><table><tr><th>class<th>AP{cells}</table>'
 
 
-def _pictures(cfg, predictions, count, min_score):
-    """Ground truth beside predictions for evenly spread validation pictures."""
+def pictures(cfg, predictions, count, min_score=0.3):
+    """Ground truth beside predictions for evenly spread validation pictures.
+
+    Arguments and errors are those of :func:`sections`.
+
+    Returns:
+        str: HTML without a heading.
+    """
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     names = dataset.metainfo['classes']
@@ -78,8 +85,8 @@ def _pictures(cfg, predictions, count, min_score):
         _pair(dataset.get_data_info(int(i)), by_image, names, min_score) for i in chosen
     )
     return (
-        f'<h2>Validation pictures</h2><p class="sub">Left: ground truth. Right: predictions with '
-        f'a score of at least {min_score}.</p><div class="pairs">{figures}</div>'
+        f'<p class="sub">Left: ground truth. Right: predictions with a score of at least '
+        f'{min_score}.</p><div class="pairs">{figures}</div>'
     )
 
 

@@ -61,20 +61,26 @@ def sections(cfg, validation, predictions, count, min_score):
     labels = segmentation_labels(cfg)
     matrix = confusion_matrix(predictions, len(labels.names), labels.ignored)
     return [
-        _pictures(predictions, labels, count),
+        f'<h2>Validation pictures</h2>{pictures(cfg, predictions, count)}',
         _class_table(matrix, labels.names),
         _confusions(matrix, labels.names),
     ]
 
 
-def _pictures(predictions, labels, count):
-    """Image, ground truth and prediction for evenly spread pictures."""
+def pictures(cfg, predictions, count, min_score=None):
+    """Image, ground truth and prediction for evenly spread pictures.
+
+    Arguments and errors are those of :func:`sections`.
+
+    Returns:
+        str: HTML without a heading.
+    """
+    labels = segmentation_labels(cfg)
     chosen = np.linspace(0, len(predictions) - 1, min(count, len(predictions))).round().astype(int)
     load = LoadImageFromFile()
     figures = ''.join(_trio(predictions[i], labels, load) for i in chosen)
     return (
-        '<h2>Validation pictures</h2><p class="sub">Image, ground truth and prediction.</p>'
-        f'<div class="pairs">{figures}</div>'
+        f'<p class="sub">Image, ground truth and prediction.</p><div class="pairs">{figures}</div>'
     )
 
 

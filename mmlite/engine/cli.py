@@ -4,6 +4,7 @@ import argparse
 import functools
 import os
 import re
+import signal
 import sys
 import time
 from contextlib import contextmanager
@@ -121,3 +122,22 @@ def reported_once(launcher, seconds=20):
         if launcher != 'none' and os.environ.get(LOCAL_RANKS[launcher], '0') != '0':
             time.sleep(seconds)
         raise
+
+
+@contextmanager
+def stopped_by_signals():
+    """Let a request to end the program unwind it, unless it is ignored, as under nohup."""
+
+    def unwind(number, _frame):
+        raise SystemExit(128 + number)
+
+    signals = (signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in signals}
+    for number in signals:
+        if before[number] is not signal.SIG_IGN:
+            signal.signal(number, unwind)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

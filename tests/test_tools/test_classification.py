@@ -3,42 +3,12 @@
 import json
 import re
 import shutil
-from pathlib import Path
 
 import mmengine
 import pytest
+import tiny_classifier
 import torch
 from run_tool import run_tool
-
-from mmlite.datasets.shapes import Job, generate, task_spec
-
-ROOT = Path(__file__).resolve().parents[2]
-SHAPES = ROOT / 'configs/shapes/cls'
-RECIPE = SHAPES / 'vit-tiny_8xb128-coslr-300e_in1k_shapes.py'
-SMALL = """
-_base_ = '{recipe}'
-model = dict(
-    data_preprocessor=dict(num_classes=3),
-    backbone=dict(arch=dict(_delete_=True, embed_dims=24, num_layers=2, num_heads=3), img_size=32),
-    head=dict(in_channels=24, num_classes=3),
-)
-train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
-train_pipeline[1].update(scale=32)
-test_pipeline[1].update(scale=36)
-test_pipeline[2].update(crop_size=32)
-alone = dict(num_workers=0, persistent_workers=False)
-train_dataloader = dict(
-    alone, batch_size=6, dataset=dict(data_root='{data}', pipeline=train_pipeline)
-)
-val_dataloader = dict(alone, dataset=dict(data_root='{data}', pipeline=test_pipeline))
-test_dataloader = val_dataloader
-train_cfg = dict(max_epochs=2, val_interval=1)
-param_scheduler = _base_.param_scheduler
-param_scheduler[0].update(end=1)
-param_scheduler[1].update(begin=1, end=2)
-default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=1, max_keep_ckpts=-1))
-randomness = dict(seed=0)
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -50,8 +20,7 @@ def local_rank(monkeypatch):
 def folder(tmp_path_factory):
     """A folder with data and config of a small classifier of three classes."""
     folder = tmp_path_factory.mktemp('classifier')
-    generate(Job('cls', folder / 'data', task_spec('cls', size=48, classes=3), 0, train=12, val=6))
-    (folder / 'small.py').write_text(SMALL.format(recipe=RECIPE, data=folder / 'data'))
+    tiny_classifier.write(folder)
     return folder
 
 
@@ -84,8 +53,8 @@ def test_testing_gives_the_accuracy_that_training_printed(folder, trained):
 def test_a_fine_tuning_and_a_probe_start_from_the_checkpoint(folder, trained, tmp_path):
     """One line each; the probe has another head and moves nothing of the encoder."""
     probe = tmp_path / 'probe.py'
-    recipe = SHAPES / 'vit-tiny_linear_8xb2048-amp-coslr-90e_in1k_shapes.py'
-    text = SMALL.format(recipe=recipe, data=folder / 'data')
+    recipe = tiny_classifier.RECIPES / 'vit-tiny_linear_8xb2048-amp-coslr-90e_in1k_shapes.py'
+    text = tiny_classifier.SMALL.format(recipe=recipe, data=folder / 'data')
     probe.write_text(text.replace('head=dict(', 'neck=dict(input_features=24), head=dict('))
     options = ('--cfg-options', f'model.backbone.init_cfg.checkpoint={trained / "epoch_2.pth"}')
     assert run_tool('train', probe, '--work-dir', tmp_path / 'work', *options) == 0

@@ -1,0 +1,89 @@
+"""The recipes of MAE-Lite (arXiv 2404.12210, Tables 3 to 6) on the real data sets, a training a GPU.
+
+Learning rates are fitted to one GPU. Classification trains all starts, random weights too, with the
+layer decay of MAE-Lite's code, 0.85. ``gmac`` is of ``tools/analysis_tools/get_flops.py``.
+"""
+
+title = 'ImageNet-1K, COCO, ADE20K, LaSOT'
+seeds = [0]
+figure_images = 1152
+archs = {'mmlite.ViT': 'vit', 'mmlite.Hiera': 'hiera'}
+tasks = [
+    dict(
+        name='classification',
+        title='ImageNet-1K',
+        metric='accuracy/top1',
+        label='top-1, %',
+        configs=dict(
+            vit='configs/cls/vit-tiny_8xb128-coslr-300e_in1k.py',
+            hiera='configs/cls/hiera-tiny_8xb128-coslr-300e_in1k.py',
+        ),
+        options=['optim_wrapper.paramwise_cfg.layer_decay_rate=0.85'],
+        flags=['--auto-scale-lr', '--amp'],
+        gmac=1.25,
+        images=300 * 1_281_167,
+        supervised=True,
+    ),
+    dict(
+        name='linear-probe',
+        title='ImageNet-1K, linear',
+        metric='accuracy/top1',
+        label='top-1, %',
+        configs=dict(
+            vit='configs/cls/vit-tiny_linear_8xb2048-amp-coslr-90e_in1k.py',
+            hiera='configs/cls/hiera-tiny_linear_8xb2048-amp-coslr-90e_in1k.py',
+        ),
+        flags=['--auto-scale-lr'],
+        gmac=1.25,
+        images=90 * 1_281_167,
+        passes=1,
+    ),
+    dict(
+        name='detection',
+        title='COCO',
+        metric='coco/bbox_mAP',
+        label='box AP, %',
+        factor=100,
+        configs=dict(
+            vit='configs/det/mask-rcnn_vit-tiny-sfp_8xb8-amp-lsj-100e_coco-640px.py',
+            hiera='configs/det/mask-rcnn_hiera-tiny-fpn_8xb8-amp-lsj-100e_coco-640px.py',
+        ),
+        flags=['--auto-scale-lr'],
+        gmac=204.3,
+        images=100 * 117_266,
+        pictures=True,
+    ),
+    dict(
+        name='segmentation',
+        title='ADE20K',
+        metric='mIoU',
+        label='mIoU, %',
+        configs=dict(
+            vit='configs/seg/upernet_vit-tiny_8xb2-amp-160k_ade20k-512x512.py',
+            hiera='configs/seg/upernet_hiera-tiny_8xb2-amp-160k_ade20k-512x512.py',
+        ),
+        flags=['--auto-scale-lr'],
+        gmac=41.9,
+        images=160_000 * 16,
+        pictures=True,
+    ),
+    dict(
+        name='tracking',
+        title='LaSOT',
+        metric='sot/AUC',
+        label='AUC, %',
+        configs=dict(
+            vit='configs/track/ostrack_vit-tiny-ce_4xb32-300e_sot-256px.py',
+            hiera='configs/track/ostrack_hiera-tiny_4xb32-300e_sot-256px.py',
+        ),
+        options=[  # the recipe validates on GOT-10k
+            'val_dataloader.dataset.type=mmlite.LaSOTDataset',
+            'val_dataloader.dataset.data_root=data/LaSOT/',
+            'val_dataloader.dataset.split=test',
+            'train_cfg.val_interval=300',
+        ],
+        flags=['--auto-scale-lr'],
+        gmac=2.2,
+        images=300 * 60_000,
+    ),
+]

@@ -1,0 +1,225 @@
+"""How far and how evenly the heads of a transformer attend (MAE-Lite, eqs. 2 to 4)."""
+
+import numpy as np
+import torch
+
+from mmlite.errors import ArgumentError
+
+PAPER_STEP = 14
+"""Units of the paper's figures between neighbouring patches, though these are 16 pixels apart."""
+
+
+def patch_attention(logits, num_prefix=0):
+    """Attention among patches alone.
+
+    Rows and columns of the class token are removed before the softmax, so that every row sums to 1.
+
+    Args:
+        logits (Tensor): Scaled, before softmax (B, heads, p + Q, p + K).
+        num_prefix (int): Leading tokens p that are no patches. Defaults to 0.
+
+    Returns:
+        Tensor: Probabilities over the keys, float32 (B, heads, Q, K).
+    """
+    return logits[..., num_prefix:, num_prefix:].float().softmax(dim=-1)
+
+
+def attention_distance(attention, queries, keys):
+    """Mean distance from a query to the keys, weighted by its attention.
+
+    Args:
+        attention (Tensor): Probabilities (B, heads, Q, K).
+        queries (Tensor): Places (Q, 2).
+        keys (Tensor): Places (K, 2).
+
+    Returns:
+        Tensor: (B, heads, Q), in the unit of the places.
+    """
+    distances = torch.cdist(queries, keys, compute_mode='donot_use_mm_for_euclid_dist')
+    return torch.einsum('bhqk,qk->bhq', attention, distances.to(attention))
+
+
+def attention_entropy(attention):
+    """Entropy of each query's attention, ``-sum_k P log(P + 1e-6)``.
+
+    Args:
+        attention (Tensor): Probabilities (B, heads, Q, K).
+
+    Returns:
+        Tensor: (B, heads, Q), in nats: 0 for one key, log K for all alike.
+    """
+    return -(attention * (attention + 1e-6).log()).sum(dim=-1)
+
+
+def head_stats(logits, queries, keys, num_prefix=0):
+    """Distance and entropy of a batch, averaged over queries and images.
+
+    Args:
+        logits, num_prefix: As in :func:`patch_attention`.
+        queries, keys: As in :func:`attention_distance`.
+
+    Returns:
+        Tensor: float64 (2, heads): distances in the unit of the places, entropies in nats.
+    """
+    attention = patch_attention(logits, num_prefix)
+    values = (attention_distance(attention, queries, keys), attention_entropy(attention))
+    return torch.stack([value.double().mean(dim=(0, 2)) for value in values])
+
+
+class AttentionStats:
+    """Means over batches by block and head; every batch has the same weight, as in the paper.
+
+    Args:
+        patch_size (int): Pixels between neighbouring patches.
+    """
+
+    def __init__(self, patch_size):
+        self.patch_size = patch_size
+        self.batches = 0
+        self.sums = {}
+
+    def update(self, stats):
+        """Add a batch.
+
+        Args:
+            stats (dict[int, Tensor]): Block -> result of :func:`head_stats`, places in pixels.
+        """
+        self.batches += 1
+        for block, values in stats.items():
+            self.sums[block] = self.sums.get(block, 0.0) + values.cpu()
+
+    def distance(self, unit='patches'):
+        """Distance of each head.
+
+        Args:
+            unit (str): ``'pixels'``; ``'patches'``; or ``'paper'``, patches times 14, the unit of
+                the paper's figures. Defaults to ``'patches'``.
+
+        Returns:
+            dict[int, ndarray]: Block, from 0 -> float64 (heads,).
+
+        Raises:
+            ArgumentError: If there was no batch.
+        """
+        scale = units(self.patch_size)[unit]
+        return {block: values[0] * scale for block, values in self._means().items()}
+
+    def entropy(self):
+        """Entropy of each head in nats: see :meth:`distance`."""
+        return {block: values[1] for block, values in self._means().items()}
+
+    def _means(self):
+        if not self.batches:
+            raise ArgumentError('attention over no images: give at least one batch')
+        return {block: (values / self.batches).numpy() for block, values in self.sums.items()}
+
+
+def units(patch_size):
+    """What a pixel is in each unit of distance: ``'patches'``, ``'paper'`` and ``'pixels'``."""
+    return {'patches': 1 / patch_size, 'paper': PAPER_STEP / patch_size, 'pixels': 1.0}
+
+
+def uniform_values(places):
+    """What :func:`head_stats` gives where every key gets the same attention.
+
+    Args:
+        places (tuple[Tensor, Tensor]): Of queries (Q, 2) and keys (K, 2).
+
+    Returns:
+        tuple[float, float]: Distance in the unit of the places and entropy in nats.
+    """
+    queries, keys = (place.double() for place in places)
+    return torch.cdist(queries, keys).mean().item(), float(np.log(len(keys)))
+
+
+@torch.no_grad()
+def measure_attention(models, batches):
+    """Distance and entropy of the heads of models, over the same images.
+
+    Args:
+        models (Sequence[TappedModel]): See :class:`~.layers.TappedModel`. Blocks that attend inside
+            windows or mask units are left out.
+        batches (Iterable[Tensor]): RGB uint8 (B, 3, H, W), of one size.
+
+    Returns:
+        list[AttentionStats]: One for each model.
+    """
+    models = list(models)
+    measures = [AttentionStats(model.patch_size) for model in models]
+    places = [None] * len(models)
+    for pixels in batches:
+        for index, model in enumerate(models):
+            if places[index] is None:
+                places[index] = model.places(pixels.shape[-2:])
+            measures[index].update(_stats_of(model, pixels, places[index]))
+    return measures
+
+
+def _stats_of(model, pixels, places):
+    """Block -> :func:`head_stats` of a batch."""
+    return model.attention_logits(
+        pixels, lambda block, logits: head_stats(logits, *places[block], model.num_prefix)
+    )
+
+
+@torch.no_grad()
+def attention_maps(model, pixels, query, head=None):
+    """Where one place of an image attends to, in every block that attends globally.
+
+    Args:
+        model (TappedModel): See :class:`~.layers.TappedModel`.
+        pixels (Tensor): RGB uint8 (1, 3, H, W).
+        query (Sequence[float]): (x, y) in pixels; the nearest token is taken.
+        head (int, optional): One head, from 0. Defaults to the mean over heads.
+
+    Returns:
+        tuple[dict[int, ndarray], dict[int, ndarray]]: Block -> probabilities on the grid of keys,
+        float32 (h, w); and block -> the query's token in pixels (left, top, side).
+
+    Raises:
+        ArgumentError: If the query lies outside the image, or a block has no such head.
+    """
+    H, W = pixels.shape[-2:]
+    if not (0 <= query[0] < W and 0 <= query[1] < H):
+        raise ArgumentError(
+            f'the query ({query[0]:g}, {query[1]:g}) lies outside the image of {W}x{H} pixels'
+        )
+    places = model.places((H, W))
+    wanted = torch.tensor([query], dtype=torch.float32, device=model.device)
+    nearest = [torch.cdist(wanted, queries).argmin().item() for queries, _ in places]
+
+    def look(block, logits):
+        attention = patch_attention(logits, model.num_prefix)[0, :, nearest[block]]
+        if head is not None and not 0 <= head < len(attention):
+            raise ArgumentError(
+                f'head {head} does not exist: block {block + 1} of {model.name} has '
+                f'{len(attention)} heads, counted from 0'
+            )
+        chosen = attention.mean(dim=0) if head is None else attention[head]
+        return on_grid(chosen, places[block][1]).cpu().numpy()
+
+    maps = model.attention_logits(pixels, look)
+    return maps, {block: _cell(places[block][0], nearest[block], H * W) for block in maps}
+
+
+def _cell(places, index, area):
+    """Left, top and side of one of the square cells of equal size that fill an image."""
+    side = (area / len(places)) ** 0.5
+    return np.array([*(places[index].cpu().numpy() - side / 2), side])
+
+
+def on_grid(values, places):
+    """Values of tokens in any order as a map.
+
+    Args:
+        values (Tensor): (N,).
+        places (Tensor): (x, y) of the tokens' centres (N, 2), which fill a grid.
+
+    Returns:
+        Tensor: (h, w), the top row first.
+    """
+    columns = places[:, 0].unique(return_inverse=True)[1]
+    levels, rows = places[:, 1].unique(return_inverse=True)
+    canvas = values.new_zeros(len(levels), len(values) // len(levels))
+    canvas[rows, columns] = values
+    return canvas

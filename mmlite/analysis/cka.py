@@ -1,0 +1,142 @@
+"""How alike layers represent the same images: centred kernel alignment, batch by batch."""
+
+import numpy as np
+import torch
+
+from mmlite.errors import ArgumentError
+
+LEAST = 4
+"""Images of a batch at least: the estimator divides by n - 3."""
+NEGLIGIBLE = 1e-12
+"""Self-HSIC over the mean square of a Gram matrix below which only rounding is left."""
+
+
+def gram(features):
+    """Inner products of the features of all pairs of images, without those of an image with itself.
+
+    Args:
+        features (Tensor): (n, ...), one row an image; what follows the first axis is flattened,
+            i.e. space and channels alike.
+
+    Returns:
+        Tensor: float64 (n, n), zero on the diagonal.
+    """
+    rows = features.flatten(1).double()
+    return (rows @ rows.T).fill_diagonal_(0)
+
+
+def hsic(first, second):
+    """Unbiased estimate of the Hilbert-Schmidt independence criterion (Song et al., 2012).
+
+    It needs no centring: what images have in common cancels.
+
+    Args:
+        first, second (Tensor): Gram matrices (..., n, n) of :func:`gram`; leading axes broadcast.
+
+    Returns:
+        Tensor: (...). Near 0, and of either sign, for features that have nothing in common.
+
+    Raises:
+        ArgumentError: If n is less than 4.
+    """
+    n = first.shape[-1]
+    if n < LEAST:
+        raise ArgumentError(
+            f'a batch has {n} images, but the unbiased HSIC needs {LEAST} or more in every batch'
+        )
+    rows_of_first, rows_of_second = first.sum(-1), second.sum(-1)
+    trace = (first * second).sum((-2, -1))
+    sums = rows_of_first.sum(-1) * rows_of_second.sum(-1) / ((n - 1) * (n - 2))
+    shared = (rows_of_first * rows_of_second).sum(-1) * 2 / (n - 2)
+    return (trace + sums - shared) / (n * (n - 3))
+
+
+class CKA:
+    """CKA between all layers of two models, in memory that does not grow with the images.
+
+    The three HSIC are averaged over batches each by itself, and divided at the end (minibatch CKA
+    of arXiv 2010.15327). Every batch has the same weight, also a smaller last one.
+    """
+
+    def __init__(self):
+        self.batches = 0
+        self.cross = self.first = self.second = self.first_scale = self.second_scale = 0.0
+
+    def update(self, first, second):
+        """Add a batch.
+
+        Args:
+            first (Sequence[Tensor]): Gram matrices (n, n) of one model's layers.
+            second (Sequence[Tensor]): Of the other's, over the same images in the same order.
+
+        Raises:
+            ArgumentError: If n is less than 4 or not the same in both.
+        """
+        first, second = torch.stack(list(first)), torch.stack(list(second))
+        if first.shape[-1] != second.shape[-1]:
+            raise ArgumentError(
+                f'Gram matrices of {first.shape[-1]} and {second.shape[-1]} images: both models '
+                f'must see the same batch'
+            )
+        self.batches += 1
+        # row by row, so that no (layers, layers, n, n) is made
+        self.cross = self.cross + torch.stack([hsic(layer, second) for layer in first]).cpu()
+        self.first = self.first + hsic(first, first).cpu()
+        self.second = self.second + hsic(second, second).cpu()
+        self.first_scale = self.first_scale + first.square().mean((-2, -1)).cpu()
+        self.second_scale = self.second_scale + second.square().mean((-2, -1)).cpu()
+
+    def value(self):
+        """Similarity over all batches.
+
+        Returns:
+            ndarray: float64 (layers of the first, layers of the second), 1 for layers that are
+            equal up to rotation and scale. NaN in the rows and columns of :meth:`degenerate`.
+
+        Raises:
+            ArgumentError: If there was no batch.
+        """
+        if not self.batches:
+            raise ArgumentError('CKA of no images: give at least one batch')
+        rows, columns = (np.array(layers, dtype=int) for layers in self.degenerate())
+        selves = torch.outer(self.first.clamp(min=0).sqrt(), self.second.clamp(min=0).sqrt())
+        similarity = (self.cross / selves).numpy()
+        similarity[rows] = np.nan
+        similarity[:, columns] = np.nan
+        return similarity
+
+    def degenerate(self):
+        """Layers of either model whose similarity is not defined: their own HSIC is not positive.
+
+        It is a sum of squares, so that happens only where the features of all pairs of images are
+        equally alike up to rounding, above all where a layer gives all images the same features.
+
+        Returns:
+            tuple[list[int], list[int]]: Layers of the first and of the second model.
+        """
+        pairs = ((self.first, self.first_scale), (self.second, self.second_scale))
+        return tuple(
+            (own <= NEGLIGIBLE * scale).nonzero().flatten().tolist() for own, scale in pairs
+        )
+
+
+@torch.no_grad()
+def compare_models(reference, models, batches):
+    """CKA of models with one reference over the same images.
+
+    Args:
+        reference (TappedModel): See :class:`~.layers.TappedModel`.
+        models (Iterable[TappedModel]): Compared with it; it may be among them.
+        batches (Iterable[Tensor]): RGB uint8 (n, 3, H, W).
+
+    Returns:
+        list[CKA]: One for each model; rows are its layers, columns the reference's.
+    """
+    models = list(models)
+    measures = [CKA() for _ in models]
+    for pixels in batches:
+        wanted = reference.features(pixels, gram)
+        for model, measure in zip(models, measures, strict=True):
+            given = wanted if model is reference else model.features(pixels, gram)
+            measure.update(given, wanted)
+    return measures

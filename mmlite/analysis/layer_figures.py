@@ -1,0 +1,176 @@
+"""Figures of the layer analysis: similarity, statistics of heads, maps of one image."""
+
+import io
+
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import MultipleLocator
+
+from .pictures import PALETTE, plt
+
+COLOURS = tuple(
+    tuple(channel / 255 for channel in PALETTE[index]) for index in (4, 5, 2, 6, 0, 1, 7, 8)
+)
+"""Of models, most different ones first."""
+UNIFORM = '0.45'  # grey of the line of uniform attention
+
+
+def draw_similarity(reference, similarities):
+    """Heat maps of CKA in one row, all against one reference.
+
+    Args:
+        reference (str): Its name, on the horizontal axes.
+        similarities (dict[str, ndarray]): Name of the examined model -> (its layers, layers of the
+            reference), from 0 (embedding) to the depth. Values that are not defined stay grey.
+
+    Returns:
+        bytes: PNG.
+    """
+    figure, axes = plt.subplots(
+        1, len(similarities), squeeze=False, layout='constrained',
+        figsize=(2.7 * len(similarities) + 1.0, 3.1),
+    )  # fmt: skip
+    colours = plt.get_cmap('magma').with_extremes(bad='0.8')
+    for axis, (name, values) in zip(axes[0], similarities.items(), strict=True):
+        picture = axis.imshow(values, cmap=colours, vmin=0, vmax=1, origin='lower')
+        axis.set_title(_shortened(name, 26), fontsize=10)
+        axis.set_xlabel(f'layer of {_shortened(reference, 24)}', fontsize=9)
+        for scale in (axis.xaxis, axis.yaxis):
+            scale.set_major_locator(MultipleLocator(3))
+        axis.tick_params(labelsize=8)
+    axes[0, 0].set_ylabel('layer of the model above', fontsize=9)
+    bar = figure.colorbar(picture, ax=axes[0], fraction=0.05, shrink=0.85, pad=0.02)
+    bar.set_label('CKA', fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+    return _png(figure)
+
+
+def draw_heads(panels, uniform=None):
+    """Box plots over the heads of every block, one panel a quantity, one colour a model.
+
+    A box spans the middle half of the heads, its line is the median, whiskers reach to the last
+    head within 1.5 times the box's height, heads beyond are circles.
+
+    Args:
+        panels (dict[str, dict[str, dict[int, ndarray]]]): Label of the vertical axis -> name of a
+            model -> block, from 0 -> (heads,).
+        uniform (Sequence[float | None], optional): For each panel, where a dashed line says what
+            uniform attention would give. Defaults to none.
+
+    Returns:
+        bytes: PNG.
+    """
+    names = list(next(iter(panels.values())))
+    blocks = 1 + max(block for panel in panels.values() for m in panel.values() for block in m)
+    width = 1.6 + blocks * max(0.42, 0.2 * len(names) + 0.06)
+    figure, axes = plt.subplots(
+        len(panels), 1, figsize=(width, 2.7 * len(panels) + 0.5), sharex=True, squeeze=False,
+        layout='constrained',
+    )  # fmt: skip
+    uniform = uniform or [None] * len(panels)
+    for axis, (label, models), level in zip(axes[:, 0], panels.items(), uniform, strict=True):
+        for index, blocks_of_model in enumerate(models.values()):
+            _draw_boxes(axis, blocks_of_model, index, len(names))
+        if level is not None:
+            axis.axhline(level, color=UNIFORM, linestyle='--', linewidth=1)
+        axis.set_ylabel(label)
+        axis.set_ylim(0, 1.05 * max(axis.dataLim.y1, level or 0))
+        axis.grid(axis='y', alpha=0.3)
+        axis.set_xticks(range(1, blocks + 1))
+        for edge in range(1, blocks):
+            axis.axvline(edge + 0.5, color='0.9', linewidth=0.8, zorder=0)
+    axes[-1, 0].set_xlim(0.5, blocks + 0.5)
+    axes[-1, 0].set_xlabel('block')
+    keys = [Patch(facecolor=_colour(i), edgecolor='0.2', label=n) for i, n in enumerate(names)]
+    if any(level is not None for level in uniform):
+        keys.append(Line2D([], [], color=UNIFORM, linestyle='--', label='uniform attention'))
+    columns = max(1, min(len(keys), int(width // 1.8)))
+    figure.legend(
+        handles=keys, loc='outside upper center', ncols=columns, fontsize=9, frameon=False
+    )
+    return _png(figure)
+
+
+def _draw_boxes(axis, blocks, index, count):
+    """The boxes of one model, side by side with those of the others."""
+    step = 0.84 / count
+    places = [block + 1 + (index - (count - 1) / 2) * step for block in blocks]
+    axis.boxplot(
+        list(blocks.values()), positions=places, widths=0.8 * step, patch_artist=True,
+        manage_ticks=False,
+        boxprops=dict(facecolor=_colour(index), edgecolor='0.2', linewidth=0.8),
+        medianprops=dict(color='black', linewidth=1.2),
+        whiskerprops=dict(color='0.2', linewidth=0.8),
+        capprops=dict(color='0.2', linewidth=0.8),
+        flierprops=dict(marker='o', markersize=2.5, markeredgecolor=_colour(index)),
+    )  # fmt: skip
+
+
+def draw_maps(image, query, maps, cells, caption=''):
+    """Where a patch of an image attends to, by model (rows) and block (columns).
+
+    Every map has its own scale, from no attention (dark) to its largest. Blocks that do not attend
+    globally stay empty.
+
+    Args:
+        image (ndarray): RGB uint8 (H, W, 3).
+        query (Sequence[float]): (x, y) in pixels, as it was asked for.
+        maps (dict[str, dict[int, ndarray]]): Name of a model -> block, from 0 -> (h, w).
+        cells (dict[str, dict[int, ndarray]]): Name -> block -> left, top and side in pixels of the
+            token that attends.
+        caption (str): Below the maps. Defaults to none.
+
+    Returns:
+        bytes: PNG.
+    """
+    depth = 1 + max(block for blocks in maps.values() for block in blocks)
+    figure, axes = plt.subplots(
+        len(maps), depth + 1, figsize=(1.25 * (depth + 1), 1.3 * len(maps) + 0.55), squeeze=False,
+        layout='constrained',
+    )  # fmt: skip
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+    for row, (name, blocks) in zip(axes, maps.items(), strict=True):
+        row[0].imshow(image)
+        row[0].plot(*query, marker='+', color='white', markersize=11, markeredgewidth=3.2)
+        row[0].plot(*query, marker='+', color='red', markersize=10, markeredgewidth=1.6)
+        row[0].set_ylabel(_shortened(name, 20), fontsize=9)
+        for block, axis in enumerate(row[1:]):
+            if block in blocks:
+                _draw_map(axis, blocks[block], cells[name][block], image.shape[:2])
+            else:
+                axis.text(0.5, 0.5, 'local', ha='center', va='center', color='0.5', fontsize=8)
+                axis.set_aspect('equal')
+                axis.set(xlim=(0, 1), ylim=(0, 1))
+    axes[0, 0].set_title('image', fontsize=9)
+    for block in range(depth):
+        axes[0, block + 1].set_title(f'block {block + 1}', fontsize=9)
+    figure.supxlabel(caption, fontsize=9)
+    return _png(figure)
+
+
+def _draw_map(axis, values, cell, size):
+    """One map over the extent of the image, the token that attends framed."""
+    height, width = size
+    axis.imshow(values, cmap='magma', vmin=0, extent=(0, width, height, 0), interpolation='nearest')
+    left, top, side = cell
+    axis.add_patch(Rectangle((left, top), side, side, fill=False, edgecolor='cyan', linewidth=1.3))
+
+
+def _colour(index):
+    return COLOURS[index % len(COLOURS)]
+
+
+def _shortened(text, limit):
+    """At most ``limit`` characters, the middle left out."""
+    if len(text) <= limit:
+        return text
+    head = (limit - 1) // 2
+    return f'{text[:head]}…{text[len(text) - (limit - 1 - head) :]}'
+
+
+def _png(figure, dpi=130):
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format='png', dpi=dpi)
+    plt.close(figure)
+    return buffer.getvalue()

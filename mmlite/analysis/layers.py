@@ -1,0 +1,192 @@
+"""Reads what the layers of a backbone compute from images: features and attention logits."""
+
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mmlite.errors import ArgumentError, UserError
+from mmlite.models.backbones.base import Backbone
+from mmlite.models.backbones.hiera import STRIDE, UNIT, UNIT_LEVELS, Hiera
+from mmlite.models.layers import unroll
+
+VIT_PATCH = 16  # px; of Hiera, whose tokens grow, distances count in the same patches
+
+
+class TappedModel:
+    """A backbone that reads raw pixels, with what the analysis wants of it.
+
+    Everything is handed to a function block by block, as soon as it is computed, and only what the
+    function returns is kept: neither the features nor the logits of all blocks are ever in memory
+    at once. Images are seen whole, without masks.
+
+    Args:
+        name (str): For tables and figures.
+        backbone (Backbone): :class:`~mmlite.models.backbones.vit.ViT`,
+            :class:`~mmlite.models.backbones.hiera.Hiera` or
+            :class:`~mmlite.models.backbones.timm_vit.TimmViT`. Put into evaluation mode.
+        mean, std (Sequence[float]): Of the backbone's own input, in 0 to 255.
+        rgb (bool): Whether the backbone wants RGB, else BGR. Defaults to True.
+
+    Raises:
+        UserError: If the backbone has no taps.
+    """
+
+    def __init__(self, name, backbone, mean, std, rgb=True):
+        if not isinstance(backbone, Backbone):
+            raise UserError(
+                f'{name}: the layers of {type(backbone).__name__} cannot be read; only mmlite.ViT, '
+                f'mmlite.Hiera and mmlite.TimmViT have taps'
+            )
+        self.name = name
+        self.backbone = backbone.eval().requires_grad_(False)
+        self.mean, self.std = (torch.as_tensor(v).float().view(3, 1, 1) for v in (mean, std))
+        self.rgb = rgb
+        self.is_hiera = isinstance(backbone, Hiera)
+        self.num_prefix = int(getattr(backbone, 'cls_token', None) is not None)
+        self.patch_size = VIT_PATCH if self.is_hiera else backbone.patch_size
+
+    @property
+    def device(self):
+        """torch.device: Where the backbone is."""
+        return next(self.backbone.parameters()).device
+
+    @property
+    def image_size(self):
+        """int: Side in pixels of the images that the backbone is built for."""
+        if self.is_hiera:
+            return self.backbone.img_size
+        return max(self.backbone.grid) * self.backbone.patch_size
+
+    @property
+    def global_blocks(self):
+        """list[int]: Blocks, from 0, in which every token attends to all."""
+        if self.is_hiera:
+            return [i for i, block in enumerate(self.backbone.blocks) if not block.attn.local]
+        return [i for i, block in enumerate(self.backbone.blocks) if not block.window_size]
+
+    def to(self, device):
+        """Move to a device; returns self."""
+        self.backbone.to(device)
+        self.mean, self.std = self.mean.to(device), self.std.to(device)
+        return self
+
+    def normalise(self, pixels):
+        """RGB uint8 (B, 3, H, W) to what the backbone was trained on, where it is.
+
+        Raises:
+            ArgumentError: If the images do not divide into patches or mask units.
+        """
+        cell = UNIT if self.is_hiera else self.patch_size
+        H, W = pixels.shape[-2:]
+        if H % cell or W % cell:
+            raise ArgumentError(
+                f'{self.name} cuts images into squares of {cell} pixels, into which {H}x{W} do not '
+                f'divide'
+            )
+        pixels = pixels.to(self.device).float()
+        return ((pixels if self.rgb else pixels.flip(1)) - self.mean) / self.std
+
+    def features(self, pixels, reduce):
+        """Features of the depth + 1 layers of MAE-Lite's CKA, without the class token.
+
+        Layer i is the input of block i + 1 behind its first norm, so that 0 is the embedding; the
+        last is the output of the last block behind the final norm (``norm``, or ``fc_norm`` of a
+        backbone that pools before), or behind a norm without weights where the backbone has none.
+
+        Args:
+            pixels (Tensor): RGB uint8 (B, 3, H, W).
+            reduce (Callable): Given (B, N, C) of one layer; Hiera's tokens are in unrolled order.
+
+        Returns:
+            list: What ``reduce`` returned, by layer.
+        """
+        taps = [f'blocks.{index}.norm1' for index in range(len(self.backbone.blocks))]
+        tokens, found = self._encode(
+            pixels, taps, lambda _, tensor: reduce(tensor[:, self.num_prefix :])
+        )
+        norm = getattr(self.backbone, self.backbone.norm_name)
+        if isinstance(norm, nn.Identity):
+            norm = partial(F.layer_norm, normalized_shape=tokens.shape[-1:], eps=1e-6)
+        last = reduce(norm(tokens)[:, self.num_prefix :])
+        return [*(found[tap] for tap in taps), last]
+
+    def attention_logits(self, pixels, reduce):
+        """Scaled logits before softmax of the blocks that attend globally.
+
+        Args:
+            pixels (Tensor): RGB uint8 (B, 3, H, W).
+            reduce (Callable): Given the block, from 0, and its logits (B, heads, Q, K), the class
+                token first where there is one; positions are those of :meth:`places`.
+
+        Returns:
+            dict[int, Any]: Block -> what ``reduce`` returned.
+        """
+        taps = {index: f'blocks.{index}.attn_logits' for index in self.global_blocks}
+        _, found = self._encode(pixels, taps.values(), reduce, until_last_tap=True)
+        return {index: found[tap] for index, tap in taps.items()}
+
+    @torch.no_grad()
+    def _encode(self, pixels, taps, reduce, **options):
+        """Tokens of the last block, and every tap reduced."""
+        images = self.normalise(pixels)
+        grid = tuple(side // self.patch_size for side in images.shape[-2:])
+        with reduced_taps(self.backbone.blocks, reduce):
+            tokens = self.backbone.embed(images)
+            return self.backbone.encode(tokens, list(taps), grid, **options)
+
+    def places(self, image_size):
+        """Where the tokens lie that attend and that are attended to.
+
+        Hiera keeps tokens in unrolled order and pools the queries of some blocks: their places go
+        through the same steps, so that a pooled query lies in the centre of its cell.
+
+        Args:
+            image_size (tuple[int, int]): (H, W) in pixels.
+
+        Returns:
+            list[tuple[Tensor, Tensor]]: For each block, (x, y) of the centres of queries and keys
+            in pixels, float32 (Q, 2) and (K, 2), without the class token.
+        """
+        blocks = self.backbone.blocks
+        if not self.is_hiera:
+            cells = cell_centres(image_size, self.patch_size).flatten(0, 1).to(self.device)
+            return [(cells, cells)] * len(blocks)
+        keys = unroll(cell_centres(image_size, STRIDE)[None], UNIT_LEVELS)[0].to(self.device)
+        places = []
+        for block in blocks:
+            queries = keys.unflatten(0, (4, -1)).mean(dim=0) if block.attn.pool else keys
+            places.append((queries, keys))
+            keys = queries
+        return places
+
+
+@contextmanager
+def reduced_taps(blocks, reduce):
+    """While it lasts, blocks give ``reduce(index, tensor)`` in place of each tensor that is tapped.
+
+    Args:
+        blocks (nn.ModuleList): Of a backbone; each returns tokens and a dict of taps.
+        reduce (Callable): Given the block's index and the tensor.
+    """
+
+    def replace(index, module, args, output):
+        tokens, tapped = output
+        return tokens, {kind: reduce(index, tensor) for kind, tensor in tapped.items()}
+
+    handles = [
+        block.register_forward_hook(partial(replace, index)) for index, block in enumerate(blocks)
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def cell_centres(image_size, step):
+    """Centres of the cells of an image: (x, y) in pixels, float32 (H / step, W / step, 2)."""
+    y, x = ((torch.arange(side // step) + 0.5) * step for side in image_size)
+    return torch.stack(torch.meshgrid(x, y, indexing='xy'), dim=-1)

@@ -1,0 +1,212 @@
+"""Layer analysis as commands: tables, arrays and figures of small models, and mistakes."""
+
+import csv
+
+import cv2
+import numpy as np
+import pytest
+import tiny_pretrain
+import torch
+from run_tool import run_tool
+
+from mmlite.analysis.attention_stats import measure_attention
+from mmlite.analysis.cka import compare_models
+from mmlite.analysis.layer_images import open_images
+from mmlite.analysis.layer_models import ModelSource, build_model
+from mmlite.models import Hiera, ViT
+
+VIT = dict(arch=dict(embed_dims=24, num_layers=2, num_heads=3), img_size=32, patch_size=8)
+HIERA = dict(
+    arch=dict(embed_dims=8, num_layers=(1, 1, 2, 1), num_heads=1), img_size=64, out_type='raw'
+)
+TO_HIERA = f"model['backbone'] = dict(type='mmlite.Hiera', **{HIERA!r})\n"
+
+
+def save(path, backbone):
+    """A checkpoint of a pre-training run with weights that are far from their start."""
+    torch.manual_seed(len(path.name))
+    for parameter in backbone.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    state = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
+    torch.save(dict(meta=dict(backbone=backbone.describe()), state_dict=state), path)
+
+
+@pytest.fixture(scope='module')
+def root(tmp_path_factory):
+    """Eight images of two classes in ``train/``, two recipes and their checkpoints."""
+    root = tmp_path_factory.mktemp('layers')
+    tiny_pretrain.write_images(root, 8)
+    config = tiny_pretrain.write_recipe(root, images=False)
+    (root / 'hiera.py').write_text(config.read_text() + TO_HIERA)
+    (root / 'windows.py').write_text(
+        config.read_text() + "model['backbone'].update(window_size=2, with_cls_token=False)\n"
+    )
+    (root / 'cnn.py').write_text(
+        config.read_text() + "model['backbone'] = dict(type='ResNet', depth=18)\n"
+    )
+    save(root / 'mae.pth', ViT(**VIT, out_type='raw'))
+    save(root / 'hiera.pth', Hiera(**HIERA))
+    return root
+
+
+def run(tool, root, *args):
+    """Run a tool on the CPU, ``{root}`` filled in; returns its exit code."""
+    args = [str(arg).format(root=root) for arg in args]
+    return run_tool(f'analysis_tools/{tool}', *args, '--device', 'cpu', '--workers', '0')
+
+
+MODELS = ('MAE={root}/mae.py:{root}/mae.pth', 'Hi era={root}/hiera.py:{root}/hiera.pth')
+DATA = ('--data', '{root}/train', '--num-images', 8, '--batch-size', 4, '--image-size', 64)
+
+
+def models_of(root):
+    return [build_model(ModelSource.parse(text.format(root=root))) for text in MODELS]
+
+
+def batches_of(root):
+    """All images as they come, as ``--official-sampling`` takes them."""
+    images = open_images(root / 'train', 64)
+    return torch.stack([images[index] for index in range(8)]).split(4)
+
+
+def read(file):
+    return list(csv.DictReader(file.open()))
+
+
+def test_similarity_of_two_models(root, tmp_path, capsys):
+    options = (*DATA, '--official-sampling', '--out', tmp_path / 'out')
+    assert (
+        run('compare_layers', root, '--reference', MODELS[0], '--models', MODELS[1], *options) == 0
+    )
+    out = capsys.readouterr().out
+    assert 'batch 2 of 2, 0:00 left' in out and 'cka.png: 8 images of 64 pixels' in out
+    models = models_of(root)
+    want = [m.value() for m in compare_models(models[0], models, batches_of(root))]
+    rows = read(tmp_path / 'out' / 'cka.csv')
+    for name, file, values in zip(('MAE', 'Hi era'), ('MAE', 'Hi_era'), want, strict=True):
+        np.testing.assert_allclose(np.load(tmp_path / 'out' / f'cka_{file}.npy'), values)
+        own = [row for row in rows if row['model'] == name]
+        table = np.array([float(row['cka']) for row in own]).reshape(values.shape)
+        np.testing.assert_allclose(table, values, atol=1e-6)
+        assert own[1] == own[1] | dict(layer='0', reference='MAE', reference_layer='1')
+    assert [v.shape for v in want] == [(3, 3), (6, 3)]
+    picture = cv2.imread(str(tmp_path / 'out' / 'cka.png'))
+    assert picture.shape[1] > 1.5 * picture.shape[0]  # the reference itself, too
+
+
+def test_a_model_alone_is_compared_with_itself(root, tmp_path):
+    assert run('compare_layers', root, '--reference', MODELS[0], *DATA, '--out', tmp_path) == 0
+    similarity = np.load(tmp_path / 'cka_MAE.npy')
+    np.testing.assert_allclose(similarity.diagonal(), 1)
+    np.testing.assert_allclose(similarity, similarity.T)
+    assert similarity[0, 2] < 0.999
+
+
+def test_layers_without_similarity_are_explained(root, tmp_path, capsys):
+    """Where all images are the same."""
+    for number in range(4):
+        cv2.imwrite(str(tmp_path / f'{number}.png'), np.full((32, 32, 3), 77, np.uint8))
+    model = MODELS[0]
+    options = ('--data', tmp_path, '--num-images', 4, '--batch-size', 4, '--out', tmp_path)
+    other = model.replace('MAE=', 'again=')
+    assert run('compare_layers', root, '--reference', model, '--models', other, *options) == 0
+    out = capsys.readouterr().out
+    assert out.count('MAE: no similarity of layers 0, 1, 2 (nan)') == 1
+    assert {row['cka'] for row in read(tmp_path / 'cka.csv')} == {''}
+    assert np.isnan(np.load(tmp_path / 'cka_again.npy')).all()
+
+
+def test_attention_of_two_models(root, tmp_path, capsys):
+    options = (*DATA, '--official-sampling', '--unit', 'paper', '--out', tmp_path)
+    image = root / 'train' / 'class_0' / '0.png'
+    maps = ('--map-image', image, '--map-query', 5, 60, '--map-head', 2)
+    assert run('attention_stats', root, '--models', *MODELS, *options, *maps) == 0
+    out = capsys.readouterr().out
+    assert 'maps.png: head 2, from (5, 60)' in out
+    assert 'attention.png: 8 images of 64 pixels' in out
+    vit, hiera = want = measure_attention(models_of(root), batches_of(root))
+    rows = read(tmp_path / 'attention.csv')
+    assert len(rows) == 2 * 3 + 4 + 8
+    for row in rows:
+        measure = want[row['model'] == 'Hi era']
+        block, head = int(row['block']) - 1, int(row['head']) - 1
+        for unit in ('patches', 'paper', 'pixels'):
+            value = measure.distance(unit)[block][head]
+            assert float(row[f'distance_{unit}']) == pytest.approx(value, abs=1e-5)
+        assert float(row['entropy']) == pytest.approx(measure.entropy()[block][head], abs=1e-6)
+    found = np.load(tmp_path / 'entropy_MAE.npy')
+    np.testing.assert_allclose(found, list(vit.entropy().values()))
+    found = np.load(tmp_path / 'distance_Hi_era.npy')
+    assert found.shape == (5, 8) and np.isnan(found[:3]).all() and np.isnan(found[3, 4:]).all()
+    np.testing.assert_allclose(found[4], hiera.distance()[4])
+    for name in ('attention.png', 'maps.png'):
+        assert cv2.imread(str(tmp_path / name)).std() > 10
+
+
+def test_maps_alone_need_no_data(root, tmp_path):
+    image = root / 'train' / 'class_1' / '1.png'
+    options = ('--num-images', 0, '--map-image', image, '--out', tmp_path)
+    assert run('attention_stats', root, '--models', MODELS[0], *options) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ['maps.png']
+
+
+def refused(capsys, code, expected, message):
+    err = capsys.readouterr().err
+    assert message in err and err.count('\n') == 1
+    assert code == expected
+
+
+ONE = ('--models', MODELS[0])
+
+
+@pytest.mark.parametrize(
+    ('args', 'code', 'message'),
+    [
+        ((*ONE, *DATA, '--num-images', 12), 2, 'have 8 images, fewer than the 12 asked for'),
+        ((*ONE, '--num-images', 8), 2, 'mae.py has no validation data'),
+        ((*ONE, *DATA, '--data', '{root}/none'), 1, 'none is neither a folder of images nor'),
+        ((*ONE, *DATA, '--batch-size', 0), 2, '--batch-size is 0; give 1 or more'),
+        ((*ONE, *DATA, '--image-size', 60), 2, 'squares of 8 pixels, into which 60x60'),
+        (('--models', *MODELS, *DATA[:6]), 2, 'MAE 32, Hi era 64 pixels): choose the one'),
+        (('--models', 'A={root}/mae.py:{root}/none.pth', *DATA), 1, 'none.pth'),
+        (('--models', 'A={root}/mae.py:{root}/hiera.pth', *DATA), 1, 'type=mmlite.Hiera but'),
+        (('--models', '{root}/cnn.py', *DATA), 2, 'layers of ResNet cannot be read'),
+        (('--models', 'timm:resnet18', *DATA), 2, 'has the class ResNet instead of'),
+        (('--models', 'timm:vit_tinny', *DATA), 2, "cannot build model_name 'vit_tinny'"),
+        (('--models', 'timm:vit_tiny_patch16_224:{root}/no.pth', *DATA), 1, "no.pth' does not"),
+        (('--models', 'x=', *DATA), 2, "'x=' names no model"),
+    ],
+)
+@pytest.mark.parametrize('name', ['compare_layers', 'attention_stats'])
+def test_mistakes_are_one_sentence(name, args, code, message, root, tmp_path, capsys):
+    reference = ('--reference', 'r={root}/mae.py') if name == 'compare_layers' else ()
+    args = (*reference, *args, '--out', tmp_path)
+    refused(capsys, run(name, root, *args), code, message)
+
+
+@pytest.mark.parametrize(
+    ('name', 'args', 'message'),
+    [
+        (
+            'compare_layers',
+            ('--batch-size', 3),
+            '--batch-size 3 make a batch of 2, but CKA needs 4',
+        ),
+        ('compare_layers', ('--batch-size', 5), 'make a batch of 3, but CKA needs 4 or more'),
+        ('compare_layers', ('--num-images', 3), 'make a batch of 3, but CKA needs 4 or more'),
+        ('attention_stats', ('--num-images', 0), '--num-images 0 is for maps only'),
+        ('attention_stats', ('--map-head', 1), '--map-head needs --map-image'),
+        ('attention_stats', ('--map-query', 1, 2), '--map-query needs --map-image'),
+        ('attention_stats', ('--map-image', 'a.png', '--map-head', 0), 'heads count from 1'),
+        ('attention_stats', ('--models', '{root}/windows.py'), 'attends inside windows only'),
+        (
+            'attention_stats',
+            ('--map-image', '{root}/train/class_0/0.png', '--map-query', 64, 0),
+            'the query (64, 0) lies outside the image of 64x64 pixels',
+        ),
+    ],
+)
+def test_mistakes_of_one_tool_are_one_sentence(name, args, message, root, tmp_path, capsys):
+    reference = ('--reference', 'r={root}/mae.py') if name == 'compare_layers' else ()
+    code = run(name, root, *reference, *ONE, *DATA, '--out', tmp_path, *args)
+    refused(capsys, code, 2, message)

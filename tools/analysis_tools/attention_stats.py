@@ -1,0 +1,157 @@
+"""How far and how evenly every head of models attends, as in MAE-Lite, and maps of one image.
+
+    python tools/analysis_tools/attention_stats.py --models MAE=CONFIG:CHECKPOINT \\
+        scratch=CONFIG --data FOLDER --out FOLDER --map-image FILE --map-query 100 60
+
+Writes attention.png (box plots over the heads), attention.csv and two .npy for each model; with
+--map-image also maps.png. Blocks count from 1 in figures and table; those that attend inside
+windows or mask units are left out. --num-images 0 draws maps only.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
+from mmlite.analysis import layer_run
+from mmlite.analysis.attention_stats import (
+    attention_maps,
+    measure_attention,
+    uniform_values,
+    units,
+)
+from mmlite.analysis.layer_figures import draw_heads, draw_maps
+from mmlite.analysis.layer_images import CentralCrops
+from mmlite.analysis.layer_models import ModelSource
+from mmlite.analysis.zoo import write_table, write_whole
+from mmlite.engine.cli import tool
+from mmlite.errors import UserError
+
+AXIS_LABELS = {
+    'patches': 'attention distance, patches',
+    'paper': 'attention distance, patches × 14',
+    'pixels': 'attention distance, pixels',
+}
+
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    layer_run.add_layer_options(parser, 'attention_stats')
+    add = parser.add_argument
+    add(
+        '--unit', choices=[*AXIS_LABELS], default='patches',
+        help='of distances in the figure; the paper draws patches times 14; default: patches. The '
+        'table has all three',
+    )  # fmt: skip
+    add('--map-image', type=Path, metavar='FILE', help='also draw attention maps of this image')
+    add(
+        '--map-query', type=float, nargs=2, metavar=('X', 'Y'),
+        help='pixel of the crop whose patch attends; default: the centre',
+    )  # fmt: skip
+    add('--map-head', type=int, metavar='N', help='one head, from 1; default: mean over heads')
+    return parser.parse_args(argv)
+
+
+def check(args):
+    """Refuse what asks for nothing or does not fit."""
+    layer_run.check_layer_options(args)
+    if not args.map_image:
+        for option in ('map_query', 'map_head'):
+            if getattr(args, option) is not None:
+                raise UserError(f'--{option.replace("_", "-")} needs --map-image')
+        if not args.num_images:
+            raise UserError('--num-images 0 is for maps only: give --map-image, or 1 or more')
+    if args.map_head is not None and args.map_head < 1:
+        raise UserError(f'--map-head is {args.map_head}; heads count from 1')
+
+
+def write_stats(models, measures, args, size):
+    """Table, arrays and figure of the statistics."""
+    distances = {unit: [m.distance(unit) for m in measures] for unit in AXIS_LABELS}
+    entropies = [m.entropy() for m in measures]
+    rows = []
+    for index, model in enumerate(models):
+        found = {unit: values[index] for unit, values in distances.items()}
+        rows += rows_of(model.name, found, entropies[index])
+        for kind, blocks in (('distance', found['patches']), ('entropy', entropies[index])):
+            file = args.out / f'{kind}_{layer_run.file_name(model.name)}.npy'
+            layer_run.write_array(file, as_table(blocks, len(model.backbone.blocks)))
+    write_table(args.out / 'attention.csv', rows)
+    print(f'{args.out / "attention.csv"}: {len(rows)} rows')
+    names = [model.name for model in models]
+    panels = {
+        AXIS_LABELS[args.unit]: dict(zip(names, distances[args.unit], strict=True)),
+        'attention entropy, nats': dict(zip(names, entropies, strict=True)),
+    }
+    figure = draw_heads(panels, uniform_lines(models, args.unit, size))
+    write_whole(args.out / 'attention.png', figure)
+    print(f'{args.out / "attention.png"}: {args.num_images} images of {size} pixels')
+
+
+def rows_of(name, distances, entropies):
+    """Lines of the table: one for each head."""
+    for block, values in entropies.items():
+        for head, entropy in enumerate(values):
+            found = {f'distance_{u}': round(d[block][head], 5) for u, d in distances.items()}
+            yield dict(
+                model=name, block=block + 1, head=head + 1, **found, entropy=round(entropy, 6)
+            )
+
+
+def as_table(blocks, depth):
+    """Values by block and head as (depth, heads), NaN where there is none."""
+    table = np.full((depth, max(map(len, blocks.values()))), np.nan)
+    for block, values in blocks.items():
+        table[block, : len(values)] = values
+    return table
+
+
+def uniform_lines(models, unit, size):
+    """What uniform attention gives in each panel, where it is the same in all blocks."""
+    values = set()
+    for model in models:
+        places = model.places((size, size))
+        for block in model.global_blocks:
+            distance, entropy = uniform_values(places[block])
+            values.add((round(distance * units(model.patch_size)[unit], 6), round(entropy, 6)))
+    return next(iter(values)) if len(values) == 1 else None
+
+
+def write_maps(models, args, size):
+    """Figure of the maps of one image."""
+    pixels = CentralCrops([dict(img_path=str(args.map_image))], size)[0][None]
+    query = args.map_query or (size / 2, size / 2)
+    head = None if args.map_head is None else args.map_head - 1
+    found = {model.name: attention_maps(model, pixels, query, head) for model in models}
+    maps, cells = ({name: pair[i] for name, pair in found.items()} for i in (0, 1))
+    picture = pixels[0].permute(1, 2, 0).numpy()
+    shown = 'mean over heads' if head is None else f'head {head + 1}'
+    caption = f'attention of the framed patch to all patches, {shown}'
+    write_whole(args.out / 'maps.png', draw_maps(picture, query, maps, cells, caption))
+    print(f'{args.out / "maps.png"}: {shown}, from ({query[0]:g}, {query[1]:g})')
+
+
+@tool
+def main(argv=None):
+    args = parse_args(argv)
+    check(args)
+    sources = ModelSource.parse_all(args.models)
+    models = layer_run.build_models(sources, args)
+    for model in models:
+        if not model.global_blocks:
+            raise UserError(f'{model.name} attends inside windows only: nothing to measure')
+    size = layer_run.choose_size(models, args.image_size)
+    with layer_run.memory_errors():
+        if args.map_image:
+            write_maps(models, args, size)
+        if args.num_images:
+            batches = layer_run.open_batches(sources, args, size)
+            write_stats(models, measure_attention(models, batches), args, size)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
