@@ -1,4 +1,4 @@
-"""The recipes of MAE-Lite (arXiv 2404.12210, Tables 3 to 6) on the real data sets, one GPU a training.
+"""The recipes of MAE-Lite (arXiv 2404.12210, Tables 3 to 6) on real data, one GPU a training.
 
 Learning rates are fitted to one GPU. Classification trains all starts, random weights too, with the
 layer decay of MAE-Lite's code, 0.85. ``gmac`` is of ``tools/analysis_tools/get_flops.py``.
