@@ -8,7 +8,7 @@ make_data = (
     'python tools/dataset_converters/make_shapes.py --tasks sot --out data/shapes --train 80 '
     '--val 16 --size 256 --frames 50 --min-size 0.12 --max-size 0.25'
 )
-max_epochs = 12
+max_epochs = 20
 template_size, search_size = 64, 128
 coords = 'exact'
 
@@ -37,18 +37,18 @@ train_dataloader = dict(
 test_dataloader = dict(dataset=dict(lasot, _delete_=True, split='test'))
 val_dataloader = test_dataloader
 
-train_cfg = dict(max_epochs=max_epochs, val_interval=6)
+train_cfg = dict(max_epochs=max_epochs, val_interval=10)
 optim_wrapper = dict(
     optimizer=dict(lr=1e-3),
     clip_grad=dict(max_norm=1.0),
     paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.5), pos_embed=dict(lr_mult=0.5))),
 )
 param_scheduler = [
-    dict(type='MultiStepLR', by_epoch=True, milestones=[9], gamma=0.1, end=max_epochs)
+    dict(type='MultiStepLR', by_epoch=True, milestones=[16], gamma=0.1, end=max_epochs)
 ]
 auto_scale_lr = dict(base_batch_size=32)
 custom_hooks = [
     *_base_.custom_hooks[:-1],
-    dict(type='mmlite.EliminationScheduleHook', start_epoch=3, warm_epochs=5),
+    dict(type='mmlite.EliminationScheduleHook', start_epoch=7, warm_epochs=4),
 ]
 default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=4, max_keep_ckpts=2))
