@@ -73,7 +73,7 @@ def _table(plan, scores):
     return (
         f'<h2>Results</h2><p class="sub">Fine-tuned by one recipe a task, all else equal; {seeds} '
         f'each, seed{"s" if count > 1 else ""} {", ".join(map(str, plan.preset.seeds))}. Below '
-        f'each number: the difference to {SCRATCH} (random weights) and, behind it, to '
+        f'each number: the difference to {SCRATCH} (random weights) / to '
         f'{SUPERVISED} (a classifier that was trained from random weights).</p>'
         f'<div class="card"><table><tr><th>start{head}{rows}</table></div>'
     )
@@ -86,15 +86,20 @@ def _cell(scores, start):
     best = max(scores.values(), key=lambda s: s.mean) is score
     spread = '' if math.isnan(score.deviation) else f' ± {score.deviation:.1f}'
     gains = [difference(scores, start, baseline) for baseline in (SCRATCH, SUPERVISED)]
-    marks = ' '.join(
-        f'<span class="{"up" if gain > 0 else "down"}">{gain:+.1f}</span>'
-        for gain in gains
-        if gain is not None
-    )
+    marks = ' / '.join(map(_mark, gains)) if any(gain is not None for gain in gains) else ''
     return (
         f'<td><span class="{"best" if best else ""}">{score.mean:.1f}</span>'
         f'<span class="small">{spread}</span><br><span class="small">{marks}</span>'
     )
+
+
+def _mark(gain):
+    """A difference, coloured unless it is rounded to nothing."""
+    if gain is None:
+        return '–'
+    text = f'{gain:+.1f}'
+    kind = 'up' if float(text) > 0 else 'down' if float(text) < 0 else ''
+    return f'<span class="{kind}">{text}</span>'
 
 
 def _curves(plan, scores):

@@ -137,7 +137,7 @@ def test_the_table_compares_with_both_baselines(scorecard, folder, tmp_path, cap
     assert content['seeds'] == [0, 1] and content['results'][0]['mean'] == 10.5
 
     page = (tmp_path / 'card' / 'scorecard.html').read_text()
-    assert '<span class="up">+10.0</span> <span class="down">-10.0</span>' in page
+    assert '<span class="up">+10.0</span> / <span class="down">-10.0</span>' in page
     assert page.count('<span class="best">') == 2 and '>155.0</span>' in page
     assert page.count('<img src="data:image/png;base64,') == 2  # a curve for each task
     assert 'train_cfg.max_epochs=2' in page and 'num_heads=3' in page
