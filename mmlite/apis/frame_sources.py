@@ -35,7 +35,7 @@ def open_source(source):
     path = Path(text).expanduser()
     if path.is_dir():
         inner = path / 'img'
-        return ImageSource(path.resolve().name, inner if inner.is_dir() else path)
+        return ImageSource(_video_name(path), inner if inner.is_dir() else path)
     if path.is_file():
         return VideoSource(path)
     if glob.has_magic(text):
@@ -45,11 +45,17 @@ def open_source(source):
             problem = f'files of {len(folders)} folders' if folders else 'no file'
             raise UserError(f'{text} matches {problem}: give the frames of one video')
         (folder,) = folders
-        return ImageSource(folder.resolve().name, folder, [file.name for file in files])
+        return ImageSource(_video_name(folder), folder, [file.name for file in files])
     raise UserError(
         f'{text} does not exist: give a video file, a folder of frames, a pattern such as '
         "'clip/*.jpg', or the index of a camera"
     )
+
+
+def _video_name(folder):
+    """Name of the video in a folder; data sets keep frames in ``<video>/img``."""
+    folder = folder.resolve()
+    return folder.parent.name if folder.name == 'img' else folder.name
 
 
 class ImageSource:

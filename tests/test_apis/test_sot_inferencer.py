@@ -1,6 +1,7 @@
 """The inferencer: loading, frame by frame, on whole videos, and everything that can be wrong."""
 
 import runpy
+import shutil
 from pathlib import Path
 
 import cv2
@@ -205,6 +206,15 @@ def test_missing_things_are_named(files, tmp_path):
 
 
 # whole videos
+
+
+def test_frames_in_img_are_called_by_the_folder_above(clip, tmp_path):
+    (tmp_path / 'heart-2').mkdir()
+    (tmp_path / 'heart-2' / 'img').symlink_to(clip)
+    copied = shutil.copytree(clip, tmp_path / 'star-2' / 'img')
+    sources = (tmp_path / 'heart-2', copied, f'{copied}/*.png', clip)
+    names = [frame_sources.open_source(source).name for source in sources]
+    assert names == ['heart-2', 'star-2', 'star-2', clip.name]
 
 
 @pytest.mark.parametrize('form', ['folder', 'pattern', 'video'])
