@@ -1,6 +1,23 @@
 """One-line use from Python."""
 
+from .build import build_inferencer
+from .classification import Classification, ClsInferencer
+from .detection import Detections, DetInferencer
+from .image_inferencer import Predictions
 from .onnx_tracker import ONNXTrackerNetwork
+from .segmentation import SegInferencer, Segmentation
 from .sot_inferencer import SOTInferencer, TrackedVideo
 
-__all__ = ['ONNXTrackerNetwork', 'SOTInferencer', 'TrackedVideo']
+__all__ = [
+    'Classification',
+    'ClsInferencer',
+    'DetInferencer',
+    'Detections',
+    'ONNXTrackerNetwork',
+    'Predictions',
+    'SOTInferencer',
+    'SegInferencer',
+    'Segmentation',
+    'TrackedVideo',
+    'build_inferencer',
+]

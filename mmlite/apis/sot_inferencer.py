@@ -13,8 +13,9 @@ from mmlite.engine.online_tracker import OnlineTracker
 from mmlite.errors import ArgumentError, DataError, UserError
 from mmlite.evaluation.sot.results import read_boxes
 
+from .common import check_on_unreadable, make_folder
 from .frame_sources import open_source
-from .track_video import Recording, ask_box, make_folder
+from .track_video import Recording, ask_box
 from .tracker_files import load_network
 
 
@@ -149,7 +150,9 @@ class SOTInferencer:
                 truth has another length than the video, or, with ``'stop'``, at a frame that cannot
                 be used.
         """
-        _check_choices(on_unreadable, max_frames)
+        check_on_unreadable(on_unreadable)
+        if max_frames is not None and max_frames < 1:
+            raise ArgumentError(f'max_frames must be 1 or more, got {max_frames}')
         source = open_source(source)
         truth = _as_truth(truth)
         if truth is not None and source.exact and max_frames is None:
@@ -207,13 +210,6 @@ def _find(tracker, targets, place, frame):
     except DataError as error:
         raise DataError(f'{place}: {error}') from error
     return np.array(boxes), np.array(scores), time.perf_counter() - began
-
-
-def _check_choices(on_unreadable, max_frames):
-    if on_unreadable not in ('skip', 'stop'):
-        raise ArgumentError(f"on_unreadable must be 'skip' or 'stop', got {on_unreadable!r}")
-    if max_frames is not None and max_frames < 1:
-        raise ArgumentError(f'max_frames must be 1 or more, got {max_frames}')
 
 
 def _choose_box(box, truth, show, title, frame):

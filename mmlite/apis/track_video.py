@@ -1,7 +1,5 @@
 """What is written and shown while a video is tracked."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 
@@ -150,19 +148,3 @@ def ask_box(title, frame):
     if not all(box[2:]):
         raise UserError('no box was drawn: draw one and press Enter, or give a box')
     return box
-
-
-def make_folder(folder):
-    """Path | None: ``folder``, made if needed.
-
-    Raises:
-        UserError: If it cannot be made.
-    """
-    if folder is None:
-        return None
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f'folder {folder} cannot be made: {error.strerror}') from error
-    return folder

@@ -1,20 +1,16 @@
 """From a config and weights, or one file that holds both, to a network that tracks."""
 
-import re
 from pathlib import Path
 
-import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmengine.runner.checkpoint import _load_checkpoint
 
 from mmlite.engine.config_file import load_config
 from mmlite.engine.convert.files import save
-from mmlite.engine.hooks.fit import check_weights
-from mmlite.errors import CheckpointError, UserError
-from mmlite.models.weights import check_architecture, select_weights
+from mmlite.errors import UserError
 from mmlite.registry import MODELS
 
+from .common import as_device, load_exactly, read_checkpoint
 from .onnx_tracker import ONNXTrackerNetwork
 
 KEPT = Path(__file__).with_name('weights')
@@ -43,10 +39,10 @@ def load_network(config, weights=None, device=None):
         CheckpointError: If the weights are not exactly those of the model.
     """
     if str(config).endswith('.onnx') and not isinstance(config, Config):
-        if weights or _device(device or 'cpu').type != 'cpu':
+        if weights or as_device(device or 'cpu').type != 'cpu':
             raise UserError(f'{config} has its own weights and runs on the CPU: give it alone')
         return ONNXTrackerNetwork(config)
-    device = _device(device)
+    device = as_device(device)
     if not isinstance(config, Config):
         config = _find(str(config), weights)
     if isinstance(config, Config):
@@ -66,39 +62,6 @@ def load_network(config, weights=None, device=None):
             raise UserError(f'{type(model).__name__} is no tracker: it has no {name}()')
     load_exactly(model, contents, weights)
     return model.to(device).eval()
-
-
-def read_checkpoint(source):
-    """dict: Contents of a ``.pth`` or ``.safetensors`` file or URL, read as data."""
-    return _load_checkpoint(str(source), map_location='cpu', logger='silent')
-
-
-def load_exactly(model, contents, source):
-    """Load weights that must be the model's, all of them and no others.
-
-    Args:
-        model (nn.Module): Where the weights go.
-        contents (dict): Of the checkpoint.
-        source (str | Path): Its name, for messages.
-
-    Raises:
-        CheckpointError: Names the file, and the first tensor that is missing, left over or of
-            another shape.
-    """
-    state, _ = select_weights(contents, '', source)
-    state = {re.sub(r'^module\.', '', key): tensor for key, tensor in state.items()}
-    backbone = getattr(model, 'backbone', None)
-    recorded = (contents.get('meta') or {}).get('backbone')
-    if recorded and hasattr(backbone, 'describe'):
-        check_architecture(backbone, recorded, source)
-    check_weights(model, state, source)
-    extra = [key for key in state if key not in model.state_dict()]
-    if extra:
-        raise CheckpointError(
-            f'{source} does not hold this model: {len(extra)} of its {len(state)} tensors have no '
-            f'place in it (first {extra[0]!r}); give the config that it was trained with'
-        )
-    model.load_state_dict(state, strict=False)  # what may be missing was checked
 
 
 def save_tracker(config, weights, path, half=True, overwrite=False):
@@ -145,14 +108,3 @@ def _find(given, weights):
         return load_config(given)
     names = ', '.join(known_names()) or 'none'
     raise UserError(f'{given!r} is neither a config file nor a known tracker (known: {names})')
-
-
-def _device(name):
-    name = name or ('cuda' if torch.cuda.is_available() else 'cpu')
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UserError(f'device {name!r} is unknown: use cpu, cuda or cuda:1') from error
-    if device.type == 'cuda' and not torch.cuda.is_available():
-        raise UserError(f'device {name} needs a GPU, but torch sees none: use cpu')
-    return device
