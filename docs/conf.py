@@ -47,6 +47,7 @@ html_title = 'mmlite'
 html_static_path = ['_static']
 html_css_files = ['custom.css']
 html_copy_source = False
+html_show_copyright = False
 html_show_sphinx = False
 html_additional_pages = {'index': 'to_docs.html'}  # the pages begin in docs/
 
