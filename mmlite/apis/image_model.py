@@ -91,6 +91,11 @@ def load_image_model(config, weights, device, task):
     load, to_float32 = _loader(loading or {}, config_name(cfg))
     network = network.to(device).eval()
     rgb = loading is None  # only data sets that come out of memory have no loading, and are RGB
+    mean = getattr(network.data_preprocessor, 'mean', None)
+    if rgb and mean is not None and mean.numel() == 1:
+        raise UserError(
+            f'{config_name(cfg)} is for images of one channel: inferencers are for colour images'
+        )
     return ImageModel(network, scope, pipeline, load, to_float32, rgb, classes, palette)
 
 

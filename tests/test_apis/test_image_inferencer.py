@@ -154,6 +154,9 @@ def test_data_from_memory_are_rgb(cases):
     (result,) = inferencer(picture, top_k=3).results
     wanted = ClsInferencer(case.config, case.weights)(picture[..., ::-1], top_k=3).results[0]
     assert_same(result, wanted)
+    cfg.model.data_preprocessor.update(mean=[33.0], std=[79.0])
+    with pytest.raises(UserError, match='is for images of one channel'):
+        ClsInferencer(cfg, case.weights)
 
 
 def test_a_detector_without_masks(tmp_path):
