@@ -9,6 +9,8 @@ import torch
 
 from mmlite.analysis.pictures import PALETTE, draw_instances
 from mmlite.datasets.sot import TrackPairs
+from mmlite.datasets.sot.base import SequenceDataset
+from mmlite.errors import UserError
 
 IGNORED = 255  # label of pixels without a class
 GAP = 4  # px between pictures
@@ -26,9 +28,17 @@ class Recorder:
 
     Args:
         dataset: A built data set or a wrapper around one.
+
+    Raises:
+        UserError: If it holds whole sequences, which go through no pipeline.
     """
 
     def __init__(self, dataset):
+        if isinstance(dataset, SequenceDataset):
+            raise UserError(
+                f'{type(dataset).__name__} holds sequences without a pipeline: browse the training '
+                f'pairs (--phase train), or draw results by tools/test.py --show-dir'
+            )
         self.dataset = dataset
         self.steps = []
         inner = dataset

@@ -95,8 +95,11 @@ def _near_files(path):
     folder = path.parent
     while not folder.is_dir() and folder != folder.parent:
         folder = folder.parent
-    here = {p.stem: p for p in folder.glob('*') if p.suffix in SUFFIXES}
-    around = {p.stem: p for p in folder.parent.glob('*/*') if p.suffix in SUFFIXES}
+    try:
+        here = {p.stem: p for p in folder.glob('*') if p.suffix in SUFFIXES}
+        around = {p.stem: p for p in folder.parent.glob('*/*') if p.suffix in SUFFIXES}
+    except OSError:  # a folder that may not be read, or is gone by now: there is no hint then
+        return ''
     for files, cutoff in ((here, 0.6), (around, 0.8)):
         names = difflib.get_close_matches(path.stem, files, n=3, cutoff=cutoff)
         if names:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tiny_tracker
 import torch
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import HorizontalBoxes
@@ -12,8 +13,9 @@ from mmpretrain.structures import DataSample
 from mmseg.structures import SegDataSample
 
 from mmlite.analysis.pictures import PALETTE
-from mmlite.datasets.sot import PackTrackPair, TrackPairs
+from mmlite.datasets.sot import FrameFolderDataset, PackTrackPair, TrackPairs
 from mmlite.engine.browse import GAP, Recorder, draw, picture, side_by_side, to_rgb
+from mmlite.errors import UserError
 
 GREY = np.full((40, 60, 3), 128, np.uint8)
 
@@ -199,3 +201,9 @@ def test_tracking_pairs_stand_side_by_side_with_their_target():
     assert joined.shape == (60 + 18, 3 * 164 + 2 * GAP, 3)
     # packed images are shown as they are, all others are BGR
     assert (joined[-1, 0].tolist(), joined[-1, -1].tolist()) == ([200, 0, 0], [0, 0, 200])
+
+
+def test_sequences_have_no_pipeline_to_look_at(tmp_path):
+    tiny_tracker.write_sequence(tmp_path, 'a', tiny_tracker.path(3))
+    with pytest.raises(UserError, match='FrameFolderDataset holds sequences without a pipeline'):
+        Recorder(FrameFolderDataset(tmp_path))

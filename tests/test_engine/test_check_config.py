@@ -143,6 +143,9 @@ def test_wrappers_are_looked_through(detector):
     cfg.train_dataloader.dataset.dataset.datasets[0].ann_file = 'gone.json'
     with pytest.raises(DataError, match=r'train_dataloader\.dataset\.dataset\.datasets\[0\]\.ann_'):
         check_config(cfg, 'train')
+    cfg.train_dataloader.dataset.dataset.datasets[0].data_root = '/no/such'
+    with pytest.raises(DataError, match=r'add --cfg-options .*\.datasets\.0\.data_root=PATH$'):
+        check_config(cfg, 'train')
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Checks that the files which a config names are there: data sets and checkpoints."""
 
 import os
+import re
 from pathlib import Path
 
 from mmengine import registry as root
@@ -100,6 +101,7 @@ def _need(file, key, option, make):
     """Raise a :class:`DataError` if ``file`` does not exist."""
     if os.path.exists(file):
         return
+    option = re.sub(r'\[(\d+)\]', r'.\1', option)  # as --cfg-options writes items of a list
     remedy = f'make it by: {make}' if make else (
         f'put the data there or add --cfg-options {option}=PATH'
     )  # fmt: skip
