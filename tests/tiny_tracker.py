@@ -112,9 +112,9 @@ def write_config(folder, root, name='finder.py', extra='', shift=0.0, model=None
     """
     config, checkpoint = folder / name, folder / 'finder.pth'
     torch.manual_seed(0)
-    built = MODELS.build(model or dict(type='RectangleFinder', shift=shift))
+    built = MODELS.build(model or dict(type='mmlite.RectangleFinder', shift=shift))
     torch.save(dict(state_dict=built.state_dict(), meta={}), checkpoint)
-    model = model or dict(type='RectangleFinder')
+    model = model or dict(type='mmlite.RectangleFinder')
     config.write_text(CONFIG.format(root=str(root), model=model) + extra)
     return config, checkpoint
 
