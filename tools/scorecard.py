@@ -109,7 +109,7 @@ def tell(plan, tflops):
     if hours:
         print(f'about {hours:.0f} GPU-hours in all: their multiply-adds at {tflops:g} TFLOP/s')
     if minutes:
-        print(f'about {duration(60 * minutes)} in all on two CPU cores, as measured once')
+        print(f'about {duration(60 * minutes)} in all on two CPU cores, an estimate')
 
 
 def prepare(plan, anew):

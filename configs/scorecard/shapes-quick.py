@@ -1,5 +1,5 @@
 """Every task on generated pictures, one training each: about an hour for one checkpoint on two CPU
-cores, most of it shared by all checkpoints of a scorecard."""
+cores by our estimate, most of it shared by all checkpoints of a scorecard."""
 
 title = 'Generated pictures, quick'
 seeds = [0]

@@ -56,7 +56,7 @@ class Task:
         supervised (bool): Its training from random weights is the supervised baseline of the tasks
             behind it.
         pictures (bool): Predictions are drawn.
-        minutes (float | None): Of one training on two CPU cores, as measured.
+        minutes (float | None): Of one training on two CPU cores, roughly.
         gmac (float | None): 10^9 multiply-adds of a forward pass of one image.
         images (int | None): Images that a training goes through.
         passes (float): What an image costs in forward passes: 3 with the backward pass, which costs
