@@ -2,13 +2,15 @@
 
 import base64
 import io
+import os
 
 import cv2
 import matplotlib
 import numpy as np
 from pycocotools import mask as coco_mask
 
-matplotlib.use('Agg')
+if 'MPLBACKEND' not in os.environ:  # which notebooks set
+    matplotlib.use('Agg')
 from matplotlib import pyplot as plt  # noqa: E402  (the backend is chosen first)
 
 #: Colours of classes (RGB), distinguishable also with the common colour deficiencies.
