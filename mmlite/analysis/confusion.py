@@ -2,14 +2,12 @@
 
 import io
 
-import matplotlib
 import numpy as np
+from matplotlib.colors import PowerNorm
 
 from mmlite.errors import DataError
 
-matplotlib.use('Agg')
-from matplotlib import pyplot as plt  # noqa: E402  (the backend is chosen first)
-from matplotlib.colors import PowerNorm  # noqa: E402
+from .pictures import plt
 
 WRITTEN = 20
 """Up to so many classes, the cells of the picture hold their numbers."""

@@ -2,12 +2,7 @@
 
 import io
 
-import matplotlib
-
-from mmlite.analysis.pictures import PALETTE
-
-matplotlib.use('Agg')
-from matplotlib import pyplot as plt  # noqa: E402  (the backend is chosen first)
+from mmlite.analysis.pictures import PALETTE, plt
 
 #: Of the palette, what can be told from white and from each other as a line.
 COLOURS = [PALETTE[i] for i in (4, 5, 2, 0, 6, 1, 7, 11)]
