@@ -22,6 +22,7 @@ import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
 from mmlite.analysis import scorecard_results as numbers
 from mmlite.analysis.page import versions
 from mmlite.analysis.scorecard_page import scorecard_page
+from mmlite.datasets.shapes.job import write_json, write_text
 from mmlite.engine import scorecard
 from mmlite.engine.cli import stopped_by_signals, tool
 from mmlite.engine.sweep import duration
@@ -124,17 +125,9 @@ def prepare(plan, anew):
     if file.is_file():
         settings['starts'] = json.loads(file.read_text())['starts'] | settings['starts']
     try:
-        plan.folder.mkdir(parents=True, exist_ok=True)
-        write_whole(file, json.dumps(settings, indent=1) + '\n')
+        write_json(file, settings, indent=1)
     except OSError as error:
         raise DataError(f'--work-dir {plan.folder} cannot be written: {error.strerror}') from error
-
-
-def write_whole(file, text):
-    """Write ``text`` so that a file of this name is always whole."""
-    part = file.with_suffix('.part')
-    part.write_text(text, encoding='utf-8')
-    part.replace(file)
 
 
 class Run:
@@ -196,7 +189,7 @@ class Run:
         if code:
             self.problems.append(f'{step.title} ended with exit code {code}')
         elif record:
-            write_whole(record, step.text())
+            write_text(record, step.text())
         return not code
 
     def scores(self):
@@ -214,10 +207,10 @@ class Run:
             problems=self.problems,
             commands=[step.text() for step in self.steps],
         )
-        write_whole(plan.folder / 'scorecard.json', json.dumps(content, indent=1) + '\n')
-        write_whole(plan.folder / 'scorecard.csv', numbers.to_csv(rows))
+        write_json(plan.folder / 'scorecard.json', content, indent=1)
+        write_text(plan.folder / 'scorecard.csv', numbers.to_csv(rows))
         page = scorecard_page(plan, scores, self.steps, self.problems, self.figures)
-        write_whole(plan.folder / 'scorecard.html', page)
+        write_text(plan.folder / 'scorecard.html', page)
 
     def say(self, text):
         """A line with the time since the start."""

@@ -26,6 +26,7 @@ from pathlib import Path
 import torch
 
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
+from mmlite.datasets.shapes.job import write_json
 from mmlite.engine import launch, sweep
 from mmlite.engine import sweep_results as results
 from mmlite.engine.check_config import check_config
@@ -207,7 +208,8 @@ class Training:
         self.resumed = self._begun()
         if not self.resumed:
             earlier = [log.parent.parent.name for log in self.folder.glob('*/vis_data/*.json')]
-            write_json(self.folder / 'cell.json', dict(self.identity, earlier_runs=earlier))
+            begun = dict(self.identity, earlier_runs=earlier)
+            write_json(self.folder / 'cell.json', begun, indent=1)
         command = sweep.train_command(
             sys.executable, TRAIN, self.args.config, self.folder, self.options,
             self.args.flags, self.resumed,
@@ -251,7 +253,7 @@ class Training:
         self.result = dict(
             self.identity, seconds=round(self.seconds(), 1), resumed=self.resumed, **metrics
         )
-        write_json(self.folder / 'result.json', self.result)
+        write_json(self.folder / 'result.json', self.result, indent=1)
 
     def stop(self):
         """End the process, where it was started, and its workers."""
@@ -268,13 +270,6 @@ class Training:
     def _begun(self):
         """Whether there is a checkpoint to go on from."""
         return (self.folder / 'last_checkpoint').is_file()
-
-
-def write_json(file, content):
-    """Write ``content`` so that a file of this name is always whole."""
-    part = file.with_suffix('.part')
-    part.write_text(json.dumps(content, indent=1) + '\n')
-    part.replace(file)
 
 
 def run(trainings, jobs, lock, report):

@@ -19,7 +19,7 @@ from . import launch
 from .check_config import check_stage_data
 from .checks.near_names import near_names
 from .config_file import load_config
-from .sweep import parse_options
+from .sweep import file_digest, parse_options
 
 ROOT = Path(__file__).resolve().parents[2]
 PRESETS = ROOT / 'configs' / 'scorecard'
@@ -231,8 +231,7 @@ def _read_start(name, path):
         raise CheckpointError(
             f'{path} does not record its backbone: convert it by tools/model_converters/convert.py'
         )
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    return Start(name, path, meta['backbone'], digest)
+    return Start(name, path, meta['backbone'], file_digest(path))
 
 
 def _architecture(start):

@@ -249,7 +249,7 @@ def identity(options, flags, recipe):
     """
     named = parse_options(options)
     path = Path(str(named.get(f'{INIT}.checkpoint')))
-    digest = _digest(path, path.stat().st_mtime_ns) if path.is_file() else None
+    digest = file_digest(path) if path.is_file() else None
     named |= dict.fromkeys(flags, True)
     return json.loads(json.dumps(dict(options=named, recipe=recipe, checkpoint=digest)))
 
@@ -408,6 +408,11 @@ def _refuse_repeated(names, message):
 def _slug(text):
     """``text`` as part of a folder's name that ``--cfg-options`` can carry."""
     return re.sub(r'[^\w.+-]+', '-', text.strip('()[]'))
+
+
+def file_digest(path):
+    """str: The first 16 hexadecimal digits of the SHA-256 of a file."""
+    return _digest(path, path.stat().st_mtime_ns)
 
 
 @functools.cache
