@@ -10,6 +10,7 @@ stand-ins by the values that they stand for.
 import codecs
 
 import numpy as np
+import torch
 from mmengine.logging import HistoryBuffer
 
 ALLOWED = []  # what torch.serialization.add_safe_globals takes
@@ -105,13 +106,14 @@ class PickledHistoryBuffer(HistoryBuffer):
 @_serve('builtins.getattr')
 def _getattr(owner, name):
     if owner is not PickledHistoryBuffer or name not in STATISTICS:
-        raise Refusal(f'getattr({getattr(owner, "__qualname__", owner)}, {name!r})')
+        kind = owner if isinstance(owner, type) else type(owner)
+        raise Refusal(f'getattr({kind.__qualname__}, {name!r})')
     return getattr(HistoryBuffer, name)
 
 
 @_serve('_codecs.encode')
 def _encode(text, encoding):
-    """How protocol 2 writes bytes; torch >= 2.5 allows it by itself."""
+    """How protocol 2 writes bytes; torch >= 2.5 allows any codec, and some of them grow."""
     if encoding != 'latin1':
         raise Refusal(f'_codecs.encode to {encoding!r}')
     return codecs.encode(text, encoding)
@@ -121,6 +123,14 @@ def _encode(text, encoding):
 def _empty_bytes():
     """How protocol 2 writes ``b''``."""
     return b''
+
+
+@_serve('builtins.bytearray')
+def _bytearray(content=b''):
+    """torch allows a length, too, of any size."""
+    if not isinstance(content, bytes):
+        raise Refusal(f'bytearray({type(content).__name__})')
+    return bytearray(content)
 
 
 @_serve('collections.defaultdict')
@@ -142,17 +152,32 @@ def settle(value, _seen=None):
 
     Returns:
         The value, or what it stands for.
+
+    Raises:
+        Refusal: A tensor or dict has attributes that hide methods of its class.
     """
-    seen = {} if _seen is None else _seen
+    seen = {} if _seen is None else _seen  # id -> (the original, kept alive; what it became)
     if isinstance(value, (PickledDType, PickledArray)):
         return value.value
-    if type(value) is tuple:
-        return tuple(settle(item, seen) for item in value)
-    if id(value) in seen:
+    if not isinstance(value, (tuple, dict, list, HistoryBuffer, torch.Tensor)):
         return value
+    if id(value) in seen:
+        return seen[id(value)][1]
+    _check_attributes(value)
+    if type(value) is tuple:
+        settled = tuple(settle(item, seen) for item in value)
+        seen[id(value)] = value, settled
+        return settled
+    seen[id(value)] = value, value
     if isinstance(value, (dict, list, HistoryBuffer)):
-        seen[id(value)] = value
         items = vars(value) if isinstance(value, HistoryBuffer) else value
         for key in range(len(items)) if isinstance(items, list) else list(items):
             items[key] = settle(items[key], seen)
     return value
+
+
+def _check_attributes(value):
+    """torch sets what attributes a file likes: ``items`` of a dict, ``numel`` of a tensor."""
+    for name in getattr(value, '__dict__', {}):
+        if hasattr(type(value), name):
+            raise Refusal(f'another {type(value).__name__}.{name}')

@@ -4,11 +4,12 @@ import json
 import re
 import tarfile
 import threading
+import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from ..errors import CheckpointError
 from .pickled import ALLOWED, Refusal, settle
@@ -33,8 +34,9 @@ def load(path, map_location='cpu'):
         of ``meta`` are decoded from JSON if they are JSON.
 
     Raises:
-        CheckpointError: The file is missing, empty, truncated, no checkpoint, or asks for anything
-            that is not on the list; the message names the file and what it asks for.
+        CheckpointError: The file is missing, empty, truncated, no checkpoint, unpacks to more than
+            its own size, or asks for anything that is not on the list; the message names the file
+            and what it asks for.
     """
     path = Path(path).expanduser()
     return read(path, map_location, str(path))
@@ -57,8 +59,9 @@ def _read_safetensors(path, map_location, name):
         with safe_open(path, framework='pt', device=str(_device(map_location))) as file:
             state_dict = {key: file.get_tensor(key) for key in file.keys()}
             metadata = file.metadata() or {}
-    except SafetensorError as error:
-        raise CheckpointError(f'{name} is truncated or no safetensors file: {error}.') from error
+    except Exception as error:  # bytes from anywhere, as in _read_pickle
+        reason = _printable(_reason(error))
+        raise CheckpointError(f'{name} is truncated or no safetensors file: {reason}.') from error
     return dict(state_dict=state_dict, meta={k: _decoded(v) for k, v in metadata.items()})
 
 
@@ -72,7 +75,7 @@ def _device(map_location):
 def _decoded(text):
     try:
         return json.loads(text)
-    except json.JSONDecodeError:  # such as format='pt', which other libraries write
+    except (ValueError, RecursionError):  # such as format='pt', which other libraries write
         return text
 
 
@@ -93,7 +96,7 @@ def _read_pickle(path, map_location, name):
                 f'map_location={map_location!r}: give map_location="cpu".'
             ) from error
         raise CheckpointError(
-            f'Checkpoint {name} is damaged or no checkpoint of torch: {_reason(error)}.'
+            f'Checkpoint {name} is damaged or no checkpoint of torch: {_printable(_reason(error))}.'
         ) from error
     if not isinstance(checkpoint, dict):
         kind = type(checkpoint).__name__
@@ -102,7 +105,7 @@ def _read_pickle(path, map_location, name):
 
 
 def _refuse_programs(path, name):
-    """Refuse the two formats that torch < 2.6 runs or unpacks even with ``weights_only=True``."""
+    """Refuse archives that grow, and what torch < 2.6 runs or unpacks in spite of weights_only."""
     with open(path, 'rb') as file:
         is_zip = file.read(len(ZIP_MAGIC)) == ZIP_MAGIC
     if not is_zip:
@@ -110,19 +113,40 @@ def _refuse_programs(path, name):
             raise _refused(name, 'the tar format of torch 0.1')
         return
     try:
-        records = torch._C.PyTorchFileReader(str(path)).get_all_records()
-    except RuntimeError as error:
-        raise CheckpointError(f'Checkpoint {name} is truncated: {_reason(error)}.') from error
+        reader = torch._C.PyTorchFileReader(str(path))
+        records = reader.get_all_records()
+        declared = _declared_size(reader, records, path)
+    except (RuntimeError, zipfile.BadZipFile) as error:
+        reason = _printable(_reason(error))
+        raise CheckpointError(f'Checkpoint {name} is truncated: {reason}.') from error
     if 'constants.pkl' in records:
         raise _refused(name, 'TorchScript, which is a program')
+    if declared > path.stat().st_size:
+        raise CheckpointError(
+            f'Checkpoint {name} was refused: it unpacks to {declared:,} bytes from '
+            f'{path.stat().st_size:,}, and torch packs nothing.'
+        )
+
+
+def _declared_size(reader, records, path):
+    """Bytes that the records of an archive unpack to, as its directory says."""
+    if hasattr(reader, 'get_record_size'):  # what torch itself goes by; not in torch 2.4
+        return sum(map(reader.get_record_size, records))
+    with zipfile.ZipFile(path) as archive:
+        return sum(entry.file_size for entry in archive.infolist())
 
 
 @contextmanager
 def _allowed(served):
-    """Serve these names, and those that the user allowed besides, inside the block only."""
+    """Serve these names, and those that the user allowed besides, inside the block only.
+
+    torch asks its own list first, so what it would serve under these names is taken off it.
+    """
     own = torch.serialization
     before = list(own.get_safe_globals())
     ours = {_path(entry) for entry in served}
+    theirs = getattr(torch._weights_only_unpickler, '_get_allowed_globals', dict)()
+    taken = {path: theirs.pop(path) for path in ours & theirs.keys()}
     own.clear_safe_globals()
     own.add_safe_globals([*served, *(entry for entry in before if _path(entry) not in ours)])
     try:
@@ -130,6 +154,7 @@ def _allowed(served):
     finally:
         own.clear_safe_globals()
         own.add_safe_globals(before)
+        theirs.update(taken)
 
 
 def _path(entry):
@@ -138,8 +163,8 @@ def _path(entry):
 
 def _refused(name, what):
     return CheckpointError(
-        f'Checkpoint {name} was refused: it asks for {what}, and only tensors and plain data are '
-        'read; if you trust its source, save its state_dict alone and read that.'
+        f'Checkpoint {name} was refused: it asks for {_printable(what)}, and only tensors and '
+        'plain data are read; if you trust its source, save its state_dict alone and read that.'
     )
 
 
@@ -148,3 +173,9 @@ def _reason(error):
     text = re.split(r'WeightsUnpickler error:|weights_only=False`.*?\n\n', str(error), flags=re.S)
     lines = text[-1].strip().splitlines()
     return lines[0].partition('. ')[0].rstrip('.') if lines else type(error).__name__
+
+
+def _printable(text, limit=200):
+    """Text out of a file, for a message: short, on one line, without codes that terminals obey."""
+    text = ''.join(c if c.isprintable() else repr(c)[1:-1] for c in str(text)[: limit + 1])
+    return text if len(text) <= limit else f'{text[:limit]}...'

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import stat
 import zipfile
 
 import cv2
@@ -96,16 +97,54 @@ def test_archive_is_read_by_worker_processes(tmp_path):
     assert found == [level(i) for i in range(60)]
 
 
-@pytest.mark.parametrize(
-    'name', ['../evil.jpg', '/etc/evil.jpg', 'a/../../b.jpg', 'C:/evil.jpg', '..\\evil.jpg']
-)
+LEAVING = [
+    '../evil.jpg', '/etc/evil.jpg', 'a/../../evil.jpg', 'C:/evil.jpg', 'C:evil.jpg', 'C:\\evil.jpg',
+    '..\\evil.jpg', 'a\\..\\..\\evil.jpg', '\\\\server\\evil.jpg', './../evil.jpg', 'evil.jpg\0/..',
+]  # fmt: skip
+
+
+def assert_refused(archive, entry, problem):
+    """One sentence names archive and entry, and nothing was written."""
+    before = sorted(archive.parent.rglob('*'))
+    with pytest.raises(DataError) as caught:
+        Tree(archive.parent).files('cat-1')
+    assert str(caught.value) == (
+        f'archive {archive} has an entry {entry!r}, which {problem}: no part of the archive was '
+        'read'
+    )
+    assert sorted(archive.parent.rglob('*')) == before
+
+
+@pytest.mark.parametrize('name', LEAVING)
 def test_archive_that_leaves_its_folder_is_refused(tmp_path, name):
-    write_lasot(tmp_path, 'cat-1')
-    file = pack(tmp_path / 'cat' / 'cat-1')
+    write_frames(tmp_path / 'cat-1', [1])
+    file = pack(tmp_path / 'cat-1')
     with zipfile.ZipFile(file, 'a') as archive:
-        archive.writestr(name, b'x')
-    with pytest.raises(DataError, match=r'cat-1.zip has an entry .*evil|b.jpg.*leaves the folder'):
-        LaSOTDataset(tmp_path, 'all')
+        entry = zipfile.ZipInfo('x' * len(name))
+        archive.writestr(entry, b'x')
+    content = file.read_bytes().replace(b'x' * len(name), name.encode())  # as zipfile would not
+    file.write_bytes(content)
+    assert_refused(file, name, 'leaves the folder')
+
+
+@pytest.mark.parametrize('target', ['/etc/passwd', '../..', '00000001.jpg'])
+def test_archive_with_a_link_is_refused(tmp_path, target):
+    write_frames(tmp_path / 'cat-1', [1])
+    file = pack(tmp_path / 'cat-1')
+    link = zipfile.ZipInfo('img/00000002.jpg')
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(file, 'a') as archive:
+        archive.writestr(link, target)
+    assert_refused(file, 'img/00000002.jpg', 'is a symbolic link')
+
+
+@pytest.mark.parametrize('name', ['../../evil', '/evil', 'a/../../evil', '..\\evil'])
+def test_list_that_leaves_its_folder_is_refused(tmp_path, name):
+    """Results are written under the names of sequences."""
+    file = write_got10k(tmp_path, ['a', 'b']) / 'list.txt'
+    write_lines(file, ['a', name])
+    with pytest.raises(DataError, match=r'list.txt, line 2: .*evil.* leaves the folder'):
+        GOT10kDataset(tmp_path)
 
 
 def test_file_that_is_no_archive(tmp_path):

@@ -1,10 +1,15 @@
 """``mmlite.stack.load``: what it reads, what it refuses, and that nothing in a file is run."""
 
 import os
+import pickle
+import resource
 import tarfile
 import zipfile
 from collections import Counter, OrderedDict, defaultdict
+from pathlib import Path
 
+import hostile_archives
+import hostile_files as hostile
 import numpy as np
 import pytest
 import torch
@@ -147,12 +152,95 @@ def test_refused_by_name_and_not_run(tmp_path, legacy, name, value):
     assert '\n' not in message and not flag.exists()
 
 
-def test_hostile_pickles_are_hostile(tmp_path):
-    """Without this module the first two of :data:`HOSTILE` do run."""
+def refused(path):
+    """The sentence by which a file is refused."""
+    with pytest.raises(CheckpointError) as caught:
+        load(path)
+    message = str(caught.value)
+    assert str(path) in message and message.isprintable() and len(message) < 400 + len(str(path))
+    return message
+
+
+writers = pytest.mark.parametrize('write', hostile.WRITERS.values(), ids=hostile.WRITERS)
+
+
+@writers
+@pytest.mark.parametrize('program', hostile.PROGRAMS.values(), ids=hostile.PROGRAMS)
+def test_programs_are_refused_and_not_run(tmp_path, write, program):
     flag = tmp_path / 'flag'
-    path = save(tmp_path / 'hostile.pth', extra=Pickled(os.system, f'touch {flag}'))
-    torch.load(path, weights_only=False)
+    refused(write(tmp_path / 'hostile.pth', hostile.pickled({'w': 1, 'x': program(flag)})))
+    assert not flag.exists()
+
+
+@pytest.mark.parametrize('name', hostile.PROGRAMS.keys() - hostile.SILENT)
+def test_programs_are_programs(tmp_path, name):
+    """Plain pickle runs them: what the test above refuses is dangerous."""
+    flag = tmp_path / 'flag'
+    data = hostile.pickled(hostile.PROGRAMS[name](flag), protocol=4)
+    try:
+        pickle.loads(data)
+    except Exception:  # what comes behind the program need not make sense
+        pass
     assert flag.exists()
+
+
+@writers
+@pytest.mark.filterwarnings('ignore:Detected pickle protocol')
+@pytest.mark.parametrize('protocol', range(pickle.HIGHEST_PROTOCOL + 1))
+def test_programs_of_any_protocol(tmp_path, write, protocol):
+    flag = tmp_path / 'flag'
+    value = {'x': Pickled(os.system, f'touch {flag}')}
+    refused(write(tmp_path / 'hostile.pth', pickle.dumps(value, protocol)))
+    assert not flag.exists()
+
+
+@writers
+@pytest.mark.filterwarnings('ignore')
+@pytest.mark.parametrize('value', hostile.ODD.values(), ids=hostile.ODD)
+def test_allowed_names_in_odd_ways(tmp_path, write, value):
+    refused(write(tmp_path / 'odd.pth', hostile.pickled({'x': value})))
+
+
+def test_nested_tuples_are_read_once_each(tmp_path):
+    """2 ** 60 of them, were they written out."""
+    data = hostile.pickled({'x': hostile.nested_tuples(60)})
+    value, depth = load(hostile.write_zip(tmp_path / 'a.pth', data))['x'], 0
+    while value:
+        assert value[0] is value[1]
+        value, depth = value[0], depth + 1
+    assert depth == 60
+
+
+@pytest.mark.filterwarnings('ignore:Duplicate name')
+@pytest.mark.parametrize('name', hostile_archives.archives(Path(os.devnull)))
+def test_archives_with_a_program(tmp_path, name):
+    """What is read is the plain data that such a file also holds."""
+    folder = tmp_path / 'a' / 'b'
+    folder.mkdir(parents=True)
+    path = folder / 'hostile.pth'
+    hostile_archives.archives(folder / 'flag')[name](path)
+    before = sorted(tmp_path.rglob('*'))
+    try:
+        assert load(path) == {'w': 1}
+    except CheckpointError:
+        refused(path)
+    assert sorted(tmp_path.rglob('*')) == before
+
+
+@pytest.mark.parametrize('write', hostile_archives.GROWING.values(), ids=hostile_archives.GROWING)
+def test_archives_that_grow_are_refused(tmp_path, write):
+    path = tmp_path / 'bomb.pth'
+    write(path, hostile.pickled({'w': 1}))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    refused(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**13  # KiB
+
+
+def test_bytearrays(tmp_path, legacy):
+    value = [bytearray(b'\x00a\xff'), bytearray()]
+    assert load(save(tmp_path / 'a.pth', legacy, value=value))['value'] == value
+    # torch's own list is as it was
+    assert '_codecs.encode' in torch._weights_only_unpickler._get_allowed_globals()
 
 
 def test_history_buffer_cannot_change_its_class(tmp_path):
@@ -268,3 +356,19 @@ def test_damaged_safetensors(tmp_path):
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(CheckpointError, match='a.safetensors is truncated or no safetensors'):
         load(path)
+
+
+@pytest.mark.parametrize(
+    'content', hostile_archives.SAFETENSORS.values(), ids=hostile_archives.SAFETENSORS
+)
+def test_hostile_safetensors(tmp_path, content):
+    path = tmp_path / 'a.safetensors'
+    path.write_bytes(content)
+    assert 'is truncated or no safetensors file' in refused(path)
+
+
+@pytest.mark.parametrize('text', ['[' * 10**5, '9' * 10**4, '{"a":', 'NaN,', '\x1b[2J'])
+def test_metadata_that_is_no_json_stays_text(tmp_path, text):
+    """What Python's parser gives up on, be it for depth or for digits."""
+    save_file({'a': torch.ones(2)}, tmp_path / 'a.safetensors', metadata={'text': text})
+    assert load(tmp_path / 'a.safetensors')['meta'] == {'text': text}

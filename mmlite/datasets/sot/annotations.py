@@ -10,6 +10,8 @@ import numpy as np
 
 from mmlite.errors import DataError
 
+from .storage import leaves_folder
+
 
 def read_boxes(tree, path, nan_legal=False):
     """Read a ground-truth file of one line ``x, y, w, h`` a frame.
@@ -87,7 +89,8 @@ def read_list(path, tree=None):
         list[str]: The names in the order of the file.
 
     Raises:
-        DataError: If the file is missing, empty or has a name twice.
+        DataError: If the file is missing, empty, has a name twice or one that leaves the folder:
+            results are written under these names.
     """
     seen = {}
     lines = _lines(path) if tree is None else _split_lines(tree.read(path), tree.where(path))
@@ -97,6 +100,8 @@ def read_list(path, tree=None):
             raise DataError(
                 f'{path}, line {number}: {_excerpt(line)} is on line {seen[line]} already'
             )
+        if leaves_folder(line):
+            raise DataError(f'{path}, line {number}: {_excerpt(line)} leaves the folder')
         seen[line] = number
     if not seen:
         raise DataError(f'{path} is empty: one sequence a line is needed')

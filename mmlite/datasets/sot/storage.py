@@ -2,6 +2,8 @@
 
 import functools
 import os
+import re
+import stat
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -107,7 +109,8 @@ class Archive:
         path (str): The file.
 
     Raises:
-        DataError: If it is no zip archive, or a name in it is absolute or leaves the folder.
+        DataError: If it is no zip archive, a name in it is absolute or leaves the folder, or an
+            entry is a symbolic link.
 
     Attributes:
         folders (dict[str, tuple[list[str], set[str]]]): Folder -> names of the files and of the
@@ -122,7 +125,7 @@ class Archive:
             raise DataError(f'archive {path} cannot be read: {error}') from error
         members = {}
         for member in self._zip.infolist():
-            _check_name(path, member.filename)
+            _check_entry(path, member)
             if not member.is_dir() and not member.filename.startswith('__MACOSX/'):
                 members[str(PurePosixPath(member.filename))] = member
         own = Path(path).stem + '/'
@@ -148,12 +151,22 @@ def _open_archive(path, _modified, _process):
     return Archive(path)
 
 
-def _check_name(path, name):
+def leaves_folder(name):
+    """bool: Whether a relative path leads out of its folder, on this or another system."""
     parts = name.replace('\\', '/').split('/')
-    if not parts[0] or ':' in parts[0] or '..' in parts:
+    return not parts[0] or bool(re.match('[A-Za-z]:', parts[0])) or '..' in parts
+
+
+def _check_entry(path, member):
+    problem = None
+    if leaves_folder(member.orig_filename) or leaves_folder(member.filename):
+        problem = 'leaves the folder'
+    elif stat.S_ISLNK(member.external_attr >> 16):
+        problem = 'is a symbolic link'
+    if problem:
         raise DataError(
-            f'archive {path} has an entry {name!r}, which leaves the folder: no part of the '
-            f'archive was read'
+            f'archive {path} has an entry {member.orig_filename!r}, which {problem}: no part of '
+            f'the archive was read'
         )
 
 
