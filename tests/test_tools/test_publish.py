@@ -1,0 +1,323 @@
+"""Publishing: the same model from a smaller file, with what must be known of it."""
+
+import functools
+import json
+import re
+
+import mmengine
+import pytest
+import tiny
+import tiny_classifier
+import tiny_pretrain
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from run_tool import run_tool
+from safetensors.torch import save_file
+
+from mmlite import stack
+from mmlite.engine.publish import content_hash
+from mmlite.engine.published_config import parse_config
+from mmlite.errors import CheckpointError
+from mmlite.models import ViT
+from mmlite.registry import MODELS
+
+PUBLISH = 'model_converters/publish'
+WRITERS = {
+    'detection': (tiny.write_detector, 'train_cfg.max_epochs=1'),
+    'classification': (tiny_classifier.write, 'train_cfg.max_epochs=1'),
+    'pre-training': (tiny_pretrain.write_recipe, 'train_cfg.max_epochs=1'),
+}
+GONE = {'optimizer', 'message_hub'}
+
+
+@pytest.fixture(autouse=True)
+def local_rank(monkeypatch):
+    monkeypatch.setenv('LOCAL_RANK', '0')
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """Function of a task: its config and the checkpoint after an epoch."""
+
+    @functools.cache
+    def train(task):
+        folder = tmp_path_factory.mktemp(task)
+        write, options = WRITERS[task]
+        config, work = write(folder), folder / 'work'
+        args = ('--work-dir', work, '--cfg-options', options)
+        assert run_tool('train', config, *args) == 0
+        return config, work / 'epoch_1.pth'
+
+    return train
+
+
+def publish(checkpoint, folder, *options, name='mine.safetensors'):
+    """Run the tool; returns the weights that it wrote."""
+    assert run_tool(PUBLISH, checkpoint, folder / name, *options) == 0
+    (file,) = folder.glob('mine-*.safetensors')
+    return file
+
+
+@pytest.mark.parametrize('task', WRITERS)
+def test_weights_and_meta_are_those_of_the_checkpoint(trained, task, tmp_path, capsys):
+    _, checkpoint = trained(task)
+    capsys.readouterr()
+    file = publish(checkpoint, tmp_path / 'new')
+    out = capsys.readouterr().out
+    given, read = stack.load(checkpoint), stack.load(file)
+    assert read.keys() == {'state_dict', 'meta'} and given.keys() >= GONE
+    assert read['state_dict'].keys() == given['state_dict'].keys()
+    torch.testing.assert_close(read['state_dict'], dict(given['state_dict']), rtol=0, atol=0)
+    old, meta = given['meta'], read['meta']
+    for key in ('backbone', 'dataset_meta', 'epoch', 'iter'):
+        want = old.get(key) or None
+        assert meta.get(key) == json.loads(json.dumps(want)), key
+    assert (meta['task'], meta['license'], meta['weights']) == (task, 'unknown', 'last')
+    assert {'mmlite_version', 'torch_version', 'mmengine_version', 'format'} < meta.keys()
+    cfg, recorded = parse_config(meta['cfg']), parse_config(old['cfg'])
+    hooks = [h for h in recorded['custom_hooks'] if h['type'] != 'mmlite.CheckpointFitHook']
+    assert cfg.get('custom_hooks', []) == hooks and len(hooks) < len(recorded['custom_hooks'])
+    differ = {key for key in cfg | recorded if cfg.get(key) != recorded.get(key)}
+    assert differ - {'custom_hooks'} <= {'work_dir', 'launcher', 'resume'}
+    assert file.with_suffix('.py').read_text() == meta['cfg']
+    assert meta['sha256'] == content_hash(file) and file.stem == f'mine-{meta["sha256"][:8]}'
+    rows = dict(re.findall(r'^  (\S.*?)  +(.*)$', out, re.M))
+    assert int(rows['tensors'].replace(',', '')) == len(given['state_dict'])
+    assert float(rows['MB after']) < float(rows['MB before']) and rows['sha256'] == meta['sha256']
+    assert out.splitlines()[-1].startswith('licence unknown: ')
+
+
+@pytest.mark.parametrize('task', ['detection', 'classification'])
+def test_metrics_are_those_of_the_checkpoint(trained, task, tmp_path):
+    config, checkpoint = trained(task)
+    file = publish(checkpoint, tmp_path)
+    metrics = []
+    for number, pair in enumerate([(config, checkpoint), (file.with_suffix('.py'), file)]):
+        out = tmp_path / f'{number}.json'
+        args = ('--out', out, '--work-dir', tmp_path / 'test')
+        assert run_tool('test', *pair, *args) == 0
+        metrics.append(mmengine.load(out))
+    assert metrics[0] == metrics[1] and metrics[0]
+
+
+def test_published_twice_it_is_the_same(trained, tmp_path):
+    _, checkpoint = trained('classification')
+    one, two = (publish(checkpoint, tmp_path / name) for name in 'ab')
+    assert one.name == two.name and one.read_bytes() == two.read_bytes()
+    other = publish(checkpoint, tmp_path / 'c', '--license', 'MIT')
+    assert other.name != one.name and stack.load(other)['meta']['license'] == 'MIT'
+
+
+@pytest.mark.parametrize('options', [(), ('--backbone-only',)])
+def test_fine_tuning_starts_from_it_and_heads_are_checked(trained, options, tmp_path):
+    _, checkpoint = trained('pre-training')
+    file = publish(checkpoint, tmp_path, *options)
+    state = stack.load(file)['state_dict']
+    assert any(not key.startswith('backbone.') for key in state) == (not options)
+    arch = dict(embed_dims=24, num_layers=2, num_heads=3)
+    same = dict(img_size=32, patch_size=8, init_cfg=dict(type='Pretrained', checkpoint=str(file)))
+    model = ViT(arch, **same)
+    model.init_weights()
+    weight = model.blocks[1].mlp.fc1.weight
+    assert torch.equal(weight, state['backbone.blocks.1.mlp.fc1.weight'])
+    with pytest.raises(CheckpointError, match='num_heads=3 but the config builds num_heads=4'):
+        ViT(dict(arch, num_heads=4), **same).init_weights()
+
+
+# ---- what is left out, and what is kept ---------------------------------------------------------
+
+TEXT = "default_scope = 'mmpretrain'\nmodel = dict(type='mmlite.MAE', scale=float('inf'))\n"
+
+
+def save(path, state=None, cfg=TEXT, meta=None, **beside):
+    """A checkpoint of one tensor."""
+    state = {'backbone.w': torch.arange(4.0)} if state is None else state
+    torch.save(dict(state_dict=state, meta=dict(meta or {}, cfg=cfg), **beside), path)
+    return path
+
+
+def test_frozen_parts_are_left_out_and_shared_tensors_written_twice(tmp_path):
+    whole = torch.arange(12.0).view(3, 4)
+    state = {'backbone.a': whole, 'b': whole, 'c': whole[0], 'd': whole.t()}
+    frozen = {'distill.teacher.w': whole, 'target_generator.w': whole}
+    read = stack.load(publish(save(tmp_path / 'a.pth', state | frozen), tmp_path))['state_dict']
+    assert read.keys() == state.keys()
+    torch.testing.assert_close(read, state, rtol=0, atol=0)
+
+
+def test_distilled_pre_training_is_published_without_its_teacher(tmp_path):
+    text = tiny_pretrain.CONFIG.format(root='') + tiny_pretrain.DISTILLED
+    cfg = Config.fromstring(text, '.py')
+    init_default_scope(cfg.default_scope)
+    model = MODELS.build(cfg.model)
+    path = save(tmp_path / 'a.pth', model.state_dict(), cfg.pretty_text)
+    read = stack.load(publish(path, tmp_path))
+    assert not any('teacher' in key for key in read['state_dict'])
+    assert any(key.startswith('distill.pairs.') for key in read['state_dict'])
+    assert 'start_licenses' not in read['meta']  # a teacher's weights are not the student's
+
+
+def test_moving_average(tmp_path, capsys):
+    path = save(tmp_path / 'a.pth', ema_state_dict={'module.backbone.w': torch.zeros(4)})
+    read = stack.load(publish(path, tmp_path, '--ema'))
+    assert read['state_dict']['backbone.w'].tolist() == [0, 1, 2, 3]  # as mmengine saves it
+    assert read['meta']['weights'] == 'moving average'
+
+
+# ---- licences -----------------------------------------------------------------------------------
+
+
+def starting_from(path):
+    init = f"init_cfg=dict(type='Pretrained', checkpoint={str(path)!r})"
+    return f"default_scope = 'mmdet'\nmodel = dict(backbone=dict({init}))\n"
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+@pytest.mark.parametrize(
+    ('options', 'license_name', 'line'),
+    [
+        ((), 'CC-BY-NC 4.0', None),
+        (('--license', 'MIT'), 'MIT', 'training started from mae{}, whose licence is: CC'),
+    ],
+)  # fmt: skip
+def test_a_licence_comes_through_two_trainings(
+    tmp_path, capsys, suffix, options, license_name, line
+):
+    start = tmp_path / f'mae{suffix}'
+    if suffix == '.pth':
+        save(start, meta=dict(license='CC-BY-NC 4.0'))
+    else:
+        save_file({'backbone.w': torch.ones(4)}, start, {'license': '"CC-BY-NC 4.0"'})
+    middle = save(tmp_path / 'middle.pth', cfg=starting_from(start))
+    last = save(tmp_path / 'last.pth', cfg=f'load_from = {str(middle)!r}\n')
+    meta = stack.load(publish(last, tmp_path, *options))['meta']
+    assert meta['license'] == license_name
+    assert meta['start_licenses'] == {f'mae{suffix}': 'CC-BY-NC 4.0'}
+    out = capsys.readouterr().out.splitlines()
+    told = [text.removesuffix('-BY-NC 4.0') for text in out if 'licence is' in text]
+    assert told == ([line.format(suffix)] if line else [])
+
+
+@pytest.mark.parametrize('start', ['gone.pth', 'https://example.com/gone.pth', 'own.pth'])
+def test_a_licence_that_cannot_be_known(tmp_path, capsys, start):
+    """The file is not here, or trained from itself without saying where that began."""
+    start = start if '://' in start else tmp_path / start
+    path = save(tmp_path / 'own.pth', cfg=starting_from(start))
+    assert stack.load(publish(path, tmp_path))['meta']['license'] == 'unknown'
+    assert sum('licence unknown' in text for text in capsys.readouterr().out.splitlines()) == 1
+
+
+def test_licence_of_a_file(tmp_path, capsys):
+    (tmp_path / 'LICENSE').write_text('Zero\nClause\n')
+    path = save(tmp_path / 'a.pth', meta=dict(license='Apache-2.0'))
+    file = publish(path, tmp_path / 'a', '--license-file', tmp_path / 'LICENSE')
+    assert stack.load(file)['meta']['license'] == 'Zero\nClause'
+    assert stack.load(publish(path, tmp_path / 'b'))['meta']['license'] == 'Apache-2.0'
+    empty = ('--license-file', tmp_path / 'nothing')
+    assert run_tool(PUBLISH, path, tmp_path / 'c.safetensors', *empty) == 2
+    assert 'licence file' in capsys.readouterr().err
+
+
+# ---- what is refused ----------------------------------------------------------------------------
+
+MISTAKES = {
+    'missing.pth mine.safetensors': (1, 'missing.pth does not exist'),
+    'torn.pth mine.safetensors': (1, 'torn.pth is truncated'),
+    'empty.pth mine.safetensors': (1, 'empty.pth: it holds no weights'),
+    'heads.pth mine.safetensors --backbone-only': (1, 'it holds no weights of a backbone'),
+    'text.pth mine.safetensors': (1, "'backbone.w' is of type str, not a tensor"),
+    'sparse.pth mine.safetensors': (1, 'its weights are no plain tensors'),
+    'good.pth mine.pth': (2, 'mine.pth does not end in .safetensors'),
+    'good.pth there.safetensors': (2, 'there.safetensors exists'),
+    'good.pth folder.safetensors': (2, 'folder.safetensors is a folder'),
+    'good.pth good.pth/a/mine.safetensors': (2, 'good.pth is a file, not a folder for mine.saf'),
+    'good.pth mine.safetensors --ema': (1, 'it has no moving average'),
+    'good.pth mine.safetensors --config no.py': (2, 'config not found: no.py'),
+    'bare.pth mine.safetensors': (1, 'bare.pth: it records no config: give --config'),
+    'hostile.pth mine.safetensors': (1, 'line 2 of the config that it records is no plain data'),
+    'broken.pth mine.safetensors': (1, 'the config that it records is no valid Python'),
+}
+
+
+@pytest.mark.parametrize(('line', 'code', 'message'), [(k, *v) for k, v in MISTAKES.items()])
+def test_mistakes_are_one_sentence(tmp_path, monkeypatch, capsys, line, code, message):
+    monkeypatch.chdir(tmp_path)
+    good = save(tmp_path / 'good.pth')
+    (tmp_path / 'torn.pth').write_bytes(good.read_bytes()[:-100])
+    (tmp_path / 'there.safetensors').touch()
+    (tmp_path / 'folder.safetensors').mkdir()
+    save('empty.pth', {})
+    save('heads.pth', {'head.w': torch.ones(1)})
+    save('text.pth', {'backbone.w': 'text'})
+    save('sparse.pth', {'backbone.w': torch.eye(2).to_sparse()})
+    save('bare.pth', cfg=None)
+    save('hostile.pth', cfg='a = 1\nb = open("flag", "w")\n')
+    save('broken.pth', cfg='a = (')
+    before = sorted(tmp_path.rglob('*'))
+    assert run_tool(PUBLISH, *line.split()) == code
+    out, err = capsys.readouterr()
+    assert out == '' and re.fullmatch(f'error: .*{message}.*\n', err), err
+    assert sorted(tmp_path.rglob('*')) == before
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        'import os',
+        'a = os',
+        'a.b = 1',
+        'a = b = 1',
+        'a = [x for x in (1, 2)]',
+        'a = dict(**{})',
+        "a = dict([('b', 1)])",
+        'a = {**{}}',
+        "a = f'{1}'",
+        'a = (lambda: 1)()',
+        "a = float(open('flag', 'w'))",
+        "a = __import__('os')",
+        'a: int = 1',
+        'del a',
+        "'text'.join([])",
+        'a = ' + '(' * 5000,
+    ],
+)
+def test_a_config_that_is_a_program_is_not_published(text):
+    with pytest.raises(CheckpointError, match='no plain data|no valid Python'):
+        parse_config(f'x = 1\n{text}\n')
+
+
+def test_a_config_of_its_own_and_a_second_time(tmp_path, capsys):
+    config = tmp_path / 'own.py'
+    config.write_text("default_scope = 'mm' + 'seg'\nmodel = dict(type='X')\n")
+    path = save(tmp_path / 'a.pth', cfg=None)
+    file = publish(path, tmp_path / 'b', '--config', config)
+    assert stack.load(file)['meta']['task'] == 'segmentation'
+    assert run_tool(PUBLISH, path, tmp_path / 'b' / 'mine.safetensors', '--config', config) == 2
+    assert f'error: {file} exists' in capsys.readouterr().err
+
+
+def test_a_folder_that_is_not_writable(tmp_path, monkeypatch, capsys):
+    path = save(tmp_path / 'a.pth')
+    monkeypatch.setattr('mmlite.engine.publish.os.access', lambda *_: False)
+    assert run_tool(PUBLISH, path, tmp_path / 'new' / 'mine.safetensors') == 2
+    assert f'error: folder {tmp_path} is not writable' in capsys.readouterr().err
+    assert not (tmp_path / 'new').exists()
+
+
+@pytest.mark.parametrize('full_at', [1, 2])
+def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch, capsys, full_at):
+    calls = []
+
+    def fsync(_):
+        calls.append(1)
+        if len(calls) == full_at:
+            raise OSError(28, 'No space left on device')
+
+    path = save(tmp_path / 'a.pth')
+    (tmp_path / 'out').mkdir()
+    monkeypatch.setattr('mmlite.engine.atomic_backend.os.fsync', fsync)
+    assert run_tool(PUBLISH, path, tmp_path / 'out' / 'mine.safetensors') == 1
+    err = capsys.readouterr().err
+    assert re.fullmatch(r'error: cannot save .*: No space left on device, .* free on .*\n', err)
+    assert list((tmp_path / 'out').iterdir()) == [] and len(calls) == full_at
