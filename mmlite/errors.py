@@ -25,3 +25,21 @@ class CheckpointError(UserError):
     """A checkpoint is missing, truncated, unsafe to read or belongs to another model."""
 
     exit_code = 1
+
+
+class NonFiniteError(UserError):
+    """Training met a NaN or an infinity and stopped before the optimiser changed a weight.
+
+    The message names the iteration, what is not finite, and how to run that step again.
+    """
+
+    exit_code = 3
+
+
+class Stopped(UserError):
+    """A signal ended training after a step, and the state is saved: nothing is wrong.
+
+    The exit code is that of BSD's ``EX_TEMPFAIL``: start the same command again with ``--resume``.
+    """
+
+    exit_code = 75

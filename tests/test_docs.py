@@ -222,10 +222,12 @@ def place(tmp_path_factory):
     """A folder with what the commands need: configs, a few pictures, checkpoints."""
     place = tmp_path_factory.mktemp('faq')
     (place / 'configs').symlink_to(ROOT / 'configs')
-    small = ('--train', 16, '--val', 8, '--size', 96, '--workers', 1)
+    small = ('--val', 8, '--size', 96, '--workers', 1)
     make = 'dataset_converters/make_shapes'
-    for task, folder, classes in (('det', 'data/shapes', 4), ('cls', 'data/shapes-cls', 8)):
-        options = ('--tasks', task, '--out', place / folder, '--classes', classes)
+    for task, folder, classes, train in (
+        ('det', 'data/shapes', 4, 16), ('cls', 'data/shapes-cls', 12, 64),  # a batch at least
+    ):  # fmt: skip
+        options = ('--tasks', task, '--out', place / folder, '--classes', classes, '--train', train)
         assert run_tool(make, *options, *small) == 0
     cls = place / 'data/shapes-cls/imagenet'
     (place / 'data/shapes/imagenet').symlink_to(cls)

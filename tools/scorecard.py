@@ -61,6 +61,8 @@ def parse_args(argv):
     args = parser.parse_args(argv)
     if args.jobs is not None and args.jobs < 1:
         parser.error(f'argument --jobs: must be at least 1, got {args.jobs}')
+    if min(args.seeds, default=0) < 0:
+        parser.error(f'argument --seeds: must not be negative, got {min(args.seeds)}')
     if args.gpu_tflops <= 0:
         parser.error(f'argument --gpu-tflops: must be positive, got {args.gpu_tflops}')
     return args

@@ -12,6 +12,8 @@ from mmlite.engine import launch
 from mmlite.engine.cli import (
     add_config_options,
     add_launch_options,
+    check_out_file,
+    check_out_folder,
     export_local_rank,
     reported_once,
     tool,
@@ -37,6 +39,10 @@ def parse_args(argv):
 def configure(args):
     if args.out and not args.out.endswith(('.pkl', '.pickle', '.json')):
         raise UserError(f'--out {args.out} must end in .pkl (predictions) or .json (metrics)')
+    if args.out:
+        check_out_file('--out', args.out)
+    if args.show_dir:
+        check_out_folder('--show-dir', args.show_dir)
     cfg = launch.read_config(args.config, args.work_dir, args.cfg_options, args.launcher)
     launch.set_test(cfg, args.checkpoint)
     if args.tta:

@@ -3,6 +3,7 @@
 import html
 from pathlib import Path
 
+import cv2
 import numpy as np
 from mmengine.config import Config
 
@@ -37,6 +38,8 @@ def write_report(work_dir, predictions=None, count=12, min_score=0.3, reconstruc
         DataError: If the config, the logs or a file that was named are missing or of another task.
     """
     work_dir = Path(work_dir)
+    if not work_dir.is_dir():
+        raise DataError(f'{work_dir} is no folder: give the work directory of a training')
     config = _newest(work_dir.glob('*.py'), f'{work_dir}: no config file (*.py)')
     cfg = Config.fromfile(config)
     if cfg.get('default_scope') not in TASKS:
@@ -118,6 +121,10 @@ def _reconstructions(path):
     path = Path(path)
     if not path.is_file():
         raise DataError(f'{path} not found: tools/analysis_tools/vis_reconstruction.py draws it')
+    if cv2.imread(str(path)) is None:
+        raise DataError(
+            f'{path} is no picture: tools/analysis_tools/vis_reconstruction.py draws it'
+        )
     return (
         '<h2>Pre-training</h2><p class="sub">Pictures that the backbone saw in part before it '
         'learned this task, and what it made of the rest.</p>'

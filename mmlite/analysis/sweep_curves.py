@@ -27,9 +27,12 @@ def read_grid(path):
     file = path / 'grid.csv' if path.is_dir() else path
     if not file.is_file():
         raise DataError(f'{file} does not exist: give the work directory of a sweep')
-    with open(file, newline='', encoding='utf-8') as lines:
-        reader = csv.DictReader(lines)
-        header, rows = list(reader.fieldnames or ()), list(reader)
+    try:
+        with open(file, newline='', encoding='utf-8') as lines:
+            reader = csv.DictReader(lines)
+            header, rows = list(reader.fieldnames or ()), list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f'{file} cannot be read as the table of a sweep: {error}') from error
     metrics = [name.removesuffix(MEAN) for name in header if name.endswith(MEAN)]
     if COUNT not in header or not metrics:
         raise DataError(f'{file} was not written by tools/sweep.py')

@@ -15,7 +15,7 @@ from mmlite.evaluation.sot.results import read_boxes
 
 from .common import check_on_unreadable, make_folder
 from .frame_sources import open_source
-from .track_video import Recording, ask_box
+from .track_video import Recording, ask_box, check_screen
 from .tracker_files import load_network
 
 
@@ -153,6 +153,8 @@ class SOTInferencer:
         check_on_unreadable(on_unreadable)
         if max_frames is not None and max_frames < 1:
             raise ArgumentError(f'max_frames must be 1 or more, got {max_frames}')
+        if show:
+            check_screen()
         source = open_source(source)
         truth = _as_truth(truth)
         if truth is not None and source.exact and max_frames is None:

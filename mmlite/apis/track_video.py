@@ -1,5 +1,8 @@
 """What is written and shown while a video is tracked."""
 
+import os
+import sys
+
 import cv2
 import numpy as np
 
@@ -120,6 +123,20 @@ class Recording:
         if not cv2.imwrite(str(path), sheet):
             raise DataError(f'picture {path} cannot be written')
         self.files.append(path)
+
+
+def check_screen():
+    """Refuse to open a window where there is no screen: Qt would end the program, without a word.
+
+    Raises:
+        UserError: On Linux, if neither ``DISPLAY`` nor ``WAYLAND_DISPLAY`` is set.
+    """
+    named = os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')
+    if sys.platform.startswith('linux') and not named:
+        raise UserError(
+            'no window can be opened here: neither DISPLAY nor WAYLAND_DISPLAY is set; leave out '
+            'show and look at the files'
+        )
 
 
 def show_picture(title, picture):

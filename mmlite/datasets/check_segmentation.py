@@ -95,7 +95,8 @@ def find_splits(root):
     """
     root = Path(root)
     if not root.is_dir():
-        raise DataError(f"folder '{root}' does not exist: give the one that holds images/")
+        wrong = 'is a file' if root.is_file() else 'does not exist'
+        raise DataError(f"folder '{root}' {wrong}: give the one that holds images/")
     splits = {}
     for name in ('training', 'validation'):
         folders = root / 'images' / name, root / 'annotations' / name

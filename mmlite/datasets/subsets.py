@@ -24,7 +24,8 @@ def find_classes(folder):
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise DataError(f"folder '{folder}' does not exist: give the one that holds the classes")
+        wrong = 'is a file' if folder.is_file() else 'does not exist'
+        raise DataError(f"folder '{folder}' {wrong}: give the one that holds the classes")
     classes = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
     if not classes:
         raise DataError(f"'{folder}' has no class folders: give the folder that holds them")
@@ -240,6 +241,8 @@ def read_list(file, folder):
         path, label = _split_line(line.strip())
         path = _below(path, Path(folder).name)
         name = path.split('/')[0]
+        if not name:
+            raise DataError(f"{place}: '{line.strip()}' is no path of the form CLASS/FILE")
         if name not in labels:
             raise DataError(f"{place}: '{name}' is no class folder of {folder}")
         if label not in (None, labels[name]):

@@ -12,12 +12,15 @@ from torch.utils.data import DataLoader
 
 from mmlite.errors import UserError
 
+from .checks.batches import check_batches
 from .checks.classes import check_classes
 from .checks.data import check_checkpoints, check_data, check_skipping
 from .checks.devices import check_devices
+from .checks.heads import check_heads
 from .checks.near_names import misspelled
 from .checks.signatures import Accepted
 from .checks.types import TypeChecker, check_keys, find
+from .checks.values import check_loader, check_settings
 
 TOP_LEVEL = frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'} | {
     'compile',
@@ -74,6 +77,7 @@ def check_config(cfg, phase='train', data=True):
         CheckpointError: A checkpoint file is missing.
     """
     _check_top_level(cfg, phase)
+    check_settings(cfg)
     checker = TypeChecker(cfg.get('default_scope') or 'mmengine')
     for place, (registry, default) in PLACES.items():
         checker.walk(_with_type(cfg.get(place), default), place, registry)
@@ -89,6 +93,9 @@ def check_config(cfg, phase='train', data=True):
     stages = _stages(cfg, phase) if data else []
     check_data(cfg, stages)
     check_classes(cfg, stages)
+    check_heads(cfg, stages)
+    if 'train' in stages:
+        check_batches(cfg)
     if data:
         check_checkpoints(cfg, phase)
 
@@ -114,6 +121,7 @@ def check_stage_data(cfg, stage):
     key = f'{stage}_dataloader'
     if not cfg.get(key):
         raise UserError(f'the config has no {key}')
+    check_settings(cfg)
     _check_loader(TypeChecker(cfg.get('default_scope') or 'mmengine'), cfg[key], key)
     check_data(cfg, [stage])
 
@@ -168,6 +176,7 @@ def _check_loader(checker, loader, path):
         for index, item in enumerate(loader):
             _check_loader(checker, item, f'{path}[{index}]')
     elif isinstance(loader, dict):
+        check_loader(loader, path)
         check_keys(LOADER_KEYS, 'a data loader', loader, path)
         checker.walk(loader.get('dataset'), f'{path}.dataset', root.DATASETS)
         for key in ('sampler', 'batch_sampler'):

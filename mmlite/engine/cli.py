@@ -8,10 +8,11 @@ import signal
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 from mmengine.config import DictAction
 
-from mmlite.errors import UserError
+from mmlite.errors import Stopped, UserError
 
 INTERRUPTED = 128 + 2  # the shell's code for a program ended by Ctrl-C
 
@@ -20,13 +21,18 @@ def tool(main):
     """Decorator of a tool's ``main(argv)``: returns the exit code instead of raising.
 
     A :class:`UserError` becomes ``error: <sentence>`` on stderr and its own exit code, Ctrl-C
-    becomes 130. Any other exception is a bug and keeps its traceback.
+    becomes 130 (in training 75, see :class:`~mmlite.engine.hooks.stop.StopHook`). Any other
+    exception is a bug and keeps its traceback.
     """
 
     @functools.wraps(main)
     def run(argv=None):
         try:
             main(argv)
+        except Stopped as error:
+            if str(error):  # of several processes one speaks
+                print(sentence(error), file=sys.stderr, flush=True)
+            return error.exit_code
         except UserError as error:
             print(f'error: {sentence(error)}', file=sys.stderr, flush=True)
             return error.exit_code
@@ -90,6 +96,36 @@ def add_launch_options(parser):
         help='how the processes of a distributed run were started',
     )
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def check_out_file(option, path):
+    """Fail before the work rather than when its result is written.
+
+    Args:
+        option (str): That named the file, e.g. ``'--out'``.
+        path (str | Path): File to write; its folder may be missing.
+
+    Raises:
+        UserError: It is a folder, or its folder cannot be made or written.
+    """
+    if Path(path).is_dir():
+        raise UserError(f'{option} {path} is a folder: name a file')
+    _check_folder(option, path, Path(path).absolute().parent)
+
+
+def check_out_folder(option, path):
+    """As :func:`check_out_file`, for a folder of results, which may be missing."""
+    _check_folder(option, path, Path(path).absolute())
+
+
+def _check_folder(option, path, folder):
+    """Look at the first folder above that is there."""
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    if not folder.is_dir():
+        raise UserError(f'{option} {path} cannot be written: {folder} is no folder')
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(f'{option} {path} cannot be written: {folder} is not writable')
 
 
 def export_local_rank(args):

@@ -10,6 +10,8 @@ from mmengine.config import Config
 
 from mmlite.errors import UserError
 
+from .checks.values import check_containers
+
 SUFFIXES = ('.py', '.json', '.yaml', '.yml')
 
 
@@ -25,7 +27,7 @@ def load_config(path, options=None):
 
     Raises:
         UserError: The file or one of its bases is missing, is no valid Python, fails while it
-            runs, or an option does not fit the config.
+            runs, an option does not fit the config, or a part of it is no dict or list.
     """
     path = Path(path)
     _check_chain(path, named_by=None)
@@ -35,6 +37,7 @@ def load_config(path, options=None):
         raise UserError(_describe(path, error)) from error
     if options:
         merge_options(cfg, options)
+    check_containers(cfg)
     return cfg
 
 
@@ -58,6 +61,8 @@ def _check_chain(path, named_by):
     """Check that ``path`` and every file that it inherits from exist and parse."""
     if not path.is_file():
         origin = f'_base_ of {named_by}' if named_by else 'config'
+        if path.is_dir():
+            raise UserError(f'{origin} is a folder: {path}; name a file in it')
         raise UserError(f'{origin} not found: {path}{_near_files(path)}')
     if path.suffix not in SUFFIXES:
         raise UserError(f'config {path} must end in one of {", ".join(SUFFIXES)}')

@@ -54,10 +54,14 @@ def read_records(file):
         list[dict]: Scalars by key, with ``step``.
 
     Raises:
-        DataError: The file is empty, or a line is no JSON object.
+        DataError: The file is empty or no text, or a line is no JSON object.
     """
     records = []
-    for number, line in enumerate(Path(file).read_text().split('\n')[:-1], 1):
+    try:
+        text = Path(file).read_text(encoding='utf-8')
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f'{file} cannot be read as a log: {error}') from error
+    for number, line in enumerate(text.split('\n')[:-1], 1):
         try:
             record = json.loads(line)
         except json.JSONDecodeError as error:
@@ -103,8 +107,12 @@ def curve(records, key, file):
 
     Raises:
         UserError: The log has no such key; lists those that it has.
+        DataError: A value or its step is no number.
     """
     found = [(r['step'], r[key]) for r in records if key in r and 'step' in r]
+    for pair in found:
+        if not all(isinstance(value, (int, float)) for value in pair):
+            raise DataError(f'{file}: {key} is {pair[1]!r} at step {pair[0]!r}, not numbers')
     if not found:
         keys = sorted({k for r in records for k in r} - {'step', 'iter', 'epoch'})
         near = near_names(key, keys)
@@ -128,10 +136,13 @@ def train_time(records, file):
 
     Raises:
         UserError: The log has no training step.
+        DataError: A time is no number.
     """
     times = {}
     for record in records:
         if 'time' in record and 'lr' in record:  # validation records have no learning rate
+            if not isinstance(record['time'], (int, float)):
+                raise DataError(f'{file}: time is {record["time"]!r}, not a number')
             times.setdefault(record.get('epoch', 0), []).append(record['time'])
     if not times:
         raise UserError(f'{file} has no training step')

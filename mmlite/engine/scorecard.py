@@ -161,6 +161,9 @@ def load_preset(name, kind, tasks=(), seeds=()):
     if not file.is_file():
         raise UserError(f'there is no preset {name!r}: give a file or {", ".join(preset_names())}')
     cfg = load_config(file)
+    missing = [key for key in ('title', 'archs', 'tasks', 'seeds') if key not in cfg]
+    if missing:
+        raise UserError(f'preset {name} has no {", ".join(missing)}: see configs/scorecard')
     if kind not in cfg.archs:
         raise UserError(f'{name} has no recipes for {kind}, only for {", ".join(cfg.archs)}')
     known = [task.name for task in cfg.tasks]
@@ -225,7 +228,8 @@ def read_starts(items):
 
 def _read_start(name, path):
     if not path.is_file():
-        raise CheckpointError(f'{path} does not exist')
+        wrong = 'is a folder, not a checkpoint' if path.is_dir() else 'does not exist'
+        raise CheckpointError(f'{path} {wrong}')
     meta = _load_checkpoint(str(path), map_location='cpu', logger='silent').get('meta') or {}
     if not meta.get('backbone'):
         raise CheckpointError(

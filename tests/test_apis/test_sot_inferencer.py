@@ -406,6 +406,7 @@ def test_a_camera_is_tracked_until_it_is_interrupted(inferencer, tmp_path, monke
 
 def test_the_window_asks_for_the_box_and_ends_the_run(inferencer, clip, monkeypatch):
     shown = []
+    monkeypatch.setenv('DISPLAY', ':0')
     monkeypatch.setattr(cv2, 'selectROI', lambda *args, **kwargs: tuple(BOXES[0]))
     monkeypatch.setattr(cv2, 'imshow', lambda title, picture: shown.append(title))
     monkeypatch.setattr(cv2, 'waitKey', lambda ms: ord('q') if len(shown) == 5 else -1)
@@ -419,12 +420,18 @@ def test_without_a_display_the_window_is_an_error(inferencer, clip, monkeypatch)
     def fail(*args, **kwargs):
         raise cv2.error('no display')
 
+    monkeypatch.setenv('DISPLAY', ':0')
     monkeypatch.setattr(cv2, 'imshow', fail)
     monkeypatch.setattr(cv2, 'selectROI', fail)
     with pytest.raises(UserError, match='no window can be opened here: leave out show'):
         inferencer(clip, BOXES[0], show=True)
     with pytest.raises(UserError, match='no window can be opened here: give a box'):
         inferencer(clip, show=True)
+    monkeypatch.delenv('DISPLAY')
+    monkeypatch.delenv('WAYLAND_DISPLAY', raising=False)
+    monkeypatch.setattr('sys.platform', 'linux')
+    with pytest.raises(UserError, match='neither DISPLAY nor WAYLAND_DISPLAY is set'):
+        inferencer(clip, BOXES[0], show=True)
 
 
 # the tool

@@ -1,5 +1,7 @@
 """Every mistake is named before anything is built, and no valid config is refused."""
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from copy import deepcopy
 from pathlib import Path
 
@@ -12,6 +14,9 @@ from mmengine.config import Config
 
 from mmlite.engine import check_config as module
 from mmlite.engine.check_config import check_config, check_stage_data
+from mmlite.engine.checks.batches import check_batches, count_images
+from mmlite.engine.checks.heads import check_heads
+from mmlite.engine.checks.values import check_argument
 from mmlite.engine.config_file import load_config
 from mmlite.errors import CheckpointError, DataError, UserError
 
@@ -182,7 +187,7 @@ def test_a_config_can_say_how_its_data_are_made(detector):
 def test_data_sets_that_download_themselves_may_be_missing(detector):
     cfg = deepcopy(detector)
     cfg.train_dataloader.dataset = dict(type='mmpretrain.CIFAR10', data_root='gone', pipeline=[])
-    check_config(cfg, 'train')
+    check_stage_data(cfg, 'train')
 
 
 def test_missing_checkpoints_are_named(detector, tmp_path):
@@ -224,3 +229,82 @@ def test_cuda_needs_a_gpu(detector, monkeypatch):
 def test_tools_without_a_model_check_one_stage():
     with pytest.raises(UserError, match='the config has no val_dataloader'):
         check_stage_data(Config(dict(default_scope='mmdet')), 'val')
+
+
+# ---- values -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ('hint', 'value', 'wanted'),
+    [
+        (int, 'x', 'a whole number'),
+        (float, 'x', 'a number'),
+        (int | None, 'x', 'a whole number'),
+        (dict | list[dict] | None, 'x', 'a dict or a list'),
+        (Sequence[int], 'x', 'a list'),
+        (dict | None, 3, 'a dict'),
+        (int, 2.5, None),  # libraries are less strict than their hints
+        (int, None, None),
+        (bool, 'qv_bias', None),
+        (str, 512.0, None),
+        (list[int], 64, None),
+        (int | str, 'x', None),
+        (Sequence[str], 'x', None),
+        (Sequence, 'x', None),
+        (Path, 'x', None),
+        (None, 'x', None),
+    ],
+)
+def test_values_are_refused_where_they_are_certainly_wrong(hint, value, wanted):
+    with pytest.raises(UserError) if wanted else nullcontext() as error:
+        check_argument('Part', 'model.part', 'size', value, hint)
+    assert not wanted or str(error.value) == f'model.part.size={value!r} should be {wanted}'
+
+
+def test_heads_have_the_classes_of_the_data(detector):
+    cfg = deepcopy(detector)
+    cfg.model.auxiliary_head = [dict(num_classes=2), dict(type='STDCHead', num_classes=7)]
+    cfg.model.mask_head = dict(num_classes=1, class_agnostic=True)
+    check_heads(cfg, ['train', 'val'])
+    cfg.model.auxiliary_head[0].num_classes = 5
+    message = r'model\.auxiliary_head\[0\]\.num_classes=5, but val_dataloader\.dataset has 2 cl'
+    with pytest.raises(UserError, match=message):
+        check_heads(cfg, ['val'])
+    cfg.model.language_model = dict()
+    check_heads(cfg, ['val'])
+
+
+@pytest.mark.parametrize(
+    ('options', 'wanted'),
+    [
+        (dict(batch_size=4), None),
+        (dict(batch_size=5), 'has 4 images .*batch_size to 4 or less, or'),
+        (dict(batch_size=5, drop_last=False), None),
+        (dict(batch_size=5, sampler=dict(type='InfiniteSampler')), None),
+        (dict(batch_size=5, drop_last=False, batch_sampler=dict(drop_last=True)), 'has 4 images'),
+        (dict(batch_size=2, processes=2), None),
+        (dict(batch_size=3, processes=2), 'to 2 or less for each of 2 processes'),
+        (dict(batch_size=5, dataset=dict(type='RepeatDataset', dataset={})), None),
+    ],
+)
+def test_training_data_fill_a_batch(options, wanted, detector, monkeypatch):
+    cfg = deepcopy(detector)
+    processes = options.pop('processes', None)
+    if processes:
+        cfg.launcher = 'pytorch'
+        monkeypatch.setenv('WORLD_SIZE', str(processes))
+    cfg.train_dataloader.update({'drop_last': True, **options})
+    with pytest.raises(UserError, match=wanted) if wanted else nullcontext():
+        check_batches(cfg)
+
+
+@pytest.mark.parametrize(('labelled', 'count'), [(True, 3), (False, 5)])
+def test_images_are_counted_as_far_as_need_be(labelled, count, tmp_path):
+    for name in ('a.jpg', 'b.jpg', 'one/c.png', 'one/deep/d.JPG', 'two/e.tif', 'two/notes.txt'):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    dataset = dict(type='CustomDataset', data_root=str(tmp_path), with_label=labelled)
+    assert count_images(dataset, 'mmpretrain', enough=99) == (count, str(tmp_path) + '/')
+    assert count_images(dataset, 'mmpretrain', enough=2)[0] == 2
+    (tmp_path / 'list.txt').write_text('one/c.png 0\n')
+    assert count_images({**dataset, 'ann_file': 'list.txt'}, 'mmpretrain', 9) == (None, '')

@@ -54,7 +54,7 @@ def test_a_missing_file_is_answered_with_near_names(tmp_path):
         load_config(tmp_path / 'det' / 'mask-rcnn_vit.py')
     with pytest.raises(UserError, match=r'near names: .*det/mask_rcnn_vit\.py$'):
         load_config(tmp_path / 'seg' / 'mask_rcnn_vit.py')
-    with pytest.raises(UserError, match=r'config not found'):
+    with pytest.raises(UserError, match=r'config is a folder: .*det; name a file in it$'):
         load_config(tmp_path / 'det')
 
 

@@ -1,4 +1,5 @@
 import functools
+from collections.abc import Sequence
 
 import pytest
 from mmdet.datasets import CocoDataset
@@ -74,7 +75,19 @@ class Diamond(Forwards, Middle):
     ],
 )
 def test_keywords_are_followed_through_super(target, names, closed):
-    assert accepted_keys(target) == (frozenset(names.split()), closed)
+    found = accepted_keys(target)
+    assert (found.names, found.closed) == (frozenset(names.split()), closed)
+    assert found.hints.keys() == found.names
+
+
+class Typed(Forwards):
+    def __init__(self, n: int, sizes: Sequence[float] = (), f=2, g='x', **kwargs):
+        super().__init__(**kwargs)
+
+
+def test_types_come_from_annotations_and_from_numbers():
+    hints = accepted_keys(Typed).hints
+    assert hints == dict(n=int, sizes=Sequence[float], f=float, g=None, a=None, b=float, c=None)
 
 
 def test_real_classes():

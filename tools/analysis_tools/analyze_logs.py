@@ -11,7 +11,7 @@ from pathlib import Path
 
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
 from mmlite.analysis.pictures import draw_curves
-from mmlite.engine.cli import tool
+from mmlite.engine.cli import check_out_file, tool
 from mmlite.engine.logs import curve, find_log, read_records, train_time
 from mmlite.errors import UserError
 
@@ -41,6 +41,7 @@ def main(argv=None):
 
 
 def plot_curve(args, logs):
+    check_out_file('--out', args.out)
     legend = args.legend or args.logs
     if len(legend) != len(logs):
         raise UserError(f'--legend has {len(legend)} names for {len(logs)} logs')

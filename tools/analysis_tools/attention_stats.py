@@ -126,6 +126,10 @@ def write_maps(models, args, size):
     pixels = CentralCrops([dict(img_path=str(args.map_image))], size)[0][None]
     query = args.map_query or (size / 2, size / 2)
     head = None if args.map_head is None else args.map_head - 1
+    for model in models:
+        heads = min(model.backbone.blocks[block].attn.num_heads for block in model.global_blocks)
+        if head is not None and head >= heads:
+            raise UserError(f'--map-head is {args.map_head}, but {model.name} has {heads} heads')
     found = {model.name: attention_maps(model, pixels, query, head) for model in models}
     maps, cells = ({name: pair[i] for name, pair in found.items()} for i in (0, 1))
     picture = pixels[0].permute(1, 2, 0).numpy()

@@ -14,8 +14,9 @@ from mmengine.registry import init_default_scope
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
 from mmlite.engine.browse import Recorder, picture
 from mmlite.engine.check_config import check_stage_data
-from mmlite.engine.cli import add_config_options, tool
+from mmlite.engine.cli import add_config_options, check_out_folder, tool
 from mmlite.engine.config_file import load_config
+from mmlite.errors import UserError
 from mmlite.registry import DATASETS
 
 
@@ -40,6 +41,9 @@ def parse_args(argv):
 @tool
 def main(argv=None):
     args = parse_args(argv)
+    if args.number < 1:
+        raise UserError(f'--number is {args.number}; give 1 or more')
+    check_out_folder('--output-dir', args.output_dir)
     cfg = load_config(args.config, args.cfg_options)
     check_stage_data(cfg, args.phase)
     init_default_scope(cfg.get('default_scope', 'mmengine'))

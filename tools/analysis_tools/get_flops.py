@@ -51,6 +51,10 @@ def input_shape(given, cfg):
 @tool
 def main(argv=None):
     args = parse_args(argv)
+    for name in ('rois', 'mask_rois'):
+        if getattr(args, name) < 1:
+            option = name.replace('_', '-')
+            raise UserError(f'--{option} is {getattr(args, name)}; give 1 or more')
     cfg = load_config(args.config, args.cfg_options)
     if not cfg.get('test_dataloader'):
         raise UserError(
@@ -75,9 +79,16 @@ def complexity(model, args, cfg):
         return tracker_complexity(model), sizes
     shape = input_shape(args.shape, cfg)
     what = f'{shape[0]}x{shape[1]} pixels, one image'
-    if hasattr(model, 'roi_head'):
-        return detector_complexity(model, shape, args.rois, args.mask_rois), what
-    return model_complexity(model, shape), what
+    try:
+        if hasattr(model, 'roi_head'):
+            return detector_complexity(model, shape, args.rois, args.mask_rois), what
+        return model_complexity(model, shape), what
+    except RuntimeError as error:
+        if not args.shape:
+            raise
+        raise UserError(
+            f'--shape: the model does not take {shape[0]}x{shape[1]} pixels: {error}'
+        ) from error
 
 
 if __name__ == '__main__':

@@ -12,7 +12,7 @@ from pathlib import Path
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
 from mmlite.analysis.pictures import draw_curves
 from mmlite.analysis.sweep_curves import sweep_curves
-from mmlite.engine.cli import tool
+from mmlite.engine.cli import check_out_file, tool
 from mmlite.errors import UserError
 
 
@@ -31,6 +31,7 @@ def parse_args(argv):
 @tool
 def main(argv=None):
     args = parse_args(argv)
+    check_out_file('--out', args.out)
     titles = args.titles or [Path(path).name for path in args.sweeps]
     if len(titles) != len(args.sweeps) or len(set(titles)) != len(titles):
         raise UserError(f'{len(args.sweeps)} sweeps need as many different --titles')

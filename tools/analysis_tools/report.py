@@ -9,6 +9,7 @@ import sys
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
 from mmlite.analysis.report import write_report
 from mmlite.engine.cli import tool
+from mmlite.errors import UserError
 
 
 @tool
@@ -20,6 +21,10 @@ def main(argv=None):
     parser.add_argument('--count', type=int, default=12, help='validation pictures to show')
     parser.add_argument('--min-score', type=float, default=0.3, help='draw predictions from here')
     args = parser.parse_args(argv)
+    if args.count < 1:
+        raise UserError(f'--count is {args.count}; give 1 or more')
+    if not 0 <= args.min_score <= 1:
+        raise UserError(f'--min-score is {args.min_score:g}; give a number from 0 to 1')
     page = write_report(
         args.work_dir, args.predictions, args.count, args.min_score, args.reconstructions
     )

@@ -44,7 +44,7 @@ def check_classes(cfg, stages):
         first = next(iter(names))
         _check_equal(folders[first], names[first], folders[path], names[path])
     for path, dataset in found:
-        known = _listed(dataset, scope)
+        known = listed_classes(dataset, scope)
         own = names.get(path)
         if own and known and len(own) != len(known):
             raise DataError(
@@ -70,12 +70,49 @@ def class_folder(dataset, scope):
     Returns:
         str | None: None where labels come from elsewhere, or the folder is not on this machine.
     """
-    if not _is_folder_dataset(dataset, scope) or _list_file(dataset):
+    return image_folder(dataset, scope) if is_labelled(dataset) else None
+
+
+def image_folder(dataset, scope):
+    """The folder below which the images of a data set lie; as :func:`class_folder`, labels or not.
+
+    Returns:
+        str | None: None where a list names the images, or the folder is not on this machine.
+    """
+    if not _is_folder_dataset(dataset, scope) or list_file(dataset):
         return None
     prefix = dataset.get('data_prefix') or dataset.get('split') or ''
     prefix = prefix.get('img_path', '') if isinstance(prefix, dict) else prefix
     folder = os.path.join(dataset.get('data_root') or '', prefix)
     return folder if '://' not in folder else None
+
+
+def is_labelled(dataset):
+    """Whether a data set has labels, as far as its config says."""
+    return bool(dataset.get('with_label', True)) and dataset.get('split') != 'test'
+
+
+def list_file(dataset):
+    """The annotation list that a data set of folders reads instead, or ''.
+
+    mmpretrain's ``ImageNet`` takes ``meta/<split>.txt`` of its own accord.
+    """
+    data_root = dataset.get('data_root') or ''
+    if dataset.get('ann_file'):
+        return os.path.join(data_root, dataset['ann_file'])
+    implied = os.path.join(data_root, 'meta', f'{dataset.get("split")}.txt')
+    return implied if dataset.get('split') and os.path.isfile(implied) else ''
+
+
+def listed_classes(dataset, scope):
+    """Names of the classes that the config or the type of a data set lists, or None.
+
+    Of a panoptic data set, these are the things: what is found as objects.
+    """
+    given = dataset.get('classes') or (dataset.get('metainfo') or {}).get('classes')
+    own = getattr(_target(dataset, scope), 'METAINFO', None) or {}
+    names = given or own.get('thing_classes') or own.get('classes')
+    return names if isinstance(names, (list, tuple)) else None
 
 
 def _check_mixed_labels(model, cfg, count):
@@ -105,8 +142,9 @@ def _check_equal(folder, names, other, other_names):
 
 def _check_list(dataset, scope, count):
     """Check the labels of an annotation list, which a GPU would only report as an assertion."""
-    file = _list_file(dataset)
-    if not _is_folder_dataset(dataset, scope) or not file or '://' in file:
+    file = list_file(dataset)
+    labelled = _is_folder_dataset(dataset, scope) and is_labelled(dataset)
+    if not labelled or not file or '://' in file:
         return
     with open(file, encoding='utf-8') as lines:
         for number, line in enumerate(lines, 1):
@@ -119,30 +157,10 @@ def _check_list(dataset, scope, count):
 
 
 def _is_folder_dataset(dataset, scope):
-    """Whether a data set is mmpretrain's ``CustomDataset`` or one built on it, with labels."""
+    """Whether a data set is mmpretrain's ``CustomDataset`` or one built on it."""
     bases = getattr(_target(dataset, scope), '__mro__', ())
     origins = [f'{base.__module__}.{base.__name__}' for base in bases]
-    labelled = dataset.get('with_label', True) and dataset.get('split') != 'test'
-    return 'mmpretrain.datasets.custom.CustomDataset' in origins and labelled
-
-
-def _list_file(dataset):
-    """The annotation list that a data set of folders reads instead, or ''.
-
-    mmpretrain's ``ImageNet`` takes ``meta/<split>.txt`` of its own accord.
-    """
-    data_root = dataset.get('data_root') or ''
-    if dataset.get('ann_file'):
-        return os.path.join(data_root, dataset['ann_file'])
-    implied = os.path.join(data_root, 'meta', f'{dataset.get("split")}.txt')
-    return implied if dataset.get('split') and os.path.isfile(implied) else ''
-
-
-def _listed(dataset, scope):
-    """Names of the classes that the config or the type of a data set lists, or None."""
-    given = dataset.get('classes') or (dataset.get('metainfo') or {}).get('classes')
-    names = given or (getattr(_target(dataset, scope), 'METAINFO', None) or {}).get('classes')
-    return names if isinstance(names, (list, tuple)) else None
+    return 'mmpretrain.datasets.custom.CustomDataset' in origins
 
 
 def _target(dataset, scope):

@@ -23,16 +23,35 @@ def check_data(cfg, stages):
 
     Raises:
         DataError: Names the missing path, its key, and how to get or set it.
+        UserError: A metric reads other annotations than the data set whose images are predicted.
     """
     scope, make = cfg.get('default_scope') or 'mmengine', cfg.get('make_data')
     for stage in stages:
         for path, dataset in datasets(cfg, stage):
             _check_dataset(dataset, path, scope, make)
-        evaluator = cfg.get(f'{stage}_evaluator')
-        for metric in evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]:
-            file = metric.get('ann_file') if isinstance(metric, dict) else None
-            if isinstance(file, str) and file and _is_local(file, metric):
-                _need(file, f'{stage}_evaluator.ann_file', f'{stage}_evaluator.ann_file', make)
+        _check_evaluator(cfg, stage, make)
+
+
+def _check_evaluator(cfg, stage, make):
+    """Look for the annotation files of metrics, which must be those that the data are read by."""
+    evaluator, key = cfg.get(f'{stage}_evaluator'), f'{stage}_evaluator.ann_file'
+    for metric in evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]:
+        file = metric.get('ann_file') if isinstance(metric, dict) else None
+        if isinstance(file, str) and file and is_local(file, metric):
+            _need(file, key, key, make)
+            _need_file(file, key)
+            read = [_ann_file(dataset) for _, dataset in datasets(cfg, stage)]
+            if len(read) == 1 and os.path.isfile(read[0]) and not os.path.samefile(file, read[0]):
+                raise UserError(
+                    f'{key} names {file!r}, but the predictions are for {read[0]!r}: give '
+                    f'{stage}_dataloader.dataset.ann_file and {key} the same file'
+                )
+
+
+def _ann_file(dataset):
+    """Path of the annotation file of a data set, '' without one."""
+    file = dataset.get('ann_file')
+    return os.path.join(dataset.get('data_root') or '', file) if file else ''
 
 
 def datasets(cfg, stage):
@@ -66,13 +85,18 @@ def _innermost(dataset, path):
 
 
 def _check_dataset(dataset, path, scope, make):
-    if not _is_local('', dataset) or _downloads(dataset, scope):
+    if not is_local('', dataset) or _downloads(dataset, scope):
         return
     data_root = dataset.get('data_root') or ''
-    if '://' in data_root:
+    if not isinstance(data_root, (str, os.PathLike)):
+        raise UserError(f'{path}.data_root={data_root!r} should be a path')
+    if '://' in str(data_root):
         return
     if data_root:
         _need(data_root, f'{path}.data_root', f'{path}.data_root', make)
+    names = (dataset.get('metainfo') or {}).get('classes')
+    if isinstance(names, str) and not os.path.isfile(names):
+        raise UserError(f'{path}.metainfo.classes={names!r} should be a list of names')
     prefixes = dataset.get('data_prefix') or {}
     named = {'data_prefix': prefixes} if isinstance(prefixes, str) else {
         f'data_prefix.{key}': value for key, value in prefixes.items()
@@ -80,10 +104,15 @@ def _check_dataset(dataset, path, scope, make):
     for key, value in {'ann_file': dataset.get('ann_file'), **named}.items():
         if isinstance(value, str) and value and '://' not in value:
             option = f'{path}.data_root' if data_root else f'{path}.{key}'
-            _need(os.path.join(data_root, value), f'{path}.{key}', option, make)
+            file = os.path.join(data_root, value)
+            _need(file, f'{path}.{key}', option, make)
+            if key == 'ann_file':
+                _need_file(file, f'{path}.{key}')
+            elif os.path.isfile(file) and not file.endswith('.zip'):
+                raise DataError(f'{path}.{key} names {file!r}, which is a file: give a folder')
 
 
-def _is_local(file, cfg):
+def is_local(file, cfg):
     """Whether files are read from this machine's disk rather than from a store."""
     backend = (cfg.get('backend_args') or {}).get('backend', 'local')
     return backend in ('local', 'disk') and '://' not in file
@@ -106,6 +135,12 @@ def _need(file, key, option, make):
         f'put the data there or add --cfg-options {option}=PATH'
     )  # fmt: skip
     raise DataError(f'{key} names {file!r}, which does not exist; {remedy}')
+
+
+def _need_file(file, key):
+    """Raise a :class:`DataError` if ``file`` is a folder."""
+    if os.path.isdir(file):
+        raise DataError(f'{key} names {file!r}, which is a folder: give the file of annotations')
 
 
 def check_skipping(cfg):
@@ -161,8 +196,14 @@ def _check_pretrained(value, path):
 
 def _need_checkpoint(file, key):
     path = Path(file)
-    if '://' in str(file) or path.is_file():
+    if '://' in str(file):
         return
+    if path.is_file():
+        if not path.stat().st_size:
+            raise CheckpointError(f'checkpoint {key}={str(file)!r} is empty')
+        return
+    if path.is_dir():
+        raise CheckpointError(f'checkpoint {key}={str(file)!r} is a folder: give a file in it')
     near = near_names(path.name, [p.name for p in path.parent.glob('*.*')])
     hint = f'; near names in {path.parent}: {", ".join(near)}' if near else ''
     raise CheckpointError(f'checkpoint {key}={str(file)!r} does not exist{hint}')

@@ -12,12 +12,18 @@ import inspect
 import textwrap
 from typing import NamedTuple
 
+from .values import hint_of
+
 
 class Accepted(NamedTuple):
-    """Keyword arguments of a callable: the known ``names``, all of them if ``closed``."""
+    """Keyword arguments of a callable: the known ``names``, all of them if ``closed``.
+
+    ``hints`` has the types of those that say theirs.
+    """
 
     names: frozenset
     closed: bool
+    hints: dict = {}
 
 
 @functools.cache
@@ -28,36 +34,36 @@ def accepted_keys(target):
         target (type | Callable): What a registry gave.
 
     Returns:
-        Accepted: Known names, and whether no other name can be taken.
+        Accepted: Known names, whether no other name can be taken, and types.
     """
     if not inspect.isclass(target):
-        names, var_keyword = _parameters(target)
-        return Accepted(names, closed=var_keyword is None)
+        hints, var_keyword = _parameters(target)
+        return Accepted(frozenset(hints), var_keyword is None, hints)
     owners = [c for c in target.__mro__ if '__init__' in c.__dict__]
-    names, position = frozenset(), 0
+    hints, position = {}, 0
     while position < len(owners):
         init = owners[position].__init__
         found, var_keyword = _parameters(init)
-        names |= found
+        hints = {**found, **hints}  # what is nearest to the class is what callers see
         if var_keyword is None:
-            return Accepted(names, closed=True)
+            return Accepted(frozenset(hints), True, hints)
         start = _forwarded_to(init, var_keyword)
         if start is None:
             break
         position = _next_owner(owners, position, start)
-    return Accepted(names, closed=False)
+    return Accepted(frozenset(hints), False, hints)
 
 
 def _parameters(function):
-    """Names that can be given by keyword, and the name of ``**kwargs`` or None."""
+    """Types by name of what can be given by keyword, and the name of ``**kwargs`` or None."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):  # implemented in C: nothing is known
-        return frozenset(), 'kwargs'
+        return {}, 'kwargs'
     by_keyword = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    names = frozenset(p.name for p in parameters if p.kind in by_keyword)
+    hints = {p.name: hint_of(p) for p in parameters if p.kind in by_keyword and p.name != 'self'}
     var_keyword = next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), None)
-    return names - {'self'}, var_keyword
+    return hints, var_keyword
 
 
 def _forwarded_to(init, var_keyword):

@@ -10,6 +10,7 @@ from mmlite.errors import UserError
 
 from .near_names import misspelled, near_names
 from .signatures import accepted_keys
+from .values import check_argument
 
 CHILD_ROOTS = {
     'pipeline': root.TRANSFORMS,
@@ -138,7 +139,7 @@ def _get(registry, name):
 
 
 def check_keys(accepted, label, node, path, caller_keys=()):
-    """Check the keys of a config dict against what its class takes.
+    """Check the keys of a config dict, and values of a wrong type, against what its class takes.
 
     Args:
         accepted (Accepted): See :func:`~.signatures.accepted_keys`.
@@ -150,9 +151,12 @@ def check_keys(accepted, label, node, path, caller_keys=()):
     Raises:
         UserError: Names path, class, key and the nearest right key.
     """
-    names, closed = accepted
-    for key in node:
-        if key in names or key in caller_keys or key in ('type', '_scope_'):
+    names, closed, hints = accepted
+    for key, value in node.items():
+        if key in caller_keys or key in ('type', '_scope_'):
+            continue
+        if key in names:
+            check_argument(label, path, key, value, hints.get(key))
             continue
         meant = misspelled(key, names)
         if not closed and meant is None:

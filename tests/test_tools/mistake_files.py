@@ -1,0 +1,103 @@
+"""Good and bad files of every kind, for commands that are meant to fail."""
+
+import json
+import pickle
+
+import cv2
+import tiny
+import tiny_pretrain
+import tiny_sequences
+import tiny_tasks
+import tiny_tracker
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+from mmlite.registry import MODELS
+
+FILES = dict(
+    p='{p}',
+    det='{p}/det/detector.py',
+    cls='{p}/cls/small.py',
+    seg='{p}/seg/seg.py',
+    mae='{p}/pre/mae.py',
+    track='{p}/trk/finder.py',
+    det_pth='{p}/det/det.pth',
+    cls_pth='{p}/cls/cls.pth',
+    seg_pth='{p}/seg/seg.pth',
+    mae_pth='{p}/pre/mae.pth',
+    track_pth='{p}/trk/finder.pth',
+    clip='{p}/trk/finder.py {p}/trk/finder.pth {p}/trk/videos/one',
+    seg_data='train_dataloader.dataset.data_root={p}/seg/data/ '
+    'val_dataloader.dataset.data_root={p}/seg/data/',
+)
+"""What stands for these files in arguments and sentences; ``{p}`` is their folder."""
+
+
+def save(config, path, **meta):
+    """Write a checkpoint with random weights of the model of a config."""
+    cfg = Config.fromfile(config)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        model = MODELS.build(cfg.model)
+    if meta:
+        meta = dict(backbone=model.backbone.describe())
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
+
+
+def write_annotations(folder):
+    """Files that are no annotations of the pictures in ``folder``, each in its own way."""
+    good = json.loads((folder / 'train.json').read_text())
+    (folder / 'empty.json').touch()
+    (folder / 'list.json').write_text('[1, 2]')
+    (folder / 'other.json').write_text('{"a": 1}')
+    (folder / 'half.json').write_text(json.dumps(good)[:200])
+    (folder / 'latin.json').write_bytes(b'{"images": "\xff\xfe"}')
+    for name in ('gone', 'text', 'folder'):
+        good['images'][0]['file_name'] = f'{name}.png'
+        (folder / f'{name}.json').write_text(json.dumps(good))
+    (folder / 'train/text.png').write_text('hello')
+    (folder / 'train/folder.png').mkdir()
+
+
+def write_pictures(root):
+    """Folders of classes with a torn JPEG, with a text as a picture, and with nothing in them."""
+    cv2.imwrite(str(root / 'whole.jpg'), tiny_pretrain.image(0))
+    whole = (root / 'whole.jpg').read_bytes()
+    for name, content in dict(torn=whole[: len(whole) // 2], texts=b'hello').items():
+        (root / name / 'train/a').mkdir(parents=True)
+        for number in range(4):
+            (root / name / f'train/a/{number}.jpg').write_bytes(content)
+    (root / 'none/train/a').mkdir(parents=True)
+
+
+def write_all(p):
+    """Write small models of every task, their data, and files that are good for nothing.
+
+    Args:
+        p (Path): An empty folder.
+    """
+    for name in ('det', 'cls', 'seg', 'pre', 'trk/videos', 'folder', 'run/vis_data', 'x.py', 'res'):
+        (p / name).mkdir(parents=True)
+    save(tiny.write_detector(p / 'det'), p / 'det/det.pth')
+    write_annotations(p / 'det')
+    write_pictures(p)
+    tiny_tasks.write('cls', p / 'cls')
+    tiny_tasks.write('seg', p / 'seg')
+    save(tiny_pretrain.write_recipe(p / 'pre'), p / 'pre/mae.pth', backbone=True)
+    tiny_tracker.write_sequence(p / 'trk/videos', 'one', tiny_tracker.path(4))
+    tiny_tracker.write_config(p / 'trk', p / 'trk/videos')
+    tiny_sequences.write_lasot(p / 'lasot', 'cat-1')
+    (p / 'text').write_text('hello')
+    (p / 'text.pth').write_text('hello' * 100)
+    (p / 'bytes').write_bytes(b'\xff\xfe\n')
+    (p / 'empty.pth').touch()
+    (p / 'half.pth').write_bytes((p / 'cls/cls.pth').read_bytes()[:-1000])
+    (p / 'broken.py').write_text('model = dict(')
+    (p / 'preset.py').write_text('title = "mine"')
+    (p / 'child.py').write_text("_base_ = './parent.py'")
+    (p / 'good.json').write_text('{"step": 1, "loss": 2.0, "lr": 0.1, "time": 1}\n')
+    (p / 'words.json').write_text('{"step": 1, "loss": "low", "lr": 0.1, "time": "long"}\n')
+    (p / 'boxes.pkl').write_bytes(pickle.dumps([dict(pred_instances={})]))
+    for name, text in dict(a='- 1', b='Models:\n- Name: x\n', c='a: [').items():
+        (p / f'zoo-{name}/configs/x').mkdir(parents=True)
+        (p / f'zoo-{name}/configs/x/metafile.yml').write_text(text)
