@@ -25,6 +25,21 @@ os.environ['PYTHONPATH'] = os.pathsep.join(filter(None, [str(ROOT), os.environ.g
 collect_ignore = [] if finder.stands_in('mmcv._ext') else ['test_stack/test_mmcv_ext.py']
 
 
+def pytest_addoption(parser):
+    parser.addoption('--faults', action='store_true', help='kill trainings at many more moments')
+
+
+def pytest_configure(config):
+    config.addinivalue_line('markers', 'fault: run with --faults only')
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption('--faults'):
+        left_out = [item for item in items if item.get_closest_marker('fault')]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.fixture(autouse=True)
 def mmengine_state():
     """Take away the scopes, message hubs, loggers and visualizers that a test leaves behind."""

@@ -8,6 +8,13 @@ if [ $# -lt 3 ]; then
         "$0 CONFIG CHECKPOINT GPUS [options]" >&2
     exit 2
 fi
+case $3 in
+auto | cpu | gpu | [1-9] | [1-9][0-9] | [1-9][0-9][0-9]) ;;
+*)
+    echo "error: GPUS is '$3': give the number of processes, 1 or more" >&2
+    exit 2
+    ;;
+esac
 tools=$(cd "$(dirname "$0")" && pwd)
 export PYTHONPATH="$tools/..${PYTHONPATH:+:$PYTHONPATH}"
 exec "${PYTHON:-python}" "$tools/dist_run.py" \

@@ -1,13 +1,21 @@
 #!/usr/bin/env bash
 # Train on several GPUs, or on several CPU processes where there is no GPU:
 #   bash tools/dist_train.sh CONFIG GPUS [options of tools/train.py]
+# MAX_RESTARTS=3 starts all processes anew, from the last checkpoint, when one of them fails.
 # On several machines, on each of them:
 #   NNODES=2 NODE_RANK=0 MASTER_ADDR=host PORT=29500 bash tools/dist_train.sh CONFIG GPUS
 set -euo pipefail
 if [ $# -lt 2 ]; then
-    echo "usage: [NNODES=1 NODE_RANK=0 PORT=29500 MASTER_ADDR=127.0.0.1] $0 CONFIG GPUS [options]" >&2
+    echo "usage: [NNODES=1 NODE_RANK=0 PORT=29500 MASTER_ADDR=127.0.0.1 MAX_RESTARTS=0] $0 CONFIG GPUS [options]" >&2
     exit 2
 fi
+case $2 in
+auto | cpu | gpu | [1-9] | [1-9][0-9] | [1-9][0-9][0-9]) ;;
+*)
+    echo "error: GPUS is '$2': give the number of processes, 1 or more" >&2
+    exit 2
+    ;;
+esac
 tools=$(cd "$(dirname "$0")" && pwd)
 export PYTHONPATH="$tools/..${PYTHONPATH:+:$PYTHONPATH}"
 exec "${PYTHON:-python}" "$tools/dist_run.py" \
@@ -16,4 +24,5 @@ exec "${PYTHON:-python}" "$tools/dist_run.py" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" \
     --master_port="${PORT:-29500}" \
     --nproc_per_node="$2" \
+    --max_restarts="${MAX_RESTARTS:-0}" \
     "$tools/train.py" "$1" --launcher pytorch "${@:3}"

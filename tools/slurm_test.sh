@@ -8,6 +8,10 @@ if [ $# -lt 4 ]; then
         "CONFIG CHECKPOINT [options]" >&2
     exit 2
 fi
+if ! command -v srun > /dev/null; then
+    echo "error: srun is not found: on a machine without Slurm, use tools/dist_test.sh" >&2
+    exit 2
+fi
 tools=$(cd "$(dirname "$0")" && pwd)
 gpus=${GPUS:-8}
 per_node=${GPUS_PER_NODE:-$((gpus < 8 ? gpus : 8))}

@@ -1,11 +1,16 @@
 #!/usr/bin/env bash
 # Train on a Slurm cluster:
 #   bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG [options of tools/train.py]
+# To be queued again when its machines are taken back, see tools/slurm_batch.sh.
 # GPUS (in all), GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS come from the environment.
 set -euo pipefail
 if [ $# -lt 3 ]; then
     echo "usage: [GPUS=8 GPUS_PER_NODE=8 CPUS_PER_TASK=5 SRUN_ARGS=''] $0 PARTITION JOB_NAME" \
         "CONFIG [options]" >&2
+    exit 2
+fi
+if ! command -v srun > /dev/null; then
+    echo "error: srun is not found: on a machine without Slurm, use tools/dist_train.sh" >&2
     exit 2
 fi
 tools=$(cd "$(dirname "$0")" && pwd)

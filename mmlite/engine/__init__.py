@@ -6,14 +6,17 @@ from .hooks import (
     ClipEachTensorHook,
     ClipNormHook,
     DDPCommHook,
+    FiniteHook,
     FreezeLayersHook,
     FrozenTeacherHook,
     ReduceLossHook,
     SegPredictionHook,
     SkippedSampleHook,
+    StopHook,
 )
 from .optimizers import LayerDecayOptimWrapperConstructor
 from .track_loop import SequenceTestLoop, SequenceValLoop
+from .train_loops import EpochTrainLoop, IterTrainLoop
 
 __all__ = [
     'CheckpointFitHook',
@@ -21,12 +24,16 @@ __all__ = [
     'ClipEachTensorHook',
     'ClipNormHook',
     'DDPCommHook',
+    'EpochTrainLoop',
+    'FiniteHook',
     'FreezeLayersHook',
     'FrozenTeacherHook',
+    'IterTrainLoop',
     'LayerDecayOptimWrapperConstructor',
     'ReduceLossHook',
     'SegPredictionHook',
     'SequenceTestLoop',
     'SequenceValLoop',
     'SkippedSampleHook',
+    'StopHook',
 ]

@@ -41,12 +41,27 @@ class AtomicLocalBackend(LocalBackend):
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(unfinished, filepath)
+            _flush_folder(folder)
         except OSError as error:
             _remove(unfinished)
             raise CheckpointError(
                 f'cannot save {filepath} ({len(obj):,} bytes): {error.strerror}, '
                 f'{_free_space(folder)} free on that disk; earlier checkpoints are intact'
             ) from error
+
+    def put_text(self, obj, filepath, encoding='utf-8'):
+        """Write text to ``filepath``; see :meth:`put`."""
+        self.put(obj.encode(encoding), filepath)
+
+
+def _flush_folder(folder):
+    """Have the new name of a file on the disk, too, where the system can do that."""
+    if os.name == 'posix':
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _remove(path):

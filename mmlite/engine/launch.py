@@ -13,7 +13,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook as StockCheckpointHook
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
 from mmlite import __version__, stack
 from mmlite.errors import DataError, UserError
@@ -21,6 +21,7 @@ from mmlite.errors import DataError, UserError
 from .check_config import check_config, require
 from .cli import reported_once
 from .config_file import load_config
+from .resume import find_checkpoint, saved_seed
 
 DRAWING_HOOKS = {
     'mmdet': lambda out: dict(type='mmdet.DetVisualizationHook', draw=True, test_out_dir=out),
@@ -33,6 +34,17 @@ DRAWING_HOOKS = {
 
 DUMPS = {'mmdet': 'mmdet.DumpDetResults', 'mmseg': 'mmlite.DumpSegResults'}
 """Scope -> the metric that writes predictions into a file, where it is not ``DumpResults``."""
+
+TRAIN_LOOPS = {
+    'EpochBasedTrainLoop': 'mmlite.EpochTrainLoop',
+    EpochBasedTrainLoop: 'mmlite.EpochTrainLoop',
+    'IterBasedTrainLoop': 'mmlite.IterTrainLoop',
+    IterBasedTrainLoop: 'mmlite.IterTrainLoop',
+}
+"""mmengine's loops -> ours, which resume exactly."""
+
+TRAIN_HOOKS = ('mmlite.FiniteHook', 'mmlite.StopHook')
+"""What watches every training; a config that lists one of them decides its arguments."""
 
 TRACK_LOOPS = ('SequenceTestLoop', 'mmlite.SequenceTestLoop')
 """``test_cfg.type`` of trackers."""
@@ -59,6 +71,7 @@ def read_config(config, work_dir=None, cfg_options=None, launcher='none'):
     cfg.work_dir = work_dir or cfg.get('work_dir') or f'./work_dirs/{Path(config).stem}'
     _fill_loaders(cfg)
     _keep_checkpoints_plain(cfg)
+    _train_exactly(cfg)
     if launcher != 'none' and get_device() == 'cpu':
         asked = cfg_options or {}
         if asked.get('env_cfg.dist_cfg.backend') == 'nccl':
@@ -82,7 +95,9 @@ def train(cfg):
     Raises:
         UserError: See :func:`~.check_config.check_config`.
     """
+    _go_on(cfg)
     _check_loaded(cfg, whole=bool(cfg.get('resume')))
+    _add_hooks(cfg, TRAIN_HOOKS)
     runner = _start(cfg, 'train')
     runner.train()
     return runner
@@ -231,6 +246,34 @@ def _check_loaded(cfg, whole):
     cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
 
 
+def _add_hooks(cfg, kinds):
+    """Add the hooks that the config does not list itself."""
+    hooks = list(cfg.get('custom_hooks') or [])
+    listed = [hook.get('type') for hook in hooks]
+    cfg.custom_hooks = [*hooks, *(ConfigDict(type=kind) for kind in kinds if kind not in listed)]
+
+
+def _go_on(cfg):
+    """Settle which checkpoint a resumed run goes on from, and take over its seed.
+
+    A process that torch's launcher has started anew goes on by itself. The seed is needed before
+    the loader of the data is built.
+    """
+    if int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)):
+        set_resume(cfg, 'auto')
+    if not cfg.get('resume'):
+        return
+    with reported_once(cfg.launcher):
+        if cfg.get('load_from') is None:
+            found = find_checkpoint(cfg.work_dir)
+            cfg.load_from, cfg.resume = found and str(found), found is not None
+        if cfg.load_from and os.path.isfile(cfg.load_from):
+            randomness = cfg.setdefault('randomness', ConfigDict())
+            seed = saved_seed(cfg.load_from)
+            if seed is not None:
+                randomness.seed = seed
+
+
 def _start(cfg, phase):
     with reported_once(cfg.launcher):
         check_config(cfg, phase)
@@ -270,6 +313,18 @@ def _keep_checkpoints_plain(cfg):
     hook = hooks.setdefault('checkpoint', ConfigDict(type='CheckpointHook', interval=1))
     if hook is not None and hook.get('type') in ('CheckpointHook', StockCheckpointHook):
         hook['type'] = 'mmlite.CheckpointHook'
+
+
+def _train_exactly(cfg):
+    """Let stock configs, too, resume in the middle of an epoch or schedule."""
+    train = cfg.get('train_cfg')
+    if not train:
+        return
+    if 'by_epoch' in train and 'type' not in train:
+        train['type'] = 'EpochBasedTrainLoop' if train.pop('by_epoch') else 'IterBasedTrainLoop'
+    kind = train.get('type')
+    if isinstance(kind, (str, type)):
+        train['type'] = TRAIN_LOOPS.get(kind, kind)
 
 
 def _use_gloo(cfg):

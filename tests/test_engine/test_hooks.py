@@ -91,7 +91,7 @@ def test_checkpoints_are_plain_and_describe_the_backbone(tmp_path):
         checkpoint = torch.load(tmp_path / name, weights_only=True)
         assert checkpoint['meta']['backbone'] == tiny.TinyBackbone().describe()
     assert set(checkpoint) == {
-        'meta', 'state_dict', 'message_hub', 'optimizer', 'param_schedulers'
+        'meta', 'state_dict', 'message_hub', 'optimizer', 'param_schedulers', 'random_states'
     }  # fmt: skip
     assert checkpoint['message_hub']['runtime_info']['best_score'] == Rising.value
 
@@ -135,14 +135,14 @@ def test_the_config_text_in_a_checkpoint_is_never_run(tmp_path):
 
 
 def full_disk(monkeypatch, after):
-    """A disk whose free space is gone after ``after`` checkpoints."""
+    """A disk whose free space is gone after ``after`` files: checkpoints, pointers to the last."""
     calls = iter([Usage(1, 0, 10**12)] * after)
     monkeypatch.setattr(shutil, 'disk_usage', lambda path: next(calls, Usage(1, 1, 17)))
 
 
 @pytest.mark.parametrize('keep', [1, -1])
 def test_no_space_left_keeps_the_last_checkpoint(keep, tmp_path, monkeypatch):
-    full_disk(monkeypatch, after=1)
+    full_disk(monkeypatch, after=2)
     with pytest.raises(CheckpointError) as error:
         run(config(tmp_path, 2, max_keep_ckpts=keep))
     message = str(error.value)
@@ -154,7 +154,7 @@ def test_no_space_left_keeps_the_last_checkpoint(keep, tmp_path, monkeypatch):
 
 
 def test_no_space_left_keeps_the_best_checkpoint(tmp_path, monkeypatch):
-    full_disk(monkeypatch, after=4)  # last, best, last again with the score, last
+    full_disk(monkeypatch, after=7)  # last, best, last again with the score, last; 3 pointers
     with pytest.raises(CheckpointError, match='best_score_epoch_2'):
         run(config(tmp_path, 2, save_best='score', rule='greater'))
     names = sorted(path.name for path in tmp_path.glob('*.pth*'))

@@ -118,7 +118,7 @@ def test_losses_are_those_of_the_formulas_over_all_patches(depth, monkeypatch):
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter) * parameter.requires_grad)
         order = masking_order(torch.rand(3, 16) > 0.5)
-        monkeypatch.setattr(bootmae, 'masking_order', lambda mask: order)
+        monkeypatch.setattr(bootmae, 'masking_order', lambda mask, data_samples: order)
         got = model.loss(images, samples)
         want = slow_losses(model, images, order, kept=4)
     assert got['loss_pixel'] > 0.5 and got['loss_feature'] > 0.5
@@ -231,7 +231,7 @@ def test_reconstruction(monkeypatch):
     model = methods.build('bootmae').eval()
     images, samples = methods.batch('bootmae')
     order = masking_order(torch.rand(6, 16) > 0.5)
-    monkeypatch.setattr(bootmae, 'masking_order', lambda mask: order)
+    monkeypatch.setattr(bootmae, 'masking_order', lambda mask, data_samples: order)
     found = model.reconstruct(images, samples)
     masked, restored, whole = (cut_patches(x, 8)[0] for x in (found.masked, found.restored, images))
     for image, ids in enumerate(order):

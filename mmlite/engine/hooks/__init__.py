@@ -3,12 +3,14 @@
 from .checkpoint import CheckpointHook
 from .ddp_comm import DDPCommHook
 from .elimination import EliminationScheduleHook
+from .finite import FiniteHook
 from .fit import CheckpointFitHook
 from .frozen_teacher import FrozenTeacherHook
 from .gradients import ClipEachTensorHook, ClipNormHook, FreezeLayersHook
 from .reduce_losses import ReduceLossHook
 from .seg_pictures import SegPredictionHook
 from .skipped import SkippedSampleHook
+from .stop import StopHook
 from .track_sheet import TrackSheetHook
 
 __all__ = [
@@ -18,10 +20,12 @@ __all__ = [
     'ClipNormHook',
     'DDPCommHook',
     'EliminationScheduleHook',
+    'FiniteHook',
     'FreezeLayersHook',
     'FrozenTeacherHook',
     'ReduceLossHook',
     'SegPredictionHook',
     'SkippedSampleHook',
+    'StopHook',
     'TrackSheetHook',
 ]

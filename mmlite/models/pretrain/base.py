@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from mmlite.errors import ArgumentError
 
 from ..layers import cut_patches, join_patches
+from .sample_noise import patch_noise
 
 
 @dataclass(frozen=True)
@@ -130,9 +131,12 @@ def mask_of(ids, length):
     return mask.scatter(1, ids, True)
 
 
-def random_order(batch, length, device):
-    """A random permutation of ``range(length)`` for every image: int64 (batch, length)."""
-    return torch.rand(batch, length, device=device).argsort(dim=1)
+def random_order(batch, length, device, data_samples=None):
+    """A random permutation of ``range(length)`` for every image: int64 (batch, length).
+
+    Args: See :func:`~.sample_noise.patch_noise`.
+    """
+    return patch_noise(batch, length, device, data_samples).argsort(dim=1)
 
 
 def count_kept(length, mask_ratio, unit='patches'):

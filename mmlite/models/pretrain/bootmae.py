@@ -10,6 +10,7 @@ from ..backbones import ViT
 from ..layers import cut_patches, take
 from .base import MaskedPretrainer, Reconstruction, check_divisible, count_kept, hidden_ids, mask_of
 from .momentum import MomentumMixin, check_points, piecewise_linear, training_progress
+from .sample_noise import patch_noise
 
 MAX_ROLL = 3
 
@@ -181,11 +182,11 @@ class BootMAE(MomentumMixin, MaskedPretrainer):
                 f'the masks of the pipeline hide {blocks.shape[1]} of {length} patches, more than '
                 f'the {length - kept} of mask_ratio {self.mask_ratio}: lower num_masking_patches'
             )
-        order = masking_order(mask_of(blocks, length))
+        order = masking_order(mask_of(blocks, length), data_samples=data_samples)
         return order[:, :kept], order[:, kept:], grid
 
 
-def masking_order(mask, shift=None):
+def masking_order(mask, shift=None, data_samples=None):
     """Order of patches whose last ones are hidden, whatever their number.
 
     Patches outside of the blocks come first, those inside last, each part at random. The order is
@@ -195,11 +196,13 @@ def masking_order(mask, shift=None):
     Args:
         mask (Tensor): Bool (B, N), True = inside a block.
         shift (int, optional): Places to roll. Drawn from 0 to 3, once for the batch, by default.
+        data_samples (list[DataSample], optional): See :func:`~.sample_noise.patch_noise`.
 
     Returns:
         Tensor: int64 (B, N).
     """
-    order = (torch.rand(mask.shape, device=mask.device) + mask).argsort(dim=1)
+    noise = patch_noise(*mask.shape, mask.device, data_samples)
+    order = (noise + mask).argsort(dim=1)
     # on the host, where nothing waits for it
     shift = int(torch.randint(MAX_ROLL + 1, ())) if shift is None else shift
     return order.roll(shift, dims=1)

@@ -91,14 +91,14 @@ class MAE(MaskedPretrainer):
 
         Args:
             inputs (Tensor): Normalised images (B, 3, H, W).
-            data_samples: Not used.
+            data_samples (list[DataSample], optional): Seeds of the images, where they are noted.
             ids_shuffle (Tensor, optional): Order of the patches, int64 (B, N); the first
                 ``int(N * (1 - mask_ratio))`` are visible. Drawn at random by default.
 
         Returns:
             dict[str, Tensor]: ``loss_recon``, and one loss for every distilled pair.
         """
-        return self._losses(inputs, self._choose(inputs, ids_shuffle))
+        return self._losses(inputs, self._choose(inputs, ids_shuffle, data_samples))
 
     def _losses(self, images, visible):
         tapped = self._encode(images, visible)
@@ -140,13 +140,13 @@ class MAE(MaskedPretrainer):
         tokens = self.backbone.embed(images, **visible.embed)
         return self.backbone.encode(tokens, self.taps, until_last_tap=True)[1]
 
-    def _choose(self, images, ids_shuffle=None):
+    def _choose(self, images, ids_shuffle=None, data_samples=None):
         """Draw the visible patches."""
         grid = self._grid(images, self.backbone.patch_size)
         length = grid[0] * grid[1]
         kept = count_kept(length, self.mask_ratio)
         if ids_shuffle is None:
-            ids_shuffle = random_order(len(images), length, images.device)
+            ids_shuffle = random_order(len(images), length, images.device, data_samples)
         keep, hidden = ids_shuffle[:, :kept], ids_shuffle[:, kept:]
         return Visible(dict(keep=keep), keep, hidden)
 
@@ -201,16 +201,16 @@ class HieraMAE(MAE):
 
         Args:
             inputs (Tensor): Normalised images (B, 3, H, W).
-            data_samples: Not used.
+            data_samples (list[DataSample], optional): As in :meth:`MAE.loss`.
             mask (Tensor, optional): Visible mask units, bool (B, U), row-major, True = visible,
                 the same number in every image. Drawn at random by default.
 
         Returns:
             dict[str, Tensor]: As :meth:`MAE.loss`.
         """
-        return self._losses(inputs, self._choose(inputs, mask))
+        return self._losses(inputs, self._choose(inputs, mask, data_samples))
 
-    def _choose(self, images, mask=None):
+    def _choose(self, images, mask=None, data_samples=None):
         """Draw the visible mask units."""
         check_divisible(images, UNIT)
         side = self.sides[-1]
@@ -219,7 +219,8 @@ class HieraMAE(MAE):
         units = grid[0] * grid[1]
         kept = count_kept(units, self.mask_ratio, 'mask units')
         if mask is None:
-            mask = mask_of(random_order(len(images), units, images.device)[:, :kept], units)
+            order = random_order(len(images), units, images.device, data_samples)
+            mask = mask_of(order[:, :kept], units)
         else:
             kept = int(mask[0].sum())
         order = kept_first(mask)

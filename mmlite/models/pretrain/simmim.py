@@ -60,14 +60,14 @@ class SimMIM(MaskTokenPretrainer):
 
         Args:
             inputs (Tensor): Normalised images (B, 3, H, W).
-            data_samples: Not used.
+            data_samples (list[DataSample], optional): Seeds of the images, where they are noted.
             mask (Tensor, optional): Hidden patches, bool (B, h * w), row-major, True = hidden.
                 Drawn at random by default.
 
         Returns:
             dict[str, Tensor]: ``loss_recon``.
         """
-        mask = self.draw_mask(inputs) if mask is None else mask
+        mask = self.draw_mask(inputs, data_samples) if mask is None else mask
         pred = self._predict(inputs, mask)
         return dict(loss_recon=self.head.loss(pred, inputs, self._as_map(mask, inputs)))
 
@@ -91,12 +91,12 @@ class SimMIM(MaskTokenPretrainer):
             restored=torch.where(hidden[:, None], pred, inputs),
         )
 
-    def draw_mask(self, images):
+    def draw_mask(self, images, data_samples=None):
         """Random hidden patches of images (B, 3, H, W): bool (B, h * w), whole units."""
         check_divisible(images, self.mask_unit)
         units = [side // self.mask_unit for side in images.shape[-2:]]
         count = count_hidden(units, self.mask_ratio)
-        order = random_order(len(images), units[0] * units[1], images.device)
+        order = random_order(len(images), units[0] * units[1], images.device, data_samples)
         mask = mask_of(order[:, :count], order.shape[1]).unflatten(1, units)
         cells = self.mask_unit // self.backbone.patch_size
         return mask.repeat_interleave(cells, 1).repeat_interleave(cells, 2).flatten(1)

@@ -1,0 +1,143 @@
+"""Randomness by sample: what the transforms draw depends on seed, epoch and sample alone."""
+
+import random
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from mmengine.dist import get_dist_info
+from mmengine.structures import BaseDataElement
+from torch.utils.data import Dataset, Sampler, get_worker_info
+
+SAMPLE_SEED = 'sample_seed'
+"""Key in the ``metainfo`` of a data sample: its seed, by which a model draws its mask."""
+
+
+class Draw(int):
+    """The index of a sample that knows when it is drawn.
+
+    Attributes:
+        epoch (int): Passes over the data before this one.
+        repeat (int): How often this pass has drawn the sample before (repeated augmentation).
+    """
+
+    def __new__(cls, index, epoch=0, repeat=0):
+        draw = super().__new__(cls, index)
+        draw.epoch, draw.repeat = epoch, repeat
+        return draw
+
+
+class DrawSampler(Sampler):
+    """Tells with every index of a sampler in which pass over the data it is drawn.
+
+    Args:
+        sampler (Sampler): Yields indices of the data set, or tuples as
+            :class:`~mmlite.datasets.sot.pairs.PairSampler` does, which are passed on. One without
+            end goes over the data again and again. Process r of n has the draws r, r + n, ... of
+            the whole stream, as OpenMMLab's samplers do it.
+        size (int): Length of the data set.
+    """
+
+    def __init__(self, sampler, size):
+        self.sampler = sampler
+        self.size = size
+        self.epoch = 0
+        self.rank, self.world_size = get_dist_info()
+
+    def __iter__(self):
+        """Yields Draw | tuple: From the start of the epoch."""
+        repeats = getattr(self.sampler, 'num_repeats', 1)
+        for number, index in enumerate(self.sampler):
+            if isinstance(index, tuple):
+                yield index
+                continue
+            place = self.rank + number * self.world_size
+            yield Draw(index, self.epoch + place // self.size, place % repeats)
+
+    def __len__(self):
+        return len(self.sampler)
+
+    def set_epoch(self, epoch):
+        """Go to an epoch, counted from 0."""
+        self.epoch = epoch
+        if hasattr(self.sampler, 'set_epoch'):
+            self.sampler.set_epoch(epoch)
+
+    def __getattr__(self, name):  # batch samplers ask for ``dataset``
+        return getattr(self.__dict__['sampler'], name)
+
+
+class SeededDataset(Dataset):
+    """A data set whose transforms draw from generators that are seeded for every sample.
+
+    Python's, NumPy's and torch's global generators are seeded by the seed of the run, the epoch and
+    the index. So a sample is the same whichever worker loads it and wherever training was resumed.
+    In the main process they are put back afterwards. Everything else is the data set's own.
+
+    Args:
+        dataset (Dataset): Indexed by :class:`Draw` or by tuples of numbers.
+        seed (int): Of the run.
+    """
+
+    def __init__(self, dataset, seed):
+        self.__dict__.update(dataset=dataset, seed=seed)
+
+    def __getitem__(self, index):
+        seed = sample_seed(self.seed, index)
+        with drawing_from(seed):
+            sample = self.dataset[int(index) if isinstance(index, int) else index]
+        note_seed(sample, seed)
+        return sample
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getattr__(self, name):
+        if name.startswith('__') or 'dataset' not in self.__dict__:  # while it is unpickled
+            raise AttributeError(name)
+        return getattr(self.__dict__['dataset'], name)
+
+    def __setattr__(self, name, value):  # hooks replace the pipeline
+        setattr(self.dataset, name, value)
+
+
+def sample_seed(seed, index):
+    """A number from the seed of a run and the index of a sample.
+
+    Args:
+        seed (int): Not negative.
+        index (Draw | int | tuple[int, ...]): An ``int`` is of epoch 0.
+
+    Returns:
+        int: Of 63 bits.
+    """
+    if isinstance(index, int):
+        index = getattr(index, 'epoch', 0), int(index), getattr(index, 'repeat', 0)
+    words = np.random.SeedSequence((seed, *index)).generate_state(1, np.uint64)
+    return int(words[0] >> np.uint64(1))
+
+
+@contextmanager
+def drawing_from(seed):
+    """Seed the global generators for the enclosed code; in the main process, put them back."""
+    kept = None if get_worker_info() else (
+        random.getstate(), np.random.get_state(), torch.get_rng_state()
+    )  # fmt: skip
+    random.seed(seed)
+    # a third word, for else NumPy, which is the same generator, would draw what Python draws
+    np.random.seed((seed & 0xFFFFFFFF, seed >> 32, 1))
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed would touch the GPUs, too
+    try:
+        yield
+    finally:
+        if kept:
+            random.setstate(kept[0])
+            np.random.set_state(kept[1])
+            torch.set_rng_state(kept[2])
+
+
+def note_seed(sample, seed):
+    """Put the seed into the ``data_samples`` of a packed sample, where it has such."""
+    packed = sample.get('data_samples') if isinstance(sample, dict) else None
+    if isinstance(packed, BaseDataElement):
+        packed.set_metainfo({SAMPLE_SEED: seed})
