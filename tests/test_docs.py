@@ -138,7 +138,8 @@ def commands(page):
 
 RUN = {'dist_train.sh': 'train.py', 'dist_test.sh': 'test.py'}
 RUN |= {'slurm_train.sh': 'train.py', 'slurm_test.sh': 'test.py', 'quickstart.sh': 'train.py'}
-OPTIONS = {'run_tests.sh': {'-k', '-x', '-q'}, 'build_docs.sh': set()}
+RUN |= {'slurm_batch.sh': 'train.py'}
+OPTIONS = {'run_tests.sh': {'-k', '-x', '-q', '--faults'}, 'build_docs.sh': set()}
 """Scripts that are no front of a Python tool -> their options; those of pytest are some of many."""
 
 
@@ -222,7 +223,7 @@ def place(tmp_path_factory):
     """A folder with what the commands need: configs, a few pictures, checkpoints."""
     place = tmp_path_factory.mktemp('faq')
     (place / 'configs').symlink_to(ROOT / 'configs')
-    small = ('--val', 8, '--size', 96, '--workers', 1)
+    small = ('--val', 24, '--size', 96, '--workers', 1)
     make = 'dataset_converters/make_shapes'
     for task, folder, classes, train in (
         ('det', 'data/shapes', 4, 16), ('cls', 'data/shapes-cls', 12, 64),  # a batch at least

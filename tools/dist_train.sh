@@ -18,11 +18,15 @@ auto | cpu | gpu | [1-9] | [1-9][0-9] | [1-9][0-9][0-9]) ;;
 esac
 tools=$(cd "$(dirname "$0")" && pwd)
 export PYTHONPATH="$tools/..${PYTHONPATH:+:$PYTHONPATH}"
+address=${MASTER_ADDR:-127.0.0.1} port=${PORT:-29500}
+meet=(--node_rank="${NODE_RANK:-0}" --master_addr="$address" --master_port="$port")
+if [ "${MAX_RESTARTS:-0}" -gt 0 ]; then # a store for each start: one would keep the addresses of the dead
+    meet=(--rdzv_backend=c10d --rdzv_endpoint="$address:$port" --rdzv_id=mmlite)
+    export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
+fi
 exec "${PYTHON:-python}" "$tools/dist_run.py" \
     --nnodes="${NNODES:-1}" \
-    --node_rank="${NODE_RANK:-0}" \
-    --master_addr="${MASTER_ADDR:-127.0.0.1}" \
-    --master_port="${PORT:-29500}" \
+    "${meet[@]}" \
     --nproc_per_node="$2" \
     --max_restarts="${MAX_RESTARTS:-0}" \
     "$tools/train.py" "$1" --launcher pytorch "${@:3}"

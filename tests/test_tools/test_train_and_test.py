@@ -283,9 +283,11 @@ def test_a_distributed_mistake_is_said_once(tmp_path, cpu_only, monkeypatch):
     assert 'Traceback' not in run.stdout + run.stderr
 
 
-@pytest.mark.parametrize('script', ['dist_train', 'dist_test', 'slurm_train', 'slurm_test'])
+@pytest.mark.parametrize(
+    'script', ['dist_train', 'dist_test', 'slurm_train', 'slurm_test', 'slurm_batch']
+)
 def test_scripts_say_how_they_are_used(script):
-    run = shell('bash', ROOT / 'tools' / f'{script}.sh', 'only one')
+    run = shell('bash', ROOT / 'tools' / f'{script}.sh', *['only one'] * (script != 'slurm_batch'))
     assert run.returncode == 2
     assert run.stderr.startswith('usage: ')
 
@@ -309,6 +311,21 @@ def test_slurm_scripts_start_every_task_with_the_launcher(tmp_path, monkeypatch)
     assert run.stdout.splitlines()[-5:] == [
         f'{ROOT}/tools/test.py', 'c.py', 'x.pth', '--launcher', 'slurm'
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize('code, queued', [(75, True), (0, False), (1, False)])
+def test_a_slurm_job_that_was_stopped_is_queued_again(code, queued, tmp_path, monkeypatch):
+    for name, text in (('srun', f'echo "$@"; exit {code}'), ('scontrol', 'echo "scontrol $@"')):
+        (tmp_path / name).write_text(f'#!/bin/sh\n{text}\n')
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv('PATH', f'{tmp_path}:{os.environ["PATH"]}')
+    monkeypatch.setenv('SLURM_JOB_ID', '7')
+    monkeypatch.setenv('SLURM_SUBMIT_DIR', str(ROOT))
+    run = shell('bash', ROOT / 'tools/slurm_batch.sh', 'c.py', '--amp')
+    train, *rest = run.stdout.splitlines()
+    assert train.endswith('-u tools/train.py c.py --launcher slurm --resume --amp')
+    assert rest == ['scontrol requeue 7'] * queued
+    assert run.returncode == code
 
 
 def test_a_true_process_ends_with_the_sentence(tmp_path):
