@@ -176,7 +176,7 @@ def suspicious(values):
 def anywhere(flag):
     """Whether ``flag``, a bool or a tensor, is true in any process; all must ask."""
     flag = torch.as_tensor(flag).int()
-    pass
+    all_reduce(flag, 'max')
     return bool(flag)
 
 

@@ -22,6 +22,7 @@ class Launched:
         environ = dict(os.environ, PYTHON=sys.executable, PORT=str(free_port()))
         environ['MAX_RESTARTS'] = str(restarts)
         command = ['bash', ROOT / 'tools/dist_train.sh', config, '2', '--work-dir', work_dir]
+        command += ['--cfg-options', 'train_cfg.max_epochs=12']  # a step each
         with open(self.log, 'a') as file:
             self.launcher = subprocess.Popen(
                 [*map(str, command), *options], stdout=file, stderr=file, env=environ
