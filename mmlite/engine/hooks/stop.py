@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 
 import torch.distributed as dist
 from mmengine.dist import barrier, get_world_size, is_main_process
@@ -47,6 +48,8 @@ class StopHook(Hook):
         )
         self._store = dist.distributed_c10d._get_default_store() if get_world_size() > 1 else None
         self._process = os.getpid()
+        if threading.current_thread() is not threading.main_thread():
+            return  # Python gives signals to the main thread alone
         for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._handlers[number] = signal.signal(number, self._note)
