@@ -97,7 +97,7 @@ def train(cfg):
     """
     _go_on(cfg)
     _check_loaded(cfg, whole=bool(cfg.get('resume')))
-    _add_hooks(cfg, TRAIN_HOOKS)
+    add_hooks(cfg, TRAIN_HOOKS)
     runner = _start(cfg, 'train')
     runner.train()
     return runner
@@ -246,10 +246,10 @@ def _check_loaded(cfg, whole):
     cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
 
 
-def _add_hooks(cfg, kinds):
+def add_hooks(cfg, kinds):
     """Add the hooks that the config does not list itself."""
     hooks = list(cfg.get('custom_hooks') or [])
-    listed = [hook.get('type') for hook in hooks]
+    listed = [hook.get('type') for hook in [*hooks, *filter(None, cfg.default_hooks.values())]]
     cfg.custom_hooks = [*hooks, *(ConfigDict(type=kind) for kind in kinds if kind not in listed)]
 
 

@@ -247,6 +247,10 @@ CASES = {
         'no step': ('{mae} --steps 0', 2, '--steps is 0; give 1 or more'),
         'a tracker': ('{track}', 2, 'finder.py does not train: no train_dataloader'),
     },
+    'analysis_tools/benchmark_safety': {
+        'no config': ('no.py', 2, 'config not found', 'no.py'),
+        'no turn': ('{mae} --turns 0', 2, '--turns: must be at least 1'),
+    },
     'analysis_tools/benchmark_seg': {
         'a detector': ('{det}', 2, 'detector.py should be of a segmentation model'),
         'no turn': ('{seg} --turns 0', 2, '--turns is 0; give 1 or more'),
