@@ -113,13 +113,10 @@ class RandomViews(BaseDataset):
 
 
 class Losses(Hook):
-    """Keeps the loss of every iteration, whose random numbers depend on its index only."""
+    """Keeps the loss of every iteration."""
 
     def __init__(self):
         self.seen = []
-
-    def before_train_iter(self, runner, batch_idx, data_batch=None):
-        torch.manual_seed(runner.iter)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         self.seen.append(outputs['loss'].item())

@@ -174,7 +174,7 @@ def run(name, folder, **changes):
         model=methods.METHODS[name],
         work_dir=str(folder),
         train_dataloader=methods.loader(name),
-        train_cfg=dict(by_epoch=True, max_epochs=2),
+        train_cfg=dict(type='mmlite.EpochTrainLoop', max_epochs=2),
         optim_wrapper=dict(optimizer=dict(type='AdamW', lr=0.01)),
         default_hooks=dict(checkpoint=dict(type='mmlite.CheckpointHook', interval=1)),
         default_scope='mmpretrain',

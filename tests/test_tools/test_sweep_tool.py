@@ -17,6 +17,7 @@ import tiny
 
 ROOT = Path(__file__).resolve().parents[2]
 LR = 'optim_wrapper.optimizer.lr'
+MOMENTUM = 'optim_wrapper.optimizer.momentum'
 
 # In place of tools/train.py: logs an mIoU of 100 x lr + seed, and leaves a checkpoint. A rate of 7
 # fails after the checkpoint, unless the file ``mended`` is there; a rate of 9 never ends.
@@ -287,18 +288,18 @@ def test_a_mistake_is_one_sentence_before_any_training(
 def test_true_trainings_end_fail_and_resume(folder, sweep, tmp_path, capsys):
     """A cell that lost its result after its last epoch gets the same one without training."""
     train = ROOT / 'tools' / 'train.py'
-    args = ['--grid', f'{LR}=0.01,-1', '--jobs', 2, '--cfg-options', 'train_cfg.max_epochs=1']
+    args = ['--grid', f'{MOMENTUM}=0.5,-1', '--jobs', 2, '--cfg-options', 'train_cfg.max_epochs=1']
     assert sweep(*args, train=train) == 1
-    reason = 'lr=-1: ValueError: Invalid learning rate: -1'
+    reason = 'momentum=-1: ValueError: Invalid momentum value: -1'
     assert reason in error(capsys.readouterr())
-    first = result(tmp_path, 'lr=0.01')
+    first = result(tmp_path, 'momentum=0.5')
     assert first['validation']['coco/bbox_mAP']['final'] >= 0
     assert first['training']['loss']['final'] > 0 and not first['resumed']
-    (tmp_path / 'work' / 'lr=0.01' / 'result.json').unlink()
-    shutil.rmtree(tmp_path / 'work' / 'lr=-1')
-    args[1] = f'{LR}=0.01'
+    (tmp_path / 'work' / 'momentum=0.5' / 'result.json').unlink()
+    shutil.rmtree(tmp_path / 'work' / 'momentum=-1')
+    args[1] = f'{MOMENTUM}=0.5'
     assert sweep(*args, train=train) == 0
-    again = result(tmp_path, 'lr=0.01')
+    again = result(tmp_path, 'momentum=0.5')
     assert again['resumed']
     assert (again['validation'], again['training']) == (first['validation'], first['training'])
-    assert '| **0.01** |' in (tmp_path / 'work' / 'table.md').read_text()
+    assert '| **0.5** |' in (tmp_path / 'work' / 'table.md').read_text()

@@ -7,11 +7,11 @@ import threading
 import torch.distributed as dist
 from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.hooks import Hook
-from mmengine.optim import OptimWrapperDict
 
 from mmlite.errors import Stopped
 from mmlite.registry import HOOKS
 
+from ..finite_watch import wrappers_of
 from .checkpoint import CheckpointHook
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -102,7 +102,4 @@ class StopHook(Hook):
 
 def _weights_are_updated(optim_wrapper):
     """Whether no gradients are being accumulated."""
-    wrappers = [optim_wrapper]
-    if isinstance(optim_wrapper, OptimWrapperDict):
-        wrappers = optim_wrapper.values()
-    return all(wrapper.should_update() for wrapper in wrappers)
+    return all(wrapper.should_update() for wrapper in wrappers_of(optim_wrapper))
