@@ -13,7 +13,7 @@ from trainings import Training, assert_same_bits, last_weights, steps
 from mmlite.errors import Stopped
 
 TASKS = ('detection', 'pretraining', 'tracking')
-KILLS = 7  # of each task; every third of them in the middle of a save
+KILLS = 7  # of each task; the first and every third one aimed at a save
 STOPS = [(task, number) for task in TASKS for number in (signal.SIGTERM, signal.SIGINT)]
 
 
