@@ -2,7 +2,6 @@
 
 import torch
 from mmengine.dataset import BaseDataset
-from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 from mmpretrain.structures import DataSample
 
@@ -110,16 +109,6 @@ class RandomViews(BaseDataset):
 
     def prepare_data(self, idx):
         return {k: v for k, v in self.get_data_info(idx).items() if k != 'sample_idx'}
-
-
-class Losses(Hook):
-    """Keeps the loss of every iteration."""
-
-    def __init__(self):
-        self.seen = []
-
-    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        self.seen.append(outputs['loss'].item())
 
 
 def loader(name):

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import torch
 from mmengine.dataset import BaseDataset
+from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from torch import nn
 
@@ -170,3 +171,13 @@ class TinyModel(BaseModel):
         if mode == 'loss':
             return dict(loss=(out - torch.stack(target)).square().mean())
         return out
+
+
+class Losses(Hook):
+    """Keeps the loss of every iteration."""
+
+    def __init__(self):
+        self.seen = []
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.seen.append(outputs['loss'].item())

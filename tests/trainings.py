@@ -13,6 +13,7 @@ import tiny_pretrain
 import torch
 
 from mmlite.datasets.shapes import Job, generate, task_spec
+from mmlite.models import ViT
 
 ROOT = Path(__file__).resolve().parents[1]
 WAIT = 300  # seconds that a training may take on a busy machine
@@ -89,8 +90,6 @@ def write(task, folder):
 def save_teacher(config, file):
     """Random weights for the teacher of a distilled recipe."""
     teacher = runpy.run_path(str(config))['model']['distill']['teacher']
-    from mmlite.models import ViT
-
     torch.manual_seed(1)
     kwargs = {key: value for key, value in teacher.items() if key not in ('type', 'init_cfg')}
     vit = ViT(**kwargs)

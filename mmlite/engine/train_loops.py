@@ -24,7 +24,6 @@ class Resumable:
         differ = runner._randomness_cfg.get('diff_rank_seed', False)
         loader = runner.build_dataloader(dataloader, seed=runner.seed, diff_rank_seed=differ)
         super().__init__(runner, ResumableLoader(loader, runner.seed), **kwargs)
-        runner.message_hub.update_info(STEPS_OF_EPOCH, len(self.dataloader))
 
     def validate(self, done, end):
         """Validate if it is due after ``done`` of ``end`` epochs or iterations."""

@@ -26,16 +26,6 @@ from mmlite.registry import DATASETS, METRICS
 Usage = namedtuple('Usage', 'total used free')
 
 
-class Losses(Hook):
-    """Keeps the loss of every iteration."""
-
-    def __init__(self):
-        self.seen = []
-
-    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        self.seen.append(outputs['loss'].item())
-
-
 @METRICS.register_module(force=True)
 class Rising(BaseMetric):
     """A score that grows with every evaluation, as a NumPy number."""
@@ -77,7 +67,7 @@ def config(work_dir, epochs, **checkpoint):
 def run(cfg):
     """Train; returns the runner and the loss of every iteration."""
     runner = Runner.from_cfg(cfg)
-    losses = Losses()
+    losses = tiny.Losses()
     runner.register_hook(losses)
     runner.train()
     return runner, losses.seen

@@ -4,6 +4,7 @@ from copy import deepcopy
 
 import momentum_methods as methods
 import pytest
+import tiny
 import torch
 from mmengine.config import ConfigDict
 from mmengine.logging import MessageHub
@@ -183,7 +184,7 @@ def run(name, folder, **changes):
         **changes,
     )
     runner = Runner.from_cfg(cfg)
-    losses = methods.Losses()
+    losses = tiny.Losses()
     runner.register_hook(losses)
     runner.train()
     return runner.model.state_dict(), losses.seen
