@@ -6,6 +6,5 @@ default_hooks = dict(
     logger=dict(log_metric_by_epoch=True),
     checkpoint=dict(by_epoch=True, interval=10),
 )
-custom_hooks = [*_base_.custom_hooks, dict(type='mmlite.SkippedSampleHook')]
 log_processor = dict(by_epoch=True)
 visualizer = dict(type='Visualizer', vis_backends=_base_.vis_backends, name='visualizer')

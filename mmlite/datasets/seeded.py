@@ -7,7 +7,9 @@ import numpy as np
 import torch
 from mmengine.dist import get_dist_info
 from mmengine.structures import BaseDataElement
-from torch.utils.data import Dataset, Sampler, get_worker_info
+from torch.utils.data import Sampler, get_worker_info
+
+from .wrapped import WrappedDataset
 
 SAMPLE_SEED = 'sample_seed'
 """Key in the ``metainfo`` of a data sample: its seed, by which a model draws its mask."""
@@ -67,7 +69,7 @@ class DrawSampler(Sampler):
         return getattr(self.__dict__['sampler'], name)
 
 
-class SeededDataset(Dataset):
+class SeededDataset(WrappedDataset):
     """A data set whose transforms draw from generators that are seeded for every sample.
 
     Python's, NumPy's and torch's global generators are seeded by the seed of the run, the epoch and
@@ -80,7 +82,7 @@ class SeededDataset(Dataset):
     """
 
     def __init__(self, dataset, seed):
-        self.__dict__.update(dataset=dataset, seed=seed)
+        super().__init__(dataset, seed=seed)
 
     def __getitem__(self, index):
         seed = sample_seed(self.seed, index)
@@ -88,17 +90,6 @@ class SeededDataset(Dataset):
             sample = self.dataset[int(index) if isinstance(index, int) else index]
         note_seed(sample, seed)
         return sample
-
-    def __len__(self):
-        return len(self.dataset)
-
-    def __getattr__(self, name):
-        if name.startswith('__') or 'dataset' not in self.__dict__:  # while it is unpickled
-            raise AttributeError(name)
-        return getattr(self.__dict__['dataset'], name)
-
-    def __setattr__(self, name, value):  # hooks replace the pipeline
-        setattr(self.dataset, name, value)
 
 
 def sample_seed(seed, index):

@@ -11,7 +11,6 @@ from .hooks import (
     FrozenTeacherHook,
     ReduceLossHook,
     SegPredictionHook,
-    SkippedSampleHook,
     StopHook,
 )
 from .optimizers import LayerDecayOptimWrapperConstructor
@@ -34,6 +33,5 @@ __all__ = [
     'SegPredictionHook',
     'SequenceTestLoop',
     'SequenceValLoop',
-    'SkippedSampleHook',
     'StopHook',
 ]

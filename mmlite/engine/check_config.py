@@ -14,7 +14,7 @@ from mmlite.errors import UserError
 
 from .checks.batches import check_batches
 from .checks.classes import check_classes
-from .checks.data import check_checkpoints, check_data, check_skipping
+from .checks.data import check_checkpoints, check_data
 from .checks.devices import check_devices
 from .checks.heads import check_heads
 from .checks.near_names import misspelled
@@ -89,7 +89,6 @@ def check_config(cfg, phase='train', data=True):
         _check_loader(checker, cfg.get(f'{stage}_dataloader'), f'{stage}_dataloader')
         _check_evaluator(checker, cfg.get(f'{stage}_evaluator'), f'{stage}_evaluator')
     check_devices(cfg, phase, checker.scope)
-    check_skipping(cfg)
     stages = _stages(cfg, phase) if data else []
     check_data(cfg, stages)
     check_classes(cfg, stages)

@@ -3,6 +3,7 @@
 import torch
 from torch.utils.data import DataLoader, Sampler
 
+from mmlite.datasets.bad_samples import SkippingDataset
 from mmlite.datasets.seeded import DrawSampler, SeededDataset
 from mmlite.errors import ArgumentError, DataError
 
@@ -66,16 +67,19 @@ class ResumableLoader(DataLoader):
     Args:
         loader (DataLoader): Has a batch sampler or a batch size.
         seed (int): Of the run.
+        bad_samples (BadSamples, optional): Policy for samples that raise an exception. Without
+            one, the exception is passed on.
 
     Raises:
         ArgumentError: ``loader`` does not make batches.
     """
 
-    def __init__(self, loader, seed):
+    def __init__(self, loader, seed, bad_samples=None):
         if loader.batch_sampler is None:
             raise ArgumentError('train_dataloader needs a batch_size or a batch_sampler')
+        dataset = SkippingDataset(loader.dataset, bad_samples) if bad_samples else loader.dataset
         super().__init__(
-            SeededDataset(loader.dataset, seed),
+            SeededDataset(dataset, seed),
             batch_sampler=ResumableBatches(loader.batch_sampler, len(loader.dataset)),
             num_workers=loader.num_workers,
             collate_fn=loader.collate_fn,

@@ -6,6 +6,7 @@ from mmlite.errors import CheckpointError, DataError
 from mmlite.registry import LOOPS
 
 from . import random_state
+from .bad_samples import deferring, start_policy
 from .resumable_loader import ResumableLoader
 
 STEPS_OF_EPOCH = 'steps_of_epoch'
@@ -18,12 +19,30 @@ class Resumable:
     The loader is a :class:`~.resumable_loader.ResumableLoader`. Validation leaves the random
     generators as they were, so that weights do not depend on when it is done; one that was due when
     training stopped is made up for.
+
+    Args:
+        runner, dataloader, **kwargs: See mmengine.
+        max_bad_share (float): Share of the samples of an epoch that may be unreadable or malformed,
+            see :class:`~mmlite.datasets.bad_samples.BadSamples`. Others are drawn in their place,
+            and ``bad_samples.csv`` in the work directory names each. Defaults to 0.
     """
 
-    def __init__(self, runner, dataloader, **kwargs):
+    def __init__(self, runner, dataloader, max_bad_share=0.0, **kwargs):
+        if max_bad_share:
+            dataloader = deferring(dataloader)
         differ = runner._randomness_cfg.get('diff_rank_seed', False)
         loader = runner.build_dataloader(dataloader, seed=runner.seed, diff_rank_seed=differ)
-        super().__init__(runner, ResumableLoader(loader, runner.seed), **kwargs)
+        self.bad_samples = start_policy(runner, loader.dataset, max_bad_share)
+        super().__init__(runner, ResumableLoader(loader, runner.seed, self.bad_samples), **kwargs)
+
+    def run(self):
+        """Train, from where a checkpoint was saved; returns the model."""
+        self.runner.call_hook('before_train')
+        self.train()
+        self.runner.call_hook('after_train')
+        if self.bad_samples.read():
+            self.runner.logger.warning(self.bad_samples.summary())
+        return self.runner.model
 
     def validate(self, done, end):
         """Validate if it is due after ``done`` of ``end`` epochs or iterations."""
@@ -38,16 +57,15 @@ class Resumable:
 class EpochTrainLoop(Resumable, EpochBasedTrainLoop):
     """mmengine's ``EpochBasedTrainLoop`` that resumes in the middle of an epoch, too.
 
-    The tools use it in place of mmengine's. Arguments are the same.
+    The tools use it in place of mmengine's. Arguments: see :class:`Resumable`.
 
     Raises:
         CheckpointError: When it goes on from the middle of an epoch that had another number of
             steps.
     """
 
-    def run(self):
-        """Train, from where a checkpoint was saved; returns the model."""
-        self.runner.call_hook('before_train')
+    def train(self):
+        """Train for all epochs that are left."""
         self._skip = self._steps_done()
         if self._iter and not self._skip:
             self._decide_current_val_interval()
@@ -56,8 +74,6 @@ class EpochTrainLoop(Resumable, EpochBasedTrainLoop):
             self.run_epoch()
             self._decide_current_val_interval()
             self.validate(self._epoch, self._max_epochs)
-        self.runner.call_hook('after_train')
-        return self.runner.model
 
     def run_epoch(self):
         """Train for what is left of one epoch."""
@@ -91,12 +107,11 @@ class EpochTrainLoop(Resumable, EpochBasedTrainLoop):
 class IterTrainLoop(Resumable, IterBasedTrainLoop):
     """mmengine's ``IterBasedTrainLoop`` that resumes without loading the batches of the past.
 
-    The tools use it in place of mmengine's. Arguments are the same.
+    The tools use it in place of mmengine's. Arguments: see :class:`Resumable`.
     """
 
-    def run(self):
-        """Train, from where a checkpoint was saved; returns the model."""
-        self.runner.call_hook('before_train')
+    def train(self):
+        """Train for all iterations that are left."""
         self.runner.call_hook('before_train_epoch')
         self.dataloader_iterator = self._batches()
         if self._iter:
@@ -108,8 +123,6 @@ class IterTrainLoop(Resumable, IterBasedTrainLoop):
             self._decide_current_val_interval()
             self.validate(self._iter, self._max_iters)
         self.runner.call_hook('after_train_epoch')
-        self.runner.call_hook('after_train')
-        return self.runner.model
 
     def _batches(self):
         """Batches without end; a sampler that ends goes on with its next epoch."""

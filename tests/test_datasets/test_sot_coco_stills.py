@@ -92,9 +92,6 @@ def test_the_index_holds_arrays_not_objects(root):
 
 
 @pytest.mark.parametrize(('change', 'message'), [
-    (lambda d: d['annotations'][3].update(bbox=[1, 2, 3]), r'annotation 4 has bbox \[1, 2, 3\]'),
-    (lambda d: d['annotations'][3].update(image_id=77), 'annotation 4 is for image 77'),
-    (lambda d: d['annotations'][3].update(bbox=[1, 2, -3, 4]), 'annotation 4'),
     (lambda d: d.pop('annotations'), 'annotations is missing'),
     (lambda d: [a.update(iscrowd=1) for a in d['annotations']], 'no annotated object'),
 ])  # fmt: skip
@@ -105,6 +102,30 @@ def test_contradictions_are_named(root, change, message):
     file.write_text(json.dumps(data))
     with pytest.raises(DataError, match=f'{file}.*{message}'):
         COCOStillsDataset(root)
+
+
+@pytest.mark.parametrize(('wrong', 'message'), [
+    (dict(bbox=[1, 2, 3]), r'annotation 4 has bbox \[1, 2, 3\]'),
+    (dict(image_id=77), 'annotation 4 is for image 77'),
+    (dict(bbox=[1, 2, -3, 4]), 'annotation 4 has a box of no valid size'),
+])  # fmt: skip
+def test_a_wrong_annotation_does_not_keep_the_others_from_use(root, wrong, message):
+    data = write(root)
+    sound = COCOStillsDataset(root)
+    data['annotations'][3].update(wrong)
+    file = root / 'annotations' / f'instances_{SPLIT}.json'
+    file.write_text(json.dumps(data))
+    for _ in range(2):  # from the file, from the index
+        source = COCOStillsDataset(root)
+        names = list(sound.names)
+        (bad,) = source.faults
+        assert names.index('4') == bad
+        with pytest.raises(DataError, match=f'{file}: {message}'):
+            source[bad]
+        for index in set(range(len(sound))) - {bad}:
+            assert source[index].name == sound[index].name
+            assert (source[index].boxes == sound[index].boxes).all()
+            assert (source[index].frames.read(0) == sound[index].frames.read(0)).all()
 
 
 @pytest.mark.parametrize(('content', 'message'), [

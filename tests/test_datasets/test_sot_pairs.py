@@ -16,11 +16,12 @@ from mmengine.runner import Runner
 from tiny_sequences import write_boxes, write_frames, write_got10k, write_lasot, write_lines
 from torch.utils.data import Dataset
 
+from mmlite.datasets.bad_samples import BadSamples
 from mmlite.datasets.sot import pairs as pairs_module
 from mmlite.datasets.sot.pairs import PairSampler, TrackPairs
 from mmlite.datasets.sot.sampling import is_usable, sample_causal
 from mmlite.datasets.sot.sequence import Sequence
-from mmlite.datasets.transforms import skipping_transforms
+from mmlite.datasets.wrapped import parts
 from mmlite.errors import ArgumentError, DataError
 from mmlite.registry import TRANSFORMS
 
@@ -144,8 +145,20 @@ def identity(sample):
     return (sample['sequence'], *sample['frame_ids'], int(sample['rng'].integers(1 << 30)))
 
 
-def pairs(datasets, **options):
-    return TrackPairs(datasets, pipeline=[identity], **options)
+class Lenient:
+    """A policy that allows everything; ``met`` are the reasons."""
+
+    def __init__(self):
+        self.met = []
+
+    def note(self, sample, error):
+        self.met.append(str(error))
+
+
+def pairs(datasets, pipeline=(identity,), **options):
+    source = TrackPairs(datasets, pipeline=pipeline, **options)
+    source.bad_samples = Lenient()
+    return source
 
 
 def stream(source, epoch=0, count=200, seed=0):
@@ -204,7 +217,7 @@ def test_unsuitable_videos_are_replaced_within_their_data_set():
     drawn = stream(source, count=2000)
     assert {name for name, *_ in drawn} == {'a-8', 'a-9', 'b-0', 'b-1'}
     assert shares(drawn)['a'] == pytest.approx(0.5, abs=0.04)
-    assert source.skipped == 0
+    assert source.bad_samples.met == []
 
 
 @pytest.mark.parametrize('failure', ['broken', 'absent', 'refused'])
@@ -216,29 +229,32 @@ def test_the_whole_draw_is_repeated_after_a_failure(failure):
     def refuse(sample):
         return None if sample['sequence'] in {f'a-{i}' for i in bad} else sample
 
-    source = TrackPairs(
-        [Videos('a', 10, **options), Videos('b', 2)],
-        pipeline=[refuse, identity] if failure == 'refused' else [identity],
-    )
+    pipeline = [refuse, identity] if failure == 'refused' else [identity]
+    source = pairs([Videos('a', 10, **options), Videos('b', 2)], pipeline)
     drawn = stream(source, count=2000)
     assert shares(drawn)['a'] == pytest.approx(1 / 6, abs=0.03)
     assert {name for name, *_ in drawn} == {'a-8', 'a-9', 'b-0', 'b-1'}
     if failure == 'refused':
-        assert source.skipped == 0
+        assert source.bad_samples.met == []
     else:  # of 2000 / 0.6 draws, 0.4 fail
-        assert source.skipped == pytest.approx(2000 / 0.6 * 0.4, rel=0.1)
+        assert len(source.bad_samples.met) == pytest.approx(2000 / 0.6 * 0.4, rel=0.1)
 
 
-def test_unreadable_files_are_logged_once(monkeypatch):
-    logged = []
-    monkeypatch.setattr(pairs_module, 'print_log', lambda text, **_: logged.append(text))
+def test_unreadable_files_are_reported_once(tmp_path):
     source = pairs([Videos('a', 3, absent=(0,), broken=(1,), length=20)])
+    source.bad_samples = BadSamples(tmp_path / 'bad.csv', size=300, max_share=0.01)
     stream(source, count=300)
-    frames = {line for line in logged if line.startswith('Skipped: image a-1/')}
-    assert 'Skipped: a-0.txt is missing' in logged
-    assert len(logged) == len(set(logged)) == len(frames) + 1 <= 20
-    assert source.skipped > 300
-    assert list(skipping_transforms(source)) == [source]  # what the hook reports
+    _, *lines = (tmp_path / 'bad.csv').read_text().splitlines()
+    frames = {line for line in lines if line.startswith('"a, sequence 1",image a-1/')}
+    assert '"a, sequence 0",a-0.txt is missing' in lines
+    assert len(lines) == len(frames) + 1 <= 20
+    assert source.bad_samples.count == 2
+
+
+@pytest.mark.parametrize('bad', [dict(absent=(0,)), dict(broken=(0,))])
+def test_unreadable_files_are_an_error_without_a_policy(bad):
+    with pytest.raises(DataError, match='a-0'):
+        TrackPairs([Videos('a', 1, **bad)])[0, 0, 0]
 
 
 @pytest.mark.parametrize(('videos', 'pipeline', 'message'), [
@@ -250,7 +266,7 @@ def test_unreadable_files_are_logged_once(monkeypatch):
      r'7 were refused by the pipeline; the last: frames \(\d+, \d+\) of a a-\d, boxes \[2'),
 ])  # fmt: skip
 def test_no_usable_pair_is_an_error(videos, pipeline, message):
-    source = TrackPairs([Videos('a', 2, **videos)], pipeline=pipeline, max_tries=7)
+    source = pairs([Videos('a', 2, **videos)], pipeline, max_tries=7)
     start = r'^none of 7 draws gave a usable pair \(5, 3, 1\): .*'
     with pytest.raises(DataError, match=start + message):
         source[5, 3, 1]
@@ -340,7 +356,7 @@ class PairIdentity:
 def loader(workers, persistent, **options):
     return dict(
         dataset=dict(
-            type='mmlite.TrackPairs', datasets=[Videos('a', 900, broken=range(0, 900, 2))],
+            type='mmlite.TrackPairs', datasets=[Videos('a', 18, broken=range(0, 18, 2))],
             samples_per_epoch=11, pipeline=[dict(type='mmlite.PairIdentity')],
         ),
         sampler=dict(type='mmlite.PairSampler'),
@@ -357,19 +373,27 @@ def epochs(data_loader, numbers):
     return out
 
 
-def test_every_epoch_is_new_and_equal_for_any_workers():
+def test_every_epoch_is_new_and_equal_for_any_workers(tmp_path):
     """mmengine's own samplers repeat the first epoch without persistent workers."""
-    want = epochs(Runner.build_dataloader(loader(0, False), seed=3), range(3))
+
+    def build(*args, seed=3, **options):
+        built = Runner.build_dataloader(loader(*args, **options), seed=seed)
+        *_, source = (part for part in parts(built.dataset) if isinstance(part, TrackPairs))
+        source.bad_samples = BadSamples(tmp_path / f'{len(made)}.csv', 11, max_share=1)
+        made.append(built)
+        return built
+
+    made = []
+    want = epochs(build(0, False), range(3))
     assert all(len(epoch) == 10 for epoch in want)  # the last batch is not full
     assert len({tuple(pair) for epoch in want for pair in epoch}) == 30
     for persistent in (False, True):
-        built = Runner.build_dataloader(loader(2, persistent), seed=3)
+        built = build(2, persistent)
         assert epochs(built, range(3)) == want
-        assert built.dataset.skipped > 5  # counted in the workers
-    assert epochs(Runner.build_dataloader(loader(0, False), seed=4), [0]) != want[:1]
-    assert epochs(Runner.build_dataloader(loader(2, True), seed=3), [2]) == want[2:]  # resumed
-    limited = Runner.build_dataloader(loader(0, False, num_batch_per_epoch=2), seed=3)
-    assert epochs(limited, [1]) == [want[1][:4]]
+        assert built.dataset.bad_samples.read() > 5  # met in the workers
+    assert epochs(build(0, False, seed=4), [0]) != want[:1]
+    assert epochs(build(2, True), [2]) == want[2:]  # resumed
+    assert epochs(build(0, False, num_batch_per_epoch=2), [1]) == [want[1][:4]]
 
 
 def run(folder, **options):
@@ -387,7 +411,7 @@ def run(folder, **options):
 
     runner = Runner(
         Remember(), str(folder), loader(0, False), randomness=dict(seed=3),
-        train_cfg=dict(by_epoch=True, max_epochs=3),
+        train_cfg=dict(type='mmlite.EpochTrainLoop', max_epochs=3, max_bad_share=1),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
         default_scope='mmlite', experiment_name=folder.name, log_level='ERROR', **options,
     )  # fmt: skip
@@ -433,15 +457,17 @@ def released(tmp_path):
     return cfg
 
 
-def test_the_released_recipe_from_files_to_batches(released, monkeypatch):
-    batches, skipped = [], []
+def test_the_released_recipe_from_files_to_batches(released, tmp_path):
+    batches, reports = [], []
     for workers in (0, 2):
         cfg = copy.deepcopy(released)
         cfg.update(num_workers=workers, persistent_workers=workers > 0, pin_memory=False)
         built = Runner.build_dataloader(cfg, seed=0)
+        report = tmp_path / f'{workers}.csv'
+        built.dataset.bad_samples = BadSamples(report, 70, max_share=1)
         batches.append(list(built))
-        skipped.append(built.dataset.skipped)
-    assert skipped[0] == skipped[1] > 0
+        reports.append(report.read_text())
+    assert reports[0] == reports[1] and reports[0].count('00000007.jpg cannot be read') == 1
     names = ('lasot', 'got10k', 'coco', 'trackingnet')
     assert built.dataset.metainfo == dict(datasets=names)
     assert len(batches[0]) == 2

@@ -1,16 +1,11 @@
-"""Loading names bad images, and skips and counts them in training if asked to."""
-
-import copy
+"""Loading names bad images."""
 
 import cv2
 import numpy as np
 import pytest
 from mmcv.transforms import LoadImageFromFile as StockLoadImageFromFile
-from mmengine.dataset import BaseDataset, RepeatDataset
-from torch.utils.data import DataLoader
 
 from mmlite.datasets import LoadImageFromFile
-from mmlite.datasets.transforms import SkipLog, skipping_transforms
 from mmlite.errors import DataError
 
 IMAGE = cv2.resize(
@@ -70,71 +65,3 @@ def test_bad_images_are_named(name, keep, reason, tmp_path):
     path = write(tmp_path, name, keep) if name else str(tmp_path / 'gone.png')
     with pytest.raises(DataError, match=rf'^image {path} cannot be read: {reason}'):
         LoadImageFromFile()(dict(img_path=path))
-
-
-def test_on_error_is_checked():
-    with pytest.raises(ValueError, match="'raise' or 'skip', got 'ignore'"):
-        LoadImageFromFile(on_error='ignore')
-    assert "on_error='skip')" in repr(LoadImageFromFile(on_error='skip'))
-
-
-def test_skipping_gives_up_when_nothing_can_be_read(tmp_path):
-    good, bad = write(tmp_path), str(tmp_path / 'gone.jpg')
-    load = LoadImageFromFile(on_error='skip', max_in_a_row=3)
-    for _ in range(2):
-        for path in (bad, bad, good):
-            assert (load(dict(img_path=path)) is None) == (path == bad)
-    assert load(dict(img_path=bad)) is load(dict(img_path=bad)) is None
-    with pytest.raises(DataError, match=r'gone\.jpg'):
-        load(dict(img_path=bad))
-    assert load.skipped == 6
-
-
-class Pictures(BaseDataset):
-    def load_data_list(self):
-        return [dict(img_path=path) for path in self.metainfo['paths']]
-
-
-def pictures(folder, **options):
-    paths = [write(folder, f'{i}.png', keep=1 - (i in (1, 4))) for i in range(6)]
-    load = LoadImageFromFile(on_error='skip')
-    return Pictures(metainfo=dict(paths=paths), pipeline=[load], serialize_data=False), load
-
-
-def test_bad_images_are_drawn_again_and_logged_once(tmp_path, monkeypatch):
-    logged = []
-    monkeypatch.setattr(
-        'mmlite.datasets.transforms.print_log', lambda message, **_: logged.append(message)
-    )
-    dataset, load = pictures(tmp_path)
-    for _ in range(3):
-        assert all(dataset[i]['img'].shape == (120, 160, 3) for i in range(6))
-    assert load.skipped >= 6
-    assert [line.split(' cannot')[0] for line in sorted(logged)] == [
-        f'Skipped: image {tmp_path}/{i}.png' for i in (1, 4)
-    ]
-
-
-def test_workers_count_together(tmp_path):
-    dataset, load = pictures(tmp_path)
-    loader = DataLoader(dataset, batch_size=1, num_workers=2, collate_fn=lambda items: len(items))
-    assert sum(loader) == 6
-    first = load.skipped
-    assert first >= 2
-    assert sum(loader) == 6  # new processes
-    assert load.skipped >= first + 2
-
-
-def test_skip_log_tells_files_apart_as_far_as_it_can():
-    log = SkipLog(capacity=2)
-    assert [log.add(name) for name in 'aabbacc'] == [True, False, True, False, False, True, True]
-    assert log.count == 7
-    assert copy.deepcopy(log) is log
-
-
-def test_skipping_transforms_are_found_in_wrappers(tmp_path):
-    dataset, load = pictures(tmp_path)
-    assert list(skipping_transforms(RepeatDataset(dataset, times=2))) == [load]
-    assert list(skipping_transforms(dataset.get_subset([1, 2])))[0]._log is load._log
-    plain = Pictures(metainfo=dict(paths=['x']), pipeline=[LoadImageFromFile()])
-    assert list(skipping_transforms(plain)) == []

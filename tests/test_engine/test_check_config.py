@@ -96,7 +96,7 @@ MISTAKES = {
     'model.bbox_head.num_clases=3': r"model\.bbox_head has a wrong key: RetinaHead takes no "
     "'num_clases'; did you mean 'num_classes'",
     'model.backbone.colour=3': r"ResNet takes no 'colour'; it takes .*depth",
-    f'{TRANSFORM}.0.on_eror=skip': "LoadImageFromFile takes no 'on_eror'; did you mean 'on_error'",
+    f'{TRANSFORM}.0.colour_type=x': "takes no 'colour_type'; did you mean 'color_type'",
     'train_dataloader.batchsize=3': "a data loader takes no 'batchsize'; did you mean 'batch_size'",
     'train_dataloader.dataset.ann=3': r"train_dataloader\.dataset has a wrong key: CocoDataset",
     'train_cfg.max_epoch=3': "EpochBasedTrainLoop takes no 'max_epoch'; did you mean 'max_epochs'",
@@ -113,9 +113,6 @@ MISTAKES = {
     'train_dataloader=None': 'cannot train: it has no train_dataloader',
     'train_cfg.by_epoch=True': 'train_cfg needs exactly one of',
     'train_dataloader.persistent_workers=True': r'persistent_workers=True needs num_workers > 0',
-    # what evaluation must not do
-    'val_dataloader.dataset.pipeline.0.on_error=skip': r"val_dataloader\.dataset\.pipeline\[0\]\."
-    "on_error='skip' is for training only: evaluation never skips",
 }  # fmt: skip
 
 

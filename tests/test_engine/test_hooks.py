@@ -3,16 +3,13 @@
 import errno
 import shutil
 from collections import Counter, namedtuple
-from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import tiny
 import torch
 import torch.distributed as dist
 from mmengine.config import ConfigDict
-from mmengine.dataset import BaseDataset
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel
@@ -21,7 +18,7 @@ from mmengine.runner import Runner
 
 from mmlite.engine.hooks import CheckpointFitHook, DDPCommHook
 from mmlite.errors import CheckpointError
-from mmlite.registry import DATASETS, METRICS
+from mmlite.registry import METRICS
 
 Usage = namedtuple('Usage', 'total used free')
 
@@ -228,53 +225,6 @@ def _runner(model):
 
     Logger.lines = []
     return type('Fake', (), dict(model=model, logger=Logger()))()
-
-
-@DATASETS.register_module(force=True)
-class TinyPictures(BaseDataset):
-    """The pictures below ``data_root``; a sample is the sum of the pixels."""
-
-    def load_data_list(self):
-        return [dict(img_path=str(p)) for p in sorted(Path(self.data_root).glob('*.png'))]
-
-    def prepare_data(self, index):
-        data = super().prepare_data(index)
-        if data is None:
-            return None
-        return dict(inputs=torch.zeros(4), target=torch.tensor([float(data['img'].mean())]))
-
-
-@pytest.mark.parametrize('workers', [0, 2])
-def test_skipped_samples_are_counted_over_workers(workers, tmp_path):
-    pictures = tmp_path / 'pictures'
-    pictures.mkdir()
-    for i in range(8):
-        cv2.imwrite(str(pictures / f'{i}.png'), np.full((4, 4, 3), i, np.uint8))
-    for i in (2, 5):
-        (pictures / f'{i}.png').write_bytes(b'no picture')
-    cfg = config(tmp_path, 2)
-    cfg.train_dataloader = dict(
-        batch_size=4,
-        num_workers=workers,
-        sampler=dict(type='DefaultSampler', shuffle=False),
-        dataset=dict(
-            type='mmlite.TinyPictures',
-            serialize_data=False,
-            data_root=str(pictures),
-            pipeline=[dict(type='mmlite.LoadImageFromFile', on_error='skip')],
-        ),
-    )
-    cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
-    cfg.custom_hooks = [dict(type='mmlite.SkippedSampleHook')]
-    run(cfg)
-    (log,) = tmp_path.glob('*/*.log')
-    text = log.read_text()
-    counts = [line for line in text.split('\n') if 'training samples were skipped so far' in line]
-    # a redraw may meet a bad file again, so at least the two bad files of each epoch
-    first, second = (int(line.split('WARNING - ')[1].split()[0]) for line in counts)
-    assert first >= 2
-    assert second - first >= 2
-    assert text.count('2.png cannot be read') == text.count('5.png cannot be read') == 1
 
 
 def fit(model, checkpoint, whole, folder):

@@ -228,7 +228,6 @@ train_dataloader = dict(
 )
 train_cfg = dict(by_epoch=True, max_epochs=2)
 optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1))
-custom_hooks = [dict(type='SkippedSampleHook')]
 randomness = dict(seed=0)
 """
 

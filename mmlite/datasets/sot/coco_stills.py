@@ -11,13 +11,13 @@ from torch.utils.data import Dataset
 from mmlite.errors import DataError
 from mmlite.registry import DATASETS
 
-from ..coco import check_coco
+from ..coco_faults import check_coco
 from .frames import ImageFrames
 from .index import index_file
 from .sequence import Sequence
 from .storage import Tree
 
-VERSION = 1
+VERSION = 2
 """Raised when the index of earlier versions no longer serves."""
 
 
@@ -36,6 +36,8 @@ class COCOStillsDataset(Dataset):
     ``~/.cache/mmlite``) where these cannot be written, until size or time of the annotation file
     changes: 0.85 million boxes in about 50 MB, loaded in a moment and shared by forked workers.
     Boxes of any size are used, also where they have no area; their crops are refused in training.
+    An annotation that is wrong does not keep the others from use: it is logged, and asking for it
+    raises.
 
     Args:
         data_root (str): See above.
@@ -44,12 +46,14 @@ class COCOStillsDataset(Dataset):
         rebuild_index (bool): Read the annotation file in any case. Defaults to False.
 
     Raises:
-        DataError: If the annotation file or the folder of images is missing, or the annotation
-            contradicts itself, see :class:`~mmlite.datasets.coco.CocoDataset`. From reading the
-            frame of an item: if the image is missing or unreadable.
+        DataError: If the annotation file or the folder of images is missing, or the file is none
+            of COCO. From an item: if its annotation is wrong, see
+            :class:`~mmlite.datasets.coco.CocoDataset`. From reading its frame: if the image is
+            missing or unreadable.
 
     Attributes:
         lengths (ndarray): int64 (S,), all 1.
+        faults (dict[int, str]): Index -> what is wrong, of objects that cannot be used.
         metainfo (dict): ``dataset='coco'`` and ``protocol='stills'``: not for evaluation.
     """
 
@@ -66,6 +70,14 @@ class COCOStillsDataset(Dataset):
         self._ids, self._boxes = arrays['ids'], arrays['boxes']
         self._images, self._files = arrays['images'], arrays['files']
         self.lengths = np.ones(len(self._ids), dtype=np.int64)
+        self.faults = dict(zip(arrays['faulty'].tolist(), arrays['reasons'].tolist(), strict=True))
+        if self.faults:
+            print_log(
+                f'{len(self.faults)} of {len(self)} objects of coco ({split}) cannot be used; the '
+                f'first: {next(iter(self.faults.values()))}',
+                'current',
+                logging.WARNING,
+            )
 
     @property
     def names(self):
@@ -77,6 +89,8 @@ class COCOStillsDataset(Dataset):
 
     def __getitem__(self, index):
         index = range(len(self))[index]  # IndexError, and negative ones, as for a list
+        if index in self.faults:
+            raise DataError(self.faults[index])
         file = str(self._files[self._images[index]])
         return Sequence(
             name=str(self._ids[index]),
@@ -102,10 +116,11 @@ def read_objects(path):
     Returns:
         dict[str, ndarray]: ``ids`` (S,) of the annotations in the order of the file,
         ``boxes`` float64 (S, 4), ``x, y, w, h`` in pixels, ``images`` int32 (S,) as indices into
-        ``files``, the names (F,) of the images that have objects.
+        ``files``, the names (F,) of the images that have objects. Of annotations that are wrong,
+        which are at the indices ``faulty`` (W,) for ``reasons`` (W,), the rest is -1 and NaN.
 
     Raises:
-        DataError: If the file is missing, contradicts itself or has no such object.
+        DataError: If the file is missing, none of COCO or has no such object.
     """
     try:
         with open(path, encoding='utf-8') as file:
@@ -116,18 +131,33 @@ def read_objects(path):
         raise DataError(f'annotation file {path} is no valid JSON: {error}') from error
     if not isinstance(data, dict):
         raise DataError(f'{path}: a COCO file is a JSON object')
-    check_coco(data, path)
-    objects = [item for item in data['annotations'] if not item.get('iscrowd', 0)]
-    if not objects:
+    faults = {fault.row: fault.reason for fault in check_coco(data, path)}
+    objects = [
+        (row, item)
+        for row, item in enumerate(data['annotations'])
+        if row in faults or not item.get('iscrowd', 0)
+    ]
+    sound = [item for row, item in objects if row not in faults]
+    if not sound:
         raise DataError(f'{path} has no annotated object that is not a crowd')
-    image_ids, images = np.unique([item['image_id'] for item in objects], return_inverse=True)
+    places = np.array([row not in faults for row, _ in objects])
+    image_ids, images = np.unique([item['image_id'] for item in sound], return_inverse=True)
     names = {item['id']: item['file_name'] for item in data['images']}
     return dict(
-        ids=np.array([item['id'] for item in objects]),
-        boxes=np.array([item['bbox'] for item in objects], dtype=np.float64),
-        images=images.astype(np.int32),
+        ids=_spread(np.array([item['id'] for item in sound]), places, -1),
+        boxes=_spread(np.array([item['bbox'] for item in sound], np.float64), places, np.nan),
+        images=_spread(images.astype(np.int32), places, -1),
         files=np.array([names[number] for number in image_ids.tolist()]),
+        faulty=np.flatnonzero(~places),
+        reasons=np.array([faults[row] for row, _ in objects if row in faults], dtype=str),
     )
+
+
+def _spread(values, places, filler):
+    """``values`` at the ``places`` that are True, ``filler`` at the others."""
+    spread = np.full((len(places), *values.shape[1:]), filler, values.dtype)
+    spread[places] = values
+    return spread
 
 
 def _without_outline(node):
@@ -164,8 +194,7 @@ def _load(file, stamp):
     """Arrays of a kept index that still fits, None where there is none."""
     try:
         with np.load(file, allow_pickle=False) as kept:
-            arrays = {key: kept[key] for key in ('ids', 'boxes', 'images', 'files')}
-            return arrays if np.array_equal(kept['stamp'], stamp) else None
+            return dict(kept) if np.array_equal(kept['stamp'], stamp) else None
     except FileNotFoundError:
         return None
     except Exception as error:  # damaged archives raise errors of many types

@@ -1,18 +1,15 @@
 """Training pairs drawn from several tracking data sets, and the sampler that numbers them."""
 
-import logging
 from collections import Counter
 
 import numpy as np
 from mmengine.dataset import Compose
 from mmengine.dist import get_dist_info, sync_random_seed
-from mmengine.logging import print_log
 from torch.utils.data import Dataset, Sampler
 
 from mmlite.errors import ArgumentError, DataError
 from mmlite.registry import DATA_SAMPLERS, DATASETS
 
-from ..transforms import SkipLog
 from .sampling import MAX_INTERVAL, MIN_FRAMES, MIN_VISIBLE, is_usable, sample_causal
 
 STILLS = 'stills'  # protocol of data sets of pictures: template and search are the same picture
@@ -29,9 +26,9 @@ class TrackPairs(Dataset):
     was resumed.
 
     A video that is too short, or hardly shows its target, is replaced by another one of the same
-    data set. Where a file cannot be read or the pipeline returns None, all is drawn again, the data
-    set too: OSTrack's rule, by which a data set that fails often gets less than its share. Each
-    unreadable file is logged once as a warning; ``skipped`` counts how often one was met.
+    data set. Where the pipeline returns None, all is drawn again, the data set too: OSTrack's rule,
+    by which a data set that fails often gets less than its share. So it is with a file that cannot
+    be read, if :attr:`bad_samples` allows that.
 
     Args:
         datasets (Sequence[dict | Dataset]): Data sets of sequences, or configs of them.
@@ -44,6 +41,10 @@ class TrackPairs(Dataset):
             :mod:`~mmlite.datasets.sot.transforms`; further keys are ``sequence``, ``frame_ids`` and
             ``img_path`` (of the search frame), for information. Defaults to none.
         max_tries (int): Draws for one pair before it is an error. Defaults to 1000.
+
+    Attributes:
+        bad_samples (BadSamples | None): Policy for unreadable files, from the training loop.
+            Without one, they are an error.
 
     Raises:
         ArgumentError: If an argument is wrong, or an index is no ``(seed, epoch, k)``.
@@ -75,17 +76,12 @@ class TrackPairs(Dataset):
         self.max_interval = max_interval
         self.pipeline = Compose(pipeline)
         self.max_tries = max_tries
-        self._log = SkipLog()
+        self.bad_samples = None
 
     @property
     def metainfo(self):
         """dict: Names of the data sets."""
         return dict(datasets=tuple(d.metainfo['dataset'] for d in self.datasets))
-
-    @property
-    def skipped(self):
-        """int: How often a file could not be read, over all workers of this process."""
-        return self._log.count
 
     def __len__(self):
         return self.samples_per_epoch
@@ -105,15 +101,18 @@ class TrackPairs(Dataset):
             if dataset is None:
                 dataset = self._draw_dataset(rng)
             try:
-                sequence = dataset[int(rng.integers(len(dataset)))]
+                number = int(rng.integers(len(dataset)))
+                sequence = dataset[number]
                 frames = self._draw_frames(rng, dataset, sequence)
                 if frames is None:
                     failures.add('unsuitable', f'{_name(sequence)} is such a video')
                     continue  # with another video of this data set
                 pair = _read(sequence, *frames)
             except DataError as error:
+                if self.bad_samples is None:
+                    raise
+                self.bad_samples.note(f'{dataset.metainfo["dataset"]}, sequence {number}', error)
                 failures.add('unreadable', error)
-                self._report(error)
             else:
                 packed = self.pipeline(dict(pair, rng=rng))
                 if packed is not None:
@@ -124,11 +123,6 @@ class TrackPairs(Dataset):
         raise DataError(
             f'none of {self.max_tries} draws gave a usable pair ({seed}, {epoch}, {k}): {failures}'
         )
-
-    def _report(self, error):
-        """Count an unreadable file, and log it if it is new."""
-        if self._log.add(error):
-            print_log(f'Skipped: {error}', logger='current', level=logging.WARNING)
 
     def _draw_dataset(self, rng):
         return self.datasets[np.searchsorted(self._bounds, rng.random(), side='right')]

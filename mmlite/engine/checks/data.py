@@ -143,28 +143,6 @@ def _need_file(file, key):
         raise DataError(f'{key} names {file!r}, which is a folder: give the file of annotations')
 
 
-def check_skipping(cfg):
-    """Refuse ``on_error='skip'`` where data are evaluated.
-
-    Raises:
-        UserError: Names the transform.
-    """
-    for stage in ('train', 'val', 'test'):
-        for path, dataset in datasets(cfg, stage):
-            if stage != 'train' or dataset.get('test_mode'):
-                _refuse_skip(dataset, path)
-    _refuse_skip(cfg.get('tta_pipeline'), 'tta_pipeline')
-
-
-def _refuse_skip(value, path):
-    for place, node in _nodes(value, path):
-        if node.get('on_error') == 'skip':
-            raise UserError(
-                f"{place}.on_error='skip' is for training only: evaluation never skips an image, "
-                "set on_error='raise'"
-            )
-
-
 def _nodes(value, path):
     """Every dict in a part of a config, outer ones first, with its place."""
     if isinstance(value, dict):

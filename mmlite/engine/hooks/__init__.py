@@ -9,7 +9,6 @@ from .frozen_teacher import FrozenTeacherHook
 from .gradients import ClipEachTensorHook, ClipNormHook, FreezeLayersHook
 from .reduce_losses import ReduceLossHook
 from .seg_pictures import SegPredictionHook
-from .skipped import SkippedSampleHook
 from .stop import StopHook
 from .track_sheet import TrackSheetHook
 
@@ -25,7 +24,6 @@ __all__ = [
     'FrozenTeacherHook',
     'ReduceLossHook',
     'SegPredictionHook',
-    'SkippedSampleHook',
     'StopHook',
     'TrackSheetHook',
 ]

@@ -1,0 +1,168 @@
+"""What happens to training samples that are unreadable or malformed."""
+
+import csv
+import fcntl
+import io
+import logging
+import traceback
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from mmengine.logging import print_log
+
+from mmlite.errors import ArgumentError, DataError, UserError
+
+from .wrapped import WrappedDataset
+
+MAX_TRIES = 1000
+HEADER = ['sample', 'reason']
+
+
+class BadSamples:
+    """The policy for bad training samples, and the report that names each of them once.
+
+    The report is a CSV file of sample and reason, which all workers and processes of a training
+    share and a resumed one goes on with.
+
+    Args:
+        file (str | Path): The report. It is written when the first bad sample is met.
+        size (int): Samples of an epoch.
+        max_share (float): Share of ``size`` that may be bad, 0 to 1. At 0, the first one is an
+            error. Defaults to 0.
+
+    Raises:
+        ArgumentError: ``max_share`` is no such number.
+    """
+
+    def __init__(self, file, size, max_share=0.0):
+        if isinstance(max_share, bool) or not isinstance(max_share, (int, float)) or not (
+            0 <= max_share <= 1
+        ):  # fmt: skip
+            raise ArgumentError(
+                f'train_cfg.max_bad_share={max_share!r} should be a share, a number from 0 to 1'
+            )
+        self.file = Path(file)
+        self.size = size
+        self.max_share = max_share
+        self._known = set()
+
+    def note(self, sample, error):
+        """A sample is bad.
+
+        Args:
+            sample (str): Names it; as a rule the path of its image.
+            error (DataError): Says what is wrong.
+
+        Raises:
+            DataError: ``error``, if none may be bad; another one, if more are bad than may be.
+        """
+        if not self.max_share:
+            raise error
+        row = (str(sample), ' '.join(str(error).split()))
+        if row in self._known:
+            return
+        with self._report() as (rows, append):
+            new = row not in rows
+            if new:
+                append(row)
+            self._known = {*rows, row}
+        if new:
+            print_log(f'Left out: {row[1]}', logger='current', level=logging.WARNING)
+        if self.count > self.max_share * self.size:
+            raise DataError(
+                f'{self.count} of {self.size} training samples are unreadable or malformed, more '
+                f'than train_cfg.max_bad_share={self.max_share} allows: {self.file} lists them; '
+                f'the last: {row[1]}'
+            ) from error
+
+    @property
+    def count(self):
+        """int: Bad samples that this process knows of."""
+        return len({sample for sample, _ in self._known})
+
+    def begin(self, go_on):
+        """Take over the report of the run that is resumed (``go_on``), or take it away."""
+        if not go_on:
+            self.file.unlink(missing_ok=True)
+        self.read()
+
+    def read(self):
+        """Learn what all processes have reported; returns :attr:`count`."""
+        self._known = set()
+        if self.file.exists():
+            with self._report() as (self._known, _):
+                pass
+        return self.count
+
+    def summary(self):
+        """str: What to say at the end of training."""
+        return (
+            f'{self.count} of {self.size} training samples are unreadable or malformed, and others '
+            f'took their place: {self.file} names them'
+        )
+
+    @contextmanager
+    def _report(self):
+        """The rows of the report and a function that adds one, while no other process has it."""
+        with open(self.file, 'a+', newline='', encoding='utf-8') as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            text = file.read()
+            lines = csv.reader(io.StringIO(text, newline=''))
+            rows = {tuple(line) for line in lines if len(line) == len(HEADER)}
+
+            def append(row):
+                torn = text and not text.endswith('\n')  # its writer was killed
+                file.write('\n' if torn else '')
+                writer = csv.writer(file, lineterminator='\n')
+                writer.writerows([row] if text else [HEADER, row])
+
+            yield rows - {tuple(HEADER)}, append
+
+
+class SkippingDataset(WrappedDataset):
+    """Draws another sample in the place of a bad one, if the policy allows that.
+
+    The others keep their places. An index that is a tuple belongs to a data set that draws its
+    samples itself, :class:`~mmlite.datasets.sot.pairs.TrackPairs`, which asks the policy, too.
+
+    Args:
+        dataset (Dataset): Raises an exception for a bad sample.
+        bad_samples (BadSamples): The policy.
+    """
+
+    def __init__(self, dataset, bad_samples):
+        super().__init__(dataset, policy=bad_samples)
+
+    def __getitem__(self, index):
+        if isinstance(index, tuple):
+            return self.dataset[index]
+        for _ in range(MAX_TRIES):
+            try:
+                return self.dataset[index]
+            except Exception as error:  # transforms and decoders raise whatever they like
+                if isinstance(error, (MemoryError, UserError)) and not isinstance(error, DataError):
+                    raise  # no fault of the sample
+                name = sample_name(self.dataset, index)
+                self.policy.note(name, as_data_error(name, error))
+            index = np.random.randint(len(self))
+        raise DataError(f'{MAX_TRIES} samples drawn at random are bad: {self.policy.file}')
+
+
+def sample_name(dataset, index):
+    """What a sample is called in messages: the path of its image, where the data set tells."""
+    info = dataset.get_data_info(index) if hasattr(dataset, 'get_data_info') else {}
+    return str(info.get('img_path') or f'sample {index}')
+
+
+def as_data_error(name, error):
+    """A :class:`DataError` for any exception, caused by it, that says where it was raised."""
+    if isinstance(error, DataError):
+        return error
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f'{"/".join(Path(frame.filename).parts[-3:])}, line {frame.lineno}'
+    reason = f'{type(error).__name__}: {error} ({place})'
+    made = DataError(f'sample {name} cannot be prepared: {reason}')
+    made.__cause__ = error
+    return made
