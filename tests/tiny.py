@@ -1,16 +1,19 @@
 """A detector, a model and data sets that train in a second: shared by tests of engine and tools."""
 
 import json
+import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from mmengine.dataset import BaseDataset
+from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from torch import nn
 
-from mmlite.registry import DATASETS, MODELS
+from mmlite.registry import DATASETS, HOOKS, MODELS
 
 COLOURS = {1: (20, 20, 250), 2: (20, 250, 20)}  # BGR
 CATEGORIES = [{'id': 1, 'name': 'red'}, {'id': 2, 'name': 'green'}]
@@ -181,3 +184,21 @@ class Losses(Hook):
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         self.seen.append(outputs['loss'].item())
+
+
+@HOOKS.register_module(force=True)
+class Batches(Hook):
+    """Writes step, image and check sum of the pixels of every sample, a file for each process.
+
+    Args:
+        folder (str): For the files.
+    """
+
+    def __init__(self, folder):
+        self.file = Path(folder) / f'batches_{get_rank()}'
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        with open(self.file, 'a') as file:
+            for image, sample in zip(data_batch['inputs'], data_batch['data_samples'], strict=True):
+                pixels = zlib.crc32(image.numpy().tobytes())
+                file.write(f'{runner.iter}/{sample.img_id}/{pixels}\n')

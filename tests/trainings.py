@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import re
 import runpy
+import socket
 import sys
 import time
 from pathlib import Path
@@ -103,13 +104,13 @@ CONTEXT.set_forkserver_preload([  # imported once for all processes
 ])  # fmt: skip
 
 
-def _train(args, log):
+def _run(tool, args, log):
     with open(log, 'a') as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     torch.set_num_threads(1)
-    sys.argv = ['train.py', *args]
-    sys.exit(runpy.run_path(str(ROOT / 'tools/train.py'))['main'](args))
+    sys.argv = [f'{tool}.py', *args]
+    sys.exit(runpy.run_path(str(ROOT / f'tools/{tool}.py'))['main'](args))
 
 
 class Training:
@@ -124,7 +125,7 @@ class Training:
         work_dir.mkdir(exist_ok=True)
         self.log = work_dir / 'output.txt'
         args = [str(config), '--work-dir', str(work_dir), *map(str, options)]
-        self.process = CONTEXT.Process(target=_train, args=(args, str(self.log)))
+        self.process = CONTEXT.Process(target=_run, args=('train', args, str(self.log)))
         self.process.start()
 
     def end(self, *, ok=0):
@@ -146,6 +147,38 @@ class Training:
         if alive:
             os.kill(self.process.pid, number)
         return alive
+
+
+def run_processes(tool, args, world, folder):
+    """Run a tool in so many processes on the CPU, and wait for their end.
+
+    Args:
+        tool (str): Its path below ``tools/`` without the suffix.
+        args (list): Of the command line.
+        world (int): One process is run without a launcher.
+        folder (Path): For what they print.
+    """
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    logs = [folder / f'{tool}_{rank}_of_{world}.txt' for rank in range(world)]
+    processes = [
+        CONTEXT.Process(target=_be_one_of, args=(tool, [*map(str, args)], rank, world, port, log))
+        for rank, log in enumerate(logs)
+    ]
+    for process in processes:
+        process.start()
+    for process, log in zip(processes, logs, strict=True):
+        process.join(WAIT)
+        assert process.exitcode == 0, log.read_text()[-3000:]
+
+
+def _be_one_of(tool, args, rank, world, port, log):
+    os.environ.update(
+        RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(world), MASTER_ADDR='127.0.0.1',
+        MASTER_PORT=str(port), CUDA_VISIBLE_DEVICES='-1',
+    )  # fmt: skip
+    _run(tool, [*args, *(['--launcher', 'pytorch'] if world > 1 else [])], log)
 
 
 def last_weights(work_dir):

@@ -12,6 +12,7 @@ from mmengine.device import get_device
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook as StockCheckpointHook
 from mmengine.logging import print_log
+from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import RUNNERS
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
@@ -336,22 +337,8 @@ def _use_gloo(cfg):
         find_unused_parameters=cfg.get('find_unused_parameters', False),
     )
     cfg.model_wrapper_cfg = ConfigDict({**wrapper, 'device_ids': None})
-    if _desync_batch_norm(cfg.get('model')):
-        print_log(
-            'No GPU: SyncBN is replaced by BatchNormXd, statistics are per process.', 'current'
-        )
-
-
-def _desync_batch_norm(value):
-    """Replace SyncBN, which torch has for GPUs only, in place; returns how many were replaced."""
-    if isinstance(value, (list, tuple)):
-        return sum(map(_desync_batch_norm, value))
-    if not isinstance(value, dict):
-        return 0
-    found = value.get('type') in ('SyncBN', 'MMSyncBN')
-    if found:
-        value['type'] = 'mmlite.BatchNormXd'
-    return found + sum(map(_desync_batch_norm, value.values()))
+    if cfg.model_wrapper_cfg.type in ('MMDistributedDataParallel', MMDistributedDataParallel):
+        cfg.model_wrapper_cfg.type = 'mmlite.CPUDistributedDataParallel'
 
 
 def _join_on_cpu(cfg):

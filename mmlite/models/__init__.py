@@ -1,12 +1,14 @@
 """Models of the suite, registered in scope ``mmlite``."""
 
 from .backbones import Hiera, TimmViT, ViT
+from .cpu_parallel import CPUDistributedDataParallel
 from .layers import LN2d
 from .necks import NarrowFeature2Pyramid, SimpleFeaturePyramid
 from .pretrain import *  # noqa: F403  (each method registers itself)
 from .track import HieraOSTrack, OSTrack
 
 __all__ = [
+    'CPUDistributedDataParallel',
     'Hiera',
     'HieraOSTrack',
     'LN2d',

@@ -168,15 +168,14 @@ def on_cpu(monkeypatch):
 def test_distributed_runs_on_cpu_use_gloo(tmp_path, on_cpu):
     path = write(
         tmp_path,
-        "model = dict(neck=[dict(type='SyncBN')])\nfind_unused_parameters = True\n"
-        "env_cfg = dict(dist_cfg=dict(backend='nccl', timeout=9))",
+        "find_unused_parameters = True\nenv_cfg = dict(dist_cfg=dict(backend='nccl', timeout=9))",
     )
     assert 'model_wrapper_cfg' not in launch.read_config(path)
     cfg = launch.read_config(path, launcher='pytorch')
     assert cfg.env_cfg.dist_cfg == dict(backend='gloo', timeout=9)
     assert cfg.model_wrapper_cfg.device_ids is None
     assert cfg.model_wrapper_cfg.find_unused_parameters
-    assert cfg.model.neck == [dict(type='mmlite.BatchNormXd')]
+    assert cfg.model_wrapper_cfg.type == 'mmlite.CPUDistributedDataParallel'
 
 
 def test_nccl_needs_cuda(tmp_path, on_cpu):

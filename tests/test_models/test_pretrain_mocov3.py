@@ -8,11 +8,11 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.logging import MessageHub
+from mmengine.model import revert_sync_batchnorm
 from mmpretrain.models.heads import MoCoV3Head as StockHead
 from torch import nn
 
 from mmlite.errors import ArgumentError
-from mmlite.models import layers
 from mmlite.models.pretrain import MoCoV3Head, mocov3
 from mmlite.registry import OPTIM_WRAPPER_CONSTRUCTORS, TRANSFORMS
 
@@ -121,11 +121,7 @@ def test_one_image_is_too_few_for_batch_norm(monkeypatch):
         model.loss(views)
     monkeypatch.setattr(mocov3, 'get_world_size', lambda: 2)
     model._check_batch(1)  # synchronised over two processes
-    for name in ('neck', 'head', 'momentum_encoder'):
-        for module in model.get_submodule(name).modules():
-            for child, norm in list(module.named_children()):
-                if isinstance(norm, nn.SyncBatchNorm):
-                    setattr(module, child, layers.BatchNormXd(norm.num_features))
+    revert_sync_batchnorm(model)  # as where there is no GPU
     with pytest.raises(ArgumentError, match='two images at least'):
         model._check_batch(1)
     assert model.eval().loss(views)['loss'].isfinite()
@@ -140,14 +136,6 @@ def test_wrong_arguments_name_themselves():
     for inputs, count in ((views[:1], 1), (views[0], 1)):
         with pytest.raises(ArgumentError, match=f'needs 2 views .* got {count}: make them with'):
             model.loss(inputs)
-
-
-def test_batch_norm_of_vectors_and_maps():
-    """What stands in for SyncBN where there is no GPU."""
-    torch.manual_seed(0)
-    x = torch.randn(6, 4, 3, 3)
-    torch.testing.assert_close(layers.BatchNormXd(4)(x), nn.BatchNorm2d(4)(x))
-    torch.testing.assert_close(layers.BatchNormXd(4)(x[..., 0, 0]), nn.BatchNorm1d(4)(x[..., 0, 0]))
 
 
 # ---- the recipe ----------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Small parts that the backbones and necks are made of."""
 
 from .attention import Attention, BiasTableAttention, DecomposedAttention, attend
-from .norm import BatchNormXd, LN2d
+from .norm import LN2d
 from .patches import cut_patches, join_patches, kept_first, take
 from .position import (
     PositionCache,
@@ -17,7 +17,6 @@ from .windows import from_windows, join_units, reroll, to_windows, unroll
 __all__ = [
     'BLOCK_TAPS',
     'Attention',
-    'BatchNormXd',
     'BiasTableAttention',
     'DecomposedAttention',
     'LN2d',

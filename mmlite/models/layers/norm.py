@@ -1,9 +1,8 @@
-"""Norms that PyTorch has in another form."""
+"""A norm that PyTorch has in another form."""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmlite.registry import MODELS
 
@@ -35,15 +34,3 @@ class LN2d(nn.Module):
 
     def extra_repr(self):
         return f'{self.num_features}, eps={self.eps}'
-
-
-@MODELS.register_module()
-class BatchNormXd(_BatchNorm):
-    """Batch norm of inputs (B, C, ...) with any number of axes, as SyncBN takes them.
-
-    ``BN`` of OpenMMLab takes maps (B, C, H, W) only, so it cannot stand in for SyncBN behind linear
-    layers. Arguments are those of ``torch.nn.BatchNorm2d``.
-    """
-
-    def _check_input_dim(self, x):
-        """Take any number of axes."""
