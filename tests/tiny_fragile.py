@@ -74,12 +74,14 @@ class Sabotage(Hook):
         self.seen.append({k: v.clone() for k, v in model.state_dict().items()})
         fails = runner.iter in self.at and get_rank() == self.rank
         parameters = dict(model.named_parameters())
-        model.fault = ''
+        if hasattr(model, 'fault'):
+            model.fault = ''
         if fails and self.fault == 'batch':
             data_batch['inputs'][1][2] = float('nan')
         elif fails and self.fault in parameters:
             parameters[self.fault].data.view(-1)[0] = float('nan')
         elif fails:
+            assert hasattr(model, 'fault'), f'no parameter {self.fault}'
             model.fault = self.fault
 
 

@@ -1,4 +1,4 @@
-"""Small models of three tasks with random weights, on generated pictures: for inferencers."""
+"""Small models of three tasks with random weights, on generated pictures."""
 
 import copy
 import functools
@@ -53,6 +53,13 @@ model = dict(
     neck=dict(embed_dim=24, out_channels=16),
     decode_head=dict(in_channels=[16] * 4, channels=16),
     test_cfg=dict(crop_size=(64, 64), stride=(43, 43)),
+)
+train_pipeline = _base_.train_pipeline
+train_pipeline[2].update(scale=(64, 64))
+train_pipeline[3].update(crop_size=(64, 64))
+train_dataloader = dict(
+    batch_size=2, num_workers=0, persistent_workers=False,
+    dataset=dict(data_root='{data}/', pipeline=train_pipeline),
 )
 pipeline = _base_.test_pipeline
 pipeline[1].update(scale=(64, 64))
@@ -121,7 +128,7 @@ def write(task, folder):
     else:
         data = folder / 'data'
         spec = task_spec(task, size=96, classes=4, max_aspect=1.5)
-        generate(Job(task, data, spec, seed=0, train=1, val=5))
+        generate(Job(task, data, spec, seed=0, train=2, val=5))
         recipe, text = CONFIGS[task]
         config = folder / f'{task}.py'
         config.write_text(text.format(recipe=RECIPES / recipe, data=data))

@@ -6,9 +6,11 @@ import re
 from contextlib import nullcontext
 
 import pytest
-import tiny
+import tiny_classifier
+import tiny_tasks
 import torch
 import torch.distributed as dist
+import trainings
 from run_tool import run_tool
 from tiny_fragile import write_config
 
@@ -84,23 +86,45 @@ def test_training_says_how_to_run_the_step_again(tmp_path, capsys):
     )
 
 
-def test_a_detector_is_replayed_without_its_data(tmp_path, replay):
-    """Targets are drawn at random, and masks and boxes come back from the file."""
-    config = tiny.write_detector(
-        tmp_path,
-        extra="""
+SABOTAGE = """
 custom_imports = dict(imports=['tiny_fragile'])
-custom_hooks = [dict(type='mmlite.Sabotage', fault='backbone.conv1.weight', at=[1])]
-default_hooks.update(finite=dict(type='mmlite.FiniteHook'), checkpoint=dict(interval=9))
-""",
-    )
-    assert run_tool('train', config, '--work-dir', tmp_path / 'work') == 3
-    for path in ('train', 'train.json'):
-        (tmp_path / path).rename(tmp_path / f'{path}.gone')
+custom_hooks = [dict(type='mmlite.Sabotage', fault={fault!r}, at=[1])]
+"""
+EMBEDDING = 'backbone.patch_embed.proj'
+TASKS = {
+    'detection': ('backbone.conv1', 'Conv2d'),
+    'pretraining': ('backbone.blocks.0.attn.qkv', 'Linear'),
+    'tracking': (EMBEDDING, 'Conv2d'),
+    'classification': (EMBEDDING, 'Conv2d'),
+    'segmentation': (EMBEDDING, 'Conv2d'),
+}
+"""Task -> the layer that gets a NaN, and its class."""
+
+
+def write_task(task, folder):
+    """The config of a small training."""
+    if task == 'classification':
+        return tiny_classifier.write(folder)
+    if task == 'segmentation':
+        return tiny_tasks.write('seg', folder).config
+    return trainings.write(task, folder)
+
+
+@pytest.mark.parametrize('task', TASKS)
+def test_every_task_is_replayed_without_its_data(task, tmp_path, replay):
+    """Targets, masks and mixtures are drawn as before; pictures and labels come from the file."""
+    layer, kind = TASKS[task]
+    config = write_task(task, tmp_path)
+    config.write_text(config.read_text() + SABOTAGE.format(fault=f'{layer}.weight'))
+    data = ('--cfg-options', f'val_dataloader.dataset.data_root={tmp_path}/data/')
+    options = data if task == 'segmentation' else ()
+    assert run_tool('train', config, '--work-dir', tmp_path / 'work', *options) == 3
+    for path in [path for path in tmp_path.iterdir() if path.name != 'work']:
+        path.rename(tmp_path / f'{path.name}.gone')
     code, out, error = replay(tmp_path / 'work' / 'failed_step_2', '--anomaly')
     assert code == 0, error
-    assert 'not finite before the step: backbone.conv1.weight\n' in out
-    assert 'first output that is not finite: backbone.conv1 (Conv2d)\n' in out
+    assert f'not finite before the step: {layer}.weight\n' in out
+    assert f'first output that is not finite: {layer} ({kind})\n' in out
 
 
 @pytest.mark.parametrize(
