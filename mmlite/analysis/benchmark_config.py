@@ -4,6 +4,7 @@ import torch
 from mmengine.model import revert_sync_batchnorm
 from mmengine.optim import build_optim_wrapper
 
+from mmlite.engine.cli import check_device, check_out_file
 from mmlite.engine.launch import set_amp
 from mmlite.errors import UserError
 from mmlite.registry import MODELS
@@ -31,7 +32,7 @@ def add_benchmark_options(parser, steps, warmup):
 
 
 def check_benchmark_options(args, positive=('steps', 'batch_size')):
-    """Refuse counts that measure nothing, and a GPU that is not there.
+    """Refuse counts that measure nothing, a GPU that is not there, a table that cannot be written.
 
     Args:
         args (argparse.Namespace): Options of :func:`add_benchmark_options` and more.
@@ -45,8 +46,9 @@ def check_benchmark_options(args, positive=('steps', 'batch_size')):
             raise UserError(f'--{name.replace("_", "-")} is {getattr(args, name)}; give 1 or more')
     if args.warmup < 0:
         raise UserError(f'--warmup is {args.warmup}; give 0 or more')
-    if args.device == 'cuda' and not torch.cuda.is_available():
-        raise UserError('--device cuda needs a GPU, but torch sees none: give --device cpu')
+    check_device(args.device)
+    if args.csv:
+        check_out_file('--csv', args.csv)
 
 
 def set_precision(cfg, amp, device):

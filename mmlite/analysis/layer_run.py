@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mmlite.engine.cli import check_device, check_out_folder
 from mmlite.errors import UserError
 
 from .layer_images import draw_sample, open_images
@@ -72,8 +73,8 @@ def check_layer_options(args):
         if value is not None and value < least:
             option = name.replace('_', '-')
             raise UserError(f'--{option} is {value}; give {least} or more')
-    if args.device == 'cuda' and not torch.cuda.is_available():
-        raise UserError('--device cuda needs a GPU, but torch sees none: give --device cpu')
+    check_device(args.device)
+    check_out_folder('--out', args.out)
 
 
 def build_models(sources, args):

@@ -10,6 +10,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from mmengine.config import DictAction
 
 from mmlite.errors import Stopped, UserError
@@ -111,6 +112,16 @@ def check_out_file(option, path):
     if Path(path).is_dir():
         raise UserError(f'{option} {path} is a folder: name a file')
     _check_folder(option, path, Path(path).absolute().parent)
+
+
+def check_device(device):
+    """Refuse ``--device cuda`` where there is no GPU.
+
+    Raises:
+        UserError: Says what to give.
+    """
+    if device == 'cuda' and not torch.cuda.is_available():
+        raise UserError('--device cuda needs a GPU, but torch sees none: give --device cpu')
 
 
 def check_out_folder(option, path):

@@ -170,6 +170,8 @@ def _refused(name, what):
 
 def _reason(error):
     """First sentence of the cause, without torch's advice to switch the safety off."""
+    if isinstance(error, LookupError):  # of an opcode that there is not: a text, an archive, ...
+        return 'torch writes no such file'
     text = re.split(r'WeightsUnpickler error:|weights_only=False`.*?\n\n', str(error), flags=re.S)
     lines = text[-1].strip().splitlines()
     return lines[0].partition('. ')[0].rstrip('.') if lines else type(error).__name__

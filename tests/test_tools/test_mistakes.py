@@ -126,6 +126,14 @@ SMALL_MODELS = {
     ),
     'resume from a folder': ('{det} --resume {p}', 1, "'{p}' is a folder: give a file"),
     'resume from nothing': ('{det} --resume {p}/empty.pth', 1, 'empty.pth', 'is empty'),
+    'half a share': (
+        '{det} --cfg-options train_cfg.max_bad_share=half', 2,
+        "train_cfg.max_bad_share='half' should be a number",
+    ),
+    'a misspelt share': (
+        '{det} --cfg-options train_cfg.max_bad_shares=0.1', 2,
+        "takes no 'max_bad_shares'; did you mean 'max_bad_share'",
+    ),
     'a file as work directory': (
         '{det} --work-dir {p}/text', 2, 'work_dir {p}/text cannot be made: File exists'
     ),
@@ -242,9 +250,14 @@ CASES = {
             '--models a={cls}:{cls_pth} --num-images 0 --map-image {p}/text', 1,
             'image {p}/text cannot be read: it is no image',
         ),
+        'out is a file': (
+            '--models a={cls}:{cls_pth} --data {p}/torn --out {p}/text', 2,
+            '--out {p}/text cannot be written',
+        ),
     },
     'analysis_tools/benchmark_pretrain': {
         'no step': ('{mae} --steps 0', 2, '--steps is 0; give 1 or more'),
+        'table is a folder': ('{mae} --csv {p}/folder', 2, '--csv {p}/folder is a folder'),
         'a tracker': ('{track}', 2, 'finder.py does not train: no train_dataloader'),
     },
     'analysis_tools/benchmark_safety': {
@@ -258,6 +271,7 @@ CASES = {
     'analysis_tools/benchmark_tracker': {
         'a classifier': ('{cls} {cls_pth}', 2, 'ImageClassifier is no tracker'),
         'no way': ('{track} --variants trt', 2, "invalid choice: 'trt'", 'onnxruntime'),
+        'table is a folder': ('{track} --csv {p}/folder', 2, '--csv {p}/folder is a folder'),
     },
     'analysis_tools/browse_dataset': {
         'no pictures': ('{det} -o x -n 0', 2, '--number is 0; give 1 or more'),
@@ -285,6 +299,7 @@ CASES = {
     'analysis_tools/lightweight_zoo': {
         'no model': ('--models resnet_80', 2, "'resnet_80' is neither in the table nor a model"),
         'no batch': ('--batch-sizes 0', 2, '--batch-sizes must be 1 or more'),
+        'table is a folder': ('--csv {p}/folder', 2, '--csv {p}/folder is a folder'),
     },
     'analysis_tools/plot_sweep': {
         'no sweep': ('{p}/folder --x lr', 1, '{p}/folder/grid.csv does not exist: give the work'),

@@ -28,7 +28,7 @@ from mmlite.apis.onnx_export import export_tracker
 from mmlite.apis.onnx_tracker import ONNXTrackerNetwork, import_package
 from mmlite.apis.tracker_files import load_network
 from mmlite.datasets.shapes import Job, task_spec
-from mmlite.engine.cli import tool
+from mmlite.engine.cli import check_device, check_out_file, tool
 from mmlite.engine.config_file import load_config
 from mmlite.errors import CheckpointError, UserError
 from mmlite.models.track.deploy import fuse_for_tracking
@@ -107,8 +107,9 @@ def check(args):
         value = getattr(args, name)
         if value is not None and value < least:
             raise UserError(f'--{name} is {value}; give {least} or more')
-    if args.device == 'cuda' and not torch.cuda.is_available():
-        raise UserError('--device cuda needs a GPU, but torch sees none: give --device cpu')
+    check_device(args.device)
+    if args.csv:
+        check_out_file('--csv', args.csv)
 
 
 def chosen_variants(names, device):

@@ -17,7 +17,7 @@ import torch
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
 from mmlite.analysis import zoo, zoo_table
 from mmlite.analysis.benchmark import device_name
-from mmlite.engine.cli import tool
+from mmlite.engine.cli import check_device, check_out_file, tool
 from mmlite.errors import UserError
 
 DTYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
@@ -56,12 +56,14 @@ def check(args):
     for name in ('seconds', 'warmup'):
         if getattr(args, name) < 0:
             raise UserError(f'--{name} is {getattr(args, name)}; give 0 or more')
-    if args.device == 'cuda' and not torch.cuda.is_available():
-        raise UserError('--device cuda needs a GPU, but torch sees none: give --device cpu')
+    check_device(args.device)
     if args.device == 'cpu' and args.precision != 'fp32':
         raise UserError(f'--precision {args.precision} needs a GPU: give fp32')
     if args.plot and args.plot.suffix.lower() != '.png':
         raise UserError(f'--plot {args.plot} must end in .png')
+    for option in ('csv', 'plot'):
+        if getattr(args, option):
+            check_out_file(f'--{option}', getattr(args, option))
 
 
 def build_all(rows, device, dtype):
