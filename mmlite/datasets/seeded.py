@@ -15,6 +15,11 @@ SAMPLE_SEED = 'sample_seed'
 """Key in the ``metainfo`` of a data sample: its seed, by which a model draws its mask."""
 
 
+BITS = (1 << 64) - 1
+GOLDEN = 0x9E3779B97F4A7C15
+"""SplitMix64's increment: 2^64 over the golden ratio."""
+
+
 class Draw(int):
     """The index of a sample that knows when it is drawn.
 
@@ -104,8 +109,18 @@ def sample_seed(seed, index):
     """
     if isinstance(index, int):
         index = getattr(index, 'epoch', 0), int(index), getattr(index, 'repeat', 0)
-    words = np.random.SeedSequence((seed, *index)).generate_state(1, np.uint64)
-    return int(words[0] >> np.uint64(1))
+    state = 0
+    for word in (seed, *index):
+        state = _mix(state + word + GOLDEN)
+    return state >> 1
+
+
+def _mix(z):
+    """SplitMix64's bijection of 64 bits (Steele et al., OOPSLA 2014), in which all bits mix."""
+    z &= BITS
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & BITS
+    z = (z ^ z >> 27) * 0x94D049BB133111EB & BITS
+    return z ^ z >> 31
 
 
 @contextmanager
@@ -115,8 +130,8 @@ def drawing_from(seed):
         random.getstate(), np.random.get_state(), torch.get_rng_state()
     )  # fmt: skip
     random.seed(seed)
-    # a third word, for else NumPy, which is the same generator, would draw what Python draws
-    np.random.seed((seed & 0xFFFFFFFF, seed >> 32, 1))
+    # torch takes the lower 32 bits and starts the same Mersenne Twister; Python starts it otherwise
+    np.random.seed(seed >> 31)
     torch.default_generator.manual_seed(seed)  # torch.manual_seed would touch the GPUs, too
     try:
         yield

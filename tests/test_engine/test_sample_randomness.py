@@ -129,6 +129,29 @@ def test_seeds_tell_run_epoch_sample_and_repeat_apart():
     assert sample_seed(1, 5) == sample_seed(1, Draw(5)) and max(seeds) < 2**63
 
 
+def test_generators_and_neighbours_draw_independently():
+    def draws(index):
+        with drawing_from(sample_seed(0, Draw(index))):
+            return [
+                random.getrandbits(16),
+                np.random.randint(1 << 16),
+                int(torch.randint(1 << 16, ())),
+            ]
+
+    drawn = np.array([draws(index) for index in range(2000)]) / (1 << 16)
+    assert np.abs(drawn.mean(0) - 0.5).max() < 0.03
+    columns = np.hstack([drawn[:-1], drawn[1:]])
+    correlations = np.corrcoef(columns.T) - np.eye(6)
+    assert np.abs(correlations).max() < 0.09  # four standard deviations
+    with drawing_from(sample_seed(0, 1)):
+        streams = [
+            {random.getrandbits(32) for _ in range(2000)},
+            set(np.random.randint(1 << 32, size=2000, dtype=np.uint64).tolist()),
+            set(torch.randint(1 << 32, (2000,)).tolist()),
+        ]
+    assert len(set.union(*streams)) > 5990  # none runs ahead of another
+
+
 def test_everything_else_is_the_data_set_s_own():
     dataset = SeededDataset(Drawing(), 0)
     dataset.pipeline = 'other'
