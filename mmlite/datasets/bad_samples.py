@@ -60,14 +60,7 @@ class BadSamples:
         if not self.max_share:
             raise error
         row = (str(sample), ' '.join(str(error).split()))
-        if row in self._known:
-            return
-        with self._report() as (rows, append):
-            new = row not in rows
-            if new:
-                append(row)
-            self._known = {*rows, row}
-        if new:
+        if row not in self._known and self._add(row):
             print_log(f'Left out: {row[1]}', logger='current', level=logging.WARNING)
         if self.count > self.max_share * self.size:
             raise DataError(
@@ -75,6 +68,15 @@ class BadSamples:
                 f'than train_cfg.max_bad_share={self.max_share} allows: {self.file} lists them; '
                 f'the last: {row[1]}'
             ) from error
+
+    def _add(self, row):
+        """Report a row, unless another process has; returns whether it was new."""
+        with self._report() as (rows, append):
+            self._known = {*rows, row}
+            if row in rows:
+                return False
+            append(row)
+            return True
 
     @property
     def count(self):

@@ -85,10 +85,10 @@ def _annotation_faults(annotations, sizes, category_ids, file):
     checks = (
         _incomplete,
         _repeated,
-        lambda item: _unknown_category(item, set(category_ids)),
-        lambda item: _unknown_image(item, sizes),
+        lambda rows: _unknown_category(rows, set(category_ids)),
+        lambda rows: _unknown_image(rows, sizes),
         _no_number,
-        lambda item: _wrong_boxes(item, sizes),
+        lambda rows: _wrong_boxes(rows, sizes),
     )
     rows, faults = list(enumerate(annotations)), []
     for check in checks:

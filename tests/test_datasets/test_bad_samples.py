@@ -83,6 +83,10 @@ def test_more_than_the_share_is_an_error_that_names_the_report(tmp_path):
     )
     with pytest.raises(DataError, match=message):
         list(loader(file, BAD, share=0.1))
+    resumed = loader(file, BAD, share=0.1)
+    resumed.dataset.policy.begin(go_on=True)
+    with pytest.raises(DataError, match='more than train_cfg.*the last: image 3.jpg cannot'):
+        list(resumed)
     assert len(rows(file)) == 4
 
 
