@@ -4,7 +4,7 @@ import html
 import math
 
 from mmlite.engine.logs import find_logs, split_records
-from mmlite.engine.scorecard import SCRATCH, SUPERVISED, relative, task_config
+from mmlite.engine.scorecard import SCRATCH, SUPERVISED, grid_of, relative, task_config
 
 from .page import whole_page
 from .pictures import data_uri, draw_curves
@@ -74,9 +74,18 @@ def _table(plan, scores):
         f'<h2>Results</h2><p class="sub">Fine-tuned by one recipe a task, all else equal; {seeds} '
         f'each, seed{"s" if count > 1 else ""} {", ".join(map(str, plan.preset.seeds))}. Below '
         f'each number: the difference to {SCRATCH} (random weights) / to '
-        f'{SUPERVISED} (a classifier that was trained from random weights).</p>'
+        f'{SUPERVISED} (a classifier that was trained from random weights).{_grids(tasks)}</p>'
         f'<div class="card"><table><tr><th>start{head}{rows}</table></div>'
     )
+
+
+def _grids(tasks):
+    """Which tasks were trained by several settings."""
+    names = [task.title for task in tasks if len(grid_of(task.config)) > 1]
+    if not names:
+        return ''
+    named = html.escape(' and '.join(names))
+    return f' {named}: the best setting of the recipe’s grid for each start.'
 
 
 def _cell(scores, start):

@@ -2,13 +2,11 @@
 
 import csv
 import io
-import json
 import math
 import statistics
 from dataclasses import dataclass
 
-from mmlite.engine.scorecard import SCRATCH, SUPERVISED
-from mmlite.engine.sweep_results import metrics_of
+from mmlite.engine.scorecard import SCRATCH, SUPERVISED, reached
 
 
 @dataclass(frozen=True)
@@ -49,13 +47,8 @@ def collect(plan):
 def _scores(plan, task):
     scores = {}
     for start in plan.inits(task):
-        values = {}
-        for seed in plan.preset.seeds:
-            file = plan.cell(task, start, seed) / 'result.json'
-            if file.is_file():
-                found = metrics_of(json.loads(file.read_text())).get(task.metric)
-                if found:
-                    values[seed] = task.factor * found['final']
+        found = {seed: reached(task, plan.cell(task, start, seed)) for seed in plan.preset.seeds}
+        values = {seed: value for seed, value in found.items() if value is not None}
         if values:
             scores[start] = Score(values)
     return scores

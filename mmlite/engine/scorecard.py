@@ -1,7 +1,9 @@
 """What a scorecard runs: the trainings, evaluations and figures that judge pre-trained weights."""
 
+import functools
 import hashlib
 import json
+import math
 import shlex
 import sys
 from dataclasses import dataclass
@@ -19,7 +21,8 @@ from . import launch
 from .check_config import check_stage_data
 from .checks.near_names import near_names
 from .config_file import load_config
-from .sweep import file_digest, parse_options
+from .sweep import GRID, file_digest, make_cells, parse_axis, parse_options
+from .sweep_results import metrics_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PRESETS = ROOT / 'configs' / 'scorecard'
@@ -280,6 +283,26 @@ def missing_data(task, work_dir):
     return None, None
 
 
+@functools.cache
+def grid_of(config):
+    """Settings of a recipe's ``sweep_grid`` as in the names of their folders.
+
+    Returns:
+        tuple[str, ...]: Each with ``_`` at its end; ``''`` alone without a grid.
+    """
+    axes = [parse_axis(item) for item in load_config(config).get(GRID) or ()]
+    return tuple(f'{cell.name}_' if axes else '' for cell in make_cells(axes))
+
+
+def reached(task, cell):
+    """What a training reached in the metric of its task, None before its end."""
+    file = cell / 'result.json'
+    if not file.is_file():
+        return None
+    found = metrics_of(json.loads(file.read_text())).get(task.metric)
+    return task.factor * found['final'] if found else None
+
+
 @dataclass
 class Plan:
     """A scorecard: what is judged, by what, and where results go.
@@ -301,9 +324,22 @@ class Plan:
         return self.folder / task.name
 
     def cell(self, task, start, seed=None):
-        """Work directory of one training; the first seed by default."""
+        """Work directory of one training; the first seed by default.
+
+        Where the recipe has a grid (``sweep_grid``), it is that of the setting with the highest
+        mean over the seeds for this start.
+        """
         seed = self.preset.seeds[0] if seed is None else seed
-        return self.sweep_folder(task) / f'init={start}_seed={seed}'
+
+        def folder(setting, seed):
+            return self.sweep_folder(task) / f'init={start}_{setting}seed={seed}'
+
+        def mean(setting):
+            found = [reached(task, folder(setting, seed)) for seed in self.preset.seeds]
+            found = [value for value in found if value is not None]
+            return sum(found) / len(found) if found else -math.inf
+
+        return folder(max(grid_of(task.config), key=mean), seed)
 
     def supervised(self):
         """Checkpoint of the supervised baseline, None before it is trained."""

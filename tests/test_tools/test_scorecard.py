@@ -70,6 +70,7 @@ class StandIn:
     def __init__(self):
         self.commands = []
         self.fails = ()
+        self.settings = {'': 0}  # of the recipe's grid -> what it adds
 
     def __call__(self, command):
         self.commands.append([str(word) for word in command])
@@ -77,8 +78,9 @@ class StandIn:
         inits = words[words.index('--init') + 1 : words.index('--seeds')]
         for name in (init.partition('=')[0] for init in inits):
             for seed in (0, 1):
-                if name not in self.fails:
-                    self.leave(Path(words[0]) / f'init={name}_seed={seed}', GAINS[name] + seed)
+                for setting, more in self.settings.items() if name not in self.fails else ():
+                    cell = Path(words[0]) / f'init={name}_{setting}seed={seed}'
+                    self.leave(cell, GAINS[name] + seed + more)
         return 1 if self.fails else 0
 
     def leave(self, cell, value):
@@ -142,6 +144,21 @@ def test_the_table_compares_with_both_baselines(scorecard, folder, tmp_path, cap
     assert page.count('<img src="data:image/png;base64,') == 2  # a curve for each task
     assert 'train_cfg.max_epochs=2' in page and 'num_heads=3' in page
     assert not re.search(r'(src|href)="(?!data:)', page)
+
+
+def test_of_a_grid_the_best_setting_counts(scorecard, folder, tmp_path, capsys):
+    recipe = folder / 'grid.py'
+    grid = "sweep_grid = ['model.backbone.drop_path_rate=0.0,0.1,0.2']\n"
+    recipe.write_text((folder / 'small.py').read_text() + grid)
+    write_preset(folder, recipe, 'grid_preset.py')
+    scorecard.programs.settings = {f'drop_path_rate={r}_': 9 * r for r in (0.0, 0.2, 0.1)}
+    assert scorecard(checkpoint(folder, 'a'), preset='grid_preset.py') == 0
+    assert '| a | 17.3 ± 0.7 (+5.0) |' in capsys.readouterr().out
+    page = (tmp_path / 'card' / 'scorecard.html').read_text()
+    assert 'First and Second: the best setting of the recipe’s grid for each start.' in page
+    assert page.count('<img src="data:image/png;base64,') == 2
+    (baseline,) = [w for w in scorecard.programs.commands[1] if w.startswith('supervised=')]
+    assert 'init=scratch_drop_path_rate=0.2_seed=0' in baseline
 
 
 def test_another_checkpoint_joins_and_nothing_is_lost(scorecard, folder, tmp_path):
