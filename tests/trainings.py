@@ -158,9 +158,7 @@ def run_processes(tool, args, world, folder):
         world (int): One process is run without a launcher.
         folder (Path): For what they print.
     """
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
+    port = free_port()
     logs = [folder / f'{tool}_{rank}_of_{world}.txt' for rank in range(world)]
     processes = [
         CONTEXT.Process(target=_be_one_of, args=(tool, [*map(str, args)], rank, world, port, log))
@@ -171,6 +169,13 @@ def run_processes(tool, args, world, folder):
     for process, log in zip(processes, logs, strict=True):
         process.join(WAIT)
         assert process.exitcode == 0, log.read_text()[-3000:]
+
+
+def free_port():
+    """int: Of this machine."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        return free.getsockname()[1]
 
 
 def _be_one_of(tool, args, rank, world, port, log):

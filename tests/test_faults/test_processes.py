@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import trainings
-from trainings import ROOT, WAIT, assert_same_bits, last_weights, steps
+from trainings import ROOT, WAIT, assert_same_bits, free_port, last_weights, steps
 
 
 class Launched:
@@ -48,12 +47,6 @@ class Launched:
 
     def tail(self):
         return self.log.read_text()[-3000:]
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(('127.0.0.1', 0))
-        return one.getsockname()[1]
 
 
 @pytest.fixture(scope='module')

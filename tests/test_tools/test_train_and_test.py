@@ -13,6 +13,7 @@ import pytest
 import tiny
 import torch
 from run_tool import run_tool
+from trainings import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -246,19 +247,11 @@ def cpu_only(monkeypatch):
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '-1')
 
 
-def free_port():
-    import socket
-
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return str(s.getsockname()[1])
-
-
 def test_two_processes_train_like_one(tmp_path, cpu_only, monkeypatch):
     config = tmp_path / 'tiny.py'
     config.write_text(TINY)
     assert run_tool('train', config, '--work-dir', tmp_path / 'one') == 0
-    monkeypatch.setenv('PORT', free_port())
+    monkeypatch.setenv('PORT', str(free_port()))
     options = ('--cfg-options', 'train_dataloader.batch_size=2')
     script = ROOT / 'tools' / 'dist_train.sh'
     run = shell('bash', script, config, 2, '--work-dir', tmp_path / 'two', *options)
@@ -273,7 +266,7 @@ def test_two_processes_train_like_one(tmp_path, cpu_only, monkeypatch):
 def test_a_distributed_mistake_is_said_once(tmp_path, cpu_only, monkeypatch):
     config = tmp_path / 'tiny.py'
     config.write_text(TINY.replace('TinyModel', 'TinyModell'))
-    monkeypatch.setenv('PORT', free_port())
+    monkeypatch.setenv('PORT', str(free_port()))
     script = ROOT / 'tools' / 'dist_test.sh'
     run = shell('bash', script, config, 'x.pth', 2, '--work-dir', tmp_path / 'work')
     assert run.returncode == 2
