@@ -6,10 +6,16 @@ from mmengine.config import Config
 
 from mmlite.errors import CheckpointError
 
+from .launch import TRAIN_HOOKS
+
 RUN_ONLY = ('work_dir', 'launcher', 'resume')
 """Keys of a run rather than of a recipe."""
 
-RUN_HOOK = 'mmlite.CheckpointFitHook'
+ADDED_HOOKS = (
+    dict(type='mmlite.CheckpointFitHook', whole=True),
+    dict(type='mmlite.CheckpointFitHook', whole=False),
+    *(dict(type=kind) for kind in TRAIN_HOOKS),
+)
 """What the tools add to ``custom_hooks`` of every run."""
 
 
@@ -42,11 +48,11 @@ def parse_config(text):
 
 
 def recipe_text(cfg):
-    """str: A config as Python text, without :data:`RUN_ONLY` and :data:`RUN_HOOK`."""
+    """str: A config as Python text, without :data:`RUN_ONLY` and :data:`ADDED_HOOKS`."""
     kept = {key: value for key, value in cfg.to_dict().items() if key not in RUN_ONLY}
     hooks = kept.get('custom_hooks')
     if hooks:
-        kept['custom_hooks'] = [h for h in hooks if not _is_run_hook(h)]
+        kept['custom_hooks'] = [hook for hook in hooks if hook not in ADDED_HOOKS]
         if not kept['custom_hooks']:
             del kept['custom_hooks']
     return Config(kept).pretty_text
@@ -54,10 +60,6 @@ def recipe_text(cfg):
 
 class _NoData(Exception):
     """A line that is no plain data."""
-
-
-def _is_run_hook(hook):
-    return isinstance(hook, dict) and hook.get('type') == RUN_HOOK
 
 
 def _is_doc(node):
