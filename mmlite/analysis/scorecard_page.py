@@ -15,6 +15,7 @@ from .scorecard_results import difference, starts_of
 STYLE = """<style>
 .up{color:#047857}.down{color:#b91c1c}.small{font-size:.8rem;color:#5b6675;white-space:nowrap}
 .card{overflow-x:auto}.card td,.card th{vertical-align:top}.best{font-weight:700}
+.words td,.words th{text-align:left;min-width:8rem}
 details{margin:.4rem 0}summary{cursor:pointer}
 </style>"""
 PICTURES = 3
@@ -166,7 +167,7 @@ def _weights(plan):
         for start in plan.starts
     )
     return (
-        '<h2>Weights</h2><div class="card"><table><tr><th>name<th>file<th>SHA-256 begins'
+        '<h2>Weights</h2><div class="card words"><table><tr><th>name<th>file<th>SHA-256 begins'
         f'<th>backbone{rows}</table></div>'
     )
 
