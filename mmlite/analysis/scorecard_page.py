@@ -15,7 +15,7 @@ from .scorecard_results import difference, starts_of
 STYLE = """<style>
 .up{color:#047857}.down{color:#b91c1c}.small{font-size:.8rem;color:#5b6675;white-space:nowrap}
 .card{overflow-x:auto}.card td,.card th{vertical-align:top}.best{font-weight:700}
-.words td,.words th{text-align:left;min-width:8rem}
+.words td,.words th{text-align:left;min-width:8rem}.card img{min-width:44rem}
 details{margin:.4rem 0}summary{cursor:pointer}
 </style>"""
 PICTURES = 3
