@@ -1,4 +1,4 @@
-"""Every task on generated pictures, one training each: an hour or more for one checkpoint on two CPU
+"""Every task on generated pictures, one training each: an hour or more for one checkpoint on two
 cores, most of it shared by all checkpoints of a scorecard. Minutes are those of one training on one
 thread, measured beside other programs on an Intel Xeon."""
 
