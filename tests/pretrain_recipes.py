@@ -15,10 +15,10 @@ ROOT = Path(__file__).parents[1] / 'configs/shapes/pretrain'
 RECIPES = [path.relative_to(ROOT).as_posix() for path in sorted(ROOT.rglob('*.py'))]
 
 
-def build(recipe, launcher='none'):
+def build(recipe):
     """The model of a recipe, with random weights (a teacher's, too)."""
     torch.manual_seed(0)
-    cfg = read_config(ROOT / recipe, launcher=launcher)
+    cfg = read_config(ROOT / recipe)
     init_default_scope(cfg.default_scope)
     return MODELS.build(cfg.model)
 

@@ -6,8 +6,8 @@ import torch
 from mmengine.config import Config
 from pretrain_recipes import RECIPES
 from torch import distributed, multiprocessing
-from torch.nn.parallel import DistributedDataParallel
 
+from mmlite.models import CPUDistributedDataParallel
 from mmlite.registry import MODELS
 
 
@@ -57,8 +57,8 @@ def _train_two_steps(rank, store, results):
     distributed.init_process_group('gloo', init_method=f'file://{store}', rank=rank, world_size=2)
     sums = {}
     for recipe in RECIPES:
-        model = pretrain_recipes.build(recipe, launcher='pytorch').train()
-        wrapped = DistributedDataParallel(model)
+        model = pretrain_recipes.build(recipe).train()
+        wrapped = CPUDistributedDataParallel(model)
         trainable = [p for p in model.parameters() if p.requires_grad]
         optimiser = torch.optim.SGD(trainable, lr=1e-3)
         for step in range(2):
