@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 import shlex
+import statistics
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -330,16 +331,20 @@ class Plan:
         mean over the seeds for this start.
         """
         seed = self.preset.seeds[0] if seed is None else seed
+        settings = grid_of(task.config)
+        best = settings[0]
+        if len(settings) > 1:
+            best = max(settings, key=lambda setting: self._mean(task, start, setting))
+        return self._folder(task, start, best, seed)
 
-        def folder(setting, seed):
-            return self.sweep_folder(task) / f'init={start}_{setting}seed={seed}'
+    def _folder(self, task, start, setting, seed):
+        return self.sweep_folder(task) / f'init={start}_{setting}seed={seed}'
 
-        def mean(setting):
-            found = [reached(task, folder(setting, seed)) for seed in self.preset.seeds]
-            found = [value for value in found if value is not None]
-            return sum(found) / len(found) if found else -math.inf
-
-        return folder(max(grid_of(task.config), key=mean), seed)
+    def _mean(self, task, start, setting):
+        """Over the seeds that are finished; below everything before the first one is."""
+        cells = (self._folder(task, start, setting, seed) for seed in self.preset.seeds)
+        found = [value for cell in cells if (value := reached(task, cell)) is not None]
+        return statistics.fmean(found) if found else -math.inf
 
     def supervised(self):
         """Checkpoint of the supervised baseline, None before it is trained."""

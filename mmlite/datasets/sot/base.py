@@ -21,6 +21,16 @@ from .storage import Tree
 _RECENT = 8  # parsed sequences that are kept
 
 
+def warn_of_faults(faults, of):
+    """Log how many of the items that ``of`` names cannot be used, and why the first one cannot."""
+    if faults:
+        print_log(
+            f'{len(faults)} of {of} cannot be used; the first: {next(iter(faults.values()))}',
+            'current',
+            logging.WARNING,
+        )
+
+
 class SequenceDataset(Dataset):
     """Videos with one annotated target each; item ``i`` is a :class:`Sequence`.
 
@@ -75,13 +85,7 @@ class SequenceDataset(Dataset):
         self.names = [entry.name for entry in self._index]
         self.lengths = np.array([entry.length for entry in self._index], dtype=np.int64)
         self.faults = {entry.name: entry.fault for entry in self._index if entry.fault}
-        if self.faults:
-            print_log(
-                f'{len(self.faults)} of {len(self)} sequences of {self.dataset} ({split}) cannot '
-                f'be used; the first: {next(iter(self.faults.values()))}',
-                'current',
-                logging.WARNING,
-            )
+        warn_of_faults(self.faults, f'{len(self)} sequences of {self.dataset} ({split})')
 
     def __len__(self):
         return len(self._index)

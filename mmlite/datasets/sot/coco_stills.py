@@ -12,6 +12,7 @@ from mmlite.errors import DataError
 from mmlite.registry import DATASETS
 
 from ..coco_faults import check_coco
+from .base import warn_of_faults
 from .frames import ImageFrames
 from .index import index_file
 from .sequence import Sequence
@@ -71,13 +72,7 @@ class COCOStillsDataset(Dataset):
         self._images, self._files = arrays['images'], arrays['files']
         self.lengths = np.ones(len(self._ids), dtype=np.int64)
         self.faults = dict(zip(arrays['faulty'].tolist(), arrays['reasons'].tolist(), strict=True))
-        if self.faults:
-            print_log(
-                f'{len(self.faults)} of {len(self)} objects of coco ({split}) cannot be used; the '
-                f'first: {next(iter(self.faults.values()))}',
-                'current',
-                logging.WARNING,
-            )
+        warn_of_faults(self.faults, f'{len(self)} objects of coco ({split})')
 
     @property
     def names(self):
