@@ -61,7 +61,6 @@ def main(argv=None):
     with reported_once(args.launcher):
         cfg = configure(args)
     launch.test(cfg, out=args.out if args.out and args.out.endswith('.json') else None)
-    launch.finish()
 
 
 if __name__ == '__main__':

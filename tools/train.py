@@ -59,7 +59,6 @@ def main(argv=None):
     with reported_once(args.launcher):
         cfg = configure(args)
     launch.train(cfg)
-    launch.finish()
 
 
 if __name__ == '__main__':

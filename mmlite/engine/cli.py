@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+import gc
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 from mmengine.config import DictAction
 
 from mmlite.errors import Stopped, UserError
@@ -23,25 +25,43 @@ def tool(main):
 
     A :class:`UserError` becomes ``error: <sentence>`` on stderr and its own exit code, Ctrl-C
     becomes 130 (in training 75, see :class:`~mmlite.engine.hooks.stop.StopHook`). Any other
-    exception is a bug and keeps its traceback.
+    exception is a bug and keeps its traceback. The process group of a distributed run is closed.
     """
 
     @functools.wraps(main)
     def run(argv=None):
-        try:
-            main(argv)
-        except Stopped as error:
-            if str(error):  # of several processes one speaks
-                print(sentence(error), file=sys.stderr, flush=True)
-            return error.exit_code
-        except UserError as error:
-            print(f'error: {sentence(error)}', file=sys.stderr, flush=True)
-            return error.exit_code
-        except KeyboardInterrupt:
-            return INTERRUPTED
-        return 0
+        code = _exit_code(main, argv)
+        _close_process_group()
+        return code
 
     return run
+
+
+def _exit_code(main, argv):
+    try:
+        main(argv)
+    except Stopped as error:
+        if str(error):  # of several processes one speaks
+            print(sentence(error), file=sys.stderr, flush=True)
+        return error.exit_code
+    except UserError as error:
+        print(f'error: {sentence(error)}', file=sys.stderr, flush=True)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+def _close_process_group():
+    """Join the threads of a distributed run: one that frees a tensor while Python ends aborts it.
+
+    They end with the last reference to the group. A wrapped model holds one until the cycles of
+    references through its runner are collected; it must not be the last, since it would join the
+    threads while it keeps them from Python's lock.
+    """
+    if dist.is_available() and dist.is_initialized():
+        gc.collect()
+        dist.destroy_process_group()
 
 
 def sentence(error):

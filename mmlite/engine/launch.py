@@ -127,15 +127,8 @@ def test(cfg, out=None):
             mmengine.dump(metrics, out)
         problem = getattr(runner.test_loop, 'problem', None)
         if problem:
-            finish()
             raise DataError(problem)
     return metrics
-
-
-def finish():
-    """Close the process group of a distributed run, if there is one."""
-    if dist.is_available() and dist.is_initialized():
-        dist.destroy_process_group()
 
 
 def set_amp(cfg, enable):

@@ -1,10 +1,14 @@
 import argparse
 import os
+from pathlib import Path
 
 import pytest
+import torch
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
 
 from mmlite.engine import cli
-from mmlite.errors import CheckpointError, DataError, UserError
+from mmlite.errors import CheckpointError, DataError, Stopped, UserError
 
 
 @pytest.mark.parametrize(
@@ -35,6 +39,39 @@ def test_a_bug_keeps_its_traceback_and_success_is_zero():
     assert main([]) == 0
     with pytest.raises(RuntimeError, match='bug'):
         main(['x'])
+
+
+class Trainer:
+    """Refers to itself, as a runner does through its loops, and holds a wrapped model."""
+
+    def __init__(self):
+        self.itself = self
+        self.model = DistributedDataParallel(torch.nn.Linear(2, 1))
+        self.model(torch.ones(1, 2)).sum().backward()
+
+
+@pytest.mark.parametrize('end', [None, Stopped, DataError, KeyboardInterrupt])
+def test_no_thread_of_a_distributed_run_outlives_the_tool(end, tmp_path):
+    @cli.tool
+    def main(argv):
+        meeting = f'file://{tmp_path}/meeting'
+        dist.init_process_group('gloo', init_method=meeting, rank=0, world_size=1)
+        trainer = Trainer()
+        assert 'pt_gloo_runloop' in threads()
+        if end:
+            raise end('told')
+        return trainer
+
+    before = threads()
+    main([])
+    assert not dist.is_initialized()
+    assert threads() == before
+
+
+def threads():
+    """Names of the threads of this process that libraries may have started, too."""
+    names = (Path(task, 'comm').read_text() for task in Path('/proc/self/task').iterdir())
+    return sorted(name.strip() for name in names)
 
 
 def test_sentence_is_found_in_the_report_of_a_worker():
