@@ -146,4 +146,4 @@ def note_seed(sample, seed):
     """Put the seed into the ``data_samples`` of a packed sample, where it has such."""
     packed = sample.get('data_samples') if isinstance(sample, dict) else None
     if isinstance(packed, BaseDataElement):
-        packed.set_metainfo({SAMPLE_SEED: seed})
+        packed.set_field(seed, SAMPLE_SEED, field_type='metainfo')

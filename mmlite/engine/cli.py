@@ -31,7 +31,7 @@ def tool(main):
     @functools.wraps(main)
     def run(argv=None):
         code = _exit_code(main, argv)
-        _close_process_group()
+        close_process_group()
         return code
 
     return run
@@ -52,7 +52,7 @@ def _exit_code(main, argv):
     return 0
 
 
-def _close_process_group():
+def close_process_group():
     """Join the threads of a distributed run: one that frees a tensor while Python ends aborts it.
 
     They end with the last reference to the group. A wrapped model holds one until the cycles of

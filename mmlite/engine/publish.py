@@ -30,6 +30,7 @@ from mmlite import __version__, stack
 from mmlite.errors import CheckpointError, UserError
 
 from .atomic_backend import AtomicLocalBackend
+from .cli import check_out_file
 from .config_file import load_config
 from .convert.files import unwrap
 from .plain import to_plain
@@ -155,13 +156,9 @@ def remarks(published):
 def _check_out(out):
     if out.suffix != '.safetensors':
         raise UserError(f'{out} does not end in .safetensors')
+    check_out_file('output', out)
     if out.exists():
-        raise UserError(f'{out} {"is a folder" if out.is_dir() else "exists"}: name another file')
-    there = next(parent for parent in out.absolute().parents if parent.exists())
-    if not there.is_dir():
-        raise UserError(f'{there} is a file, not a folder for {out.name}')
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise UserError(f'folder {there} is not writable: choose another for {out.name}')
+        raise UserError(f'{out} exists: name another file')
 
 
 def _weights(contents, backbone_only, ema):

@@ -7,6 +7,7 @@ from mmengine.config import Config
 from pretrain_recipes import RECIPES
 from torch import distributed, multiprocessing
 
+from mmlite.engine.cli import close_process_group
 from mmlite.models import CPUDistributedDataParallel
 from mmlite.registry import MODELS
 
@@ -51,25 +52,27 @@ def test_checkpoint_goes_into_mask_rcnn_by_one_line(recipe, tmp_path):
             assert key == 'pos_embed' and not torch.equal(value, before[key])
 
 
-def _train_two_steps(rank, store, results):
-    """One of two processes: two steps of every method on its own half of a batch."""
+def _be_one_of_two(rank, store, results):
+    """A process that trains every method on its own halves of batches."""
     torch.set_num_threads(1)
     distributed.init_process_group('gloo', init_method=f'file://{store}', rank=rank, world_size=2)
-    sums = {}
-    for recipe in RECIPES:
-        model = pretrain_recipes.build(recipe).train()
-        wrapped = CPUDistributedDataParallel(model)
-        trainable = [p for p in model.parameters() if p.requires_grad]
-        optimiser = torch.optim.SGD(trainable, lr=1e-3)
-        for step in range(2):
-            torch.manual_seed(2 * step + rank)
-            losses = wrapped(**pretrain_recipes.batch(model, recipe), mode='loss')
-            optimiser.zero_grad()
-            model.parse_losses(losses)[0].backward()
-            optimiser.step()
-        sums[recipe] = sum(p.detach().double().sum() for p in trainable).item()
-    results[rank] = sums
-    distributed.destroy_process_group()
+    results[rank] = {recipe: _train_two_steps(recipe, rank) for recipe in RECIPES}
+    close_process_group()
+
+
+def _train_two_steps(recipe, rank):
+    """Sum of the weights behind them."""
+    model = pretrain_recipes.build(recipe).train()
+    wrapped = CPUDistributedDataParallel(model)
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    optimiser = torch.optim.SGD(trainable, lr=1e-3)
+    for step in range(2):
+        torch.manual_seed(2 * step + rank)
+        losses = wrapped(**pretrain_recipes.batch(model, recipe), mode='loss')
+        optimiser.zero_grad()
+        model.parse_losses(losses)[0].backward()
+        optimiser.step()
+    return sum(p.detach().double().sum() for p in trainable).item()
 
 
 def test_two_processes_train_every_method(tmp_path):
@@ -77,7 +80,7 @@ def test_two_processes_train_every_method(tmp_path):
     with multiprocessing.Manager() as manager:
         results = manager.dict()
         store = tmp_path / 'store'
-        multiprocessing.spawn(_train_two_steps, args=(store, results), nprocs=2)
+        multiprocessing.spawn(_be_one_of_two, args=(store, results), nprocs=2)
         first, second = results[0], results[1]
     assert first.keys() == set(RECIPES)
     assert first == second

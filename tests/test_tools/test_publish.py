@@ -233,7 +233,7 @@ MISTAKES = {
     'good.pth mine.pth': (2, 'mine.pth does not end in .safetensors'),
     'good.pth there.safetensors': (2, 'there.safetensors exists'),
     'good.pth folder.safetensors': (2, 'folder.safetensors is a folder'),
-    'good.pth good.pth/a/mine.safetensors': (2, 'good.pth is a file, not a folder for mine.saf'),
+    'good.pth good.pth/a/mine.safetensors': (2, 'good.pth is no folder'),
     'good.pth mine.safetensors --ema': (1, 'it has no moving average'),
     'good.pth mine.safetensors --config no.py': (2, 'config not found: no.py'),
     'bare.pth mine.safetensors': (1, 'bare.pth: it records no config: give --config'),
@@ -301,9 +301,9 @@ def test_a_config_of_its_own_and_a_second_time(tmp_path, capsys):
 
 def test_a_folder_that_is_not_writable(tmp_path, monkeypatch, capsys):
     path = save(tmp_path / 'a.pth')
-    monkeypatch.setattr('mmlite.engine.publish.os.access', lambda *_: False)
+    monkeypatch.setattr('mmlite.engine.cli.os.access', lambda *_: False)
     assert run_tool(PUBLISH, path, tmp_path / 'new' / 'mine.safetensors') == 2
-    assert f'error: folder {tmp_path} is not writable' in capsys.readouterr().err
+    assert f'{tmp_path} is not writable' in capsys.readouterr().err
     assert not (tmp_path / 'new').exists()
 
 
