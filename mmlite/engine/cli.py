@@ -31,7 +31,10 @@ def tool(main):
     @functools.wraps(main)
     def run(argv=None):
         code = _exit_code(main, argv)
-        close_process_group()
+        if dist.is_available() and dist.is_initialized():
+            # NCCL waits for its peers, who may not have failed
+            if code in (0, Stopped.exit_code) or dist.get_backend() == 'gloo':
+                close_process_group()
         return code
 
     return run
@@ -59,9 +62,8 @@ def close_process_group():
     references through its runner are collected; it must not be the last, since it would join the
     threads while it keeps them from Python's lock.
     """
-    if dist.is_available() and dist.is_initialized():
-        gc.collect()
-        dist.destroy_process_group()
+    gc.collect()
+    dist.destroy_process_group()
 
 
 def sentence(error):

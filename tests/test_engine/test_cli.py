@@ -68,6 +68,22 @@ def test_no_thread_of_a_distributed_run_outlives_the_tool(end, tmp_path):
     assert threads() == before
 
 
+@pytest.mark.parametrize(('end', 'waits'), [(None, True), (Stopped, True), (DataError, False)])
+def test_a_process_that_failed_does_not_wait_for_others_on_gpus(end, waits, monkeypatch):
+    closed = []
+    monkeypatch.setattr(dist, 'is_initialized', lambda: True)
+    monkeypatch.setattr(dist, 'get_backend', lambda: 'nccl')
+    monkeypatch.setattr(cli, 'close_process_group', lambda: closed.append(True))
+
+    @cli.tool
+    def main(argv):
+        if end:
+            raise end('told')
+
+    main([])
+    assert bool(closed) == waits
+
+
 def threads():
     """Names of the threads of this process that libraries may have started, too."""
     names = (Path(task, 'comm').read_text() for task in Path('/proc/self/task').iterdir())
