@@ -262,6 +262,7 @@ CASES = {
     },
     'analysis_tools/benchmark_safety': {
         'no config': ('no.py', 2, 'config not found', 'no.py'),
+        'no turn': ('{mae} --turns 0', 2, '--turns: must be at least 1'),
         'one round': ('{mae} --rounds 1', 2, '--rounds: must be at least 2, got 1'),
     },
     'analysis_tools/benchmark_seg': {

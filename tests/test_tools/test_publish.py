@@ -302,8 +302,10 @@ def test_a_config_of_its_own_and_a_second_time(tmp_path, capsys):
 def test_a_folder_that_is_not_writable(tmp_path, monkeypatch, capsys):
     path = save(tmp_path / 'a.pth')
     monkeypatch.setattr('mmlite.engine.cli.os.access', lambda *_: False)
-    assert run_tool(PUBLISH, path, tmp_path / 'new' / 'mine.safetensors') == 2
-    assert f'{tmp_path} is not writable' in capsys.readouterr().err
+    out = tmp_path / 'new' / 'mine.safetensors'
+    assert run_tool(PUBLISH, path, out) == 2
+    told = f'error: output {out} cannot be written: {tmp_path} is not writable\n'
+    assert capsys.readouterr().err == told
     assert not (tmp_path / 'new').exists()
 
 
