@@ -4,17 +4,16 @@
 
 "With" is what tools/train.py does: random numbers by sample, loops that resume anywhere, signals,
 and a look at losses and gradients in every step. "Without" are mmengine's own loops and hooks. Data
-are loaded, no checkpoint is written, nothing is validated. Two trainings take turns of a few steps,
-so that both find the machine as fast or as busy as it is: the medians of each turn are compared.
-Each round has new processes. What seeding adds to loading a sample is measured alone, in a worker
-process.
+are loaded, no checkpoint is written, nothing is validated. Two trainings of the same weights take
+turns of a few steps in one process, so that both find the machine as fast or as busy as it is: the
+medians of each turn are compared. Each round has a new process. What seeding adds to loading a
+sample is measured alone, in a worker process.
 """
 
 import argparse
 import itertools
 import sys
 import time
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ from torch.utils.data import DataLoader, Dataset
 
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
 from mmlite.analysis.benchmark import append_row, device_name
-from mmlite.analysis.safety import Training
+from mmlite.analysis.safety import Trainings
 from mmlite.datasets.seeded import SeededDataset
 from mmlite.engine import launch
 from mmlite.engine.cli import CfgOptions, check_out_file, tool
@@ -73,7 +72,7 @@ def parse_args(argv):
     add('--steps', type=int, default=4, help='steps of a turn that count; default: 4')
     add('--warmup', type=int, default=2, help='steps before them; default: 2')
     add('--turns', type=int, default=6, help='of each training in a round; default: 6')
-    add('--rounds', type=int, default=6, help='with processes of their own; default: 6')
+    add('--rounds', type=int, default=6, help='with a process of its own; default: 6')
     add('--samples', type=int, default=200, help='whose loading is measured; default: 200')
     add('--csv', type=Path, metavar='FILE', help='append a row for each config to this table')
     args = parser.parse_args(argv)
@@ -89,17 +88,13 @@ def measure(path, args):
 
 
 def measure_round(path, args, number):
-    """Seconds of steps of two new processes."""
+    """Seconds of steps of a new process."""
     seconds = []
-    with ExitStack() as stack:
-        trainings = [
-            stack.enter_context(Training(path, args.cfg_options, safe, args.warmup, args.steps))
-            for safe in (False, True)
-        ]
-        order = (0, 1) if number % 2 == 0 else (1, 0)
-        for _ in range(args.turns):
-            taken = {who: trainings[who].turn() for who in order}
-            seconds.append([taken[0], taken[1]])
+    with Trainings(path, args.cfg_options, args.warmup, args.steps) as trainings:
+        for turn in range(args.turns):
+            order = (False, True) if (number + turn) % 2 == 0 else (True, False)
+            taken = {safe: trainings.turn(safe) for safe in order}
+            seconds.append([taken[False], taken[True]])
     without, with_ = 1e3 * np.median(seconds, axis=(0, 2))
     print(
         f'round {number + 1} of {args.rounds}: {without:.1f} ms without, {with_:.1f} ms with',
@@ -145,6 +140,7 @@ def compare(path, args):
         config=Path(path).stem,
         device=device_name(torch.device('cuda' if torch.cuda.is_available() else 'cpu')),
         threads=torch.get_num_threads(),
+        rounds=args.rounds,
         steps=args.rounds * args.turns * args.steps,
         without_ms=round(without, 2),
         with_ms=round(with_, 2),
