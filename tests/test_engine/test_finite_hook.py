@@ -159,6 +159,43 @@ def test_a_norm_that_overflows_is_no_failure():
     watch.remove()
 
 
+def sparse(values):
+    return torch.sparse_coo_tensor([[0, 2, 3]], values, (5,), check_invariants=True).coalesce()
+
+
+@pytest.mark.parametrize('wrong', [None, float('nan'), float('-inf')])
+@pytest.mark.parametrize(
+    'kind', [torch.float16, torch.bfloat16, torch.float64, torch.complex64, 'strided', 'sparse']
+)
+def test_gradients_of_every_kind_are_looked_at_and_left_as_they_are(kind, wrong):
+    """Beside one of single precision; the numbers are a subnormal one and the largest."""
+    dtype = kind if isinstance(kind, torch.dtype) else torch.float32
+    real = dtype.to_real()
+    values = torch.tensor([torch.finfo(real).tiny / 4, -0.0, torch.finfo(real).max], dtype=real)
+    if wrong is not None:
+        values[1] = wrong
+    make = {
+        torch.complex64: lambda v: torch.complex(torch.zeros(3), v),
+        'strided': lambda v: torch.stack([v, v], dim=1)[:, 1],
+        'sparse': sparse,
+    }.get(kind, torch.clone)
+    grads = dict(plain=torch.ones(2), other=make(values))
+    model = torch.nn.ParameterDict(
+        {k: torch.ones(g.shape, dtype=g.dtype) for k, g in grads.items()}
+    )
+    wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.0))
+    found = []
+    watch = FiniteWatch(model, wrapper, lambda *what: found.append(what), max_skipped=1)
+    before = {name: grad.clone() for name, grad in grads.items()}
+    for name, grad in grads.items():
+        model[name].grad = grad
+    wrapper.step()
+    watch.remove()
+    assert found == ([] if wrong is None else [(['other'], 0, False)])
+    for name, grad in grads.items():
+        torch.testing.assert_close(grad, before[name], rtol=0, atol=0, equal_nan=True)
+
+
 def test_a_step_that_cannot_be_kept_stops_all_the_same(tmp_path):
     (tmp_path / 'run').mkdir()
     (tmp_path / 'run' / 'failed_step_1').write_text('in the way')

@@ -36,7 +36,7 @@ class FiniteHook(Hook):
     ``tools/analysis_tools/replay.py`` runs that update again, without the data set. The iteration
     is the log's: the first is 1.
 
-    It costs one pass over the gradients for their norms; a copy of those tensors of the state dict
+    It costs one pass over the gradients; a copy of those tensors of the state dict
     that the optimiser does not train; the state of the random generators; and one wait for the
     device an update, where a scaler or ``clip_grad`` wait anyway. In a distributed run, one number
     is reduced. Weights come out the same, bit for bit, with this hook and without. A batch is kept
