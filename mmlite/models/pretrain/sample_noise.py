@@ -24,7 +24,7 @@ def patch_noise(batch, length, device, data_samples=None):
     Returns:
         Tensor: (batch, length), in [0, 1); float64 where it comes from seeds.
     """
-    seeds = [sample.metainfo.get(SAMPLE_SEED) for sample in data_samples or ()]
+    seeds = [sample.get(SAMPLE_SEED) for sample in data_samples or ()]
     if not seeds or None in seeds:
         return torch.rand(batch, length, device=device)
     return noise_of(torch.tensor(seeds).to(device, non_blocking=True), length)
