@@ -121,12 +121,13 @@ class _Training:
         except _Ready:
             pass
         loop = self.runner.train_loop
+        self._run = loop.run_iter
         if isinstance(loop, EpochBasedTrainLoop):
-            self._run, self._batches = loop.run_iter, enumerate(_again(loop.dataloader))
+            again_and_again = itertools.chain.from_iterable(itertools.repeat(loop.dataloader))
+            self._batches = enumerate(again_and_again)
         else:
-            self._run, self._batches = loop.run_iter, zip(loop.dataloader_iterator)
-        watching = (hook for hook in self.runner.hooks if isinstance(hook, (FiniteHook, StopHook)))
-        self._watching = list(watching) if safe else []
+            self._batches = zip(loop.dataloader_iterator)
+        self._watching = [h for h in self.runner.hooks if isinstance(h, (FiniteHook, StopHook))]
         self._rest()
 
     def turn(self, warmup, steps):
@@ -160,11 +161,6 @@ class _Start(Hook):
 
 class _Ready(Exception):
     """The first step would be next."""
-
-
-def _again(loader):
-    while True:
-        yield from loader
 
 
 def _config(path, options, folder, safe):

@@ -36,12 +36,12 @@ class FiniteHook(Hook):
     ``tools/analysis_tools/replay.py`` runs that update again, without the data set. The iteration
     is the log's: the first is 1.
 
-    It costs one pass over the gradients; a copy of those tensors of the state dict
-    that the optimiser does not train; the state of the random generators; and one wait for the
-    device an update, where a scaler or ``clip_grad`` wait anyway. In a distributed run, one number
-    is reduced. Weights come out the same, bit for bit, with this hook and without. A batch is kept
-    by reference: where ``train_step`` changes it in place, the replay differs. Weights that FSDP
-    has sharded are not gathered.
+    It costs one pass over the gradients; a copy of those tensors of the state dict that the
+    optimiser does not train; the state of the random generators; and one wait for the device an
+    update, where a scaler or ``clip_grad`` wait anyway. In a distributed run, one number is
+    reduced. Weights come out the same, bit for bit, with this hook and without. A batch is kept by
+    reference: where ``train_step`` changes it in place, the replay differs. Weights that FSDP has
+    sharded are not gathered.
 
     Args:
         max_skipped (int): Updates that a ``GradScaler`` skips in a row. Defaults to 20.
