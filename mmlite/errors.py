@@ -1,4 +1,4 @@
-"""Mistakes that a user can mend: the tools show one sentence, never a library's traceback."""
+"""Errors that a user can fix: the tools show one sentence, never a traceback."""
 
 
 class UserError(Exception):
@@ -23,6 +23,12 @@ class DataError(UserError):
 
 class CheckpointError(UserError):
     """A checkpoint is missing, truncated, unsafe to read or belongs to another model."""
+
+    exit_code = 1
+
+
+class OutputError(UserError, OSError):
+    """A file cannot be written: no space, no permission, or something else lies there."""
 
     exit_code = 1
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import timm
 
-from mmlite.engine.checks.near_names import near_names
 from mmlite.errors import UserError
+from mmlite.utils.names import near_names
 
 
 @dataclass(frozen=True)

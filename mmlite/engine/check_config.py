@@ -11,13 +11,13 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mmlite.errors import UserError
+from mmlite.utils.names import misspelled
 
 from .checks.batches import check_batches
 from .checks.classes import check_classes
 from .checks.data import check_checkpoints, check_data
 from .checks.devices import check_devices
 from .checks.heads import check_heads
-from .checks.near_names import misspelled
 from .checks.signatures import Accepted
 from .checks.types import TypeChecker, check_keys, find
 from .checks.values import check_loader, check_settings

@@ -94,6 +94,26 @@ class CfgOptions(DictAction):
         setattr(namespace, self.dest, {**earlier, **getattr(namespace, self.dest)})
 
 
+def _number(kind, least, name):
+    """An argparse type: a ``kind`` that is at least ``least``, or above it for floats."""
+
+    def convert(text):
+        try:
+            value = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f'must be {name} (got {text!r})') from None
+        if value < least or (kind is float and not least < value < float('inf')):
+            raise argparse.ArgumentTypeError(f'must be {name} (got {text})')
+        return value
+
+    return convert
+
+
+positive_int = _number(int, 1, 'an integer >= 1')
+non_negative_int = _number(int, 0, 'an integer >= 0')
+positive_float = _number(float, 0.0, 'a number > 0')
+
+
 def add_config_options(parser):
     """Add ``config`` and ``--cfg-options`` to ``parser``."""
     parser.add_argument('config', help='config file')

@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mmlite.errors import DataError, UserError
-
-from .checks.near_names import near_names
+from mmlite.utils.names import near_names
 
 BOOKKEEPING = frozenset({'step', 'iter', 'epoch', 'time', 'data_time', 'memory', 'lr', 'base_lr'})
 """Scalars that every run logs, which say nothing about the model."""

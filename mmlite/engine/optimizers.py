@@ -10,8 +10,7 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 
 from mmlite.errors import UserError
 from mmlite.registry import OPTIM_WRAPPER_CONSTRUCTORS
-
-from .checks.near_names import near_names
+from mmlite.utils.names import near_names
 
 NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm) + (
     (nn.RMSNorm,) if hasattr(nn, 'RMSNorm') else ()

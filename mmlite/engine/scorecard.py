@@ -17,10 +17,10 @@ from mmengine.runner.checkpoint import _load_checkpoint
 from mmlite.errors import CheckpointError, DataError, UserError
 from mmlite.models.weights import check_architecture
 from mmlite.registry import MODELS
+from mmlite.utils.names import near_names
 
 from . import launch
 from .check_config import check_stage_data
-from .checks.near_names import near_names
 from .config_file import load_config
 from .sweep import GRID, file_digest, make_cells, parse_axis, parse_options
 from .sweep_results import metrics_of

@@ -13,9 +13,9 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 from mmlite.errors import UserError
+from mmlite.utils.names import near_names
 
 from .check_config import TOP_LEVEL
-from .checks.near_names import near_names
 
 SEED = 'seed'
 INIT = 'model.backbone.init_cfg'

@@ -8,8 +8,8 @@ import statistics
 from dataclasses import dataclass
 
 from mmlite.errors import UserError
+from mmlite.utils.names import near_names
 
-from .checks.near_names import near_names
 from .logs import BOOKKEEPING, find_logs, read_records, split_records
 from .sweep import SEED
 

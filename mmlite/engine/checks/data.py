@@ -7,8 +7,8 @@ from pathlib import Path
 from mmengine import registry as root
 
 from mmlite.errors import CheckpointError, DataError, UserError
+from mmlite.utils.names import near_names
 
-from .near_names import near_names
 from .signatures import accepted_keys
 from .types import find
 

@@ -7,8 +7,8 @@ from mmengine import registry as root
 from mmengine.registry import Registry
 
 from mmlite.errors import UserError
+from mmlite.utils.names import misspelled, near_names
 
-from .near_names import misspelled, near_names
 from .signatures import accepted_keys
 from .values import check_argument
 

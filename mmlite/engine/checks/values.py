@@ -11,8 +11,7 @@ from mmengine.config import ConfigDict
 from mmengine.runner import Runner
 
 from mmlite.errors import UserError
-
-from .near_names import near_names
+from mmlite.utils.names import near_names
 
 LOADER = {'batch_size': 1, 'num_workers': 0, 'prefetch_factor': 1}
 """Whole numbers of a data loader -> the least that works."""

@@ -5,8 +5,8 @@ from mmengine.hooks import Hook
 
 from mmlite.errors import UserError
 from mmlite.registry import HOOKS
+from mmlite.utils.names import near_names
 
-from ..checks.near_names import near_names
 from .fit import bare_model
 
 

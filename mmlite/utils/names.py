@@ -1,4 +1,4 @@
-"""Finds the name that was probably meant."""
+"""Names that were probably meant."""
 
 import difflib
 

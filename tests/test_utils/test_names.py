@@ -1,6 +1,6 @@
 import pytest
 
-from mmlite.engine.checks.near_names import edits, misspelled, near_names
+from mmlite.utils.names import edits, misspelled, near_names
 
 
 @pytest.mark.parametrize(
