@@ -1,4 +1,4 @@
-"""What every test gets: few threads, no window, mmengine's global state as it was before."""
+"""Fixtures of every test: few threads, no window, mmengine's global state as it was before."""
 
 import os
 from pathlib import Path
@@ -14,14 +14,14 @@ import mmlite  # noqa: F401  first of all: without it, mmcv.ops cannot be import
 from mmlite.stack import finder
 
 ROOT = Path(__file__).resolve().parents[1]
-THREADS = 1  # more gain little on small models, and wait for each other on a busy machine
+THREADS = 1  # a worker for each core; small models gain little from more
 
 matplotlib.use('Agg')
 torch.set_num_threads(THREADS)
 os.environ['OMP_NUM_THREADS'] = str(THREADS)  # of the processes that tests start
 os.environ['PYTHONPATH'] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get('PYTHONPATH')]))
 
-# these tests are about what a compiled mmcv makes superfluous
+# a compiled mmcv makes these superfluous
 collect_ignore = [] if finder.stands_in('mmcv._ext') else ['test_stack/test_mmcv_ext.py']
 
 
@@ -38,6 +38,12 @@ def pytest_collection_modifyitems(config, items):
         left_out = [item for item in items if item.get_closest_marker('fault')]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+    # a file stays in one worker, which shares its fixtures; those whose tests start several
+    # processes share a worker, too, and come first, since together they take longest
+    for item in items:
+        if not item.get_closest_marker('xdist_group'):
+            item.add_marker(pytest.mark.xdist_group(item.path.as_posix()))
+    items.sort(key=lambda item: item.get_closest_marker('xdist_group').args != ('processes',))
 
 
 @pytest.fixture(autouse=True)

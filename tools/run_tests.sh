@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# All tests of the project, in .venv (made here where it is missing): bash tools/run_tests.sh
+# Run all tests in .venv, which is created if missing: bash tools/run_tests.sh
 # Arguments go to pytest, e.g. bash tools/run_tests.sh tests/test_models -k golden
-# --faults kills trainings at many more moments, some minutes more.
+# --faults kills trainings at many more moments, some minutes more. One worker for each core, at
+# most 8: -n 0 runs all tests in one process, e.g. for a debugger.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/env.sh
 python tools/check_stack.py
 ruff check .
 ruff format --check .
-exec python -m pytest "$@"
+exec python -m pytest -n auto --maxprocesses 8 --dist loadgroup --durations 10 "$@"

@@ -17,7 +17,7 @@ from . import finder, versions
 
 versions.check()  # one sentence here rather than a traceback from the imports below
 
-from . import schemes  # noqa: E402
+from . import configs, schemes  # noqa: E402
 from .serialization import load  # noqa: E402
 
 __all__ = ['apply', 'changes', 'load']
@@ -36,6 +36,7 @@ def apply():
         return
     finder.install()
     schemes.register()
+    configs.install()
     if finder.stands_in('mmcv._ext'):
         _repair_early_mmcv()
         _changes.append('mmcv.ops: NMS, soft-NMS and RoIAlign on torchvision kernels')
