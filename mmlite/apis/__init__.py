@@ -1,5 +1,7 @@
 """One-line use from Python."""
 
+from mmlite.engine.build import init_model
+
 from .build import build_inferencer
 from .classification import Classification, ClsInferencer
 from .detection import Detections, DetInferencer
@@ -20,4 +22,5 @@ __all__ = [
     'Segmentation',
     'TrackedVideo',
     'build_inferencer',
+    'init_model',
 ]

@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from mmengine.config import Config
-
-from mmlite.engine.config_file import SUFFIXES, load_config
+from mmlite.engine.config_file import load_config
 
 from .classification import ClsInferencer
 from .detection import DetInferencer
@@ -21,11 +19,10 @@ CLASSES = {
 
 
 def build_inferencer(config, weights=None, device=None):
-    """The inferencer that a config is for, told by its model.
+    """Build the inferencer for the model of a config.
 
     Args:
-        config (str | Path | Config): Config file or open config; or what else
-            :class:`~.sot_inferencer.SOTInferencer` takes.
+        config (str | Path | Config): Config file or open config; or a tracker's ``.onnx`` file.
         weights (str | Path, optional): Checkpoint. Defaults to the ``load_from`` of the config.
         device (str, optional): Defaults to CUDA where there is a GPU.
 
@@ -37,7 +34,9 @@ def build_inferencer(config, weights=None, device=None):
             inferencer for the model.
         CheckpointError: If the weights are not those of the model.
     """
-    if isinstance(config, (str, Path)) and Path(config).suffix in SUFFIXES:
+    if isinstance(config, (str, Path)) and str(config).endswith('.onnx'):
+        return SOTInferencer(config, weights, device)
+    if isinstance(config, (str, Path)):
         config = load_config(config)
-    task = find_task(config) if isinstance(config, Config) else 'tracking'
+    task = find_task(config)
     return CLASSES[task](config, weights, device)

@@ -15,7 +15,7 @@ from mmengine.registry import DefaultScope
 from mmlite.datasets.shapes.cli import Progress
 from mmlite.errors import ArgumentError, DataError, UserError
 
-from .common import check_on_unreadable, make_folder
+from .common import check_on_unreadable, make_directory
 from .image_files import ResultFiles
 from .image_inputs import ImageInput, list_images
 from .image_model import load_image_model
@@ -267,7 +267,7 @@ def _output_folder(out_dir, images):
                 f'out_dir {out_dir} holds {image.place}, which a drawn picture could replace: '
                 'give another folder'
             )
-    return make_folder(out_dir)
+    return make_directory(out_dir)
 
 
 def _progress(task, count):

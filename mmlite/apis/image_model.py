@@ -5,22 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmengine import registry as root
-from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 from torch import nn
 
 from mmlite.datasets.subsets import find_classes
 from mmlite.datasets.transforms import LoadImageFromFile
+from mmlite.engine.build import config_name, init_model, open_config
 from mmlite.engine.checks.classes import class_folder
 from mmlite.engine.checks.data import datasets
 from mmlite.engine.checks.types import TypeChecker, find
-from mmlite.engine.config_file import load_config
 from mmlite.errors import UserError
-from mmlite.registry import DATASETS, MODELS
+from mmlite.registry import DATASETS
 
-from .common import as_device, load_exactly, read_checkpoint
-from .tasks import INFERENCERS, config_name, find_task
+from .tasks import INFERENCERS, find_task
 
 
 @dataclass
@@ -65,8 +63,7 @@ def load_image_model(config, weights, device, task):
             of another task.
         CheckpointError: If the weights are not exactly those of the model.
     """
-    device = as_device(device)
-    cfg = config if isinstance(config, Config) else load_config(config)
+    cfg = open_config(config)
     found = find_task(cfg)
     if found != task:
         raise UserError(f'{config_name(cfg)} is for {found}: give it to {INFERENCERS[found]}')
@@ -74,22 +71,14 @@ def load_image_model(config, weights, device, task):
     if not weights:
         raise UserError(f'no weights are given: {task} needs the checkpoint of its training')
     place, dataset = _test_dataset(cfg)
-    contents = read_checkpoint(weights)
     scope = cfg.get('default_scope') or 'mmengine'
-    settings = copy.deepcopy(cfg.model)  # as the libraries change what they build from
-    if cfg.get('data_preprocessor') is not None:  # mmpretrain's configs have it beside the model
-        settings.setdefault('data_preprocessor', copy.deepcopy(cfg.data_preprocessor))
-    checker = TypeChecker(scope)
-    checker.walk(settings, 'model', root.MODELS)
-    checker.walk(dataset.pipeline, place, root.TRANSFORMS)
+    TypeChecker(scope).walk(dataset.pipeline, place, root.TRANSFORMS)
     loading, steps = _split(dataset.pipeline)
     with DefaultScope.overwrite_default_scope(scope):
-        network = MODELS.build(settings)
-        load_exactly(network, contents, weights)
+        network = init_model(cfg, weights, device)
         pipeline = Compose(steps)
-        classes, palette = _classes(contents.get('meta') or {}, dataset, scope)
+        classes, palette = _classes(network.dataset_meta, dataset, scope)
     load, to_float32 = _loader(loading or {}, config_name(cfg))
-    network = network.to(device).eval()
     rgb = loading is None  # only data sets that come out of memory have no loading, and are RGB
     mean = getattr(network.data_preprocessor, 'mean', None)
     if rgb and mean is not None and mean.numel() == 1:
@@ -135,10 +124,8 @@ def _loader(loading, config):
     return LoadImageFromFile(**kept), bool(loading.get('to_float32', False))
 
 
-def _classes(meta, dataset, scope):
+def _classes(recorded, dataset, scope):
     """Names and colours of the classes: of the checkpoint, or else of the config's data set."""
-    recorded = meta.get('dataset_meta') or {k: meta.get(k) for k in ('CLASSES', 'PALETTE')}
-    recorded = {key.lower(): value for key, value in recorded.items()}
     sources = [
         source
         for source in (recorded, _dataset_meta(dataset, scope))

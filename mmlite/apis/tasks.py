@@ -2,6 +2,7 @@
 
 from mmengine import registry as root
 
+from mmlite.engine.build import config_name
 from mmlite.engine.checks.types import TypeChecker
 from mmlite.errors import UserError
 
@@ -49,8 +50,3 @@ def find_task(cfg):
         f'{name} is of a {kind.__name__}, for which there is no inferencer: give the config of a '
         f'model for {", ".join(INFERENCERS)}'
     )
-
-
-def config_name(cfg):
-    """str: How messages call an open config."""
-    return f'config {cfg.filename}' if cfg.filename else 'the config'

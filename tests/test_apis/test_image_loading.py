@@ -136,7 +136,7 @@ def test_missing_things_are_named(task, case, tmp_path, monkeypatch):
         cls(case.config, case.weights, 'cuda')
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
-    with pytest.raises(UserError, match='device cuda:2 is not there: the last GPU is cuda:1'):
+    with pytest.raises(UserError, match='device cuda:2 does not exist: the last GPU is cuda:1'):
         cls(case.config, case.weights, 'cuda:2')
 
 

@@ -12,8 +12,7 @@ import torch
 from mmengine.config import Config
 from safetensors.torch import save_file
 
-from mmlite.apis import SOTInferencer, frame_sources, tracker_files
-from mmlite.apis.tracker_files import save_tracker
+from mmlite.apis import SOTInferencer, frame_sources
 from mmlite.errors import ArgumentError, CheckpointError, DataError, UserError
 from mmlite.evaluation.sot.results import read_boxes, read_column
 
@@ -145,23 +144,6 @@ def test_safetensors_and_weights_of_distributed_runs(files, tmp_path):
     assert shift(SOTInferencer(files[0], tmp_path / 'w.safetensors')) == 0.5
 
 
-@pytest.mark.parametrize('ending', ['safetensors', 'pth'])
-@pytest.mark.parametrize(('half', 'value'), [(True, np.float16(0.1)), (False, np.float32(0.1))])
-def test_a_tracker_in_one_file(ending, half, value, tmp_path, monkeypatch):
-    config, checkpoint = tiny_tracker.write_config(tmp_path, tmp_path, shift=0.1)
-    path = tmp_path / f'finder.{ending}'
-    save_tracker(config, checkpoint, path, half=half, overwrite=True)
-    tracker = SOTInferencer(path)
-    assert shift(tracker) == pytest.approx(value, abs=1e-9)
-    assert tracker.network.shift.dtype == torch.float32
-    monkeypatch.setattr(tracker_files, 'KEPT', tmp_path)
-    if ending == 'safetensors':
-        assert tracker_files.known_names() == ['finder']
-        assert shift(SOTInferencer('finder')) == pytest.approx(value, abs=1e-9)
-        with pytest.raises(UserError, match='finder has its own weights: give a config for others'):
-            SOTInferencer('finder', checkpoint)
-
-
 WEIGHTS = {
     'missing': ({}, 'holds no weights|no key starts with'),
     'other': ({'head.weight': 1}, r"1 of 1 tensors are not in it \(first 'shift'\)"),
@@ -189,13 +171,11 @@ def test_missing_things_are_named(files, tmp_path):
         SOTInferencer(config)
     with pytest.raises(UserError, match='config not found: .*no.py'):
         SOTInferencer(tmp_path / 'no.py', checkpoint)
-    with pytest.raises(UserError, match="'nobody' is neither a config file nor a known tracker"):
-        SOTInferencer('nobody')
-    with pytest.raises(UserError, match='finder.pth has no config of its model in it'):
+    with pytest.raises(UserError, match='config .*.pth must end in one of .py'):
         SOTInferencer(checkpoint)
     with pytest.raises(UserError, match="device 'gpu' is unknown"):
         SOTInferencer(config, checkpoint, device='gpu')
-    with pytest.raises(UserError, match='ImgDataPreprocessor is no tracker: it has no embed_templ'):
+    with pytest.raises(UserError, match='is of a ImgDataPreprocessor, for which'):
         SOTInferencer(Config(dict(model=dict(type='mmengine.ImgDataPreprocessor'))), checkpoint)
     with pytest.raises(CheckpointError, match='no.onnx does not exist'):
         SOTInferencer(tmp_path / 'no.onnx')

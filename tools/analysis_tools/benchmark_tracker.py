@@ -23,7 +23,7 @@ import torch
 
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
 from mmlite.analysis.benchmark import append_row, device_name, synchronize
-from mmlite.apis import SOTInferencer
+from mmlite.apis import SOTInferencer, init_model
 from mmlite.apis.onnx_export import export_tracker
 from mmlite.apis.onnx_tracker import ONNXTrackerNetwork, import_package
 from mmlite.apis.tracker_files import load_network
@@ -32,7 +32,6 @@ from mmlite.engine.cli import check_device, check_out_file, tool
 from mmlite.engine.config_file import load_config
 from mmlite.errors import CheckpointError, UserError
 from mmlite.models.track.deploy import fuse_for_tracking
-from mmlite.registry import MODELS
 
 SEED = 0
 TOLERANCE = 0.5
@@ -88,7 +87,7 @@ def parse_args(argv):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add('config', help='config file, file of a tracker, or name of one that comes with the suite')
+    add('config', help='config file of a tracker')
     add('weights', nargs='?', help='checkpoint, where a config is given; default: random weights')
     add(
         '--variants', nargs='+', choices=VARIANTS, metavar='NAME',
@@ -128,11 +127,11 @@ def chosen_variants(names, device):
 
 def build_network(args):
     """The model, and whether its weights are random."""
-    config = load_config(args.config) if str(args.config).endswith('.py') else None
-    if config is None or args.weights or config.get('load_from'):
-        return load_network(args.config, args.weights, args.device), False
+    cfg = load_config(args.config)
+    if args.weights or cfg.get('load_from'):
+        return load_network(cfg, args.weights, args.device), False
     torch.manual_seed(SEED)
-    return MODELS.build(config.model).to(args.device).eval(), True
+    return init_model(cfg, device=args.device), True
 
 
 def make_frames(count):

@@ -15,7 +15,7 @@ import torch
 from mmengine.registry import init_default_scope
 
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
-from mmlite.apis.common import as_device
+from mmlite.engine.build import as_device
 from mmlite.engine.check_config import check_config
 from mmlite.engine.cli import CfgOptions, tool
 from mmlite.engine.config_file import load_config

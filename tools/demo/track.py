@@ -21,12 +21,10 @@ def parse_args(argv):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        'config', help='config file, file of a tracker, or name of one that comes with the suite'
-    )
+    parser.add_argument('config', help='config file, or an exported .onnx file')
     parser.add_argument(
         'weights', nargs='?',
-        help='checkpoint of the training, .pth or .safetensors; leave it out where they are known',
+        help='checkpoint of the training, .pth or .safetensors; default: load_from of the config',
     )  # fmt: skip
     parser.add_argument(
         'source',

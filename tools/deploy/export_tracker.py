@@ -21,7 +21,7 @@ def parse_args(argv):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add('config', help='config file, file of a tracker, or name of one that comes with the suite')
+    add('config', help='config file of a tracker')
     add('weights', nargs='?', help='checkpoint, where a config is given')
     add('--out', type=Path, required=True, metavar='FILE', help='.onnx file to write')
     add('--opset', type=int, default=17, help='of ONNX, 17 to 20; default: 17')
