@@ -94,7 +94,7 @@ def loader(split, batch_size, test_mode):
 train_dataloader = loader('train', 2, False)
 val_dataloader = loader('val', 1, True)
 test_dataloader = val_dataloader
-val_evaluator = dict(type='CocoMetric', ann_file=root + '/val.json', metric='bbox')
+val_evaluator = dict(type='mmlite.CocoMetric', ann_file=root + '/val.json', metric='bbox')
 test_evaluator = val_evaluator
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=2, val_interval=2)
 log_processor = dict(window_size=1)

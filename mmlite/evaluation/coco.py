@@ -1,0 +1,31 @@
+"""mmdet's COCO metric for detectors that find nothing."""
+
+import numpy as np
+from mmdet.evaluation import CocoMetric as StockCocoMetric
+from pycocotools import mask as coco_mask
+
+from mmlite.registry import METRICS
+
+
+@METRICS.register_module()
+class CocoMetric(StockCocoMetric):
+    """As mmdet's ``CocoMetric``, but a detector without any detection has an AP of 0.
+
+    mmdet reports no metric then, which ends whatever compares by it, ``save_best`` included.
+    """
+
+    def compute_metrics(self, results):
+        """Compute all metrics; one empty box of score 0 stands for no detection at all."""
+        if not self.format_only and not any(len(prediction['labels']) for _, prediction in results):
+            image, prediction = results[0]
+            empty = dict(
+                prediction,
+                bboxes=np.zeros((1, 4), np.float32),
+                scores=np.zeros(1, np.float32),
+                labels=np.zeros(1, np.int64),
+            )
+            if 'masks' in prediction:
+                mask = np.zeros((image['height'], image['width']), np.uint8, order='F')
+                empty |= dict(masks=[coco_mask.encode(mask)], mask_scores=empty['scores'])
+            results = [(image, empty), *results[1:]]
+        return super().compute_metrics(results)

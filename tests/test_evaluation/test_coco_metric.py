@@ -1,0 +1,84 @@
+"""COCO's AP of detectors that find much, little or nothing."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from mmdet.evaluation import CocoMetric as StockCocoMetric
+from pycocotools import mask as coco_mask
+
+from mmlite.evaluation import CocoMetric
+
+SIZE = (40, 60)
+BOXES = [[5, 5, 25, 20], [30, 8, 55, 38]]
+CLASSES = ('disc', 'star')
+
+
+def rectangle(x1, y1, x2, y2):
+    mask = np.zeros(SIZE, np.uint8, order='F')
+    mask[y1:y2, x1:x2] = 1
+    return mask
+
+
+@pytest.fixture
+def ann_file(tmp_path):
+    """Two images of two objects each, one of either class."""
+    annotations = [
+        dict(
+            id=4 * image + index + 1, image_id=image, category_id=index + 1, iscrowd=0,
+            bbox=[x1, y1, x2 - x1, y2 - y1], area=(x2 - x1) * (y2 - y1),
+            segmentation=[[x1, y1, x2, y1, x2, y2, x1, y2]],
+        )
+        for image in range(2)
+        for index, (x1, y1, x2, y2) in enumerate(BOXES)
+    ]  # fmt: skip
+    images = [dict(id=i, height=SIZE[0], width=SIZE[1], file_name=f'{i}.png') for i in range(2)]
+    categories = [dict(id=i + 1, name=name) for i, name in enumerate(CLASSES)]
+    file = tmp_path / 'instances.json'
+    file.write_text(json.dumps(dict(images=images, annotations=annotations, categories=categories)))
+    return file
+
+
+def evaluate(kind, ann_file, found, masks=True, **options):
+    """Metrics where ``found`` indices of BOXES are detected in either image."""
+    metric = kind(str(ann_file), metric=['bbox', 'segm'] if masks else 'bbox', **options)
+    metric.dataset_meta = dict(classes=CLASSES)
+    boxes = torch.tensor(BOXES, dtype=torch.float32)[found].reshape(-1, 4)
+    prediction = dict(
+        bboxes=boxes, scores=torch.ones(len(found)), labels=torch.tensor(found).long()
+    )
+    if masks:
+        prediction['masks'] = [coco_mask.encode(rectangle(*BOXES[i])) for i in found]
+    samples = [
+        dict(img_id=i, ori_shape=SIZE, pred_instances={k: v for k, v in prediction.items()})
+        for i in range(2)
+    ]
+    metric.process({}, samples)
+    return metric.evaluate(size=2)
+
+
+@pytest.mark.parametrize('masks', [True, False])
+def test_no_detection_is_an_ap_of_zero(masks, ann_file):
+    metrics = evaluate(CocoMetric, ann_file, [], masks, classwise=True)
+    names = {key.removeprefix('coco/') for key in metrics}
+    kinds = ('bbox', 'segm') if masks else ('bbox',)
+    assert {f'{kind}_mAP{end}' for kind in kinds for end in ('', '_50', '_75')} <= names
+    assert {metrics[f'coco/{name}'] for name in names if name.endswith(('mAP', '_50', '_75'))} == {
+        0
+    }
+    assert metrics['coco/star_precision'] == 0
+    assert not evaluate(StockCocoMetric, ann_file, [], masks)  # why there is a metric of our own
+
+
+@pytest.mark.parametrize('found', [[0], [0, 1]])
+def test_detections_are_judged_as_by_mmdet(found, ann_file):
+    metrics = evaluate(CocoMetric, ann_file, found)
+    assert metrics['coco/bbox_mAP'] == len(found) / 2
+    assert metrics == evaluate(StockCocoMetric, ann_file, found)
+
+
+def test_format_only_writes_no_stand_in(ann_file, tmp_path):
+    prefix = str(tmp_path / 'out')
+    evaluate(CocoMetric, ann_file, [], format_only=True, outfile_prefix=prefix)
+    assert json.loads((tmp_path / 'out.bbox.json').read_text()) == []
