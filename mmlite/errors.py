@@ -22,9 +22,13 @@ class DataError(UserError):
 
 
 class CheckpointError(UserError):
-    """A checkpoint is missing, truncated, unsafe to read or belongs to another model."""
+    """A checkpoint is missing, truncated, unsafe to read or of another model."""
 
     exit_code = 1
+
+
+class CheckpointNotFoundError(CheckpointError, FileNotFoundError):
+    """There is no such checkpoint file; a ``FileNotFoundError`` for callers of mmengine."""
 
 
 class OutputError(UserError, OSError):

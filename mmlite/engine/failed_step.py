@@ -237,7 +237,7 @@ def read(folder):
 
 
 def _load(folder):
-    record = stack.serialization.load(folder / FILE)
+    record = stack.load(folder / FILE)
     if record.get('format') != FORMAT:
         raise CheckpointError(f'{folder / FILE} holds no failed step: FiniteHook writes them')
     return record

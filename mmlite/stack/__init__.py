@@ -1,11 +1,11 @@
-"""Makes the frozen OpenMMLab wheels run on today's torch; nothing else is in here.
+"""Compatibility of the frozen OpenMMLab wheels with today's torch.
 
 ``import mmlite`` calls :func:`apply`, which changes three things:
 
-- ``mmcv._ext``, the compiled half of ``mmcv.ops``, is stood in for where no compiled mmcv is
-  installed (:mod:`.mmcv_ext`), and ``mmcv.ops.RoIAlign`` then takes its torchvision path;
-- ``pkg_resources`` is stood in for where setuptools has none (:mod:`.pkg_resources`);
-- every checkpoint that mmengine reads, it reads as data (:mod:`.schemes`, :mod:`.serialization`).
+- where no compiled mmcv is installed, :mod:`.mmcv_ext` stands in for ``mmcv._ext``, the compiled
+  half of ``mmcv.ops``, and ``mmcv.ops.RoIAlign`` takes its torchvision path;
+- where setuptools has no ``pkg_resources``, :mod:`.pkg_resources` stands in for it;
+- mmengine reads checkpoints as data (:mod:`.checkpoints`).
 """
 
 import logging
@@ -17,8 +17,8 @@ from . import finder, versions
 
 versions.check()  # one sentence here rather than a traceback from the imports below
 
-from . import configs, schemes  # noqa: E402
-from .serialization import load  # noqa: E402
+from . import checkpoints, configs  # noqa: E402
+from .checkpoints import load  # noqa: E402
 
 __all__ = ['apply', 'changes', 'load']
 
@@ -35,7 +35,7 @@ def apply():
     if _changes:
         return
     finder.install()
-    schemes.register()
+    checkpoints.install()
     configs.install()
     if finder.stands_in('mmcv._ext'):
         _repair_early_mmcv()

@@ -1,0 +1,223 @@
+"""Checkpoints read as data: ``weights_only=True``, a short allow-list, and safetensors.
+
+mmengine 0.10.7 reads every checkpoint through ``CheckpointLoader``. :func:`install` replaces its
+loaders of files and URLs; the other schemes end in these or in a plain ``torch.load``, which reads
+data only since torch 2.6.
+"""
+
+import argparse
+import functools
+import hashlib
+import json
+import re
+import sys
+import zipfile
+from pathlib import Path
+from urllib.parse import urlparse
+
+import numpy as np
+import torch
+from filelock import FileLock
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import checkpoint as mmengine_checkpoint
+from mmengine.runner.checkpoint import CheckpointLoader
+from safetensors import safe_open
+
+from ..errors import CheckpointError, CheckpointNotFoundError
+
+ZIP_MAGIC = b'PK\x03\x04'
+STATISTICS = ('current', 'max', 'mean', 'min')
+NAMED = ('torchvision://', 'modelzoo://', 'open-mmlab://', 'openmmlab://', 'mmcls://')
+
+
+def _getattr(owner, name):
+    """``getattr`` for the one use that mmengine's files make of it."""
+    if owner is not HistoryBuffer or name not in STATISTICS:
+        raise ValueError(f'getattr of {name!r}')
+    return getattr(HistoryBuffer, name)
+
+
+ALLOWED = (
+    (HistoryBuffer, 'mmengine.logging.history_buffer.HistoryBuffer'),
+    (_getattr, 'builtins.getattr'),
+    (dict, 'mmengine.config.config.ConfigDict'),
+    (lambda factory=None: {}, 'collections.defaultdict'),
+    *((kind, f'builtins.{kind.__name__}') for kind in (dict, float, int, list)),  # its factories
+    (argparse.Namespace, 'argparse.Namespace'),  # options in the files of MAE and DeiT
+    (lambda: b'', 'builtins.bytes'),  # as protocol 2 writes b''
+    (np.ndarray, 'numpy.ndarray'),
+    (np.dtype, 'numpy.dtype'),
+    *{type(np.dtype(code)) for code in '?bBhHiIlLqQefdFDSU'},  # bool to text, no objects
+    *(
+        (function, f'numpy.{core}.multiarray.{function.__name__}')
+        for function in (np.zeros(0).__reduce__()[0], np.float64(0).__reduce__()[0])
+        for core in ('core', '_core')  # NumPy 1 and 2
+    ),
+)
+"""What files of OpenMMLab, MAE and DeiT hold besides tensors, for ``add_safe_globals``."""
+
+
+def load(source, map_location='cpu'):
+    """Read a checkpoint as data.
+
+    Args:
+        source (str | Path): A file (``~`` is expanded), a URL, or a name by one of mmengine's
+            schemes, such as ``torchvision://resnet18``. A ``.safetensors`` file gives its tensors
+            and its metadata.
+        map_location: Where the tensors go, as in :func:`torch.load`. Defaults to ``'cpu'``.
+
+    Returns:
+        dict: Contents of the file; ``dict(state_dict=..., meta=...)`` from safetensors, where the
+        values of ``meta`` are decoded from JSON if they are JSON.
+
+    Raises:
+        CheckpointNotFoundError: There is no such file.
+        CheckpointError: The file is empty, truncated, no checkpoint, unpacks to more than its own
+            size, or asks for more than plain data and :data:`ALLOWED`; or the download fails.
+    """
+    if '://' in str(source):
+        return CheckpointLoader.load_checkpoint(str(source), map_location, logger='silent')
+    return load_from_local(source, map_location)
+
+
+def load_from_local(filename, map_location=None):
+    """Read a file of this machine."""
+    path = Path(filename).expanduser()
+    return _read(path, map_location, str(path))
+
+
+def load_from_http(filename, map_location=None):
+    """Download a URL once, below ``checkpoints`` in :func:`torch.hub.get_dir`, and read it."""
+    path = _download(filename)
+    return _read(path, map_location, f'{filename} (kept at {path})')
+
+
+def _download(url):
+    """Path of the local copy. Of the processes of a machine one downloads; the others wait."""
+    name = Path(urlparse(url).path).name
+    digest = hashlib.sha256(url.encode()).hexdigest()[:8]  # other hosts have files of that name
+    target = Path(torch.hub.get_dir()) / 'checkpoints' / digest / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f'{target}.lock'):
+        if not target.exists():
+            try:
+                torch.hub.download_url_to_file(url, str(target), progress=sys.stderr.isatty())
+            except OSError as error:  # such as URLError, ConnectionError, no space left
+                raise CheckpointError(
+                    f'{url} cannot be downloaded ({error}); put the file at {target}.'
+                ) from error
+    return target
+
+
+def _named(loader):
+    """A loader of mmengine's lists of names, with a sentence for an unknown name."""
+
+    @functools.wraps(loader)
+    def load_by_name(filename, map_location=None):
+        try:
+            return loader(filename, map_location)
+        except KeyError as error:
+            scheme = filename.partition('://')[0]
+            raise CheckpointError(
+                f'There is no {error} among the checkpoints of {scheme}://.'
+            ) from error
+
+    return load_by_name
+
+
+def install():
+    """Allow :data:`ALLOWED` and let mmengine's ``CheckpointLoader`` read by this module."""
+    torch.serialization.add_safe_globals(list(ALLOWED))
+    mmengine_checkpoint.load_from_http = load_from_http  # called by the loaders of names
+    CheckpointLoader.register_scheme('', load_from_local, force=True)
+    CheckpointLoader.register_scheme(['http://', 'https://'], load_from_http, force=True)
+    for prefix in NAMED:
+        loader = CheckpointLoader._get_checkpoint_loader(prefix)
+        CheckpointLoader.register_scheme(prefix, _named(loader), force=True)
+
+
+def _read(path, map_location, name):
+    if path.is_dir():
+        raise CheckpointError(f'Checkpoint {name} is a directory, not a file.')
+    if not path.is_file():
+        raise CheckpointNotFoundError(f'Checkpoint {name} does not exist.')
+    if not path.stat().st_size:
+        raise CheckpointError(f'Checkpoint {name} is empty.')
+    read = _read_safetensors if path.suffix == '.safetensors' else _read_pickle
+    try:
+        return read(path, map_location)
+    except CheckpointError as error:
+        raise CheckpointError(f'Checkpoint {name} {error}.') from error.__cause__
+    except OSError as error:
+        raise CheckpointError(f'Checkpoint {name} cannot be read: {error.strerror}.') from error
+
+
+def _read_safetensors(path, map_location):
+    if isinstance(map_location, dict):
+        map_location = map_location.get('cpu')
+    device = 'cpu' if map_location is None or callable(map_location) else str(map_location)
+    try:
+        with safe_open(path, framework='pt', device=device) as file:
+            state_dict = {key: file.get_tensor(key) for key in file.keys()}
+            metadata = file.metadata() or {}
+    except Exception as error:  # foreign bytes can fail in any way
+        raise CheckpointError(f'is truncated or no safetensors file: {error}') from error
+    return dict(state_dict=state_dict, meta={k: _decoded(v) for k, v in metadata.items()})
+
+
+def _decoded(text):
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):  # such as format='pt', which other libraries write
+        return text
+
+
+def _read_pickle(path, map_location):
+    _refuse_bomb(path)
+    try:
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except Exception as error:  # foreign bytes can fail in any way
+        raise CheckpointError(_explain(error, map_location)) from error
+    if not isinstance(checkpoint, dict):
+        raise CheckpointError(f'holds a {type(checkpoint).__name__}, not a dict of weights')
+    return checkpoint
+
+
+def _refuse_bomb(path):
+    """Refuse an archive that unpacks to more than its size: torch compresses nothing."""
+    with open(path, 'rb') as file:
+        if file.read(len(ZIP_MAGIC)) != ZIP_MAGIC:
+            return
+    if not zipfile.is_zipfile(path):
+        raise CheckpointError('is truncated: it has no central directory')
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    size = path.stat().st_size
+    if unpacked > size:
+        raise CheckpointError(
+            f'was refused: it unpacks to {unpacked:,} bytes from {size:,}, and torch compresses '
+            'nothing'
+        )
+
+
+def _explain(error, map_location):
+    """What is wrong with a file that torch refused, without torch's advice to trust it."""
+    text = str(error)
+    refused = re.search(
+        r"(?:GLOBAL |Can only .*<class ')([\w.]+)(?: was not| whose module|'>)", text
+    )
+    if refused:
+        return (
+            f'was refused: it asks for {refused[1]}, and only tensors and plain data are read; if '
+            'you trust its source, save its state_dict alone and read that'
+        )
+    if 'Attempting to deserialize object on' in text:
+        return (
+            'holds tensors of a device that is not here and is read with '
+            f'map_location={map_location!r}: give map_location="cpu"'
+        )
+    if isinstance(error, LookupError) or 'Unsupported operand' in text:
+        return 'is damaged or no checkpoint of torch: torch writes no such file'
+    reason = re.split(r'WeightsUnpickler error:|weights_only=False`.*?\n\n', text, flags=re.S)[-1]
+    first = reason.strip().partition('\n')[0].partition('. ')[0].rstrip('.')
+    return f'is damaged or no checkpoint of torch: {first or type(error).__name__}'

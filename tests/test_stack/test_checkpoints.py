@@ -1,0 +1,357 @@
+"""Checkpoints are read as data: from files, URLs and mmengine's schemes."""
+
+import argparse
+import json
+import os
+import pickle
+import threading
+import zipfile
+from collections import Counter, OrderedDict, defaultdict
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+import torch
+import torch.multiprocessing as mp
+from mmengine.config import ConfigDict
+from mmengine.logging import HistoryBuffer
+from mmengine.model import BaseModel
+from mmengine.runner import CheckpointLoader, Runner, checkpoint, load_checkpoint
+from safetensors.torch import save_file
+from torch.utils.data import DataLoader, TensorDataset
+
+from mmlite.errors import CheckpointError
+from mmlite.stack import load
+
+
+class Program:
+    """Makes the directory ``path`` when an unrestricted unpickler reads it."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+def save(path, legacy=False, **contents):
+    torch.save(contents, path, _use_new_zipfile_serialization=not legacy)
+    return path
+
+
+@pytest.fixture(params=[False, True], ids=['zip', 'legacy'])
+def legacy(request):
+    """Both formats of torch.save."""
+    return request.param
+
+
+# ---- what is read --------------------------------------------------------------------------------
+
+
+def test_tensors_and_plain_types(tmp_path, legacy):
+    weights = OrderedDict(w=torch.arange(6.0).view(2, 3), n=torch.tensor(7))
+    meta = dict(
+        epoch=3, names=('a', 'b'), counts=Counter(a=2), nothing=None, rate=1e-4, raw=b'\xff'
+    )
+    read = load(save(tmp_path / 'a.pth', legacy, state_dict=weights, meta=meta))
+    assert read['meta'] == meta
+    torch.testing.assert_close(read['state_dict'], weights, rtol=0, atol=0)
+
+
+def test_history_buffer(tmp_path, legacy):
+    written = HistoryBuffer([1.0, 2.0, 6.0], [1, 1, 2])
+    read = load(save(tmp_path / 'a.pth', legacy, loss=written, none=HistoryBuffer()))
+    assert type(read['loss']) is HistoryBuffer
+    assert read['loss'].mean() == written.mean() == 2.25
+    assert read['loss'].statistics('max', 2) == 6.0 and read['loss'].current() == 6.0
+    read['loss'].update(4.0)
+    assert read['loss'].data[0].tolist() == [1, 2, 6, 4]
+    assert read['none'].data[0].shape == (0,)
+
+
+ARRAYS = [
+    np.arange(6).reshape(2, 3),
+    np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+    np.array([1, 256], '>i4'),
+    np.zeros((0, 4), np.float16),
+    np.array([True, False]),
+    np.array(['a', 'bcd']),
+    np.float32(0.1),
+    np.str_('ab'),
+]
+
+
+@pytest.mark.parametrize('value', ARRAYS, ids=lambda value: f'{value.dtype}{value.shape}')
+def test_numpy(tmp_path, value):
+    read = load(save(tmp_path / 'a.pth', meta=dict(inside=[value])))['meta']['inside'][0]
+    assert type(read) is type(value) and read.dtype == value.dtype.newbyteorder('=')
+    np.testing.assert_array_equal(read, value)
+
+
+@pytest.mark.parametrize('module', ['numpy.core.multiarray', 'numpy._core.multiarray'])
+def test_names_of_either_numpy(tmp_path, module):
+    """A file of NumPy 1 loads under NumPy 2 and the other way round."""
+    path = save(tmp_path / 'a.pth', True, array=np.arange(3), scalar=np.float64(2.5))
+    data = path.read_bytes()
+    for own in (b'numpy._core.multiarray', b'numpy.core.multiarray'):
+        data = data.replace(b'c' + own + b'\n', b'c' + module.encode() + b'\n')
+    path.write_bytes(data)
+    read = load(path)
+    assert read['array'].tolist() == [0, 1, 2] and read['scalar'] == 2.5
+
+
+def test_containers_of_other_code_bases(tmp_path):
+    written = dict(
+        args=argparse.Namespace(lr=0.1, model='mae_vit_base_patch16'),
+        cfg=ConfigDict(model=dict(depth=12)),
+        state=defaultdict(list, a=[1]),
+    )
+    read = load(save(tmp_path / 'a.pth', **written))
+    assert read['args'] == written['args']
+    assert read['cfg'] == {'model': {'depth': 12}} and read['state'] == {'a': [1]}
+
+
+@pytest.mark.parametrize('map_location', ['cpu', None, torch.device('cpu'), {'cuda:0': 'cpu'}])
+def test_safetensors(tmp_path, map_location):
+    weights = {'a.weight': torch.randn(3, 2), 'b': torch.arange(4)}
+    path = tmp_path / 'a.safetensors'
+    metadata = dict(heads='12', names='["a", "b"]', format='pt', deep='[' * 10**5)
+    save_file(weights, path, metadata=metadata)
+    read = load(str(path), map_location)
+    assert read['meta'] == metadata | dict(heads=12, names=['a', 'b'])
+    torch.testing.assert_close(read['state_dict'], weights, rtol=0, atol=0)
+
+
+# ---- what is refused -----------------------------------------------------------------------------
+
+
+def refusal(path, **options):
+    """The sentence by which a file is refused."""
+    with pytest.raises(CheckpointError) as caught:
+        load(path, **options)
+    message = str(caught.value)
+    assert str(path) in message and '\n' not in message and 'weights_only' not in message
+    return message
+
+
+def test_a_program_is_refused_and_not_run(tmp_path, legacy):
+    directory = tmp_path / 'made'
+    path = save(tmp_path / 'a.pth', legacy, state_dict=dict(w=torch.ones(1)), x=Program(directory))
+    assert f'was refused: it asks for {os.mkdir.__module__}.mkdir, and only' in refusal(path)
+    assert not directory.exists()
+    torch.load(path, weights_only=False)
+    assert directory.exists()  # it is a program
+
+
+def reduced(function, *args):
+    return type('Reduced', (), {'__reduce__': lambda self: (function, args)})()
+
+
+@pytest.mark.parametrize(
+    ('message', 'value'),
+    [
+        ('asks for eval, and', reduced(eval, '1')),
+        ('asks for torch.nn.modules.linear.Identity, and', torch.nn.Identity()),
+        ('asks for numpy.dtypes.ObjectDType, and', np.array(['a', None])),
+        ("getattr of 'update'", reduced(getattr, HistoryBuffer, 'update')),
+        ("getattr of 'mean'", reduced(getattr, torch.Tensor, 'mean')),
+    ],
+)
+def test_what_is_not_on_the_list_is_named(tmp_path, message, value):
+    assert message in refusal(save(tmp_path / 'a.pth', value=value))
+
+
+@pytest.mark.parametrize('compression', [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+def test_a_bomb_is_refused(tmp_path, compression):
+    path = tmp_path / 'bomb.pth'
+    with zipfile.ZipFile(path, 'w', compression) as archive:
+        archive.writestr('a/data.pkl', pickle.dumps({'w': 1}, 2))
+        archive.writestr('a/version', b'3\n')
+        archive.writestr('a/data/0', bytes(2**24))
+    assert 'was refused: it unpacks to 16,777,' in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'message'),
+    [
+        ('half', 'is truncated: it has no central directory'),
+        ('end', 'is truncated: it has no central directory'),
+        ('legacy', 'is damaged or no checkpoint of torch'),
+        ('flipped', 'is damaged or no checkpoint of torch'),
+        ('empty', 'is empty'),
+        ('text', 'is damaged or no checkpoint of torch: torch writes no such file'),
+        ('image', 'is damaged or no checkpoint of torch: torch writes no such file'),
+        ('list', 'holds a list, not a dict of weights'),
+    ],
+)
+def test_damaged_files(tmp_path, kind, message):
+    path = save(tmp_path / 'a.pth', kind == 'legacy', w=torch.ones(1000))
+    if kind == 'list':
+        torch.save([torch.ones(1)], path)
+    data = path.read_bytes()
+    contents = dict(
+        half=data[: len(data) // 2],
+        end=data[:-100],
+        legacy=data[: len(data) // 2],
+        flipped=data[:100] + b'\xff' * 60 + data[160:],
+        empty=b'',
+        text=b'<!DOCTYPE html>',
+        image=b'\x89PNG\r\n',
+    )
+    path.write_bytes(contents.get(kind, data))
+    assert message in refusal(path)
+
+
+@pytest.mark.parametrize('content', [b'\x01', b'{}' * 40, None])
+def test_damaged_safetensors(tmp_path, content):
+    path = tmp_path / 'a.safetensors'
+    save_file({'a': torch.ones(100)}, path)
+    path.write_bytes(path.read_bytes()[:-50] if content is None else content)
+    assert 'is truncated or no safetensors file' in refusal(path)
+
+
+def test_missing_file_and_directory(tmp_path):
+    """mmengine raises FileNotFoundError, which its callers catch."""
+    for read in (load, CheckpointLoader.load_checkpoint):
+        with pytest.raises(FileNotFoundError, match=r'nothing\.pth does not exist') as caught:
+            read(str(tmp_path / 'nothing.pth'))
+        assert isinstance(caught.value, CheckpointError)
+    assert 'is a directory, not a file' in refusal(tmp_path)
+
+
+def test_tensors_of_an_absent_gpu(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.serialization, 'location_tag', lambda storage: 'cuda:0')
+    path = save(tmp_path / 'a.pth', w=torch.ones(2))
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    assert load(path)['w'].device.type == 'cpu'
+    assert 'give map_location="cpu"' in refusal(path, map_location=None)
+
+
+# ---- mmengine ------------------------------------------------------------------------------------
+
+
+class Toy(BaseModel):
+    """A model with one weight, pulled to the mean of its data."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, values, mode='tensor'):
+        return dict(loss=(self.weight - values).pow(2).mean())
+
+
+def runner(work_dir, epochs):
+    return Runner(
+        model=Toy(),
+        work_dir=str(work_dir),
+        train_dataloader=DataLoader(TensorDataset(torch.arange(4.0))),
+        train_cfg=dict(by_epoch=True, max_epochs=epochs),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9)),
+        default_hooks=dict(logger=dict(type='LoggerHook', interval=2)),
+        experiment_name=f'toy{epochs}',
+        log_level='ERROR',
+    )
+
+
+def test_runner_resumes_its_own_checkpoint(tmp_path):
+    first = runner(tmp_path, epochs=2)
+    first.train()
+    second = runner(tmp_path, epochs=3)
+    second.resume(str(tmp_path / 'epoch_2.pth'))
+    assert (second.epoch, second.iter) == (2, 8)
+    assert torch.equal(second.model.weight, first.model.weight)
+    old, new = (r.message_hub.get_scalar('train/loss').data[0] for r in (first, second))
+    assert len(old) == 8 and old.tolist() == new.tolist()
+    states = [r.optim_wrapper.state_dict()['state'][0] for r in (first, second)]
+    assert states[0]['momentum_buffer'] == states[1]['momentum_buffer'] != 0
+
+
+@contextmanager
+def served(folder):
+    """URL of a server for the files in ``folder``."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(('127.0.0.1', 0), partial(Quiet, directory=folder)) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f'http://127.0.0.1:{server.server_port}'
+        server.shutdown()
+
+
+@pytest.fixture
+def url(tmp_path, monkeypatch):
+    """URL of a server with a checkpoint of one weight and one that holds a program."""
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'hub'))
+    monkeypatch.setenv('no_proxy', '127.0.0.1')
+    save(tmp_path / 'toy.pth', state_dict=dict(weight=torch.full((1,), 2.0)))
+    save(tmp_path / 'hostile.pth', state_dict=dict(weight=Program(tmp_path / 'made')))
+    with served(tmp_path) as address:
+        yield address
+
+
+def weight(source):
+    return CheckpointLoader.load_checkpoint(source)['state_dict']['weight'].item()
+
+
+def test_url_is_fetched_once(tmp_path, url):
+    model = Toy()
+    load_checkpoint(model, f'{url}/toy.pth', map_location='cpu')
+    assert model.weight.item() == 2.0
+    (tmp_path / 'toy.pth').unlink()
+    assert weight(f'{url}/toy.pth') == load(f'{url}/toy.pth')['state_dict']['weight'] == 2.0
+    assert r'none.pth cannot be downloaded (HTTP Error 404' in refusal(f'{url}/none.pth')
+
+
+def test_files_of_one_name_on_two_servers_are_two_files(tmp_path, url):
+    other = tmp_path / 'other'
+    other.mkdir()
+    save(other / 'toy.pth', state_dict=dict(weight=torch.full((1,), 3.0)))
+    with served(other) as second:
+        assert [weight(f'{address}/toy.pth') for address in (url, second, url)] == [2, 3, 2]
+
+
+def fetch(rank, url, init, queue):
+    torch.distributed.init_process_group('gloo', f'file://{init}', world_size=2, rank=rank)
+    for name in ('none', 'toy'):
+        try:
+            queue.put((rank, weight(f'{url}/{name}.pth')))
+        except CheckpointError:
+            queue.put((rank, 'refused'))
+
+
+def test_a_failed_download_leaves_no_process_waiting(tmp_path, url):
+    queue = mp.get_context('spawn').SimpleQueue()
+    mp.spawn(fetch, (url, tmp_path / 'init', queue), nprocs=2)
+    assert sorted(map(str, [queue.get() for _ in range(4)])) == [
+        "(0, 'refused')", '(0, 2.0)', "(1, 'refused')", '(1, 2.0)'
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize('scheme', ['torchvision', 'modelzoo', 'mmcls', 'openmmlab', 'open-mmlab'])
+def test_model_zoos(tmp_path, url, monkeypatch, scheme):
+    urls = dict(toy=f'{url}/toy.pth', hostile=f'{url}/hostile.pth')
+    for zoo in ('torchvision', 'mmcls', 'external'):
+        monkeypatch.setattr(checkpoint, f'get_{zoo}_models', lambda: urls)
+    if scheme == 'mmcls':  # gives the backbone alone
+        state = {'backbone.weight': torch.ones(1) * 2, 'head.w': torch.ones(1)}
+        save(tmp_path / 'toy.pth', state_dict=state)
+    assert weight(f'{scheme}://toy') == 2.0
+    with pytest.raises(CheckpointError, match=r'hostile.pth \(kept at .*hostile.pth\) was refused'):
+        weight(f'{scheme}://hostile')
+    with pytest.raises(CheckpointError, match="no 'other' among the checkpoints"):
+        weight(f'{scheme}://other')
+
+
+def test_model_zoo_of_local_files(tmp_path, url, monkeypatch):
+    """mmengine reads these itself, restricted by torch."""
+    monkeypatch.setenv('MMENGINE_HOME', str(tmp_path))
+    (tmp_path / 'open_mmlab.json').write_text(json.dumps(dict(mine='toy.pth', bad='hostile.pth')))
+    assert weight('openmmlab://mine') == 2.0
+    with pytest.raises(pickle.UnpicklingError, match='mkdir'):
+        weight('openmmlab://bad')
+    assert not (tmp_path / 'made').exists()
