@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mmlite.datasets.sot.frames import IMAGE_ENDINGS
 from mmlite.errors import ArgumentError, DataError, UserError
+from mmlite.utils import IMAGE_SUFFIXES
 
-ENDINGS = (*IMAGE_ENDINGS, '.ppm', '.pgm')
+ENDINGS = IMAGE_SUFFIXES
 """Of the files that are taken from a folder."""
 
 WANTED = "an image file, a folder of images, a pattern such as 'photos/*.jpg', or an array"

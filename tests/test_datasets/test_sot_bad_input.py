@@ -41,22 +41,22 @@ GOOD = ['1,2,3,4'] * 6
         (lasot_of(groundtruth=GOOD + GOOD), r'has 12 boxes for the 6 frames'),
         (
             lasot_of(groundtruth=[*GOOD[:2], '1,2,x,4', *GOOD[3:]]),
-            r"groundtruth.txt, line 3: '1,2,x,4' is not four numbers",
+            r"groundtruth.txt, line 3: '1,2,x,4' is not 4 numbers",
         ),
-        (lasot_of(groundtruth=[*GOOD[:5], '1,2,3']), r"line 6: '1,2,3' is not four numbers"),
-        (lasot_of(groundtruth=['1,2,3', '1,2,3,4,5']), r"line 1: '1,2,3' is not four numbers"),
-        (lasot_of(groundtruth=['1,2,3'] * 6), r"line 1: '1,2,3' is not four numbers"),
-        (lasot_of(groundtruth=[*GOOD[:3], '', *GOOD[3:]]), r"line 4: '' is not four numbers"),
+        (lasot_of(groundtruth=[*GOOD[:5], '1,2,3']), r"line 6: '1,2,3' is not 4 numbers"),
+        (lasot_of(groundtruth=['1,2,3', '1,2,3,4,5']), r"line 1: '1,2,3' is not 4 numbers"),
+        (lasot_of(groundtruth=['1,2,3'] * 6), r"line 1: '1,2,3' is not 4 numbers"),
+        (lasot_of(groundtruth=[*GOOD[:3], '', *GOOD[3:]]), r"line 4: '' is not 4 numbers"),
         (
             lasot_of(groundtruth=[*GOOD[:5], 'nan,nan,nan,nan']),
-            r'groundtruth.txt, line 6: .*nan.* not finite, which this data set does not use',
+            r'groundtruth.txt, line 6: .*nan.* not finite',
         ),
         (lasot_of(groundtruth=['1,2,inf,4', *GOOD[1:]]), r'line 1: .* not finite'),
-        (lasot_of(groundtruth=['']), r'groundtruth.txt is empty: one line x,y,w,h'),
+        (lasot_of(groundtruth=['']), r'groundtruth.txt is empty'),
         (lasot_of(full_occlusion=['0,0,0']), r'full_occlusion.txt has 3 labels for 6 boxes'),
         (
             lasot_of(out_of_view=['0,0,0', '0,2,0']),
-            r"out_of_view.txt, line 2: '2' is not a number from 0 to 1",
+            r"out_of_view.txt, line 2: '2' is not an integer from 0 to 1",
         ),
     ],
 )
@@ -76,7 +76,7 @@ def test_nan_is_legal_where_the_data_set_uses_it_but_infinity_is_not(tmp_path):
 @pytest.mark.parametrize('content', [b'\xff\xfe1,2', b'1,2,3,\x804'])
 def test_annotation_that_is_no_text(tmp_path, content):
     (write_lasot(tmp_path, 'cat-1') / 'groundtruth.txt').write_bytes(content)
-    with pytest.raises(DataError, match=r'groundtruth.txt is no text file'):
+    with pytest.raises(DataError, match=r'groundtruth.txt is not a text file'):
         LaSOTDataset(tmp_path, 'all')[0]
 
 
@@ -101,7 +101,7 @@ def test_byte_order_mark_and_windows_lines(tmp_path):
             lambda img: [file.unlink() for file in img.iterdir()],
             r"cat-1/img' has no frames \(.jpg, ",
         ),
-        (lambda img: img.rename(img.with_name('images')), r"folder '.*cat-1/img' is missing"),
+        (lambda img: img.rename(img.with_name('images')), r"directory '.*cat-1/img' is missing"),
         (
             lambda img: write_frames(img, [3], '{}.jpg'),
             r'two frames of number 3: 00000003.jpg and 3.jpg',
@@ -125,7 +125,7 @@ def test_faults_are_logged(tmp_path, capfd):
     (write_lasot(tmp_path, 'cat-1') / 'img' / '00000004.jpg').unlink()
     LaSOTDataset(tmp_path, 'all')
     text = ''.join(capfd.readouterr())
-    assert '1 of 2 sequences of lasot (all) cannot be used; the first: folder' in text
+    assert '1 of 2 sequences of lasot (all) cannot be used; the first: directory' in text
 
 
 def test_frames_fewer_than_the_boxes_of_a_range(tmp_path):
@@ -143,7 +143,7 @@ def test_frames_fewer_than_the_boxes_of_a_range(tmp_path):
     ('content', 'message'),
     [
         (b'', r'image .*00000003.jpg cannot be read: the file is empty'),
-        (b'\x89PNG no picture IEND', r'cannot be read: it is no image that can be decoded'),
+        (b'\x89PNG no picture IEND', r'cannot be read: it is not an image that can be decoded'),
         (b'\xff\xd8\xff\xe0 begin', r'cannot be read: the JPEG is truncated'),
         (None, r'00000003.jpg is missing'),
     ],
@@ -173,7 +173,7 @@ def test_every_data_set(tmp_path, build):
     """Registered, has a known protocol, and says what is missing."""
     assert DATASETS.get(f'mmlite.{build.__name__}') is build
     assert build.protocol in PROTOCOLS
-    with pytest.raises(DataError, match=r"data_root '.*nowhere' does not exist: give the folder"):
+    with pytest.raises(DataError, match=r"data_root '.*nowhere' does not exist"):
         build(str(tmp_path / 'nowhere'))
     with pytest.raises(ArgumentError, match=rf"{build.__name__}: split must be .* not 'Tset'"):
         build(str(tmp_path), split='Tset')
@@ -184,10 +184,10 @@ def test_every_data_set(tmp_path, build):
 @pytest.mark.parametrize(
     ('lines', 'message'),
     [
-        ([''], r'testing_set.txt is empty: one sequence a line'),
+        ([''], r'testing_set.txt is empty: it must name'),
         (['cat-1', 'cat-2', 'cat-1'], r"testing_set.txt, line 3: 'cat-1' is on line 1 already"),
-        (None, r'has no testing_set.txt: copy it there .* or set list_file'),
-        (['dog-7'], r"folder '.*dog/dog-7/img' is missing"),
+        (None, r'has no testing_set.txt: copy it from .* or set list_file'),
+        (['dog-7'], r"directory '.*dog/dog-7/img' is missing"),
     ],
 )
 def test_bad_list(tmp_path, lines, message):
@@ -200,7 +200,7 @@ def test_bad_list(tmp_path, lines, message):
 
 def test_missing_list_file(tmp_path):
     write_lasot(tmp_path, 'cat-1')
-    with pytest.raises(DataError, match=r"list '.*nowhere.txt' cannot be read"):
+    with pytest.raises(DataError, match=r'nowhere.txt cannot be read'):
         LaSOTDataset(tmp_path, list_file=tmp_path / 'nowhere.txt')
     with pytest.raises(DataError, match=r'val/list.txt is missing'):
         GOT10kDataset(tmp_path)

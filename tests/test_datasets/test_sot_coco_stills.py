@@ -129,7 +129,7 @@ def test_a_wrong_annotation_does_not_keep_the_others_from_use(root, wrong, messa
 
 
 @pytest.mark.parametrize(('content', 'message'), [
-    ('{"images": [', 'is no valid JSON'), ('[1]', 'a COCO file is a JSON object'),
+    ('{"images": [', 'is not valid JSON'), ('[1]', 'it must be a JSON object'),
     (None, 'cannot be read: No such file'),
 ])  # fmt: skip
 def test_unreadable_annotations_are_named(root, content, message):
@@ -148,5 +148,5 @@ def test_missing_folders_and_images_are_named(root):
     with pytest.raises(DataError, match=f'{SPLIT}/0.png is missing'):
         COCOStillsDataset(root)[0].frames.read(0)
     shutil.rmtree(root / SPLIT)
-    with pytest.raises(DataError, match='has no such folder of images'):
+    with pytest.raises(DataError, match='has no images in train2017 or images'):
         COCOStillsDataset(root)

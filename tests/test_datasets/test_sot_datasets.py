@@ -230,7 +230,7 @@ def test_trackingnet_chunks_of_the_test_split(tmp_path):
 
 def test_trackingnet_missing_chunk(tmp_path):
     write_trackingnet(tmp_path, 'TRAIN_0', ['x'])
-    with pytest.raises(DataError, match='no folder TRAIN_1/anno: set chunks to those'):
+    with pytest.raises(DataError, match='no directory TRAIN_1/anno: set chunks to the existing'):
         TrackingNetDataset(tmp_path, 'train')
 
 
@@ -305,7 +305,7 @@ def test_uav_other_ranges_need_a_table(tmp_path):
     dataset = UAV123Dataset(tmp_path / 'data')
     assert list(dataset.faults) == ['bird1_1', 'bird1_2']
     assert dataset.lengths.tolist() == [0, 0, 9] and len(dataset[2]) == 9
-    with pytest.raises(DataError, match=r'give a range_file with a line bird1_2,<video>'):
+    with pytest.raises(DataError, match=r'range_file must have a line bird1_2,<video>'):
         dataset[1]
     table = write_lines(tmp_path / 'table.csv', ['bird1_1,bird1,1,4', 'bird1_2\tbird1\t12\t17'])
     dataset = UAV123Dataset(tmp_path / 'data', range_file=table)
@@ -329,7 +329,7 @@ def test_uav_faults_of_single_sequences(tmp_path):
     write_lines(tmp_path / 'anno/UAV123/boat1.txt', ['1,2,3'])
     dataset = UAV123Dataset(tmp_path)
     assert list(dataset.faults) == names[1:] and len(dataset[0]) == 3
-    assert "boat1.txt, line 1: '1,2,3' is not four numbers" in dataset.faults['boat1']
+    assert "boat1.txt, line 1: '1,2,3' is not 4 numbers" in dataset.faults['boat1']
     assert 'do not tell which frames' in dataset.faults['car1']
     assert "group1/x.jpg' has no number" in dataset.faults['group1_2']
 
@@ -339,7 +339,7 @@ def test_uav_faults_of_single_sequences(tmp_path):
     [
         (['a,b,1'], r"table.csv, line 1: 'a,b,1' is not sequence,video,first,last"),
         (['# note', 'a,b,9,3'], r"line 2: 'a,b,9,3' is not sequence"),
-        (['a,b,1,2', 'a,c,1,2'], r'line 2: sequence a is there already'),
+        (['a,b,1,2', 'a,c,1,2'], r'line 2: sequence a is listed twice'),
         (['# note'], r'table.csv is empty'),
     ],
 )

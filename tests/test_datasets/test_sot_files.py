@@ -124,7 +124,7 @@ def test_archive_that_leaves_its_folder_is_refused(tmp_path, name):
         archive.writestr(entry, b'x')
     content = file.read_bytes().replace(b'x' * len(name), name.encode())  # as zipfile would not
     file.write_bytes(content)
-    assert_refused(file, name, 'leaves the folder')
+    assert_refused(file, name, 'leaves the directory')
 
 
 @pytest.mark.parametrize('target', ['/etc/passwd', '../..', '00000001.jpg'])
@@ -143,7 +143,7 @@ def test_list_that_leaves_its_folder_is_refused(tmp_path, name):
     """Results are written under the names of sequences."""
     file = write_got10k(tmp_path, ['a', 'b']) / 'list.txt'
     write_lines(file, ['a', name])
-    with pytest.raises(DataError, match=r'list.txt, line 2: .*evil.* leaves the folder'):
+    with pytest.raises(DataError, match=r'list.txt, line 2: .*evil.* leaves the directory'):
         GOT10kDataset(tmp_path)
 
 
@@ -183,7 +183,7 @@ def test_tree_lists_files_and_folders(tmp_path):
         assert tree.files('a/c/d') == ['y.txt'] and tree.read('a/c/d/y.txt') == b'y\n'
         assert tree.is_folder('a/c/d') and not tree.is_folder('a/c/d/y.txt')
         assert not tree.is_folder('a/e')
-        with pytest.raises(DataError, match=r"folder '.*a/e' is missing"):
+        with pytest.raises(DataError, match=r"directory '.*a/e' is missing"):
             tree.files('a/e')
         with pytest.raises(DataError, match=r'a(.zip)?/e.txt is missing'):
             tree.read('a/e.txt')
@@ -238,7 +238,7 @@ def test_no_video(tmp_path, content):
     file = tmp_path / 'x.mp4'
     if content is not None:
         file.write_bytes(content)
-    problem = 'missing' if content is None else 'no video that OpenCV can read'
+    problem = 'missing' if content is None else 'not a video that OpenCV can read'
     with pytest.raises(DataError, match=f'x.mp4 is {problem}'):
         VideoFrames(file)
 
@@ -397,7 +397,7 @@ def test_spoilt_index_is_built_anew(tmp_path, spoil, capfd):
     text = file.read_text()
     file.write_text(spoil(text))
     assert lasot(tmp_path).lengths.tolist() == [6]
-    assert 'lasot-all.json is no index' in ''.join(capfd.readouterr())
+    assert 'lasot-all.json is not an index' in ''.join(capfd.readouterr())
     assert file.read_text() == text
 
 
@@ -409,14 +409,17 @@ def test_index_of_another_version_is_built_anew(tmp_path, looked_up, monkeypatch
     assert looked_up == ['cat-1', 'cat-1']
 
 
-def test_index_of_data_that_cannot_be_written(tmp_path, monkeypatch, looked_up):
+@pytest.mark.parametrize('writable', [True, False])
+def test_a_cache_directory_is_the_place_of_the_index(tmp_path, monkeypatch, looked_up, writable):
     monkeypatch.setenv('MMLITE_CACHE', str(tmp_path / 'cache'))
     for root in ('one', 'two'):
         write_lasot(tmp_path / root, 'cat-1')
-        (tmp_path / root / '.mmlite').touch()  # no folder can be made there
+        if not writable:
+            (tmp_path / root / '.mmlite').touch()  # no directory can be made there
         for _ in range(2):
             assert lasot(tmp_path / root).names == ['cat-1']
     assert looked_up == ['cat-1', 'cat-1']
+    assert not list(tmp_path.glob('*/.mmlite/*'))
     files = sorted((tmp_path / 'cache').glob('index-*/lasot-all.json'))
     assert len(files) == 2 and all(json.loads(file.read_text())['entries'] for file in files)
 

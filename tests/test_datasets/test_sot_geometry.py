@@ -15,7 +15,7 @@ from mmlite.datasets.sot.geometry import (
     clip_box,
     cut_crop,
     plan_crop,
-    shows_picture,
+    shows_image,
 )
 from mmlite.errors import ArgumentError, DataError
 
@@ -89,7 +89,7 @@ def test_crop_equals_the_plain_version(image, box, size, factor):
     np.testing.assert_array_equal(cut_crop(image, window), expected)
     np.testing.assert_array_equal(image, before)
     cells = cv2.resize(padding, (size, size)).astype(bool)[::16, ::16]
-    assert shows_picture(image.shape, window) == (not cells.all())
+    assert shows_image(image.shape, window) == (not cells.all())
 
 
 def test_last_column_is_black_only_where_the_window_reaches_the_border():
@@ -107,7 +107,7 @@ def test_window_without_any_picture_is_black_and_not_shown(image):
     for x, y in ((-50, 20), (500, 20), (20, -32), (20, 179)):
         window = CropWindow(x, y, 32, 64)
         assert not cut_crop(image, window).any()
-        assert not shows_picture(image.shape, window)
+        assert not shows_image(image.shape, window)
 
 
 @pytest.mark.parametrize('side', [37, 64, 120])
@@ -121,7 +121,7 @@ def test_padding_rule_at_every_offset(side, axis):
         window = CropWindow(*corner, side, 64)
         _, padding = plain_patch(white, *corner, side)
         cells = cv2.resize(padding, (64, 64)).astype(bool)[::16, ::16]
-        answers.append(shows_picture((50, 50), window))
+        answers.append(shows_image((50, 50), window))
         assert answers[-1] == (not cells.all()), offset
     assert True in answers and False in answers
 

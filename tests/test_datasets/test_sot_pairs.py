@@ -260,14 +260,14 @@ def test_unreadable_files_are_an_error_without_a_policy(bad):
 @pytest.mark.parametrize(('videos', 'pipeline', 'message'), [
     (dict(hidden=(0, 1)), [],
      '7 were videos of fewer than 20 frames or 5 visible ones, 0 had unreadable files and 0 were '
-     r'refused by the pipeline; the last: a a-\d is such a video'),
+     r'rejected by the pipeline; the last: a a-\d is such a video'),
     (dict(broken=(0, 1)), [], r'7 had unreadable files .* the last: image a-\d/\d+.jpg cannot'),
     ({}, [lambda _: None],
-     r'7 were refused by the pipeline; the last: frames \(\d+, \d+\) of a a-\d, boxes \[2'),
+     r'7 were rejected by the pipeline; the last: frames \(\d+, \d+\) of a a-\d, boxes \[2'),
 ])  # fmt: skip
 def test_no_usable_pair_is_an_error(videos, pipeline, message):
     source = pairs([Videos('a', 2, **videos)], pipeline, max_tries=7)
-    start = r'^none of 7 draws gave a usable pair \(5, 3, 1\): .*'
+    start = r'^none of 7 attempts gave a usable pair \(5, 3, 1\): .*'
     with pytest.raises(DataError, match=start + message):
         source[5, 3, 1]
 
@@ -307,11 +307,11 @@ def test_transforms_may_write_into_boxes():
 @pytest.mark.parametrize(('options', 'error', 'message'), [
     (dict(datasets=[]), ArgumentError, 'one or more data sets and a ratio for each, got 0 data'),
     (dict(ratios=(1, 1)), ArgumentError, 'got 1 data sets and 2 ratios'),
-    (dict(ratios=(0,)), ArgumentError, r'ratios must be 0 or more and not all 0, got \[0.0\]'),
+    (dict(ratios=(0,)), ArgumentError, r'ratios must be >= 0 and not all 0, got \[0.0\]'),
     (dict(ratios=(-1,)), ArgumentError, r'ratios must be .* got \[-1.0\]'),
-    (dict(samples_per_epoch=0), ArgumentError, 'samples_per_epoch must be at least 1, got 0'),
-    (dict(max_tries=0), ArgumentError, 'max_tries must be at least 1, got 0'),
-    (dict(max_interval=1), ArgumentError, 'max_interval must be at least 2'),
+    (dict(samples_per_epoch=0), ArgumentError, 'samples_per_epoch must be >= 1'),
+    (dict(max_tries=0), ArgumentError, 'max_tries must be >= 1'),
+    (dict(max_interval=1), ArgumentError, 'max_interval must be >= 2'),
     (dict(datasets=[Videos('a', 0)]), DataError, 'data set a has no sequences'),
 ])  # fmt: skip
 def test_wrong_arguments_are_named(options, error, message):

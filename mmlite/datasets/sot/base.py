@@ -1,4 +1,4 @@
-"""What the tracking data sets share."""
+"""Base class of the tracking data sets."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from mmlite.errors import ArgumentError, DataError
 
-from .annotations import has_area, read_boxes, read_labels
+from .annotations import has_area, read_boxes, read_labels, read_ranges
 from .frames import ImageFrames, VideoFrames
 from .index import load_index
 from .sequence import Sequence
@@ -22,7 +22,7 @@ _RECENT = 8  # parsed sequences that are kept
 
 
 def warn_of_faults(faults, of):
-    """Log how many of the items that ``of`` names cannot be used, and why the first one cannot."""
+    """Log how many of the items ``of`` cannot be used, and why the first one cannot."""
     if faults:
         print_log(
             f'{len(faults)} of {of} cannot be used; the first: {next(iter(faults.values()))}',
@@ -34,53 +34,54 @@ def warn_of_faults(faults, of):
 class SequenceDataset(Dataset):
     """Videos with one annotated target each; item ``i`` is a :class:`Sequence`.
 
-    Names and lengths come from an index that is kept from run to run, see
-    :mod:`mmlite.datasets.sot.index`; annotations are read when a sequence is asked for, and the
-    last few sequences are kept. A sequence whose frames cannot be found does not keep the others
-    from use: it is logged, listed in ``faults``, has length 0, and asking for it raises.
+    Names and lengths come from a kept index, see :mod:`mmlite.datasets.sot.index`; annotations are
+    read when a sequence is requested, and the last few sequences are cached. A sequence without
+    usable frames is logged, listed in ``faults`` and has length 0; requesting it raises.
 
-    A subclass names its sequences in ``_find`` and, if boxes are not all there is, reads them in
-    ``_annotate``.
+    A subclass lists its sequences in ``_find`` and refines visibility in ``_annotate``.
 
     Args:
-        data_root (str): Folder of the data set. Any folder below it may be a zip archive instead,
-            see :class:`~mmlite.datasets.sot.storage.Tree`.
+        data_root (str): Directory of the data set. Any directory below it may be a zip archive, see
+            :class:`~mmlite.datasets.sot.storage.Tree`.
         split (str): One of ``splits``.
-        rebuild_index (bool): Build the index anew, after changes within the folders of sequences.
-            Defaults to False.
-        **options: What else the index depends on.
+        rebuild_index (bool): Rebuild the index, needed after changes within the directories of
+            sequences. Defaults to False.
+        **options: Further dependencies of the index; those called ``*_file`` are paths that are
+            watched for changes.
 
     Raises:
-        ArgumentError: If there is no such split.
-        DataError: If the data set is missing, has no sequence, or none that can be used. From an
-            item: if its frames are incomplete, its annotation is missing or unreadable, or they
-            have different lengths; the message names the file and line.
+        ArgumentError: There is no such split.
+        DataError: The data set is missing, has no sequence, or none that can be used. From an item:
+            frames or annotation are incomplete, unreadable or of different lengths.
 
     Attributes:
-        names (list[str]): Of the sequences.
+        names (list[str]): Names of the sequences.
         lengths (ndarray): int64 (S,), frames of each.
-        faults (dict[str, str]): Name -> what is wrong, of sequences that cannot be used.
-        metainfo (dict): ``dataset`` and ``protocol``: how results on it are scored and written.
+        faults (dict[str, str]): Name -> problem, of sequences that cannot be used.
+        metainfo (dict): ``dataset`` and ``protocol``, the usual definition of the metrics.
     """
 
     dataset = ''  # in file names and messages
     protocol = ''
     splits = ()
-    layout = ''  # what data_root holds, for the message if it is missing
+    layout = ''  # content of data_root, for the message if it is missing
     nan_legal = False  # whether NaN stands for an absent target in the annotation
     first_only = ()  # splits of which only the first frame is annotated
 
     def __init__(self, data_root, split, rebuild_index=False, **options):
         if split not in self.splits:
-            wanted = ', '.join(map(repr, self.splits))
+            legal = ', '.join(map(repr, self.splits))
             raise ArgumentError(
-                f'{type(self).__name__}: split must be one of {wanted}, not {split!r}'
+                f'{type(self).__name__}: split must be one of {legal}, not {split!r}'
             )
-        self.data_root, self.split = str(data_root), split
+        self.data_root, self.split, self._options = str(data_root), split, options
         self.metainfo = {'dataset': self.dataset, 'protocol': self.protocol}
         self._tree = Tree(data_root, self.layout)
-        key = _key(self.dataset, split, options)
-        self._index = load_index(self._tree, key, self._watched, self._find, rebuild_index)
+        key = f'{self.dataset}-{split}'
+        if any(value is not None for value in options.values()):
+            text = json.dumps(options, sort_keys=True, default=str)
+            key += f'-{hashlib.sha1(text.encode()).hexdigest()[:8]}'
+        self._index = load_index(self._tree, key, self._all_watched, self._find, rebuild_index)
         self._recent = OrderedDict()
         self.names = [entry.name for entry in self._index]
         self.lengths = np.array([entry.length for entry in self._index], dtype=np.int64)
@@ -95,7 +96,7 @@ class SequenceDataset(Dataset):
         sequence = self._recent.pop(index, None)
         if sequence is None:
             sequence = self._read(self._index[index])
-        self._recent[index] = sequence  # the last one, so that it goes last
+        self._recent[index] = sequence  # most recently used last
         if len(self._recent) > _RECENT:
             self._recent.popitem(last=False)
         return sequence
@@ -108,16 +109,20 @@ class SequenceDataset(Dataset):
         )
 
     def _find(self):
-        """list[Entry]: The sequences, with where their frames and boxes are."""
+        """list[Entry]: The sequences, with the paths of their frames and boxes."""
         raise NotImplementedError
 
     def _watched(self):
-        """list[str]: List files and top folders; the index is built anew if one changes."""
+        """list[str]: List files and top directories; the index is rebuilt if one changes."""
         raise NotImplementedError
 
     def _annotate(self, entry, boxes):
         """Visible (M,) and cover (M,) or None of an entry with ``boxes`` (M, 4)."""
         return has_area(boxes), None
+
+    def _all_watched(self):
+        files = [file for key, file in self._options.items() if key.endswith('_file') and file]
+        return [*self._watched(), *map(os.path.abspath, files)]
 
     def _read(self, entry):
         if entry.fault:
@@ -128,13 +133,12 @@ class SequenceDataset(Dataset):
                 f'{self._tree.where(entry.annotation)} has {len(boxes)} boxes for the '
                 f'{entry.length} frames of {self._tree.where(entry.video)}'
             )
-        visible, cover = self._annotate(entry, boxes)
-        return Sequence(entry.name, self.dataset, self._frames(entry), boxes, visible, cover)
-
-    def _frames(self, entry):
         if entry.is_video:
-            return VideoFrames(os.path.join(self._tree.root, entry.video), entry.length)
-        return ImageFrames(self._tree, entry.video, entry.names)
+            frames = VideoFrames(os.path.join(self._tree.root, entry.video), entry.length)
+        else:
+            frames = ImageFrames(self._tree, entry.video, entry.names)
+        visible, cover = self._annotate(entry, boxes)
+        return Sequence(entry.name, self.dataset, frames, boxes, visible, cover)
 
     def _labels(self, path, boxes, largest=1):
         """Labels (M,) of a file that goes with ``boxes`` (M, 4)."""
@@ -145,11 +149,12 @@ class SequenceDataset(Dataset):
             )
         return labels
 
+    def _ranges(self):
+        """Frame ranges of the option ``range_file``; none without it."""
+        file = self._options['range_file']
+        return read_ranges(file) if file else {}
 
-def _key(dataset, split, options):
-    """Name of the index; different options never share one."""
-    key = f'{dataset}-{split}'
-    if any(value is not None for value in options.values()):
-        text = json.dumps(options, sort_keys=True, default=str)
-        key += f'-{hashlib.sha1(text.encode()).hexdigest()[:8]}'
-    return key
+    def _text_files(self, folder):
+        """Sorted names, without suffix, of the ``.txt`` files of a directory."""
+        files = sorted(self._tree.files(folder))
+        return [file.removesuffix('.txt') for file in files if file.endswith('.txt')]

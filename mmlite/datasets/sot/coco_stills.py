@@ -8,8 +8,9 @@ import numpy as np
 from mmengine.logging import print_log
 from torch.utils.data import Dataset
 
-from mmlite.errors import DataError
+from mmlite.errors import DataError, OutputError
 from mmlite.registry import DATASETS
+from mmlite.utils import atomic_write
 
 from ..coco_faults import check_coco
 from .base import warn_of_faults
@@ -19,12 +20,12 @@ from .sequence import Sequence
 from .storage import Tree
 
 VERSION = 2
-"""Raised when the index of earlier versions no longer serves."""
+"""To be increased when indices of earlier versions become invalid."""
 
 
 @DATASETS.register_module()
 class COCOStillsDataset(Dataset):
-    """Every object of COCO that is no crowd as a :class:`Sequence` of one frame.
+    """Every COCO object that is not a crowd as a :class:`Sequence` of one frame.
 
     Layout, one of the two that are in use::
 
@@ -32,29 +33,27 @@ class COCOStillsDataset(Dataset):
             annotations/instances_train2017.json
             train2017/000000000009.jpg, ...          or images/train2017/...
 
-    A folder of images may also be a zip archive. Parsing train2017's 450 MB takes part of a minute,
-    so the objects are kept as arrays beside the data, or in ``$MMLITE_CACHE`` (default
-    ``~/.cache/mmlite``) where these cannot be written, until size or time of the annotation file
-    changes: 0.85 million boxes in about 50 MB, loaded in a moment and shared by forked workers.
-    Boxes of any size are used, also where they have no area; their crops are refused in training.
-    An annotation that is wrong does not keep the others from use: it is logged, and asking for it
-    raises.
+    A directory of images may also be a zip archive. The objects are kept as arrays beside the
+    index files, see :mod:`~mmlite.datasets.sot.index`, until size or time of the annotation file
+    changes: 0.85 million boxes of train2017 in about 50 MB, shared by forked workers. Boxes of any
+    size are used, also without area; their crops are rejected in training. Requesting an object
+    with an invalid annotation raises.
 
     Args:
         data_root (str): See above.
-        split (str): Name of the images' folder and end of the annotation file's name. Defaults to
+        split (str): Directory of the images and suffix of the annotation file's name. Defaults to
             ``'train2017'``.
         rebuild_index (bool): Read the annotation file in any case. Defaults to False.
 
     Raises:
-        DataError: If the annotation file or the folder of images is missing, or the file is none
-            of COCO. From an item: if its annotation is wrong, see
-            :class:`~mmlite.datasets.coco.CocoDataset`. From reading its frame: if the image is
+        DataError: The annotation file or the directory of images is missing, or the file is not
+            COCO. From an item: its annotation is invalid, see
+            :class:`~mmlite.datasets.coco.CocoDataset`. From reading its frame: the image is
             missing or unreadable.
 
     Attributes:
         lengths (ndarray): int64 (S,), all 1.
-        faults (dict[int, str]): Index -> what is wrong, of objects that cannot be used.
+        faults (dict[int, str]): Index -> problem, of objects that cannot be used.
         metainfo (dict): ``dataset='coco'`` and ``protocol='stills'``: not for evaluation.
     """
 
@@ -66,7 +65,7 @@ class COCOStillsDataset(Dataset):
         folders = (f'images/{split}', split)
         self._folder = next(filter(self._tree.is_folder, folders), None)
         if self._folder is None:
-            raise DataError(f"'{data_root}' should hold {layout}, but has no such folder of images")
+            raise DataError(f"'{data_root}' has no images in {split} or images/{split}")
         arrays = _load_objects(self._tree.root, split, rebuild_index)
         self._ids, self._boxes = arrays['ids'], arrays['boxes']
         self._images, self._files = arrays['images'], arrays['files']
@@ -76,7 +75,7 @@ class COCOStillsDataset(Dataset):
 
     @property
     def names(self):
-        """list[str]: Annotation ids, made when asked for: they are many."""
+        """list[str]: Annotation ids, created on request: they are many."""
         return [str(number) for number in self._ids]
 
     def __len__(self):
@@ -103,29 +102,29 @@ class COCOStillsDataset(Dataset):
 
 
 def read_objects(path):
-    """Read the objects of a COCO annotation file that are no crowds.
+    """Read the objects of a COCO annotation file that are not crowds.
 
     Args:
         path (str): The JSON file.
 
     Returns:
-        dict[str, ndarray]: ``ids`` (S,) of the annotations in the order of the file,
-        ``boxes`` float64 (S, 4), ``x, y, w, h`` in pixels, ``images`` int32 (S,) as indices into
-        ``files``, the names (F,) of the images that have objects. Of annotations that are wrong,
-        which are at the indices ``faulty`` (W,) for ``reasons`` (W,), the rest is -1 and NaN.
+        dict[str, ndarray]: ``ids`` (S,) of the annotations in file order, ``boxes`` float64 (S, 4),
+        ``x, y, w, h`` in pixels, ``images`` int32 (S,) as indices into ``files``, the names (F,) of
+        the images that have objects. Invalid annotations are -1 and NaN there; ``faulty`` (W,) are
+        their indices and ``reasons`` (W,) their problems.
 
     Raises:
-        DataError: If the file is missing, none of COCO or has no such object.
+        DataError: The file is missing, not COCO or has no such object.
     """
     try:
         with open(path, encoding='utf-8') as file:
-            data = json.load(file, object_hook=_without_outline)
+            data = json.load(file, object_hook=_drop_outline)
     except OSError as error:
         raise DataError(f'annotation file {path} cannot be read: {error.strerror}') from error
-    except ValueError as error:  # no JSON, or no text
-        raise DataError(f'annotation file {path} is no valid JSON: {error}') from error
+    except ValueError as error:  # neither JSON nor text
+        raise DataError(f'annotation file {path} is not valid JSON: {error}') from error
     if not isinstance(data, dict):
-        raise DataError(f'{path}: a COCO file is a JSON object')
+        raise DataError(f'{path} is not COCO: it must be a JSON object')
     faults = {fault.row: fault.reason for fault in check_coco(data, path)}
     objects = [
         (row, item)
@@ -135,74 +134,62 @@ def read_objects(path):
     sound = [item for row, item in objects if row not in faults]
     if not sound:
         raise DataError(f'{path} has no annotated object that is not a crowd')
-    places = np.array([row not in faults for row, _ in objects])
+    valid = np.array([row not in faults for row, _ in objects])
     image_ids, images = np.unique([item['image_id'] for item in sound], return_inverse=True)
     names = {item['id']: item['file_name'] for item in data['images']}
     return dict(
-        ids=_spread(np.array([item['id'] for item in sound]), places, -1),
-        boxes=_spread(np.array([item['bbox'] for item in sound], np.float64), places, np.nan),
-        images=_spread(images.astype(np.int32), places, -1),
+        ids=_spread(np.array([item['id'] for item in sound]), valid, -1),
+        boxes=_spread(np.array([item['bbox'] for item in sound], np.float64), valid, np.nan),
+        images=_spread(images.astype(np.int32), valid, -1),
         files=np.array([names[number] for number in image_ids.tolist()]),
-        faulty=np.flatnonzero(~places),
+        faulty=np.flatnonzero(~valid),
         reasons=np.array([faults[row] for row, _ in objects if row in faults], dtype=str),
     )
 
 
-def _spread(values, places, filler):
-    """``values`` at the ``places`` that are True, ``filler`` at the others."""
-    spread = np.full((len(places), *values.shape[1:]), filler, values.dtype)
-    spread[places] = values
+def _spread(values, mask, filler):
+    """``values`` where ``mask`` is True, ``filler`` elsewhere."""
+    spread = np.full((len(mask), *values.shape[1:]), filler, values.dtype)
+    spread[mask] = values
     return spread
 
 
-def _without_outline(node):
+def _drop_outline(node):
     """Drop the outlines while parsing: they are nearly all of the file."""
     node.pop('segmentation', None)
     return node
 
 
 def _load_objects(root, split, rebuild):
-    """What :func:`read_objects` gives, from the kept index or from the annotation file."""
+    """Result of :func:`read_objects`, from the kept arrays or from the annotation file."""
     path = os.path.join(root, 'annotations', f'instances_{split}.json')
     file = index_file(root, f'coco-{split}')
     file = file and file.with_suffix('.npz')
-    stamp = _stamp(path)
+    try:
+        stat = os.stat(path)
+    except OSError as error:
+        raise DataError(f'annotation file {path} cannot be read: {error.strerror}') from error
+    stamp = np.array([VERSION, stat.st_size, stat.st_mtime_ns])
     arrays = None if rebuild or file is None else _load(file, stamp)
     if arrays is None:
         print_log(f'Reading {path}; the objects are kept for the next time.', 'current')
         arrays = read_objects(path)
         if file is not None:
-            _save(file, stamp, arrays)
+            try:
+                with atomic_write(file) as out:
+                    np.savez(out, stamp=stamp, **arrays)
+            except OutputError as error:
+                print_log(f'The index is not kept: {error}', 'current', logging.WARNING)
     return arrays
 
 
-def _stamp(path):
-    """What the index was made from: its version, size and time of the annotation file."""
-    try:
-        stat = os.stat(path)
-    except OSError as error:
-        raise DataError(f'annotation file {path} cannot be read: {error.strerror}') from error
-    return np.array([VERSION, stat.st_size, stat.st_mtime_ns])
-
-
 def _load(file, stamp):
-    """Arrays of a kept index that still fits, None where there is none."""
+    """Kept arrays that are still valid, else None."""
     try:
         with np.load(file, allow_pickle=False) as kept:
             return dict(kept) if np.array_equal(kept['stamp'], stamp) else None
     except FileNotFoundError:
         return None
     except Exception as error:  # damaged archives raise errors of many types
-        print_log(f'{file} is no index ({error!r}): built again', 'current', logging.WARNING)
+        print_log(f'{file} is not an index ({error!r}): rebuilt', 'current', logging.WARNING)
         return None
-
-
-def _save(file, stamp, arrays):
-    """Write an index whole or not at all; several processes may do so at once."""
-    partial = file.with_name(f'.{file.name}.{os.getpid()}')
-    try:
-        with open(partial, 'wb') as out:
-            np.savez(out, stamp=stamp, **arrays)
-        os.replace(partial, file)
-    except OSError as error:
-        print_log(f'The index {file} cannot be kept: {error}', 'current', logging.WARNING)

@@ -1,22 +1,23 @@
-"""Own data: a folder of frames or a video, and a text file of boxes."""
+"""User data: a directory of frames or a video, and a text file of boxes."""
 
 import os
 
 from mmlite.errors import DataError
 from mmlite.registry import DATASETS
+from mmlite.utils import IMAGE_SUFFIXES
 
 from .annotations import read_list
 from .base import SequenceDataset
-from .frames import IMAGE_ENDINGS, VIDEO_ENDINGS
+from .frames import VIDEO_SUFFIXES
 from .index import Entry
 
-_INNER = ('', 'img', 'frames', 'images')  # where the frames of a sequence may be
+_INNER = ('', 'img', 'frames', 'images')  # possible directories of the frames of a sequence
 _BOXES = 'groundtruth.txt'
 
 
 @DATASETS.register_module()
 class FrameFolderDataset(SequenceDataset):
-    """Sequences of your own: for each a folder of frames, or a video, and ``groundtruth.txt``.
+    """User data: for each sequence a directory of frames, or a video, and ``groundtruth.txt``.
 
     Layout::
 
@@ -26,66 +27,61 @@ class FrameFolderDataset(SequenceDataset):
                 0001.jpg, 0002.jpg, ...            or in img/, frames/ or images/
             my_dog/
                 groundtruth.txt
-                dog.mp4                            the only video of the folder
+                dog.mp4                            the only video of the directory
 
-    ``x, y`` is the top-left corner of the box in pixels, ``w, h`` its size, by commas, tabs or
-    spaces. A frame where the target is absent has zeros or ``nan`` for all four. To track without
-    scoring, the first box alone is enough; to train, every frame needs its line. Frames
-    (``.jpg``, ``.png``, ...) are sorted by the number at the end of their names, in which gaps are
-    fine. ``data_root`` may also be a single such sequence. A sequence of frames may be a zip
-    archive (``my_cat.zip``). Folders with neither frames nor boxes are left out. Frames of the
-    videos are counted by decoding them once.
+    ``x, y`` is the top-left corner of the box in pixels, ``w, h`` its size, separated by commas,
+    tabs or spaces. A frame where the target is absent has zeros or ``nan`` for all four. To track
+    without scoring, the first box alone is enough; to train, every frame needs its line. Frames are
+    sorted by the number at the end of their names, in which gaps are legal. ``data_root`` may also
+    be a single such sequence, and a sequence of frames a zip archive (``my_cat.zip``). Directories
+    with neither frames nor boxes are ignored. Frames of videos are counted by decoding them once.
 
     Args:
         data_root (str): See above.
         split (str): Only a name, for logs. Defaults to ``'all'``.
         list_file (str, optional): A list of the sequences to use, one a line, such as those to
             train with. Defaults to all, by name.
-        rebuild_index (bool): Defaults to False: for these data, frames added or taken away are
-            seen without. Further see :class:`~mmlite.datasets.sot.base.SequenceDataset`, also for
+        rebuild_index (bool): Defaults to False: for these data, added or removed frames are
+            noticed anyway. See :class:`~mmlite.datasets.sot.base.SequenceDataset`, also for
             attributes and errors.
     """
 
     dataset = 'frames'
     protocol = 'lasot'
     splits = ('train', 'val', 'test', 'all')
-    layout = 'a folder for each sequence'
+    layout = 'a directory for each sequence'
     nan_legal = True
     first_only = splits
 
     def __init__(self, data_root, split='all', list_file=None, rebuild_index=False):
-        self._list_file = list_file
         super().__init__(data_root, split, rebuild_index, list_file=list_file)
 
     def _watched(self):
         folders = [f'{name}/{inner}'.strip('/') for name in self._names() for inner in _INNER]
-        videos = [video for name in self._names() for video in self._videos(name)]
-        given = [os.path.abspath(self._list_file)] if self._list_file else []
-        return ['', *folders, *videos, *given]
+        return ['', *folders, *(video for name in self._names() for video in self._videos(name))]
 
     def _find(self):
-        return [self._entry(name) for name in self._names() if self._is_sequence(name)]
+        entries = []
+        for name in self._names():
+            boxes = f'{name}/{_BOXES}'.lstrip('/')
+            shown = name or os.path.basename(os.path.abspath(self.data_root))
+            try:
+                entries.append(Entry(shown, boxes, self._video(name), gaps=True))
+            except DataError as error:  # not a sequence, unless it is listed or has boxes
+                if self._options['list_file'] or _BOXES in self._tree.files(name):
+                    entries.append(Entry(shown, boxes, None, fault=str(error)))
+        return entries
 
     def _names(self):
-        if self._list_file:
-            return read_list(self._list_file)
-        if _BOXES in self._tree.files(''):
-            return ['']
-        return self._tree.folders('')
-
-    def _entry(self, name):
-        boxes = f'{name}/{_BOXES}'.lstrip('/')
-        shown = name or os.path.basename(os.path.abspath(self.data_root))
-        try:
-            return Entry(shown, boxes, self._video(name), gaps=True)
-        except DataError as error:
-            return Entry(shown, boxes, None, fault=str(error))
+        if self._options['list_file']:
+            return read_list(self._options['list_file'])
+        return [''] if _BOXES in self._tree.files('') else self._tree.folders('')
 
     def _video(self, name):
-        """Folder of the frames of a sequence, or its video file."""
+        """Directory of the frames of a sequence, or its video file."""
         for inner in _INNER:
             folder = f'{name}/{inner}'.strip('/')
-            if self._tree.is_folder(folder) and self._ending_in(folder, IMAGE_ENDINGS):
+            if self._tree.is_folder(folder) and self._ending_in(folder, IMAGE_SUFFIXES):
                 return folder
         videos = self._videos(name)
         if len(videos) != 1:
@@ -96,13 +92,7 @@ class FrameFolderDataset(SequenceDataset):
     def _videos(self, name):
         if not self._tree.is_folder(name):
             return []
-        return [f'{name}/{file}'.lstrip('/') for file in self._ending_in(name, VIDEO_ENDINGS)]
+        return [f'{name}/{file}'.lstrip('/') for file in self._ending_in(name, VIDEO_SUFFIXES)]
 
-    def _is_sequence(self, name):
-        """Whether a folder was meant as one: it is in the list, or has boxes, frames or a video."""
-        if self._list_file or _BOXES in self._tree.files(name):
-            return True
-        return not self._entry(name).fault
-
-    def _ending_in(self, folder, endings):
-        return [file for file in self._tree.files(folder) if file.lower().endswith(endings)]
+    def _ending_in(self, folder, suffixes):
+        return [file for file in self._tree.files(folder) if file.lower().endswith(suffixes)]

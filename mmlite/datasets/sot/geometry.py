@@ -1,19 +1,18 @@
 """Square crops around a target, and boxes in the coordinates of a crop.
 
-The one implementation for training, online tracking and export tests. Frames are BGR ``uint8``
-(H, W, 3). Boxes are ``x, y, w, h``: left, top, width and height in pixels of the frame, in
-continuous coordinates, where pixel ``i`` covers ``[i, i + 1)``. Everything but :func:`cut_crop` is
-plain Python floats: a tracker maps one box a frame.
+Shared by training, online tracking and export. Frames are BGR ``uint8`` (H, W, 3). Boxes are
+``x, y, w, h``: left, top, width and height in pixels of the frame, in continuous coordinates, where
+pixel ``i`` covers ``[i, i + 1)``. Boxes of any format may leave the frame.
 
-Released OSTrack trackers map boxes with two small slips, and weights that were trained so are best
-served so. ``coords`` chooses:
+``coords`` selects how boxes are mapped. Released OSTrack trackers make two small errors, which
+weights that were trained so expect:
 
 ``'ostrack'``
     As released. A label's crop has its centre at ``(size - 1) / 2``, a prediction's at
-    ``size / 2``, and neither knows that the corner of the crop was rounded to whole pixels. A
-    prediction equal to the label comes back half a crop pixel up and left.
+    ``size / 2``, and neither takes into account that the corner of the crop was rounded to integer
+    pixels. A prediction equal to the label comes back half a crop pixel up and left.
 ``'exact'``
-    Both directions use the whole-pixel corner of the crop, so a box comes back unchanged.
+    Both directions use the integer corner of the crop, so a box comes back unchanged.
 
 Source: OSTrack (Ye et al., ECCV 2022, arXiv 2203.11991), whose crop is that of PyTracking.
 """
@@ -31,11 +30,11 @@ COORDS = ('ostrack', 'exact')
 
 @dataclass(frozen=True)
 class CropWindow:
-    """Where a square crop lies in a frame, and what it is resized to.
+    """A square window of a frame that is resized to a crop.
 
     Args:
         x, y (int): Top-left corner in frame pixels; may lie outside the frame.
-        side (int): Side in frame pixels, at least 1.
+        side (int): Side in frame pixels, >= 1.
         size (int): Side after resizing, in crop pixels.
     """
 
@@ -46,32 +45,31 @@ class CropWindow:
 
     @property
     def scale(self):
-        """float: Crop pixels per frame pixel."""
+        """Crop pixels per frame pixel."""
         return self.size / self.side
 
 
 def plan_crop(box, factor, size):
-    """The window around a box: its side is ``ceil(sqrt(w * h) * factor)``, its centre the box's.
+    """Plan the window around a box, of side ``ceil(sqrt(w * h) * factor)``.
 
-    The corner is rounded to whole pixels, halves to even.
+    The corner is rounded to integer pixels, halves to even.
 
     Args:
-        box (Sequence[float]): ``x, y, w, h`` in frame pixels; may lie outside the frame.
-        factor (float): Side of the window relative to the root of the box area: 2 for templates
-            and 4 for search regions of OSTrack-256.
+        box (Sequence[float]): ``x, y, w, h`` in frame pixels.
+        factor (float): 2 for templates and 4 for search regions of OSTrack-256.
         size (int): Side after resizing.
 
     Returns:
         CropWindow: The window.
 
     Raises:
-        DataError: If the box has a value that is not finite, or no area.
+        DataError: The box has a value that is not finite, or no area.
     """
     x, y, w, h = map(float, box)
     if not all(map(math.isfinite, (x, y, w * h))) or min(w, h) <= 0:
         raise DataError(
-            f'box x={x:g}, y={y:g}, w={w:g}, h={h:g} cannot be cropped around: its values should '
-            f'be finite, its width and height positive'
+            f'box x={x:g}, y={y:g}, w={w:g}, h={h:g} cannot be cropped around: its values must be '
+            f'finite, its width and height positive'
         )
     side = math.ceil(math.sqrt(w * h) * factor)
     if side < 1:
@@ -80,7 +78,7 @@ def plan_crop(box, factor, size):
 
 
 def cut_crop(image, window):
-    """Cut a window out of a frame; what lies outside the frame is black.
+    """Cut a window out of a frame; pixels outside the frame are black.
 
     Resized by OpenCV's bilinear filter on ``uint8``, without antialiasing. Where a window touches
     or crosses the right or bottom border, the last column or row of the frame is black too, as in
@@ -103,27 +101,29 @@ def cut_crop(image, window):
     return cv2.resize(patch, (window.size, window.size), interpolation=cv2.INTER_LINEAR)
 
 
-def shows_picture(image_shape, window, stride=16):
-    """Whether a crop has a feature cell that is picture, not padding; training drops it otherwise.
+def shows_image(image_shape, window, stride=16):
+    """Whether a crop has a feature cell that is image, not padding; else training drops it.
 
-    A cell counts by its top-left crop pixel, which is picture if none of the frame pixels that it
-    is interpolated from is padding. This is the reference's padding mask, resized to the crop and
-    then reduced to cells by nearest neighbour.
+    A cell counts by its top-left crop pixel, which is image if none of the frame pixels that it is
+    interpolated from is padding: the reference's padding mask, resized to the crop and reduced to
+    cells by nearest neighbour.
 
     Args:
-        image_shape (tuple[int]): Shape of the frame: (H, W) or (H, W, 3).
+        image_shape (tuple[int]): (H, W) or (H, W, 3) of the frame.
         window (CropWindow): See :func:`plan_crop`.
         stride (int): Side of a cell in crop pixels. Defaults to 16.
-
-    Returns:
-        bool: False if every cell is padding.
     """
-    corners = ((image_shape[0], window.y), (image_shape[1], window.x))
-    return all(_has_cell(extent, start, window, stride) for extent, start in corners)
+    centres = (np.arange(0, window.size, stride) + 0.5) / window.scale - 0.5
+    centres = centres.clip(0, window.side - 1)
+    for extent, start in ((image_shape[0], window.y), (image_shape[1], window.x)):
+        first, last = _covered(extent, start, window.side)
+        if not np.any((np.floor(centres) >= first) & (np.ceil(centres) < last)):
+            return False
+    return True
 
 
 def box_to_crop(box, around, window, coords):
-    """A box of the frame in the coordinates of a crop, as a training label.
+    """Map a box of the frame to a crop, as a training label.
 
     Args:
         box (Sequence[float]): ``x, y, w, h`` in frame pixels.
@@ -133,9 +133,6 @@ def box_to_crop(box, around, window, coords):
 
     Returns:
         tuple[float]: ``x, y, w, h`` in units of the crop's side, not clipped to it.
-
-    Raises:
-        ArgumentError: If ``coords`` is neither of the two.
     """
     x, y, w, h = map(float, box)
     if _is_exact(coords):
@@ -149,19 +146,14 @@ def box_to_crop(box, around, window, coords):
 
 
 def box_to_image(box, around, window, coords):
-    """A predicted box of a crop in pixels of the frame.
+    """Map a predicted box of a crop to the frame.
 
     Args:
         box (Sequence[float]): ``cx, cy, w, h`` in units of the crop's side, as the head gives it.
-        around (Sequence[float]): The box ``x, y, w, h`` that ``window`` was planned around.
-        window (CropWindow): The crop.
-        coords (str): ``'ostrack'`` or ``'exact'``, see the module.
+        around, window, coords: As in :func:`box_to_crop`.
 
     Returns:
         tuple[float]: ``x, y, w, h`` in frame pixels, not clipped to the frame.
-
-    Raises:
-        ArgumentError: If ``coords`` is neither of the two.
     """
     cx, cy, w, h = (float(value) * window.side for value in box)
     if _is_exact(coords):
@@ -175,11 +167,11 @@ def box_to_image(box, around, window, coords):
 def clip_box(box, image_shape, margin=10):
     """Cut a box at the borders of the frame, leaving at least ``margin`` pixels of it inside.
 
-    The box is cut, not shifted, and never gets narrower or lower than ``margin``.
+    The box is cut, not shifted, and its sides are at least ``margin``.
 
     Args:
         box (Sequence[float]): ``x, y, w, h`` in frame pixels.
-        image_shape (tuple[int]): Shape of the frame: (H, W) or (H, W, 3).
+        image_shape (tuple[int]): (H, W) or (H, W, 3) of the frame.
         margin (float): In pixels. Defaults to 10.
 
     Returns:
@@ -192,20 +184,12 @@ def clip_box(box, image_shape, margin=10):
 
 
 def _covered(extent, start, side):
-    """First and last (exclusive) row or column of a window that holds picture."""
+    """First and last (exclusive) row or column of a window that lies in the frame."""
     last = extent - start
     if last <= side:  # the reference pads one row or column too many at this border
         last -= 1
     first = min(max(0, -start), side)
     return first, max(first, min(last, side))
-
-
-def _has_cell(extent, start, window, stride):
-    """Whether a row or column of cells is picture, see :func:`shows_picture`."""
-    first, last = _covered(extent, start, window.side)
-    centres = (np.arange(0, window.size, stride) + 0.5) / window.scale - 0.5
-    centres = centres.clip(0, window.side - 1)
-    return bool(np.any((np.floor(centres) >= first) & (np.ceil(centres) < last)))
 
 
 def _centre(box):

@@ -1,7 +1,5 @@
 """GOT-10k (Huang et al., TPAMI 2021, arXiv 1810.11981)."""
 
-import os
-
 from mmlite.errors import ArgumentError
 from mmlite.registry import DATASETS
 
@@ -25,31 +23,30 @@ class GOT10kDataset(SequenceDataset):
                     absence.label                  a line 0 or 1 a frame
                     cover.label                    a line 0 to 8 a frame
 
-    Folders may be zip archives (``train.zip``). The target is visible where it is not absent, its
-    cover is above 0, and its box has a positive size. ``Sequence.cover`` is the level 0 to 8; the
-    visible share of the target is read as ``cover / 8``.
+    Directories may be zip archives (``train.zip``). The target is visible where it is not absent,
+    its cover is above 0, and its box has a positive size. ``Sequence.cover`` is the level 0 to 8;
+    the visible share of the target is ``cover / 8``.
 
     **The VOT splits.** GOT-10k's training set shares videos with the VOT challenge, so trackers
     are often trained on a part of it, ``vot_train`` (7,086 videos), and validated on another,
-    ``vot_val`` (1,249). They are defined by lists of indices into ``train/list.txt``, which go with
-    the code of those trackers and have to be given as ``index_file``. The indices begin with 0:
-    index ``i`` is ``GOT-10k_Train_{i + 1:06d}``. Known mistake of the widespread lists: the
-    1,000 videos to leave out were given by their *number*, which begins with 1, but taken for an
-    index. So each video after a forbidden one was left out instead, and 890 of the forbidden
-    1,000 are still there (765 in ``vot_train``, 125 in ``vot_val``). They serve to repeat published
-    training on the same data, not to claim results on VOT.
+    ``vot_val`` (1,249). The parts are lists of 0-based indices into ``train/list.txt``, which come
+    with the code of those trackers, for ``index_file``: index ``i`` is
+    ``GOT-10k_Train_{i + 1:06d}``. The widespread lists have a known mistake: the 1,000 videos to
+    exclude were given by 1-based *number* but taken for indices, so the video after each forbidden
+    one was excluded instead, and 890 of the 1,000 remain (765 in ``vot_train``, 125 in
+    ``vot_val``). Use them to repeat published training, not to claim results on VOT.
 
     Args:
         data_root (str): See above.
-        split (str): ``'train'``, ``'val'``, ``'test'``, or, from the folder ``train`` by
+        split (str): ``'train'``, ``'val'``, ``'test'``, or, from the directory ``train`` by
             ``index_file``, ``'vot_train'`` or ``'vot_val'``. Defaults to ``'val'``.
-        index_file (str, optional): A 0-based index into the split's ``list.txt`` a line. Needed for
-            the VOT splits; takes a part of any other.
+        index_file (str, optional): A 0-based index into the split's ``list.txt`` a line. Required
+            for the VOT splits; selects a part of any other.
         rebuild_index (bool): See :class:`~mmlite.datasets.sot.base.SequenceDataset`, also for
             attributes and errors. Defaults to False.
 
     Raises:
-        ArgumentError: If a VOT split comes without ``index_file``.
+        ArgumentError: A VOT split comes without ``index_file``.
     """
 
     dataset = 'got10k'
@@ -64,7 +61,6 @@ class GOT10kDataset(SequenceDataset):
                 f'GOT10kDataset: split {split!r} needs index_file, a list of 0-based indices into '
                 f'train/list.txt'
             )
-        self._index_file = index_file
         super().__init__(data_root, split, rebuild_index, index_file=index_file)
 
     @property
@@ -72,18 +68,14 @@ class GOT10kDataset(SequenceDataset):
         return 'train' if self.split.startswith('vot') else self.split
 
     def _watched(self):
-        files = [os.path.abspath(self._index_file)] if self._index_file else []
-        return [self._folder, f'{self._folder}/list.txt', *files]
+        return [self._folder, f'{self._folder}/list.txt']
 
     def _find(self):
         names = read_list(f'{self._folder}/list.txt', self._tree)
-        if self._index_file:
-            names = read_indices(self._index_file, names)
-        folders = [f'{self._folder}/{name}' for name in names]
-        return [
-            Entry(name, f'{folder}/groundtruth.txt', folder)
-            for name, folder in zip(names, folders, strict=True)
-        ]
+        if self._options['index_file']:
+            names = read_indices(self._options['index_file'], names)
+        top = self._folder
+        return [Entry(name, f'{top}/{name}/groundtruth.txt', f'{top}/{name}') for name in names]
 
     def _annotate(self, entry, boxes):
         if self.split == 'test':

@@ -10,14 +10,14 @@ from .base import SequenceDataset
 from .index import Entry
 
 _LISTS = {'train': 'training_set.txt', 'test': 'testing_set.txt'}
-_LENGTHS = {'monkey-17': 2260}  # annotated frames of a sequence that comes with more in some copies
+_LENGTHS = {'monkey-17': 2260}  # annotated frames, where some copies have more
 
 
 class _LaSOTLayout(SequenceDataset):
     """``<class>/<class>-<n>/{img/00000001.jpg, groundtruth.txt, full_occlusion.txt, ...}``."""
 
     protocol = 'lasot'
-    wrappers = ()  # folder levels that some releases put above the classes
+    wrappers = ()  # directories that some releases put above the classes
 
     def __init__(self, data_root, split, rebuild_index=False, **options):
         inner = (os.path.join(data_root, name) for name in self.wrappers)
@@ -25,24 +25,25 @@ class _LaSOTLayout(SequenceDataset):
         data_root = next(filter(os.path.isdir, inner), data_root)
         super().__init__(data_root, split, rebuild_index, **options)
 
-    def _find(self):
-        return [self._entry(name) for name in self._names()]
-
     def _watched(self):
         return ['', *self._tree.folders('')]
 
+    def _find(self):
+        entries = []
+        for name in self._names():
+            folder = f'{name.rpartition("-")[0]}/{name}'
+            last = _LENGTHS.get(name)
+            entries.append(Entry(name, f'{folder}/groundtruth.txt', f'{folder}/img', last=last))
+        return entries
+
     def _names(self):
-        """Sequences of all class folders; other folders are left out."""
+        """Sequences of all class directories; other directories are ignored."""
         return [
             name
             for label in self._tree.folders('')
             for name in sorted(self._tree.folders(label), key=_by_number)
             if name.rpartition('-')[0] == label
         ]
-
-    def _entry(self, name):
-        folder = f'{name.rpartition("-")[0]}/{name}'
-        return Entry(name, f'{folder}/groundtruth.txt', f'{folder}/img', last=_LENGTHS.get(name))
 
     def _annotate(self, entry, boxes):
         visible = has_area(boxes)
@@ -56,7 +57,7 @@ class _LaSOTLayout(SequenceDataset):
 class LaSOTDataset(_LaSOTLayout):
     """LaSOT: 1,400 videos of 70 classes with 3.5 million frames, 1,120 to train and 280 to test.
 
-    Layout, the official one; a folder ``LaSOTBenchmark`` around the classes is fine::
+    Layout, the official one; a directory ``LaSOTBenchmark`` around the classes is fine::
 
         data_root/
             training_set.txt, testing_set.txt      one sequence a line, such as airplane-2
@@ -66,15 +67,14 @@ class LaSOTDataset(_LaSOTLayout):
                 full_occlusion.txt                 0,0,1,...
                 out_of_view.txt                    0,0,0,...
 
-    The lists are those of LaSOT's own toolkit; where they are not in ``data_root``, give one as
-    ``list_file``. Classes or sequences may also be zip archives, as LaSOT hands them out
-    (``airplane.zip``). The target is visible where it is neither fully occluded nor out of view and
-    has a box of positive size; other boxes are legal, zeros included.
+    The lists are those of LaSOT's own toolkit. Classes or sequences may also be zip archives, as
+    LaSOT distributes them (``airplane.zip``). The target is visible where it is neither fully
+    occluded nor out of view and has a box of positive size; other boxes are legal, zeros included.
 
     Args:
         data_root (str): See above.
         split (str): ``'train'`` (1,120), ``'test'`` (280, protocol II), or ``'all'`` for every
-            sequence folder (1,400, protocol I). Defaults to ``'test'``.
+            sequence directory (1,400, protocol I). Defaults to ``'test'``.
         list_file (str, optional): List of the sequences in place of that of the split.
         rebuild_index (bool): See :class:`~mmlite.datasets.sot.base.SequenceDataset`, also for
             attributes and errors. Defaults to False.
@@ -82,32 +82,32 @@ class LaSOTDataset(_LaSOTLayout):
 
     dataset = 'lasot'
     splits = ('train', 'test', 'all')
-    layout = 'the class folders of LaSOT (airplane, ...)'
+    layout = 'the class directories of LaSOT (airplane, ...)'
     wrappers = ('LaSOTBenchmark',)
 
     def __init__(self, data_root, split='test', list_file=None, rebuild_index=False):
-        self._list_file = list_file
         super().__init__(data_root, split, rebuild_index, list_file=list_file)
 
     def _watched(self):
-        file = self._list()
+        file = self._list_file()
         return super()._watched() + ([os.path.abspath(file)] if file else [])
 
     def _names(self):
-        file = self._list()
+        file = self._list_file()
         return read_list(file) if file else super()._names()
 
-    def _list(self):
+    def _list_file(self):
         """Path of the list of sequences; None for all of them."""
-        if self._list_file or self.split == 'all':
-            return self._list_file
+        given = self._options['list_file']
+        if given or self.split == 'all':
+            return given
         name = _LISTS[self.split]
         for folder in (self._tree.root, self._given_root):
             if os.path.isfile(os.path.join(folder, name)):
                 return os.path.join(folder, name)
         raise DataError(
-            f"'{self._tree.root}' has no {name}: copy it there from LaSOT's toolkit, or set "
-            f'list_file to a list of the sequences'
+            f"'{self._tree.root}' has no {name}: copy it from LaSOT's toolkit, or set list_file to "
+            f'a list of the sequences'
         )
 
 
@@ -116,7 +116,7 @@ class LaSOTExtDataset(_LaSOTLayout):
     """The extension of LaSOT: 150 videos of 15 other classes, all for testing (protocol III).
 
     Layout as :class:`LaSOTDataset`, without lists: every ``<class>/<class>-<n>`` is a sequence. A
-    folder ``LaSOT_extension_subset`` around the classes is fine.
+    directory ``LaSOT_extension_subset`` around the classes is fine.
 
     Args:
         data_root (str): See above.
@@ -127,7 +127,7 @@ class LaSOTExtDataset(_LaSOTLayout):
 
     dataset = 'lasot_ext'
     splits = ('test',)
-    layout = 'the class folders of the LaSOT extension (atv, ...)'
+    layout = 'the class directories of the LaSOT extension (atv, ...)'
     wrappers = ('LaSOT_extension_subset', 'LaSOTBenchmark')
 
     def __init__(self, data_root, split='test', rebuild_index=False):

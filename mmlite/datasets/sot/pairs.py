@@ -1,4 +1,4 @@
-"""Training pairs drawn from several tracking data sets, and the sampler that numbers them."""
+"""Training pairs sampled from several tracking data sets, and the sampler that numbers them."""
 
 from collections import Counter
 
@@ -12,43 +12,41 @@ from mmlite.registry import DATA_SAMPLERS, DATASETS
 
 from .sampling import MAX_INTERVAL, MIN_FRAMES, MIN_VISIBLE, is_usable, sample_causal
 
-STILLS = 'stills'  # protocol of data sets of pictures: template and search are the same picture
+STILLS = 'stills'  # protocol of data sets of images: template and search are the same image
 
 
 @DATASETS.register_module()
 class TrackPairs(Dataset):
-    """Pairs of a template and a search frame, drawn anew in every epoch.
+    """Pairs of a template and a search frame, sampled anew in every epoch.
 
-    For each pair, a data set is drawn by its ratio, a sequence uniformly from it, and two frames as
-    :func:`~mmlite.datasets.sot.sampling.sample_causal` does. Only the annotation of that sequence
-    and those frames are read. Indices are ``(seed, epoch, k)``, from :class:`PairSampler`: a pair
-    is a function of these three numbers alone, whatever the number of workers and whether training
-    was resumed.
+    For each pair, a data set is sampled by its ratio, a sequence uniformly from it, and two frames
+    by :func:`~mmlite.datasets.sot.sampling.sample_causal`. Indices are ``(seed, epoch, k)``, from
+    :class:`PairSampler`: a pair is a function of these three numbers alone, whatever the number of
+    workers and whether training was resumed.
 
     A video that is too short, or hardly shows its target, is replaced by another one of the same
-    data set. Where the pipeline returns None, all is drawn again, the data set too: OSTrack's rule,
-    by which a data set that fails often gets less than its share. So it is with a file that cannot
-    be read, if :attr:`bad_samples` allows that.
+    data set. Where the pipeline returns None, or a file cannot be read and :attr:`bad_samples`
+    allows that, the data set is sampled again, too. By this rule of OSTrack, a data set that fails
+    often gets less than its share.
 
     Args:
         datasets (Sequence[dict | Dataset]): Data sets of sequences, or configs of them.
-        ratios (Sequence[float], optional): Their shares of the pairs, of any sum. Equal by default.
+        ratios (Sequence[float], optional): Their shares of the pairs, of any sum. Default to equal.
         samples_per_epoch (int): Pairs of an epoch, over all processes. Defaults to 60000.
-        max_interval (int): Distance in frames from template to search frame that is not reached
-            unless the target is hidden for long. Defaults to 200.
-        pipeline (Sequence[dict | Callable]): Transforms of a dict with ``template_image``,
-            ``template_box``, ``search_image``, ``search_box`` and ``rng``, see
-            :mod:`~mmlite.datasets.sot.transforms`; further keys are ``sequence``, ``frame_ids`` and
-            ``img_path`` (of the search frame), for information. Defaults to none.
-        max_tries (int): Draws for one pair before it is an error. Defaults to 1000.
+        max_interval (int): Exclusive upper bound of the distance in frames from template to search
+            frame, unless the target is hidden for long. Defaults to 200.
+        pipeline (Sequence[dict | Callable]): Transforms of a pair, see
+            :mod:`~mmlite.datasets.sot.transforms`. The dict also has ``sequence``, ``frame_ids``
+            and ``img_path`` (of the search frame). Defaults to none.
+        max_tries (int): Attempts for one pair before it is an error. Defaults to 1000.
 
     Attributes:
         bad_samples (BadSamples | None): Policy for unreadable files, from the training loop.
             Without one, they are an error.
 
     Raises:
-        ArgumentError: If an argument is wrong, or an index is no ``(seed, epoch, k)``.
-        DataError: If a data set is empty; from an index, if no draw gave a usable pair.
+        ArgumentError: An argument is wrong, or an index is not ``(seed, epoch, k)``.
+        DataError: A data set is empty; from an index: no attempt gave a usable pair.
     """
 
     def __init__(
@@ -60,13 +58,13 @@ class TrackPairs(Dataset):
         pipeline=(),
         max_tries=1000,
     ):
-        for name, value in (('samples_per_epoch', samples_per_epoch), ('max_tries', max_tries)):
-            if value < 1:
-                raise ArgumentError(f'{name} must be at least 1, got {value}')
-        if max_interval < 2:
-            raise ArgumentError(
-                f'max_interval must be at least 2, the frame after the template, got {max_interval}'
-            )
+        for name, value, least in (
+            ('samples_per_epoch', samples_per_epoch, 1),
+            ('max_tries', max_tries, 1),
+            ('max_interval', max_interval, 2),
+        ):
+            if value < least:
+                raise ArgumentError(f'{name} must be >= {least} (got {value})')
         self._bounds = _cumulative(ratios, len(datasets))
         self.datasets = [DATASETS.build(d) if isinstance(d, dict) else d for d in datasets]
         for dataset in self.datasets:
@@ -80,14 +78,14 @@ class TrackPairs(Dataset):
 
     @property
     def metainfo(self):
-        """dict: Names of the data sets."""
+        """Names of the data sets."""
         return dict(datasets=tuple(d.metainfo['dataset'] for d in self.datasets))
 
     def __len__(self):
         return self.samples_per_epoch
 
     def __getitem__(self, index):
-        """What the pipeline makes of pair ``k`` of an epoch, ``index`` being (seed, epoch, k)."""
+        """Result of the pipeline for ``index``, a tuple (seed, epoch, k)."""
         try:
             seed, epoch, k = index
         except (TypeError, ValueError):
@@ -96,39 +94,44 @@ class TrackPairs(Dataset):
                 "sampler=dict(type='mmlite.PairSampler')"
             ) from None
         rng = np.random.default_rng((seed, epoch, k))
-        dataset, failures = None, _Failures()
+        dataset, failures, last = None, Counter(), None
         for _ in range(self.max_tries):
             if dataset is None:
-                dataset = self._draw_dataset(rng)
+                place = np.searchsorted(self._bounds, rng.random(), side='right')
+                dataset = self.datasets[place]
             try:
                 number = int(rng.integers(len(dataset)))
                 sequence = dataset[number]
-                frames = self._draw_frames(rng, dataset, sequence)
+                name = f'{sequence.dataset} {sequence.name}'
+                frames = self._sample_frames(rng, dataset, sequence)
                 if frames is None:
-                    failures.add('unsuitable', f'{_name(sequence)} is such a video')
+                    failures['unsuitable'] += 1
+                    last = f'{name} is such a video'
                     continue  # with another video of this data set
                 pair = _read(sequence, *frames)
             except DataError as error:
                 if self.bad_samples is None:
                     raise
                 self.bad_samples.note(f'{dataset.metainfo["dataset"]}, sequence {number}', error)
-                failures.add('unreadable', error)
+                failures['unreadable'] += 1
+                last = error
             else:
                 packed = self.pipeline(dict(pair, rng=rng))
                 if packed is not None:
                     return packed
+                failures['rejected'] += 1
                 boxes = f'{pair["template_box"].tolist()} and {pair["search_box"].tolist()}'
-                failures.add('refused', f'frames {frames} of {_name(sequence)}, boxes {boxes}')
+                last = f'frames {frames} of {name}, boxes {boxes}'
             dataset = None
         raise DataError(
-            f'none of {self.max_tries} draws gave a usable pair ({seed}, {epoch}, {k}): {failures}'
+            f'none of {self.max_tries} attempts gave a usable pair ({seed}, {epoch}, {k}): '
+            f'{failures["unsuitable"]} were videos of fewer than {MIN_FRAMES} frames or '
+            f'{MIN_VISIBLE} visible ones, {failures["unreadable"]} had unreadable files and '
+            f'{failures["rejected"]} were rejected by the pipeline; the last: {last}'
         )
 
-    def _draw_dataset(self, rng):
-        return self.datasets[np.searchsorted(self._bounds, rng.random(), side='right')]
-
-    def _draw_frames(self, rng, dataset, sequence):
-        """Template and search frame, None for a video that is no good."""
+    def _sample_frames(self, rng, dataset, sequence):
+        """Template and search frame, None for an unsuitable video."""
         if dataset.metainfo['protocol'] == STILLS:
             return 0, 0
         if not is_usable(sequence.visible):
@@ -142,21 +145,21 @@ class TrackPairs(Dataset):
 
 @DATA_SAMPLERS.register_module()
 class PairSampler(Sampler):
-    """Numbers the pairs of every epoch for :class:`TrackPairs`: ``(seed, epoch, k)``.
+    """Sampler of the indices ``(seed, epoch, k)`` of :class:`TrackPairs`.
 
-    mmengine starts the workers of a data loader with the same random numbers each time, so that a
-    data set which draws its samples in them repeats its first epoch for ever. Here the epoch is
-    part of the index. Process r of n takes the pairs ``k = r, r + n, ...``; a remainder that would
-    give some processes one pair more is left out. Of a loader whose epoch nobody sets, as
-    mmengine's for validation, the pairs are the same each time.
+    mmengine starts the workers of a data loader with the same random numbers each time, so a data
+    set that samples by them repeats its first epoch. Here the epoch is part of the index. Process
+    r of n takes the pairs ``k = r, r + n, ...``; a remainder that would give some processes one
+    pair more is dropped. Where nobody sets the epoch, as in mmengine's validation, the pairs are
+    the same each time.
 
     Args:
         dataset (Sized): The data set; its length is the number of pairs of an epoch.
-        seed (int, optional): Not negative, equal in all processes. mmengine gives the seed of the
-            run. Drawn at random by default.
+        seed (int, optional): Not negative, equal in all processes. mmengine passes the seed of the
+            run. Defaults to a random one.
 
     Raises:
-        ArgumentError: If there are fewer pairs than processes.
+        ArgumentError: There are fewer pairs than processes.
     """
 
     def __init__(self, dataset, seed=None):
@@ -170,7 +173,6 @@ class PairSampler(Sampler):
         self.epoch = 0
 
     def __iter__(self):
-        """Yields tuple[int, int, int]: (seed, epoch, k)."""
         for k in range(self.rank, self.num_samples * self.world_size, self.world_size):
             yield self.seed, self.epoch, k
 
@@ -179,30 +181,12 @@ class PairSampler(Sampler):
         return self.num_samples
 
     def set_epoch(self, epoch):
-        """Go to an epoch, counted from 0; mmengine's ``DistSamplerSeedHook`` calls this."""
+        """Set the epoch, counted from 0; mmengine's ``DistSamplerSeedHook`` calls this."""
         self.epoch = epoch
 
 
-class _Failures:
-    """Why draws gave no pair: how many for which reason, and what the last one was."""
-
-    def __init__(self):
-        self.counts, self.last = Counter(), None
-
-    def add(self, kind, reason):
-        self.counts[kind] += 1
-        self.last = reason
-
-    def __str__(self):
-        return (
-            f'{self.counts["unsuitable"]} were videos of fewer than {MIN_FRAMES} frames or '
-            f'{MIN_VISIBLE} visible ones, {self.counts["unreadable"]} had unreadable files and '
-            f'{self.counts["refused"]} were refused by the pipeline; the last: {self.last}'
-        )
-
-
 def _read(sequence, template, search):
-    """The frames and boxes of a pair; a single frame is read once."""
+    """Frames and boxes of a pair; a single frame is read once."""
     image = sequence.frames.read(template)
     return dict(
         template_image=image,
@@ -215,10 +199,6 @@ def _read(sequence, template, search):
     )
 
 
-def _name(sequence):
-    return f'{sequence.dataset} {sequence.name}'
-
-
 def _cumulative(ratios, count):
     """Upper ends of the shares of [0, 1) that belong to each of ``count`` data sets."""
     ratios = np.ones(count) if ratios is None else np.asarray(ratios, dtype=np.float64)
@@ -228,6 +208,6 @@ def _cumulative(ratios, count):
             f'and {len(ratios)} ratios'
         )
     if not (ratios >= 0).all() or not 0 < ratios.sum() < np.inf:
-        raise ArgumentError(f'ratios must be 0 or more and not all 0, got {ratios.tolist()}')
+        raise ArgumentError(f'ratios must be >= 0 and not all 0, got {ratios.tolist()}')
     bounds = np.cumsum(ratios)
     return bounds / bounds[-1]

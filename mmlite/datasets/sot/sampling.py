@@ -1,4 +1,4 @@
-"""Which two frames of a video make a training pair: OSTrack's 'causal' mode.
+"""Selection of the two frames of a training pair: OSTrack's 'causal' mode.
 
 Source: OSTrack (Ye et al., ECCV 2022, arXiv 2203.11991), one template and one search frame.
 """
@@ -12,31 +12,27 @@ WIDENING = 5  # frames
 
 
 def is_usable(visible):
-    """Whether a video is long enough, and shows its target often enough, to be trained on.
-
-    Args:
-        visible (ndarray): bool (N,), one value a frame.
-    """
+    """Whether a video of visibility bool (N,) is long enough, and visible enough, for training."""
     return len(visible) >= MIN_FRAMES and np.count_nonzero(visible) >= MIN_VISIBLE
 
 
 def sample_causal(rng, visible, max_interval=MAX_INTERVAL):
-    """Draw a template frame and a later search frame that both show the target.
+    """Sample a template frame and a later search frame that both show the target.
 
     The template is uniform over the visible frames before the last frame of the video, the search
     frame uniform over the visible ones among the ``max_interval - 1`` frames that follow it. Where
-    none of these is visible, both are drawn again from an interval of 5 frames more.
+    none of these is visible, both are sampled again from an interval of 5 frames more.
 
     Args:
         rng (numpy.random.Generator): Source of randomness.
-        visible (ndarray): bool (N,), at least two of them True.
-        max_interval (int): Distance in frames that is not reached. Defaults to 200.
+        visible (ndarray): bool (N,).
+        max_interval (int): Exclusive upper bound of the distance in frames. Defaults to 200.
 
     Returns:
         tuple[int, int]: Template and search frame, the first before the second.
 
     Raises:
-        ValueError: If fewer than two frames are visible.
+        ValueError: Fewer than two frames are visible.
     """
     shown = np.flatnonzero(visible)
     if len(shown) < 2:

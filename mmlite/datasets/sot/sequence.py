@@ -10,22 +10,20 @@ from mmlite.errors import DataError
 
 @dataclass(frozen=True, eq=False)
 class Sequence:
-    """A video and where its target is.
+    """A video with the boxes of its target.
 
     Args:
         name (str): Unique in its data set; result files have this name.
         dataset (str): ``'lasot'``, ``'got10k'``, ...
-        frames: Frame source, see :mod:`mmlite.datasets.sot.frames`: ``len(frames)`` frames,
-            ``frames.read(i)`` gives frame ``i`` as BGR ``uint8`` (H, W, 3), ``frames.where(i)``
-            its path for messages.
+        frames: Frame source of N frames, see :mod:`mmlite.datasets.sot.frames`.
         boxes (ndarray): float64 (M, 4): ``x, y, w, h`` in pixels as in the annotation file, not
-            shifted. M is ``len(frames)``, or 1 where only the first frame is annotated.
-        visible (ndarray): bool (M,): whether the target is seen and has a box. Boxes of other
+            shifted. M is N, or 1 where only the first frame is annotated.
+        visible (ndarray): bool (M,): whether the target is visible and has a box. Boxes of other
             frames may be zeros or NaN.
         cover (ndarray, optional): int64 (M,): GOT-10k's visible share of the target in eighths.
 
     Raises:
-        DataError: If the numbers of frames, boxes and labels do not fit together.
+        DataError: The numbers of frames, boxes and labels contradict each other.
     """
 
     name: str
@@ -40,7 +38,7 @@ class Sequence:
         if self.boxes.shape != (count, 4) or count not in (1, len(self.frames)):
             raise DataError(
                 f'sequence {self.name} has {len(self.frames)} frames, but boxes of shape '
-                f'{self.boxes.shape}: give one x, y, w, h for every frame, or for the first'
+                f'{self.boxes.shape}: it must have x, y, w, h for every frame or for the first'
             )
         for key in ('visible', 'cover'):
             value = getattr(self, key)
@@ -51,7 +49,7 @@ class Sequence:
 
     @property
     def annotated(self):
-        """bool: Whether every frame has a box, not only the first."""
+        """Whether every frame has a box, not only the first."""
         return len(self.boxes) == len(self.frames)
 
     def __len__(self):

@@ -17,60 +17,64 @@ _UNREADABLE = (OSError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 class Tree:
-    """The files below a folder, where any folder ``a/b`` may also be an archive ``a/b.zip``.
+    """Files below a directory, where any directory ``a/b`` may also be an archive ``a/b.zip``.
 
-    The archive of a folder holds what the folder would hold, or the folder itself. An unpacked
-    folder goes before its archive. Paths are relative to the root and have ``/`` on all systems;
-    ``''`` is the root. Safe to copy into other processes: archives are opened by the process that
-    reads them. Unpacked files are faster in random order, as in training.
+    An archive holds the content of its directory, or the directory itself; an unpacked directory
+    takes precedence. Paths are relative to the root with ``/`` on all systems; ``''`` is the root.
+    Safe to copy into other processes: archives are opened by the process that reads them.
 
     Args:
-        root (str | Path): The folder.
-        what (str): What it should hold, for the message. Defaults to ``'the data set'``.
+        root (str | Path): The directory.
+        what (str): Its expected content, for the message. Defaults to ``'the data set'``.
 
     Raises:
-        DataError: If the folder does not exist.
+        DataError: The directory does not exist.
     """
 
     def __init__(self, root, what='the data set'):
         self.root = str(root)
         if not os.path.isdir(self.root):
             raise DataError(
-                f"data_root '{self.root}' does not exist: give the folder that holds {what}"
+                f"data_root '{self.root}' does not exist; it must be the directory with {what}"
             )
 
     def files(self, folder):
-        """list[str]: Names of the files of a folder, in no order; DataError if it is missing.
+        """List the file names of a directory, unsorted, without hidden ones.
 
-        Hidden files are left out.
+        Raises:
+            DataError: The directory is missing.
         """
         return self._list(folder)[0]
 
     def folders(self, folder):
-        """list[str]: Sorted names of the folders of a folder, packed ones included, hidden not."""
+        """List the sorted names of subdirectories, packed ones included, without hidden ones."""
         return sorted(self._list(folder)[1])
 
     def is_folder(self, path):
-        """bool: Whether ``path`` is a folder, unpacked or in an archive."""
+        """Whether ``path`` is a directory, unpacked or in an archive."""
         if os.path.isdir(self._plain(path)):
             return True
         archive, inner = self._find_archive(path)
         return archive is not None and inner in archive.folders
 
     def read(self, path):
-        """bytes: Content of a file; DataError if it is missing or cannot be read."""
+        """Read a file as bytes.
+
+        Raises:
+            DataError: The file is missing, or damaged or encrypted in its archive.
+        """
         try:
             return Path(self._plain(path)).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             archive, inner = self._find_archive(path)
         except OSError as error:
             raise DataError(f'{self.where(path)} cannot be read: {error.strerror}') from error
-        if archive is None or inner not in archive:
+        if archive is None or inner not in archive.members:
             raise DataError(f'{self.where(path)} is missing')
         return archive.read(inner)
 
     def where(self, path):
-        """str: Printable path; a file in an archive is ``archive.zip/its/name``."""
+        """Printable path; a file in an archive is ``archive.zip/its/name``."""
         plain = self._plain(path)
         if os.path.exists(plain):
             return plain
@@ -86,11 +90,11 @@ class Tree:
             return _list_plain(plain)
         archive, inner = self._find_archive(folder)
         if archive is None or inner not in archive.folders:
-            raise DataError(f"folder '{plain}' is missing")
+            raise DataError(f"directory '{plain}' is missing")
         return archive.folders[inner]
 
     def _find_archive(self, path):
-        """The innermost archive that may hold ``path``, and the name that it has there."""
+        """The innermost archive that may hold ``path``, and the name of ``path`` inside it."""
         parts = PurePosixPath(path).parts
         for count in range(len(parts), 0, -1):
             file = self._plain('/'.join(parts[:count])) + '.zip'
@@ -101,20 +105,19 @@ class Tree:
 
 
 class Archive:
-    """An open zip archive.
-
-    Where all names begin with a folder of the archive's own name, that folder is left out.
+    """An open zip archive; a common top directory of the archive's own name is dropped.
 
     Args:
         path (str): The file.
 
     Raises:
-        DataError: If it is no zip archive, a name in it is absolute or leaves the folder, or an
-            entry is a symbolic link.
+        DataError: It is not a zip archive, or has an entry that leaves its directory or is a
+            symbolic link.
 
     Attributes:
-        folders (dict[str, tuple[list[str], set[str]]]): Folder -> names of the files and of the
-            folders in it; ``''`` is the top.
+        members (dict[str, ZipInfo]): Path -> entry, of the files.
+        folders (dict[str, tuple[list[str], set[str]]]): Directory -> names of the files and of the
+            directories in it; ``''`` is the top.
     """
 
     def __init__(self, path):
@@ -128,19 +131,27 @@ class Archive:
             _check_entry(path, member)
             if not member.is_dir() and not member.filename.startswith('__MACOSX/'):
                 members[str(PurePosixPath(member.filename))] = member
-        own = Path(path).stem + '/'
-        if members and all(name.startswith(own) for name in members):
-            members = {name[len(own) :]: member for name, member in members.items()}
-        self._members = members
-        self.folders = _folders(members)
+        top = Path(path).stem + '/'
+        if all(name.startswith(top) for name in members):
+            members = {name[len(top) :]: member for name, member in members.items()}
+        self.members = members
+        self.folders = {'': ([], set())}
+        for name in members:
+            folder, _, file = name.rpartition('/')
+            self._add_folder(folder)[0].append(file)
 
-    def __contains__(self, name):
-        return name in self._members
+    def _add_folder(self, folder):
+        """The listing of a directory, which is added to that of its parent."""
+        if folder not in self.folders:
+            parent, _, name = folder.rpartition('/')
+            self._add_folder(parent)[1].add(name)
+            self.folders[folder] = [], set()
+        return self.folders[folder]
 
     def read(self, name):
-        """bytes: Content of a file; DataError if it is damaged or encrypted."""
+        """Read a member as bytes; DataError if it is damaged or encrypted."""
         try:
-            return self._zip.read(self._members[name])
+            return self._zip.read(self.members[name])
         except _UNREADABLE as error:
             raise DataError(f'{self.path}/{name} cannot be read: {error}') from error
 
@@ -152,38 +163,22 @@ def _open_archive(path, _modified, _process):
 
 
 def leaves_folder(name):
-    """bool: Whether a relative path leads out of its folder, on this or another system."""
+    """Whether a relative path leads out of its directory, on this or another system."""
     parts = name.replace('\\', '/').split('/')
     return not parts[0] or bool(re.match('[A-Za-z]:', parts[0])) or '..' in parts
 
 
 def _check_entry(path, member):
-    problem = None
     if leaves_folder(member.orig_filename) or leaves_folder(member.filename):
-        problem = 'leaves the folder'
+        problem = 'leaves the directory'
     elif stat.S_ISLNK(member.external_attr >> 16):
         problem = 'is a symbolic link'
-    if problem:
-        raise DataError(
-            f'archive {path} has an entry {member.orig_filename!r}, which {problem}: no part of '
-            f'the archive was read'
-        )
-
-
-def _folders(names):
-    folders = {'': ([], set())}
-    for name in names:
-        folder, _, file = name.rpartition('/')
-        folders.setdefault(folder, ([], set()))[0].append(file)
-    for folder in sorted(folders):
-        while folder:  # up to the top, through folders that hold no file
-            parent, _, own = folder.rpartition('/')
-            siblings = folders.setdefault(parent, ([], set()))[1]
-            if own in siblings:
-                break
-            siblings.add(own)
-            folder = parent
-    return folders
+    else:
+        return
+    raise DataError(
+        f'archive {path} has an entry {member.orig_filename!r}, which {problem}: no part of the '
+        f'archive was read'
+    )
 
 
 def _list_plain(folder):

@@ -6,7 +6,7 @@ from collections import defaultdict
 from mmlite.errors import DataError
 from mmlite.registry import DATASETS
 
-from .annotations import read_boxes, read_ranges
+from .annotations import read_boxes
 from .base import SequenceDataset
 from .frames import sort_frames
 from .index import Entry
@@ -26,11 +26,10 @@ class UAV123Dataset(SequenceDataset):
             anno/UAV123/<sequence>.txt             a line x,y,w,h a frame, NaN where it is absent
             anno/UAV20L/<sequence>.txt
 
-    Every file in ``anno/UAV123`` is a sequence. Many sequences are a part of a longer video; which
-    part is in the data set's own table (``configSeqs.m``). Without a table, two cases are certain
-    and need none: a video of the sequence's name with as many frames as it has boxes, and a video
-    whose parts ``<video>_1``, ``<video>_2``, ... follow each other and together have as many boxes
-    as it has frames. Sequences of neither kind are in ``faults`` until ``range_file`` is given.
+    Many sequences are a part of a longer video, as listed by the data set's own table
+    (``configSeqs.m``). Two cases are certain without a table: a video of the sequence's name with
+    as many frames as boxes, and a video whose parts ``<video>_1``, ``<video>_2``, ... together
+    have as many boxes as it has frames. All others are in ``faults`` until ``range_file`` is given.
 
     The target is visible where its box has a positive size; NaN is legal.
 
@@ -38,8 +37,7 @@ class UAV123Dataset(SequenceDataset):
         data_root (str): See above.
         split (str): ``'uav123'``, the default, or ``'uav20l'``.
         range_file (str, optional): A table of lines ``sequence,video,first,last``, the numbers of
-            the first and last frame of the sequence in the folder of the video, counted as in the
-            file names. It goes before what was said above.
+            the first and last frame as in the file names of the video. It takes precedence.
         rebuild_index (bool): See :class:`~mmlite.datasets.sot.base.SequenceDataset`, also for
             attributes and errors. Defaults to False.
     """
@@ -51,83 +49,69 @@ class UAV123Dataset(SequenceDataset):
     nan_legal = True
 
     def __init__(self, data_root, split='uav123', range_file=None, rebuild_index=False):
-        self._range_file = range_file
         super().__init__(data_root, split, rebuild_index, range_file=range_file)
 
     def _watched(self):
-        given = [os.path.abspath(self._range_file)] if self._range_file else []
-        return [_VIDEOS, *map(self._path, self._names()), *given]
+        return [_VIDEOS, *map(self._path, self._names())]
+
+    def _names(self):
+        return self._text_files(f'anno/{_FOLDERS[self.split]}')
+
+    def _path(self, name):
+        return f'anno/{_FOLDERS[self.split]}/{name}.txt'
 
     def _find(self):
-        ranges = read_ranges(self._range_file) if self._range_file else {}
-        names = self._names()
-        boxes, faults = {}, {}
-        for name in names:
+        ranges = self._ranges()
+        boxes, faults = {}, {}  # of the sequences without a given range
+        for name in self._names():
             if name not in ranges:
                 try:
                     boxes[name] = len(read_boxes(self._tree, self._path(name), self.nan_legal))
                 except DataError as error:
                     faults[name] = str(error)
-        ranges = {**self._whole(boxes, faults), **self._parts(boxes, faults), **ranges}
-        return [self._entry(name, ranges.get(name), faults.get(name)) for name in names]
+        ranges = {**self._infer_ranges(boxes, faults), **ranges}
+        entries = []
+        for name in self._names():
+            path = self._path(name)
+            if name in ranges:
+                video, first, last = ranges[name]
+                entries.append(Entry(name, path, f'{_VIDEOS}/{video}', first, last))
+                continue
+            fault = faults.get(name) or (
+                f'the boxes of {self._tree.where(path)} do not tell which frames of '
+                f"'{os.path.join(self.data_root, _VIDEOS)}' they are for: range_file must have a "
+                f'line {name},<video>,<first>,<last>'
+            )
+            entries.append(Entry(name, path, None, fault=fault))
+        return entries
 
-    def _names(self):
-        files = sorted(self._tree.files(f'anno/{_FOLDERS[self.split]}'))
-        return [file.removesuffix('.txt') for file in files if file.endswith('.txt')]
-
-    def _whole(self, boxes, faults):
-        """Ranges of the sequences that are a whole video."""
-        found = {}
-        for name, count in boxes.items():
-            numbers = self._numbers(name, [name], faults)
-            if len(numbers) == count:
-                found[name] = name, numbers[0], numbers[-1]
-        return found
-
-    def _parts(self, boxes, faults):
-        """Ranges of the sequences that one after the other fill a video."""
+    def _infer_ranges(self, boxes, faults):
+        """Ranges of the sequences that are a video, or whose numbered parts fill one."""
+        whole = {name: {1: name} for name in boxes}
         parts = defaultdict(dict)
         for name in boxes:
             video, _, number = name.rpartition('_')
-            if number.isdigit():
+            if video and number.isdigit():
                 parts[video][int(number)] = name
         found = {}
-        for video, names in parts.items():
-            numbers = self._numbers(video, names.values(), faults)
+        for video, names in [*whole.items(), *parts.items()]:
+            numbers = self._frame_numbers(video, names.values(), faults)
             counts = [boxes[names[part]] for part in sorted(names)]
-            if not numbers or sorted(names) != list(range(1, len(names) + 1)):
+            if sorted(names) != list(range(1, len(names) + 1)) or sum(counts) != len(numbers):
                 continue
-            if sum(counts) == len(numbers):
-                start = numbers[0]
-                for part, count in enumerate(counts, 1):
-                    found[names[part]] = video, start, start + count - 1
-                    start += count
+            first = numbers[0]
+            for part, count in enumerate(counts, 1):
+                found[names[part]] = video, first, first + count - 1
+                first += count
         return found
 
-    def _numbers(self, video, names, faults):
-        """Numbers of the frames of a video; none if there is no such video.
-
-        If its frames are at fault, so are the sequences ``names``.
-        """
+    def _frame_numbers(self, video, names, faults):
+        """Numbers of the frames of a video, if any; its fault becomes that of ``names``."""
         folder = f'{_VIDEOS}/{video}'
-        if not video or not self._tree.is_folder(folder):
+        if not self._tree.is_folder(folder):
             return []
         try:
             return sort_frames(self._tree.files(folder), self._tree.where(folder))[1]
         except DataError as error:
             faults.update(dict.fromkeys(names, str(error)))
             return []
-
-    def _entry(self, name, place, fault):
-        if place:
-            video, first, last = place
-            return Entry(name, self._path(name), f'{_VIDEOS}/{video}', first, last)
-        fault = fault or (
-            f'the boxes of {self._tree.where(self._path(name))} do not tell which frames of '
-            f"'{os.path.join(self.data_root, _VIDEOS)}' they are for: give a range_file with a "
-            f'line {name},<video>,<first>,<last>'
-        )
-        return Entry(name, self._path(name), None, fault=fault)
-
-    def _path(self, name):
-        return f'anno/{_FOLDERS[self.split]}/{name}.txt'
