@@ -20,7 +20,7 @@ from pathlib import Path
 
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
 from mmlite.analysis import scorecard_results as numbers
-from mmlite.analysis.page import versions
+from mmlite.analysis.report.page import versions
 from mmlite.analysis.scorecard_page import scorecard_page
 from mmlite.datasets.shapes.job import write_json, write_text
 from mmlite.engine import scorecard

@@ -1,17 +1,14 @@
 """Figures of the layer analysis: similarity, statistics of heads, maps of one image."""
 
-import io
-
+from matplotlib import colormaps
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MultipleLocator
 
-from .pictures import PALETTE, plt
+from mmlite.utils import figure_png
+from mmlite.visualization import LINE_COLORS
 
-COLOURS = tuple(
-    tuple(channel / 255 for channel in PALETTE[index]) for index in (4, 5, 2, 6, 0, 1, 7, 8)
-)
-"""Of models, most different ones first."""
 UNIFORM = '0.45'  # grey of the line of uniform attention
 
 
@@ -26,11 +23,9 @@ def draw_similarity(reference, similarities):
     Returns:
         bytes: PNG.
     """
-    figure, axes = plt.subplots(
-        1, len(similarities), squeeze=False, layout='constrained',
-        figsize=(2.7 * len(similarities) + 1.0, 3.1),
-    )  # fmt: skip
-    colours = plt.get_cmap('magma').with_extremes(bad='0.8')
+    figure = Figure(figsize=(2.7 * len(similarities) + 1.0, 3.1), layout='constrained')
+    axes = figure.subplots(1, len(similarities), squeeze=False)
+    colours = colormaps['magma'].with_extremes(bad='0.8')
     for axis, (name, values) in zip(axes[0], similarities.items(), strict=True):
         picture = axis.imshow(values, cmap=colours, vmin=0, vmax=1, origin='lower')
         axis.set_title(_shortened(name, 26), fontsize=10)
@@ -42,7 +37,7 @@ def draw_similarity(reference, similarities):
     bar = figure.colorbar(picture, ax=axes[0], fraction=0.05, shrink=0.85, pad=0.02)
     bar.set_label('CKA', fontsize=9)
     bar.ax.tick_params(labelsize=8)
-    return _png(figure)
+    return figure_png(figure, dpi=130)
 
 
 def draw_heads(panels, uniform=None):
@@ -63,10 +58,8 @@ def draw_heads(panels, uniform=None):
     names = list(next(iter(panels.values())))
     blocks = 1 + max(block for panel in panels.values() for m in panel.values() for block in m)
     width = 1.6 + blocks * max(0.42, 0.2 * len(names) + 0.06)
-    figure, axes = plt.subplots(
-        len(panels), 1, figsize=(width, 2.7 * len(panels) + 0.5), sharex=True, squeeze=False,
-        layout='constrained',
-    )  # fmt: skip
+    figure = Figure(figsize=(width, 2.7 * len(panels) + 0.5), layout='constrained')
+    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)
     uniform = uniform or [None] * len(panels)
     for axis, (label, models), level in zip(axes[:, 0], panels.items(), uniform, strict=True):
         for index, blocks_of_model in enumerate(models.values()):
@@ -88,7 +81,7 @@ def draw_heads(panels, uniform=None):
     figure.legend(
         handles=keys, loc='outside upper center', ncols=columns, fontsize=9, frameon=False
     )
-    return _png(figure)
+    return figure_png(figure, dpi=130)
 
 
 def _draw_boxes(axis, blocks, index, count):
@@ -124,10 +117,9 @@ def draw_maps(image, query, maps, cells, caption=''):
         bytes: PNG.
     """
     depth = 1 + max(block for blocks in maps.values() for block in blocks)
-    figure, axes = plt.subplots(
-        len(maps), depth + 1, figsize=(1.25 * (depth + 1), 1.3 * len(maps) + 0.55), squeeze=False,
-        layout='constrained',
-    )  # fmt: skip
+    size = (1.25 * (depth + 1), 1.3 * len(maps) + 0.55)
+    figure = Figure(figsize=size, layout='constrained')
+    axes = figure.subplots(len(maps), depth + 1, squeeze=False)
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
     for row, (name, blocks) in zip(axes, maps.items(), strict=True):
@@ -146,7 +138,7 @@ def draw_maps(image, query, maps, cells, caption=''):
     for block in range(depth):
         axes[0, block + 1].set_title(f'block {block + 1}', fontsize=9)
     figure.supxlabel(caption, fontsize=9)
-    return _png(figure)
+    return figure_png(figure, dpi=130)
 
 
 def _draw_map(axis, values, cell, size):
@@ -158,7 +150,7 @@ def _draw_map(axis, values, cell, size):
 
 
 def _colour(index):
-    return COLOURS[index % len(COLOURS)]
+    return LINE_COLORS[index % len(LINE_COLORS)]
 
 
 def _shortened(text, limit):
@@ -167,10 +159,3 @@ def _shortened(text, limit):
         return text
     head = (limit - 1) // 2
     return f'{text[:head]}…{text[len(text) - (limit - 1 - head) :]}'
-
-
-def _png(figure, dpi=130):
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format='png', dpi=dpi)
-    plt.close(figure)
-    return buffer.getvalue()

@@ -5,11 +5,12 @@ import math
 
 from mmlite.engine.logs import find_logs, split_records
 from mmlite.engine.scorecard import SCRATCH, SUPERVISED, grid_of, relative, task_config
+from mmlite.utils import data_uri
+from mmlite.visualization import draw_curves
 
-from .page import whole_page
-from .pictures import data_uri, draw_curves
-from .predictions import load_predictions
-from .report import TASKS
+from .report.page import whole_page
+from .report.predictions import load_predictions
+from .report.training import TASKS
 from .scorecard_results import difference, starts_of
 
 STYLE = """<style>

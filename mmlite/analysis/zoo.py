@@ -9,17 +9,18 @@ from pathlib import Path
 import numpy as np
 import timm
 import torch
+from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, ScalarFormatter
 from mmengine.registry import DefaultScope
 from timm.utils.model import reparameterize_model
 
 from mmlite.errors import DataError
 from mmlite.registry import MODELS
+from mmlite.utils import figure_png
 
 from .benchmark import device_name, synchronize
 from .benchmark_config import rounded
 from .complexity import count_macs, count_params
-from .pictures import plt
 from .zoo_table import OURS
 
 COLOURS = {'mmlite': '#d55e00', 'timm': '#0072b2'}
@@ -229,9 +230,8 @@ def draw_zoo(rows, batch_sizes):
     numbers = {name: i for i, name in enumerate(dict.fromkeys(r['built_as'] for r in rows), 1)}
     panels = {'gmac': '10⁹ multiply-adds an image'}
     panels |= {f'batch{n}_median_ms': f'ms, batch of {n}' for n in batch_sizes}
-    figure, axes = plt.subplots(
-        1, len(panels), figsize=(4.6 * len(panels) + 2.2, 4.8), sharey=True, layout='constrained'
-    )
+    figure = Figure(figsize=(4.6 * len(panels) + 2.2, 4.8), layout='constrained')
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axis, (column, title) in zip(axes, panels.items(), strict=True):
         _draw_panel(axis, rows, column, numbers)
         axis.set_xlabel(title)
@@ -242,10 +242,7 @@ def draw_zoo(rows, batch_sizes):
     axes[-1].text(
         1.03, 1, legend, transform=axes[-1].transAxes, va='top', fontsize=8, family='monospace'
     )
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format='png', dpi=130)
-    plt.close(figure)
-    return buffer.getvalue()
+    return figure_png(figure, dpi=130)
 
 
 def _draw_panel(axis, rows, column, numbers):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from mmlite.analysis.pictures import draw_instances
 from mmlite.errors import ArgumentError
+from mmlite.visualization import draw_instances
 
 from .image_drawing import fit_size
 from .image_inferencer import ImageInferencer

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmlite.engine.hooks.seg_pictures import draw_label_maps
+from mmlite.visualization import draw_label_maps
 
 from .image_drawing import many_colours
 from .image_inferencer import ImageInferencer

@@ -6,11 +6,11 @@ import sys
 import cv2
 import numpy as np
 
-from mmlite.analysis.track_pictures import Spaced, contact_sheet, draw_targets, draw_tile
-from mmlite.datasets.shapes.sheet import draw_caption
 from mmlite.errors import DataError, UserError
 from mmlite.evaluation.sot.ope import frames_per_second, iou
 from mmlite.evaluation.sot.results import Track, write_track
+from mmlite.utils import encode_jpeg, write_bytes
+from mmlite.visualization import TILE, EvenSubsampler, draw_targets, track_sheet
 
 DEFAULT_FPS = 30.0
 RECENT = 30  # frames that the shown speed is the mean of
@@ -34,7 +34,7 @@ class Recording:
         self._rows = []  # of boxes (N, 4), scores (N,), seconds
         self._overlaps, self._compared = 0.0, 0
         self._writer = None
-        self._tiles = Spaced()
+        self._tiles = EvenSubsampler()
 
     def add(self, frame, boxes, scores, seconds):
         """Take the boxes (N, 4) and scores (N,) of a frame; False if the window was closed."""
@@ -42,11 +42,17 @@ class Recording:
         self._rows.append((boxes, scores, seconds))
         if self.folder is not None:
             caption = f'frame {len(self._rows) - 1}'
-            self._tiles.offer(lambda: draw_tile(frame, boxes, truth, caption))
+            self._tiles.offer(
+                lambda: draw_targets(
+                    frame[..., ::-1], boxes, truth=truth, caption=caption, sides=TILE
+                )
+            )
         if self.folder is None and not self.show:
             return True
-        picture = draw_targets(frame, boxes, [f'{score:.2f}' for score in scores], truth)
-        draw_caption(picture, self._summary(f'frame {len(self._rows) - 1}', RECENT))
+        notes = [f'{score:.2f}' for score in scores]
+        caption = self._summary(f'frame {len(self._rows) - 1}', RECENT)
+        picture = draw_targets(frame[..., ::-1], boxes, notes, truth, caption)
+        picture = np.ascontiguousarray(picture[..., ::-1])  # OpenCV wants BGR
         if self.folder is not None:
             self._write(picture)
         return not self.show or show_picture(self.name, picture)
@@ -119,9 +125,8 @@ class Recording:
         path = self.folder / f'{self.name}.jpg'
         summary = self._summary(f'{len(self._rows)} frames')
         tiles, has_truth = self._tiles.items(), self.truth is not None
-        sheet = contact_sheet(self.name, summary, tiles, targets, has_truth)
-        if not cv2.imwrite(str(path), sheet):
-            raise DataError(f'picture {path} cannot be written')
+        sheet = track_sheet(f'{self.name}\n{summary}', tiles, targets, has_truth)
+        write_bytes(path, encode_jpeg(sheet, 95))
         self.files.append(path)
 
 

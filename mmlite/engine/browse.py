@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import torch
 
-from mmlite.analysis.pictures import PALETTE, draw_instances
 from mmlite.datasets.sot import TrackPairs
 from mmlite.datasets.sot.base import SequenceDataset
 from mmlite.errors import UserError
+from mmlite.visualization import PALETTE, draw_instances
 
 IGNORED = 255  # label of pixels without a class
 GAP = 4  # px between pictures

@@ -1,7 +1,7 @@
 """Chores that every part shares: files, tables, progress, figures, names. Imports only errors."""
 
 from .files import append_csv, atomic_write, write_bytes, write_csv, write_json, write_text
-from .images import IMAGE_SUFFIXES, data_uri, encode_jpeg, encode_png, figure_png
+from .images import IMAGE_SUFFIXES, data_uri, encode_jpeg, encode_png, figure_png, image_grid
 from .names import near_names
 from .progress import Progress
 from .tables import render_table
@@ -15,6 +15,7 @@ __all__ = [
     'encode_jpeg',
     'encode_png',
     'figure_png',
+    'image_grid',
     'near_names',
     'render_table',
     'write_bytes',

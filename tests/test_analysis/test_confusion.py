@@ -10,7 +10,7 @@ import pytest
 import torch
 from mmseg.evaluation import IoUMetric
 
-from mmlite.analysis.confusion import (
+from mmlite.analysis.report.confusion import (
     class_scores,
     confusion_matrix,
     draw_confusion,

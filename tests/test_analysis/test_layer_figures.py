@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from matplotlib import colormaps
 
-from mmlite.analysis.layer_figures import COLOURS, draw_heads, draw_maps, draw_similarity
+from mmlite.analysis.layer_figures import draw_heads, draw_maps, draw_similarity
+from mmlite.visualization import LINE_COLORS
 
 
 def decode(png):
@@ -46,8 +47,8 @@ def test_models_are_side_by_side_in_their_colours():
     panels = {'distance': {'low': low, 'high': high}, 'entropy': {'low': high, 'high': low}}
     picture = decode(draw_heads(panels, [3.0, None]))
     upper = picture[: picture.shape[0] // 2]
-    legend = where(upper, COLOURS[1])[0].min() + 25
-    y, x = zip(*(where(upper[legend:], colour) for colour in COLOURS[:2]), strict=True)
+    legend = where(upper, LINE_COLORS[1])[0].min() + 25
+    y, x = zip(*(where(upper[legend:], colour) for colour in LINE_COLORS[:2]), strict=True)
     assert y[0].min() > y[1].max()
     assert x[0].min() < x[1].min() and x[0].max() < x[1].max()
     for columns, boxes in zip(x, (3, 2), strict=True):

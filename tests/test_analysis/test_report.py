@@ -13,12 +13,12 @@ import torch
 from mmengine.config import Config
 from mmengine.structures import InstanceData
 
-from mmlite.analysis.pictures import PALETTE, draw_instances
 from mmlite.analysis.report import write_report
-from mmlite.analysis.report_det import polygon_mask
+from mmlite.analysis.report.detection import polygon_mask
 from mmlite.datasets.shapes import Job, generate, task_spec
 from mmlite.engine.logs import split_records
 from mmlite.errors import DataError
+from mmlite.visualization import PALETTE, draw_instances
 
 ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / ('configs/shapes/det/mask-rcnn_vit-tiny-sfp_8xb8-amp-lsj-100e_coco-640px_shapes.py')

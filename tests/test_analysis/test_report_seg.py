@@ -12,8 +12,8 @@ import torch
 from mmengine.config import Config
 from test_report import assert_it_stands_alone, write_log
 
-from mmlite.analysis.confusion import class_scores, confusion_matrix
 from mmlite.analysis.report import write_report
+from mmlite.analysis.report.confusion import class_scores, confusion_matrix
 from mmlite.errors import DataError
 
 ROOT = Path(__file__).parents[2]

@@ -12,10 +12,10 @@ from mmengine.structures import InstanceData, PixelData
 from mmpretrain.structures import DataSample
 from mmseg.structures import SegDataSample
 
-from mmlite.analysis.pictures import PALETTE
 from mmlite.datasets.sot import FrameFolderDataset, PackTrackPair, TrackPairs
 from mmlite.engine.browse import GAP, Recorder, draw, picture, side_by_side, to_rgb
 from mmlite.errors import UserError
+from mmlite.visualization import PALETTE
 
 GREY = np.full((40, 60, 3), 128, np.uint8)
 

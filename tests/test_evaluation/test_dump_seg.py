@@ -8,7 +8,7 @@ import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
-from mmlite.analysis.confusion import confusion_matrix
+from mmlite.analysis.report.confusion import confusion_matrix
 from mmlite.evaluation import DumpSegResults
 
 

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
-from mmlite.analysis.pictures import draw_curves
 from mmlite.engine.cli import check_out_file, tool
 from mmlite.engine.logs import curve, find_log, read_records, train_time
 from mmlite.errors import UserError
+from mmlite.visualization import draw_curves
 
 
 def parse_args(argv):

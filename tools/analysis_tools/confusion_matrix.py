@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
-from mmlite.analysis.confusion import (
+from mmlite.analysis.report.confusion import (
     class_scores,
     confusion_matrix,
     draw_confusion,
     largest_confusions,
 )
-from mmlite.analysis.predictions import load_predictions, segmentation_labels
+from mmlite.analysis.report.predictions import load_predictions, segmentation_labels
 from mmlite.engine.cli import tool
 from mmlite.engine.config_file import load_config
 from mmlite.errors import DataError

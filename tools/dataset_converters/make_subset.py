@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
-from mmlite.analysis.pictures import draw_curves
 from mmlite.datasets.subsets import (
     assign_counts,
     draw,
@@ -29,6 +28,7 @@ from mmlite.datasets.subsets import (
 )
 from mmlite.engine.cli import tool
 from mmlite.errors import DataError, UserError
+from mmlite.visualization import draw_curves
 
 
 def parse_args(argv):

@@ -8,9 +8,8 @@ from .fit import CheckpointFitHook
 from .frozen_teacher import FrozenTeacherHook
 from .gradients import ClipEachTensorHook, ClipNormHook, FreezeLayersHook
 from .reduce_losses import ReduceLossHook
-from .seg_pictures import SegPredictionHook
 from .stop import StopHook
-from .track_sheet import TrackSheetHook
+from .visualization import SegPredictionHook, TrackSheetHook
 
 __all__ = [
     'CheckpointFitHook',

@@ -9,17 +9,15 @@ import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
-from mmlite.engine.hooks.seg_pictures import (
-    GAP,
-    IGNORED_COLOUR,
-    LINE,
-    SegPredictionHook,
-    draw_label_maps,
-)
-from mmlite.errors import DataError, UserError
+from mmlite.engine.hooks import SegPredictionHook
+from mmlite.errors import DataError, OutputError
+from mmlite.utils.images import LINE
+from mmlite.visualization import draw_label_maps
+
+GAP = 6
 
 NAMES = ('sky', 'road', 'tree', 'car')
-COLOURS = [(200, 120, 10), (90, 90, 90), (20, 160, 30), (0, 0, 220)]  # BGR
+COLORS = [(200, 120, 10), (90, 90, 90), (20, 160, 30), (0, 0, 220)]
 SIDE = 320
 
 
@@ -30,36 +28,36 @@ def halves(left, right):
 
 
 def panel(picture, number, width=SIDE, height=SIDE):
-    start = GAP // 2 + number * (width + GAP)
+    start = GAP + number * (width + GAP)
     return picture[LINE : LINE + height, start : start + width]
 
 
-def has(picture, colour):
-    return (picture == colour).all(axis=-1).any()
+def has(picture, color):
+    return (picture == color).all(axis=-1).any()
 
 
 def test_image_truth_and_prediction_stand_side_by_side():
     image = np.random.default_rng(0).integers(0, 255, (SIDE, SIDE, 3), np.uint8)
     maps = {'ground truth': halves(1, 255), 'prediction': halves(1, 3)}
-    picture = draw_label_maps(image, maps, NAMES, COLOURS)
-    assert picture.shape == (LINE + SIDE + GAP + LINE, 3 * (SIDE + GAP), 3)
+    picture = draw_label_maps(image, maps, NAMES, COLORS)
+    assert picture.shape == (LINE + SIDE + GAP + LINE, 3 * (SIDE + GAP) + GAP, 3)
     np.testing.assert_array_equal(panel(picture, 0), image)
-    for number, right in ((1, IGNORED_COLOUR), (2, COLOURS[3])):
-        wanted = np.array([*COLOURS, right], np.uint8)[halves(1, 4)]
+    for number, right in ((1, (0, 0, 0)), (2, COLORS[3])):
+        wanted = np.array([*COLORS, right], np.uint8)[halves(1, 4)]
         np.testing.assert_array_equal(panel(picture, number), wanted)
     legend = picture[-LINE:]
-    assert has(legend, COLOURS[1]) and has(legend, COLOURS[3]) and has(legend, IGNORED_COLOUR)
-    assert not has(legend, COLOURS[0]) and not has(legend, COLOURS[2])
+    assert has(legend, COLORS[1]) and has(legend, COLORS[3]) and has(legend, (0, 0, 0))
+    assert not has(legend, COLORS[0]) and not has(legend, COLORS[2])
 
 
 def test_a_long_legend_breaks_into_lines():
     names = [f'class number {n}' for n in range(40)]
-    colours = [(n, 200, 255 - n) for n in range(40)]
+    colors = [(n, 200, 255 - n) for n in range(40)]
     labels = np.arange(40).repeat(8)[None].repeat(SIDE, axis=0)
     image = np.zeros((SIDE, SIDE, 3), np.uint8)
-    legend = draw_label_maps(image, {'prediction': labels}, names, colours)[LINE + SIDE + GAP :]
+    legend = draw_label_maps(image, {'prediction': labels}, names, colors)[LINE + SIDE + GAP :]
     assert len(legend) % LINE == 0 and len(legend) > 5 * LINE
-    assert all(has(legend, colour) for colour in colours)
+    assert all(has(legend, color) for color in colors)
 
 
 @pytest.mark.parametrize(
@@ -70,10 +68,10 @@ def test_pictures_are_scaled_to_a_legible_size(shape, shown):
     labels = np.zeros(shape, int)
     labels[:, shape[1] // 2 :] = 2
     image = np.zeros((*shape, 3), np.uint8)
-    picture = draw_label_maps(image, {'prediction': labels}, NAMES, COLOURS)
-    assert picture.shape[:2] == (LINE + shown[0] + GAP + LINE, 2 * (shown[1] + GAP))
+    picture = draw_label_maps(image, {'prediction': labels}, NAMES, COLORS)
+    assert picture.shape[:2] == (LINE + shown[0] + GAP + LINE, 2 * (shown[1] + GAP) + GAP)
     drawn = panel(picture, 1, width=shown[1], height=shown[0])
-    assert {tuple(c) for c in drawn.reshape(-1, 3)} == {COLOURS[0], COLOURS[2]}  # none is blended
+    assert {tuple(c) for c in drawn.reshape(-1, 3)} == {COLORS[0], COLORS[2]}  # none is blended
 
 
 @pytest.fixture
@@ -83,7 +81,7 @@ def runner(tmp_path):
     (folder / 'town').mkdir(parents=True)
     cv2.imwrite(str(folder / 'town/a.png'), np.full((SIDE, SIDE, 3), 128, np.uint8))
     dataset = SimpleNamespace(
-        metainfo=dict(classes=NAMES, palette=[list(colour[::-1]) for colour in COLOURS]),
+        metainfo=dict(classes=NAMES, palette=[list(color) for color in COLORS]),
         data_prefix=dict(img_path=str(folder)),
         ignore_index=255,
     )
@@ -102,14 +100,13 @@ def sample(runner, truth=True):
 @pytest.mark.parametrize('truth', [True, False])
 def test_the_hook_writes_a_picture_of_every_prediction(truth, runner, tmp_path):
     hook = SegPredictionHook(str(tmp_path / 'out'))
-    hook.before_test(runner)
     hook.after_test_iter(runner, 0, outputs=[sample(runner, truth)])
-    picture = cv2.imread(str(tmp_path / 'out/town/a.jpg'))
-    assert picture.shape[1] == (2 + truth) * (SIDE + GAP)
+    picture = cv2.imread(str(tmp_path / 'out/town/a.jpg'))[..., ::-1]
+    assert picture.shape[1] == (2 + truth) * (SIDE + GAP) + GAP
     drawn = panel(picture, 1 + truth)
     quarter = SIDE // 4
-    for column, colour in ((quarter, COLOURS[2]), (3 * quarter, COLOURS[3])):
-        np.testing.assert_allclose(drawn[quarter, column], colour, atol=6)  # it is a JPEG
+    for column, color in ((quarter, COLORS[2]), (3 * quarter, COLORS[3])):
+        np.testing.assert_allclose(drawn[quarter, column], color, atol=6)  # it is a JPEG
 
 
 def test_images_outside_the_folder_are_named_by_their_file(runner, tmp_path):
@@ -120,11 +117,11 @@ def test_images_outside_the_folder_are_named_by_their_file(runner, tmp_path):
     assert (tmp_path / 'out/a.jpg').is_file()
 
 
-def test_a_folder_that_cannot_be_made_is_named_before_testing(runner, tmp_path):
+def test_a_directory_that_cannot_be_made_is_named(runner, tmp_path):
     (tmp_path / 'file').touch()
     hook = SegPredictionHook(tmp_path / 'file/out')
-    with pytest.raises(UserError, match='folder .*file/out cannot be made: Not a directory'):
-        hook.before_test(runner)
+    with pytest.raises(OutputError, match='cannot write .*file/out/town/a.jpg'):
+        hook.after_test_iter(runner, 0, outputs=[sample(runner)])
 
 
 def test_an_image_that_is_gone_is_named(runner, tmp_path):

@@ -9,13 +9,14 @@ from mmengine.config import Config
 
 from mmlite.engine.logs import find_logs, split_records
 from mmlite.errors import DataError
+from mmlite.utils import data_uri
+from mmlite.visualization import draw_curves
 
-from . import report_det, report_seg
+from . import detection, segmentation
 from .page import whole_page
-from .pictures import data_uri, draw_curves
 from .predictions import load_predictions
 
-TASKS = {'mmdet': report_det, 'mmseg': report_seg}
+TASKS = {'mmdet': detection, 'mmseg': segmentation}
 """Scope of a config -> the module with what is particular to its task."""
 
 

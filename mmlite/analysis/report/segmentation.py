@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from mmlite.datasets.transforms import LoadImageFromFile
-from mmlite.engine.hooks.seg_pictures import colour_label_maps
 from mmlite.errors import DataError
+from mmlite.utils import data_uri, encode_jpeg, encode_png
+from mmlite.visualization import color_label_maps
 
 from .confusion import (
     WRITTEN,
@@ -16,7 +17,6 @@ from .confusion import (
     draw_confusion,
     largest_confusions,
 )
-from .pictures import data_uri, encode_jpeg, encode_png
 from .predictions import segmentation_labels
 
 METRICS = {'mIoU': 'mIoU', 'mAcc': 'mean class accuracy', 'aAcc': 'pixel accuracy'}
@@ -93,16 +93,14 @@ def _trio(result, labels, load):
     truth, prediction = maps.values()
     counted = truth != labels.ignored
     right = 100 * (truth == prediction)[counted].mean() if counted.any() else float('nan')
-    image = load({'img_path': path})['img']
-    colours = [tuple(colour[::-1]) for colour in labels.colours]
-    tiles, entries = colour_label_maps(image, maps, labels.names, colours, labels.ignored)
+    image = load({'img_path': path})['img'][..., ::-1]
+    tiles, entries = color_label_maps(image, maps, labels.names, labels.colours, labels.ignored)
     pictures = ''.join(
-        f'<img src="{_address(title, tile[..., ::-1])}" alt="{title}">'
-        for title, tile in tiles.items()
+        f'<img src="{_address(title, tile)}" alt="{title}">' for title, tile in tiles.items()
     )
     legend = ''.join(
         f'<span><i style="background:rgb({r},{g},{b})"></i>{html.escape(name)}</span>'
-        for name, (b, g, r) in entries
+        for name, (r, g, b) in entries
     )
     return (
         f'<figure class="trio">{pictures}<figcaption>{html.escape(Path(path).name)}, {right:.1f} % '

@@ -10,8 +10,8 @@ from pycocotools import mask as coco_mask
 
 from mmlite.errors import DataError
 from mmlite.registry import DATASETS
-
-from .pictures import data_uri, draw_instances, encode_jpeg
+from mmlite.utils import data_uri, encode_jpeg
+from mmlite.visualization import draw_instances
 
 METRICS = {'coco/bbox_mAP': 'box AP', 'coco/bbox_mAP_50': 'box AP50', 'coco/segm_mAP': 'mask AP'}
 """Scalar of the log -> what it is called."""

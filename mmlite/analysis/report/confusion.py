@@ -1,13 +1,11 @@
 """Confusion matrix of segmentation predictions: counts, IoU of every class, picture."""
 
-import io
-
 import numpy as np
 from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
 
 from mmlite.errors import DataError
-
-from .pictures import plt
+from mmlite.utils import figure_png
 
 WRITTEN = 20
 """Up to so many classes, the cells of the picture hold their numbers."""
@@ -106,7 +104,8 @@ def draw_confusion(matrix, names):
     percent = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     few = len(names) <= WRITTEN
     side = max(4.5, 0.55 * len(names)) if few else max(10, 0.16 * len(names))
-    figure, axis = plt.subplots(figsize=(1.06 * side + 1.2, side + 0.5), layout='constrained')
+    figure = Figure(figsize=(1.06 * side + 1.2, side + 0.5), layout='constrained')
+    axis = figure.subplots()
     scale = PowerNorm(1.0 if few else 0.5, vmin=0, vmax=100)
     shown = axis.imshow(percent, cmap='viridis', norm=scale)
     size = 9 if few else 6
@@ -122,10 +121,7 @@ def draw_confusion(matrix, names):
     figure.colorbar(
         shown, label="% of the true class's pixels", shrink=0.8, aspect=30, fraction=0.04
     )
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format='png', dpi=110)
-    plt.close(figure)
-    return buffer.getvalue()
+    return figure_png(figure)
 
 
 def _labels(result, key, place):

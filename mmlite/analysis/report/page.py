@@ -1,0 +1,56 @@
+"""HTML pages that need no other file."""
+
+import platform
+from pathlib import Path
+
+import mmengine
+import torch
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from mmlite import __version__
+from mmlite.utils import data_uri, encode_jpeg, encode_png
+
+TEMPLATES = Path(__file__).parent / 'templates'
+
+
+def render_page(template, **context):
+    """Render a jinja2 template with autoescape.
+
+    ``base.html`` is the frame: a template extends it, fills the blocks ``content`` and ``style``,
+    and is given ``heading`` and ``title``. Templates also get ``versions`` and the filters
+    ``png_uri`` (bytes of a PNG file), ``png`` and ``jpeg`` (RGB uint8 images), which give ``data:``
+    URIs.
+
+    Args:
+        template (str | Path): Name of a template of this package, or a path elsewhere.
+        context: Values for it. A name that the template misses is an error.
+
+    Returns:
+        str: HTML.
+    """
+    template = Path(template)
+    folders = [str(template.parent), str(TEMPLATES)] if template.is_absolute() else str(TEMPLATES)
+    environment = Environment(
+        loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters.update(
+        png_uri=lambda data: data_uri(data, 'png'),
+        png=lambda image: data_uri(encode_png(image), 'png'),
+        jpeg=lambda image: data_uri(encode_jpeg(image), 'jpeg'),
+    )
+    return environment.get_template(template.name).render(versions=versions(), **context)
+
+
+def versions():
+    """str: Versions of the libraries and the device, in one line."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'
+    return (
+        f'mmlite {__version__}, torch {torch.__version__}, mmengine {mmengine.__version__}, '
+        f'Python {platform.python_version()}, torch threads: {torch.get_num_threads()}, {device}'
+    )
+
+
+def whole_page(heading, title, sections):
+    """A page of sections that are HTML already."""
+    return render_page('base.html', heading=heading, title=title, sections=''.join(sections))

@@ -1,0 +1,87 @@
+"""Hooks that draw test results."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from mmengine.hooks import Hook
+
+from mmlite.datasets.transforms import LoadImageFromFile
+from mmlite.evaluation.sot.ope import iou
+from mmlite.registry import HOOKS
+from mmlite.utils import encode_jpeg, write_bytes
+from mmlite.visualization import TILE, draw_label_maps, draw_targets, even_indices, track_sheet
+
+
+@HOOKS.register_module()
+class SegPredictionHook(Hook):
+    """Draw every segmentation result: image, ground truth, prediction and a legend.
+
+    mmseg's ``SegVisualizationHook`` asks for the training iteration, for which the training data
+    must exist; this one needs the test data alone.
+
+    Args:
+        out_dir (str): Directory of the images, which keep their paths below the data set's.
+        backend_args (dict, optional): File backend of the images, see :func:`mmengine.fileio.get`.
+    """
+
+    def __init__(self, out_dir, backend_args=None):
+        self.out_dir = Path(out_dir)
+        self._load = LoadImageFromFile(backend_args=backend_args)
+
+    def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        """Draw every :class:`mmseg.structures.SegDataSample` of ``outputs``."""
+        dataset = runner.test_dataloader.dataset
+        names, colors = dataset.metainfo['classes'], dataset.metainfo['palette']
+        folder = (getattr(dataset, 'data_prefix', None) or {}).get('img_path')
+        for sample in outputs:
+            image = self._load({'img_path': sample.img_path})['img'][..., ::-1]
+            maps = {'ground truth': sample.get('gt_sem_seg'), 'prediction': sample.pred_sem_seg}
+            maps = {k: v.data[0].cpu().numpy() for k, v in maps.items() if v is not None}
+            ignored = getattr(dataset, 'ignore_index', 255)
+            drawn = draw_label_maps(image, maps, names, colors, ignored)
+            name = os.path.relpath(sample.img_path, folder) if folder else os.pardir
+            if name.startswith(os.pardir):
+                name = os.path.basename(sample.img_path)
+            write_bytes((self.out_dir / name).with_suffix('.jpg'), encode_jpeg(drawn, 92))
+
+
+@HOOKS.register_module()
+class TrackSheetHook(Hook):
+    """Draw a contact sheet of every tracked sequence: 12 frames, boxes and annotation.
+
+    Args:
+        out_dir (str): Directory of the images, ``<sequence>.jpg``.
+    """
+
+    def __init__(self, out_dir):
+        self.out_dir = Path(out_dir)
+
+    def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        """Draw every :class:`~mmlite.evaluation.sot.results.Track` of ``outputs``."""
+        for sequence, track in zip(data_batch, outputs, strict=True):
+            sheet = draw_sequence(sequence, track)
+            write_bytes(self.out_dir / f'{track.name}.jpg', encode_jpeg(sheet, 95))
+
+
+def draw_sequence(sequence, track):
+    """Draw a contact sheet of a tracked sequence.
+
+    Args:
+        sequence (Sequence): Its frames, and its annotation if it has one.
+        track (Track): The boxes.
+
+    Returns:
+        ndarray: RGB uint8 (H, W, 3).
+    """
+    truth = sequence.boxes if sequence.annotated else [None] * len(track)
+    tiles = []
+    for index in even_indices(len(track)):
+        frame, box = sequence.frames.read(index)[..., ::-1], track.boxes[[index]]
+        caption = f'frame {index}'
+        tiles.append(draw_targets(frame, box, truth=truth[index], caption=caption, sides=TILE))
+    title = f'{track.name}\n{len(track)} frames'
+    if sequence.annotated and sequence.visible[1:].any():
+        overlaps = iou(track.boxes, sequence.boxes)[1:][sequence.visible[1:]]
+        title += f', mean IoU {np.mean(overlaps):.3f} where the target is visible'
+    return track_sheet(title, tiles, truth=sequence.annotated)

@@ -1,0 +1,125 @@
+"""Boxes, masks, labels and label maps over images. All images are RGB."""
+
+import cv2
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from mmlite.utils import image_grid
+from mmlite.utils.images import put_text, text_width
+
+from .palette import PALETTE
+
+IGNORED_COLOR = (0, 0, 0)
+TAG = 20  # px, height of the colored strip behind a text
+
+
+def legible(image, shortest=320, longest=640):
+    """Resize an image so that its longest side is between two lengths, for text upon it.
+
+    Args:
+        image (ndarray): uint8 (H, W, 3).
+        shortest, longest (int): In pixels. Default to 320 and 640.
+
+    Returns:
+        tuple[ndarray, float]: A new image and its scale.
+    """
+    side = max(image.shape[:2])
+    scale = min(max(side, shortest), longest) / side
+    if scale == 1:
+        return np.array(image, order='C'), 1.0
+    size = tuple(max(1, round(scale * length)) for length in image.shape[1::-1])
+    smooth = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return cv2.resize(np.ascontiguousarray(image), size, interpolation=smooth), scale
+
+
+def draw_instances(image, boxes, labels, masks, names, scores=None, scale=1.0):
+    """Draw boxes, masks and labels over an image.
+
+    Args:
+        image (ndarray): RGB uint8 (H, W, 3).
+        boxes (ndarray): (N, 4) as x1, y1, x2, y2 in pixels.
+        labels (Sequence[int]): Class of each box.
+        masks (Sequence | None): A bool array (H, W) or a run-length encoding for each box.
+        names (Sequence[str] | dict[int, str]): Class names. A class beyond them is numbered.
+        scores (Sequence[float], optional): Written after the names.
+        scale (float): Enlargement of the image. Defaults to 1.
+
+    Returns:
+        ndarray: RGB uint8 (scale * H, scale * W, 3).
+    """
+    size = tuple(round(scale * n) for n in image.shape[1::-1])
+    canvas = cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_CUBIC)
+    for mask, label in zip(masks if masks is not None else (), labels, strict=False):
+        mask = coco_mask.decode(mask) if isinstance(mask, dict) else mask
+        mask = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_LINEAR) > 0
+        color = np.array(PALETTE[label % len(PALETTE)])
+        canvas[mask] = (0.55 * canvas[mask] + 0.45 * color).astype(np.uint8)
+    for index, (box, label) in enumerate(zip(boxes, labels, strict=True)):
+        text = class_name(names, label)
+        if scores is not None:
+            text = f'{text} {scores[index]:.2f}'
+        draw_box(canvas, np.asarray(box) * scale, PALETTE[label % len(PALETTE)], text)
+    return canvas
+
+
+def class_name(names, label):
+    """Name of a class, or its number where ``names``, a sequence or dict, has none."""
+    known = label in names if isinstance(names, dict) else 0 <= label < len(names)
+    return str(names[label]) if known else f'class {label}'
+
+
+def draw_box(canvas, box, color, text=''):
+    """Draw a box ``x1, y1, x2, y2`` in place, its text above it or, at the upper edge, inside."""
+    x1, y1, x2, y2 = (int(round(float(value))) for value in box)
+    cv2.rectangle(canvas, (x1, y1), (x2, y2), color, 2, cv2.LINE_AA)
+    if text:
+        draw_tag(canvas, text, x1, y1 if y1 >= TAG else y1 + TAG, color)
+
+
+def draw_tag(canvas, text, x, y, color):
+    """Write on a strip of ``color`` in place, its lower left corner at x, y if there is room."""
+    x = int(np.clip(x, 0, max(0, canvas.shape[1] - text_width(text) - 6)))
+    y = int(np.clip(y, TAG, max(TAG, canvas.shape[0])))
+    cv2.rectangle(canvas, (x, y - TAG), (x + text_width(text) + 6, y), color, cv2.FILLED)
+    light = np.dot(color, (0.299, 0.587, 0.114)) > 140
+    put_text(canvas, text, (x + 3, y - 5), (20, 20, 20) if light else (245, 245, 245))
+
+
+def draw_label_maps(image, maps, names, colors, ignored=255):
+    """Draw an image and its label maps side by side over a legend of the classes in them.
+
+    Args:
+        image, maps, names, colors, ignored: As in :func:`color_label_maps`.
+
+    Returns:
+        ndarray: RGB uint8.
+    """
+    tiles, entries = color_label_maps(image, maps, names, colors, ignored)
+    return image_grid(list(tiles.values()), list(tiles), legend=entries)
+
+
+def color_label_maps(image, maps, names, colors, ignored=255):
+    """Color label maps, of the size of the image.
+
+    Args:
+        image (ndarray): RGB uint8 (H, W, 3).
+        maps (dict[str, ndarray]): Title -> labels (H, W). Another size is stretched to the image's.
+        names (Sequence[str]): Class names.
+        colors (Sequence[Sequence[int]]): RGB color of each class.
+        ignored (int): Label of pixels without a class, drawn black. Defaults to 255.
+
+    Returns:
+        tuple[dict[str, ndarray], list[tuple[str, list[int]]]]: ``'image'`` and the titles ->
+        RGB uint8 (h, w, 3), with a longest side of 320 to 640 pixels; names with colors of the
+        classes that occur.
+    """
+    table = np.array([*colors, IGNORED_COLOR], np.uint8)  # ignored pixels come after the classes
+    tiles = {'image': legible(image)[0]}
+    size = tiles['image'].shape[1::-1]
+    shown = set()
+    for title, labels in maps.items():
+        labels = np.where(labels == ignored, len(names), labels).astype(np.int32)
+        shown.update(np.unique(labels).tolist())
+        tiles[title] = table[cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)]
+    entries = [([*names, 'ignored'][label], table[label].tolist()) for label in sorted(shown)]
+    return tiles, entries
