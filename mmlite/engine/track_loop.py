@@ -165,8 +165,8 @@ class SequenceLoop(BaseLoop):
         self.failures[name] = str(error)
         self.runner.logger.error(f'Sequence {name} is not evaluated: {error}')
         for metric in self.evaluator.metrics:
-            if hasattr(metric, 'failed'):
-                metric.failed(name, str(error))
+            if hasattr(metric, 'add_failure'):
+                metric.add_failure(name, str(error))
 
     def _describe_failures(self, metrics):
         counts = [value for key, value in metrics.items() if key.split('/')[-1] == 'failed']

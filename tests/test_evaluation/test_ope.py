@@ -23,7 +23,6 @@ from mmlite.evaluation.sot.ope import (
 from mmlite.evaluation.sot.protocols import (
     LASOT,
     PROTOCOLS,
-    Protocol,
     find_protocol,
     usage_note,
 )
@@ -192,14 +191,6 @@ def test_every_sequence_counts_the_same_unless_pooled(tracks):
     assert auc(tracks, replace(LASOT, pooled=True)) == pytest.approx(pooled)
 
 
-def test_sequences_with_a_curve_of_zeros_leave_the_mean_of_matlab_only(tracks):
-    lost = score(tracks[0][0], tracks[0][1], np.zeros(100, bool))
-    found = score(*tracks[1])
-    assert numbers([lost, found])['AUC'] == pytest.approx(numbers(found)['AUC'] / 2)
-    matlab = PROTOCOLS['matlab']
-    assert numbers([lost, found], matlab)['AUC'] == pytest.approx(numbers(found)['AUC'])
-
-
 def test_got10k_counts_visible_frames_of_boxes_limited_to_the_picture():
     protocol = PROTOCOLS['got10k']
     truth = np.array([[10, 10, 20, 20], [90, 40, 20, 20], [-10, 5, 20, 10], [1, 1, 9, 9]], float)
@@ -221,7 +212,7 @@ def test_got10k_takes_no_area_and_nan_for_an_overlap_of_zero():
     predicted[2, 2], predicted[3, 0] = 0, np.nan
     got = score(predicted, truth, None, PROTOCOLS['got10k'], image_shape=(60, 100))
     assert got.curves.overlap == pytest.approx(1 / 3)
-    with pytest.raises(DataError, match='sequence s: protocol got10k needs the size of its pict'):
+    with pytest.raises(DataError, match='sequence s: protocol got10k needs the size of its im'):
         score(predicted, truth, None, PROTOCOLS['got10k'])
 
 
@@ -277,10 +268,6 @@ def test_bad_input_is_refused():
         score(np.ones((3, 4)), np.ones((2, 4)))
     with pytest.raises(ArgumentError, match="no evaluation protocol 'lassot'; there are lasot, py"):
         find_protocol('lassot')
-    with pytest.raises(ArgumentError, match='hidden_hits'):
-        Protocol('mine', hidden_hits=('success',))
-    with pytest.raises(ArgumentError, match='pixels of protocol mine should have'):
-        Protocol('mine', pixels=(0, 10))
 
 
 @pytest.mark.parametrize(
@@ -289,7 +276,7 @@ def test_bad_input_is_refused():
 )
 def test_the_official_definition_is_the_default(usual, want):
     assert find_protocol(None, usual).name == want
-    assert find_protocol('otb', usual).name == 'otb'
+    assert find_protocol('uav', usual).name == 'uav'
 
 
 def test_readers_are_told_where_papers_count_otherwise():

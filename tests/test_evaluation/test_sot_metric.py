@@ -99,7 +99,7 @@ def test_files_hold_every_sequence_and_class(tmp_path, capsys):
         got['sot/AUC'], abs=1e-3
     )
     log = capsys.readouterr().out
-    table = next(line for line in log.splitlines() if line.startswith('mine '))
+    table = next(line for line in log.splitlines() if line.split()[:1] == ['mine'])
     assert table.split()[1] == f'{got["sot/AUC"]:.2f}'
     lowest = min(rows, key=lambda row: float(row['AUC']))['sequence']
     assert f'lowest AUC: {lowest} ' in log
@@ -132,7 +132,7 @@ def test_got10k_pools_the_frames_of_all_sequences(tmp_path):
 def test_failed_sequences_are_named_and_not_scored(tmp_path, capsys):
     evaluator = make_evaluator(tmp_path)
     feed(evaluator, NAMES[:4])
-    evaluator.metrics[0].failed('dog-2', 'dog-2/img/00000007.jpg cannot be read')
+    evaluator.metrics[0].add_failure('dog-2', 'dog-2/img/00000007.jpg cannot be read')
     sequence, track = make('dog-3')
     track.boxes = track.boxes[:-1]
     evaluator.process(data_batch=[sequence], data_samples=[track])
@@ -151,7 +151,7 @@ def test_failed_sequences_are_named_and_not_scored(tmp_path, capsys):
 
 def test_nothing_but_failures_is_no_score_of_zero(tmp_path):
     evaluator = make_evaluator(tmp_path, names=['cat-1'])
-    evaluator.metrics[0].failed('cat-1', 'no frames')
+    evaluator.metrics[0].add_failure('cat-1', 'no frames')
     got = evaluator.evaluate(1)
     assert np.isnan(got['sot/AUC']) and got['sot/failed'] == 1
 
@@ -190,7 +190,7 @@ def test_test_sets_without_annotation_give_the_archive_for_the_server(tmp_path):
 def test_an_archive_that_lacks_sequences_is_not_written(tmp_path):
     evaluator = make_evaluator(tmp_path, dict(dataset='got10k', protocol='got10k'))
     feed(evaluator, NAMES[1:], annotated=False)
-    evaluator.metrics[0].failed('cat-1', 'no frames')
+    evaluator.metrics[0].add_failure('cat-1', 'no frames')
     assert evaluator.evaluate(6) == counts(5, 1)
     assert not list(tmp_path.iterdir())
 
@@ -223,7 +223,7 @@ def test_attributes_group_sequences(tmp_path):
         (tmp_path / f'{name}.txt').write_text(flags + '\n')
     groups = read_attributes(tmp_path, names, ('IV', 'POC', 'DEF'))
     assert groups == dict(IV={'cat-1', 'dog-1'}, POC=set(), DEF={'dog-1'})
-    with pytest.raises(DataError, match='cat-1.txt should have 14 values 0 or 1, one each for IV'):
+    with pytest.raises(DataError, match='cat-1.txt must have 14 values 0 or 1, one each for IV'):
         read_attributes(tmp_path, names)
     with pytest.raises(DataError, match='cat-9.txt cannot be read'):
         read_attributes(tmp_path, ['cat-9'])
@@ -233,11 +233,11 @@ def test_attributes_group_sequences(tmp_path):
         Evaluation('a', LASOT, metric.results),
         Evaluation('b', LASOT, metric.results[:1]),
     ]
-    table = [line.split() for line in group_table(evaluations, groups).splitlines()]
+    header, _, *table = map(str.split, group_table(evaluations, groups).splitlines())
     first = measure(metric.results[0].curves, LASOT)['AUC']
-    column = table[0].index('b')
-    assert [row[0] for row in table] == ['AUC', 'IV', 'POC', 'DEF']
-    assert [row[column] for row in table[1:]] == [f'{first:.2f}', '-', '-']
+    column = header.index('b')
+    assert header[0] == 'AUC' and [row[0] for row in table] == ['IV', 'POC', 'DEF']
+    assert [row[column] for row in table] == [f'{first:.2f}', '-', '-']
 
 
 def _evaluate_a_share(rank, folder, shares, results):
@@ -249,7 +249,7 @@ def _evaluate_a_share(rank, folder, shares, results):
     evaluator = make_evaluator(folder / 'out')
     feed(evaluator, shares[rank])
     if rank == 1:
-        evaluator.metrics[0].failed('dog-3', 'no frames')
+        evaluator.metrics[0].add_failure('dog-3', 'no frames')
     whole = evaluator.evaluate(6)
     feed(evaluator, shares[rank])
     try:
@@ -263,7 +263,7 @@ def test_two_processes_give_the_metrics_of_one(tmp_path):
     """Shares of unequal size, one sequence twice; a missing one is an error on both."""
     alone = make_evaluator(tmp_path / 'alone')
     feed(alone, NAMES[:5])
-    alone.metrics[0].failed('dog-3', 'no frames')
+    alone.metrics[0].add_failure('dog-3', 'no frames')
     want = alone.evaluate(6)
     shares = (NAMES[3:0:-1], [NAMES[4], NAMES[0], NAMES[1]])
     with multiprocessing.Manager() as manager:

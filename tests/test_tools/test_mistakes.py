@@ -324,7 +324,7 @@ CASES = {
     },
     'analysis_tools/score_tracker': {
         'no results': (
-            '{p}/no --dataset lasot --data-root {p}/lasot', 2, '{p}/no is no folder of results'
+            '{p}/no --dataset lasot --data-root {p}/lasot', 2, 'no is not a directory of results'
         ),
         'no sequence': (
             '{p}/folder --dataset lasot --data-root {p}/lasot --split all', 1,

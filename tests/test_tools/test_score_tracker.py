@@ -1,6 +1,7 @@
 """score_tracker.py on generated LaSOT and GOT-10k sequences, from the command line."""
 
 import csv
+import itertools
 import json
 import zipfile
 from pathlib import Path
@@ -59,16 +60,11 @@ def lasot(data, *args):
 
 def table(text):
     """Rows of the summary: tracker -> cells."""
-    lines = text.splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith('tracker '))
-    header = lines[start].split()[1:]
-    rows = {}
-    for line in lines[start + 1 :]:
-        cells = line.split()
-        if len(cells) != len(header) + 1:
-            break
-        rows[cells[0]] = dict(zip(header, cells[1:], strict=True))
-    return rows
+    lines = [line.split() for line in text.splitlines()]
+    start = next(i for i, cells in enumerate(lines) if cells[:1] == ['tracker'])
+    header = lines[start]
+    rows = itertools.takewhile(lambda cells: len(cells) == len(header), lines[start + 2 :])
+    return {cells[0]: dict(zip(header, cells, strict=True)) for cells in rows}
 
 
 def test_trackers_are_compared_on_lasot(data, results, tmp_path, capsys):
@@ -163,7 +159,7 @@ def test_attributes_get_a_table(data, results, tmp_path, capsys):
     with (tmp_path / 'groups.csv').open(newline='') as file:
         assert [row['group'] for row in csv.DictReader(file)][-2:] == ['IV', 'FM']
     assert lasot(data, near, *options) == 1
-    assert 'should have 14 values 0 or 1' in capsys.readouterr().err
+    assert 'must have 14 values 0 or 1' in capsys.readouterr().err
 
 
 def got10k(data, *args):
@@ -194,7 +190,7 @@ def test_the_test_split_of_got10k_gives_an_archive(data, results, tmp_path, caps
     )
     (tmp_path / 'less').mkdir()
     assert got10k(data, tmp_path / 'less', '--split', 'test', '--out', tmp_path) == 1
-    assert 'its server wants all 4 sequences, but 4 are missing' in capsys.readouterr().err
+    assert 'its server requires all 4 sequences, but 4 are missing' in capsys.readouterr().err
 
 
 def test_equal_folder_names_are_told_apart(data, results, tmp_path, capsys):
@@ -224,4 +220,4 @@ def test_wrong_options_are_one_sentence(options, code, message, data, results, t
 
 def test_a_results_folder_that_is_not_there(data, tmp_path, capsys):
     assert lasot(data, tmp_path / 'none') == 2
-    assert 'none is no folder of results' in capsys.readouterr().err
+    assert 'none is not a directory of results' in capsys.readouterr().err

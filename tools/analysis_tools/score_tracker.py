@@ -1,10 +1,10 @@
-"""Score results folders of trackers, ours or those of other toolkits, on a tracking data set.
+"""Score results directories of trackers, of this suite or other toolkits, on a tracking data set.
 
     python tools/analysis_tools/score_tracker.py --dataset lasot --data-root data/lasot DIR DIR
 
-A folder holds a file of boxes for every sequence, as test runs of mmlite, pytracking, OSTrack,
-pysot or GOT-10k's toolkit write it. Prints a table and writes summary.json, sequences.csv,
-groups.csv and plots. Of data sets whose annotation is kept by a server (GOT-10k test, TrackingNet
+A directory holds a file of boxes for every sequence, as written by test runs of mmlite, pytracking,
+OSTrack, pysot or GOT-10k's toolkit. Prints a table and writes summary.json, sequences.csv,
+groups.csv and plots. For data sets whose annotation is kept by a server (GOT-10k test, TrackingNet
 test) it writes the archives to upload.
 """
 
@@ -44,47 +44,32 @@ def parse_args(argv):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add('results', nargs='+', type=Path, metavar='RESULTS_DIR', help='one folder a tracker')
+    add('results', nargs='+', type=Path, metavar='RESULTS_DIR', help='one directory a tracker')
     add('--dataset', required=True, choices=sorted(DATASETS))
-    add('--data-root', required=True, help='folder of the data set')
+    add('--data-root', required=True, help='directory of the data set')
     add('--split', help="default: the data set's usual one, e.g. test of LaSOT, val of GOT-10k")
-    add(
-        '--data-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', default={},
-        help='further arguments of the data set, e.g. list_file=testing_set.txt',
-    )  # fmt: skip
-    add(
-        '--protocol', choices=list(PROTOCOLS),
-        help='how to count; default: got10k and trackingnet for these two, lasot for all others',
-    )  # fmt: skip
-    add('--names', nargs='+', metavar='NAME', help='of the trackers; default: their folders')
-    add(
-        '--available', action='store_true',
-        help='score the sequences that every tracker has, where some are missing',
-    )  # fmt: skip
-    add(
-        '--perfect', action='store_true',
-        help='add a row for boxes equal to the annotation: the best that is possible',
-    )  # fmt: skip
-    add(
-        '--motionless', action='store_true',
-        help='add a row for the first box in every frame: what a tracker must beat',
-    )  # fmt: skip
+    add('--data-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', default={},
+        help='further arguments of the data set, e.g. list_file=testing_set.txt')  # fmt: skip
+    add('--protocol', choices=list(PROTOCOLS),
+        help='default: got10k and trackingnet for these two, lasot for all others')  # fmt: skip
+    add('--names', nargs='+', metavar='NAME', help='of the trackers; default: their directories')
+    add('--available', action='store_true',
+        help='score the sequences that every tracker has, where some are missing')  # fmt: skip
+    add('--perfect', action='store_true',
+        help='add a row for boxes equal to the annotation, the upper bound')  # fmt: skip
+    add('--motionless', action='store_true',
+        help='add a row for the first box in every frame, a lower bound')  # fmt: skip
     add('--attributes', type=Path, metavar='DIR', help="<sequence>.txt with LaSOT's 14 flags")
-    add(
-        '--attribute-names', nargs='+', metavar='NAME', default=LASOT_ATTRIBUTES,
-        help='what the flags stand for, if others than those of LaSOT',
-    )  # fmt: skip
+    add('--attribute-names', nargs='+', metavar='NAME', default=LASOT_ATTRIBUTES,
+        help='names of the flags, if not those of LaSOT')  # fmt: skip
     add('--export', choices=list(STYLES), help='also write the boxes, in this style')
     add('--no-plots', action='store_true', help='table, CSV and JSON only')
-    add(
-        '--out', type=Path, default=Path('work_dirs/score_tracker'), metavar='DIR',
-        help='default: %(default)s',
-    )  # fmt: skip
+    add('--out', type=Path, default=Path('work_dirs/score_tracker'), metavar='DIR',
+        help='default: %(default)s')  # fmt: skip
     return parser.parse_args(argv)
 
 
 def build_dataset(args):
-    """The data set that the options name."""
     cls = DATASETS[args.dataset]
     options = dict(args.data_options, data_root=args.data_root)
     if args.split is not None:
@@ -97,27 +82,27 @@ def build_dataset(args):
 
 
 def name_trackers(folders, names):
-    """Name -> folder; the folders' own names, with those above where they are equal."""
+    """Map names to directories: by default their own names, with the parents' if ambiguous."""
     for folder in folders:
         if not folder.is_dir():
-            raise UserError(f'{folder} is no folder of results')
+            raise UserError(f'{folder} is not a directory of results')
     if names is None:
         paths = [folder.resolve() for folder in folders]
         names = [path.name for path in paths]
         if len(set(names)) < len(names):
             names = [f'{path.parent.name}/{path.name}' for path in paths]
     if len(names) != len(folders) or len(set(names)) < len(names):
-        raise UserError(f'{len(folders)} folders need as many different --names, not {names}')
+        raise UserError(f'{len(folders)} directories need as many different --names, not {names}')
     return dict(zip(names, folders, strict=True))
 
 
 def check_complete(evaluations, available, total):
-    """The evaluations to compare; an error if sequences lack results and that is not allowed."""
+    """The comparable evaluations; an error if sequences lack results and that is not allowed."""
     problems = []
     for evaluation in evaluations:
-        for why in evaluation.failed.values():
-            if why != MISSING:
-                print(f'{evaluation.tracker}: {sentence(why)}', file=sys.stderr)
+        for reason in evaluation.failed.values():
+            if reason != MISSING:
+                print(f'{evaluation.tracker}: {sentence(reason)}', file=sys.stderr)
         if evaluation.failed:
             problems.append(
                 f'{evaluation.tracker} lacks {len(evaluation.failed)} of {total} sequences '
@@ -156,38 +141,11 @@ def score(args, dataset, trackers):
     print(f'written: {", ".join(str(file) for file in files)}')
 
 
-def export(args, dataset, trackers):
-    """Write the boxes of all trackers in another style."""
-    for tracker, folder in trackers.items():
-        tracks = read_tracks(dataset, folder)
-        for track in tracks:
-            write_track(args.out / args.export / tracker, track, args.export)
-        print(f'{len(tracks)} tracks in style {args.export}: {args.out / args.export / tracker}')
-
-
-def submit(args, dataset, trackers):
-    """Write the archives for the server."""
-    for tracker, folder in trackers.items():
-        file = args.out / f'{tracker.replace("/", "_")}_{args.dataset}_submission.zip'
-        write_submission(file, args.dataset, read_tracks(dataset, folder), dataset.names)
-        print(f'{tracker}: {file}')
-
-
 def read_tracks(dataset, folder):
-    """Tracks of all sequences of which the folder has one."""
-    found = (
-        read_track(folder, name, int(frames), dataset.metainfo['dataset'])
-        for name, frames in zip(dataset.names, dataset.lengths, strict=True)
-    )
+    """Tracks of all sequences of which the directory has one."""
+    lengths = zip(dataset.names, dataset.lengths, strict=True)
+    found = (read_track(folder, name, int(length), dataset.dataset) for name, length in lengths)
     return [track for track in found if track is not None]
-
-
-def annotated(dataset):
-    """Whether there is anything to score; servers keep the annotation of whole splits."""
-    if dataset.metainfo['dataset'] not in SERVERS:
-        return True
-    usable = next(i for i, name in enumerate(dataset.names) if name not in dataset.faults)
-    return dataset[usable].annotated
 
 
 @tool
@@ -195,12 +153,20 @@ def main(argv=None):
     args = parse_args(argv)
     trackers = name_trackers(args.results, args.names)
     dataset = build_dataset(args)
-    if annotated(dataset):
+    usable = next(i for i, name in enumerate(dataset.names) if name not in dataset.faults)
+    if args.dataset not in SERVERS or dataset[usable].annotated:
         score(args, dataset, trackers)
     else:
-        submit(args, dataset, trackers)
+        for tracker, folder in trackers.items():
+            file = args.out / f'{tracker.replace("/", "_")}_{args.dataset}_submission.zip'
+            write_submission(file, args.dataset, read_tracks(dataset, folder), dataset.names)
+            print(f'{tracker}: {file}')
     if args.export:
-        export(args, dataset, trackers)
+        for tracker, folder in trackers.items():
+            out, tracks = args.out / args.export / tracker, read_tracks(dataset, folder)
+            for track in tracks:
+                write_track(out, track, args.export)
+            print(f'{len(tracks)} tracks in style {args.export}: {out}')
 
 
 if __name__ == '__main__':

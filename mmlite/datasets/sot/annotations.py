@@ -64,7 +64,8 @@ def parse_table(text, where, columns=None):
             row = []
         columns = columns or len(row)
         if not row or len(row) != columns:
-            raise DataError(f'{where}, line {number}: {_excerpt(line)} is not {columns} numbers')
+            numbers = f'{columns} numbers' if columns else 'numbers'
+            raise DataError(f'{where}, line {number}: {_excerpt(line)} is not {numbers}')
         rows.append(row)
     if not rows:
         raise DataError(f'{where} is empty')

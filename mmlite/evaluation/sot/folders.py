@@ -1,4 +1,4 @@
-"""Scores of results folders, ours and those of other toolkits."""
+"""Scores of results directories, of this suite and other toolkits."""
 
 import numpy as np
 
@@ -9,14 +9,14 @@ from .report import Evaluation
 from .results import Track, read_track
 
 MISSING = 'missing'
-"""Why a sequence has no score if there is no file of it."""
+"""Reason of a sequence without a score if it has no file."""
 
 REFERENCES = {
     'perfect': lambda sequence: sequence.boxes,
     'motionless': lambda sequence: np.repeat(sequence.boxes[:1], len(sequence.frames), axis=0),
 }
-"""Boxes of trackers without results: the annotation itself, a check of the protocol and the best
-that it gives; and the first box in every frame, what a tracker must beat."""
+"""Boxes of reference trackers: the annotation itself, which checks the protocol and is its upper
+bound; and the first box in every frame, a lower bound for any tracker."""
 
 
 def score_track(sequence, track, protocol):
@@ -25,13 +25,13 @@ def score_track(sequence, track, protocol):
     Args:
         sequence (Sequence): See :mod:`mmlite.datasets.sot`.
         track (Track): As many boxes as the sequence has frames.
-        protocol (Protocol): How to count. If it limits boxes to the picture, frame 0 is read.
+        protocol (Protocol): How to count. If it limits boxes to the image, frame 0 is read.
 
     Returns:
         SequenceScore: The score.
 
     Raises:
-        DataError: If lengths differ, only the first frame is annotated, or it cannot be read.
+        DataError: Lengths differ, only the first frame is annotated, or it cannot be read.
     """
     if not sequence.annotated:
         raise DataError(f'sequence {sequence.name}: only its first frame is annotated')
@@ -47,57 +47,48 @@ def score_folders(dataset, folders, protocol, references=()):
 
     Args:
         dataset (SequenceDataset): Annotated sequences, see :mod:`mmlite.datasets.sot`.
-        folders (dict[str, Path]): Tracker -> results in files, see :func:`~.results.read_track`.
+        folders (dict[str, Path]): Tracker -> results directory, see :func:`~.results.read_track`.
         protocol (Protocol): How to count.
-        references (Collection[str]): Names of ``REFERENCES`` to score beside them. Defaults to
-            none.
+        references (Collection[str]): Names of ``REFERENCES`` to add. Defaults to none.
 
     Returns:
         list[Evaluation]: One a tracker. ``failed`` are the sequences whose files are missing or
-        bad or that the data set cannot give.
+        malformed or that the data set cannot provide.
 
     Raises:
-        UserError: If a tracker is called as a reference that is asked for.
+        UserError: A tracker has the name of a reference.
     """
     for name in references:
         if name in folders:
-            raise UserError(f'{name!r} is a reference: give {folders[name]} another name')
-    found = {name: Evaluation(name, protocol, []) for name in (*folders, *references)}
+            raise UserError(f'{name!r} is a reference: {folders[name]} needs another name')
+    evaluations = [Evaluation(name, protocol, []) for name in (*folders, *references)]
     for index, name in enumerate(dataset.names):
-        for tracker, evaluation in found.items():
+        for evaluation in evaluations:
+            folder = folders.get(evaluation.tracker)
             try:
                 sequence = dataset[index]
-                if tracker in folders:
-                    track = read_track(
-                        folders[tracker], name, len(sequence.frames), sequence.dataset
-                    )
+                if folder is None:
+                    track = Track(name, REFERENCES[evaluation.tracker](sequence))
                 else:
-                    track = Track(name, REFERENCES[tracker](sequence))
+                    track = read_track(folder, name, len(sequence.frames), sequence.dataset)
                 if track is None:
                     evaluation.failed[name] = MISSING
                 else:
                     evaluation.scores.append(score_track(sequence, track, protocol))
             except DataError as error:
                 evaluation.failed[name] = str(error)
-    return list(found.values())
+    return evaluations
 
 
 def common_sequences(evaluations):
     """Limit evaluations to the sequences that all of them have, so that means are comparable.
 
-    Args:
-        evaluations (list[Evaluation]): Of one data set.
-
-    Returns:
-        list[Evaluation]: With what failed as before.
-
     Raises:
-        DataError: If there is no such sequence.
+        DataError: There is no such sequence.
     """
     names = set.intersection(*({score.name for score in e.scores} for e in evaluations))
     if not names:
         raise DataError('there is no sequence that every tracker has results of')
-    parts = [evaluation.subset(names) for evaluation in evaluations]
-    for part, whole in zip(parts, evaluations, strict=True):
-        part.failed = whole.failed
-    return parts
+    return [
+        Evaluation(e.tracker, e.protocol, e.subset(names).scores, e.failed) for e in evaluations
+    ]

@@ -1,4 +1,4 @@
-"""The metric of trackers for mmengine's loops."""
+"""Tracking metric for mmengine's loops."""
 
 import logging
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from .results import Track
 from .submission import SERVERS, listed, write_submission
 
 LOWEST = 5
-"""So many sequences are named that the tracker found hardest."""
+"""Number of sequences with the lowest scores that are listed."""
 
 
 @dataclass(frozen=True)
@@ -35,31 +35,30 @@ class _Failure:
     """A sequence that could not be tracked or scored."""
 
     name: str
-    why: str
+    reason: str
 
 
 @METRICS.register_module()
 class SOTMetric(BaseMetric):
-    """Scores the tracks of whole sequences, each at the moment it is finished.
+    """Score the tracks of whole sequences, each when it is finished.
 
     Returns ``AUC``, ``P``, ``P_norm``, ``OP50`` and ``OP75`` in percent (protocol ``got10k``:
-    ``AO``, ``SR50`` and ``SR75``), ``sequences`` (how many were scored) and ``failed``. Writes
+    ``AO``, ``SR50`` and ``SR75``), ``sequences`` (the number of scored ones) and ``failed``. Writes
     ``summary.json``, ``sequences.csv``, plots and, where names tell classes, ``groups.csv``.
 
-    Where only first frames are annotated, nothing can be scored: ``sequences`` are those tracked,
-    and for GOT-10k and TrackingNet the archive that their servers want is written,
+    Where only first frames are annotated, nothing is scored: ``sequences`` are those tracked, and
+    for GOT-10k and TrackingNet the archive for their servers is written,
     ``got10k_submission.zip`` or ``trackingnet_submission.zip``.
 
-    All processes gather by sequence: nothing is truncated to the size of the data set, a sequence
-    that two processes evaluated counts once, and it is an error if one is missing.
+    All processes gather by sequence: one that two processes evaluated counts once, and it is an
+    error if one is missing.
 
     Args:
-        protocol (str, optional): One of :data:`~.protocols.PROTOCOLS`. Defaults to None:
-            ``'got10k'`` and ``'trackingnet'`` for these data sets, the official one of LaSOT for
-            all others.
+        protocol (str, optional): One of :data:`~.protocols.PROTOCOLS`. Defaults to ``'got10k'`` and
+            ``'trackingnet'`` for these data sets, ``'lasot'`` for all others.
         tracker (str): Name in tables and plots. Defaults to ``'tracker'``.
-        out_dir (str, optional): Folder for the files. Defaults to None: beside the log, in the
-            ``work_dir``; without a log file nothing is written, and a submission is an error.
+        out_dir (str, optional): Directory for the files. Defaults to that of the log; without a log
+            file nothing is written, and a submission is an error.
         plots (bool): Draw plots. Defaults to True.
         prefix (str, optional): Of the keys. Defaults to ``'sot'``.
     """
@@ -69,7 +68,7 @@ class SOTMetric(BaseMetric):
     def __init__(self, protocol=None, tracker='tracker', out_dir=None, plots=True, prefix=None):
         super().__init__(collect_device='cpu', prefix=prefix)
         if protocol is not None:
-            find_protocol(protocol)  # complain now, not after hours
+            find_protocol(protocol)  # fail now, not after hours
         self.protocol = protocol
         self.tracker = tracker
         self.out_dir = out_dir
@@ -79,7 +78,7 @@ class SOTMetric(BaseMetric):
         """Score finished sequences.
 
         Args:
-            data_batch (list[Sequence]): What was tracked, see :mod:`mmlite.datasets.sot`.
+            data_batch (list[Sequence]): The sequences, see :mod:`mmlite.datasets.sot`.
             data_samples (list[Track]): The boxes of each.
         """
         for sequence, track in zip(data_batch, data_samples, strict=True):
@@ -87,19 +86,14 @@ class SOTMetric(BaseMetric):
                 self.results.append(track)
                 continue
             try:
-                self.results.append(score_track(sequence, track, self._protocol()))
+                self.results.append(score_track(sequence, track, self._protocol))
             except DataError as error:
-                _complain(str(error))
-                self.failed(sequence.name, str(error))
+                _log_error(str(error))
+                self.add_failure(sequence.name, str(error))
 
-    def failed(self, name, sentence):
-        """Take note of a sequence that could not be tracked; it is counted and named, not scored.
-
-        Args:
-            name (str): The sequence.
-            sentence (str): Why.
-        """
-        self.results.append(_Failure(name, sentence))
+    def add_failure(self, name, reason):
+        """Record a sequence that could not be tracked; it is counted and listed, not scored."""
+        self.results.append(_Failure(name, reason))
 
     def evaluate(self, size):
         """Gather all sequences and compute the metrics.
@@ -111,7 +105,7 @@ class SOTMetric(BaseMetric):
             dict[str, float]: The same on all processes.
 
         Raises:
-            DataError: On all processes, if a sequence is missing or a file cannot be written.
+            UserError: On all processes, if a sequence is missing or a file cannot be written.
         """
         results = {}
         for result in (r for part in all_gather_object(self.results) for r in part):
@@ -130,7 +124,7 @@ class SOTMetric(BaseMetric):
         return {f'{self.prefix}/{key}': value for key, value in outcome[0].items()}
 
     def compute_metrics(self, results):
-        """Log and write everything about the sequences of all processes.
+        """Log and write the results of all processes.
 
         Args:
             results (list): Scores, tracks of sequences without annotation, and failures.
@@ -138,12 +132,13 @@ class SOTMetric(BaseMetric):
         Returns:
             dict[str, float]: See the class.
         """
-        results = sorted(results, key=self._place)
-        failed = {r.name: r.why for r in results if isinstance(r, _Failure)}
+        order = {name: place for place, name in enumerate(self._meta('names') or ())}
+        results = sorted(results, key=lambda r: (order.get(r.name, len(order)), r.name))
+        failed = {r.name: r.reason for r in results if isinstance(r, _Failure)}
         tracks = [result for result in results if isinstance(result, Track)]
         scores = [result for result in results if isinstance(result, SequenceScore)]
         if failed:
-            _complain(
+            _log_error(
                 f'{len(failed)} of {len(results)} sequences failed and are not scored: '
                 f'{listed(failed)}'
             )
@@ -152,59 +147,54 @@ class SOTMetric(BaseMetric):
             return dict(sequences=len(tracks), failed=len(failed))
         if tracks:
             names = listed(track.name for track in tracks)
-            _complain(f'{len(tracks)} sequences have no annotation and are not scored: {names}')
-        evaluation = Evaluation(self.tracker, self._protocol(), scores, failed)
+            _log_error(f'{len(tracks)} sequences have no annotation and are not scored: {names}')
+        evaluation = Evaluation(self.tracker, self._protocol, scores, failed)
         self._report(evaluation)
         return evaluation.numbers()
 
     def _report(self, evaluation):
         """Log the tables and write the files."""
-        groups = class_groups(self._dataset, [score.name for score in evaluation.scores])
-        text = [
-            f'{self._dataset}, protocol {evaluation.protocol.name}:',
-            summary_table([evaluation]),
-        ]
-        if evaluation.scores:
-            column = evaluation.protocol.columns[0]
-            single = [evaluation.subset({score.name}) for score in evaluation.scores]
-            hardest = [
+        protocol, scores = evaluation.protocol, evaluation.scores
+        groups = class_groups(self._dataset, [score.name for score in scores])
+        text = [f'{self._dataset}, protocol {protocol.name}:', summary_table([evaluation])]
+        if scores:
+            column = protocol.columns[0]
+            single = ranked([evaluation.subset({score.name}) for score in scores])
+            lowest = [
                 f'{part.scores[0].name} {part.numbers()[column]:.1f}'
-                for part in ranked(single)[::-1][:LOWEST]
+                for part in single[: -LOWEST - 1 : -1]
             ]
-            text.append(f'lowest {column}: {", ".join(hardest)}')
+            text.append(f'lowest {column}: {", ".join(lowest)}')
         if 1 < len(groups) <= PRINTED_GROUPS:
             text.append(group_table([evaluation], groups))
-        if note := usage_note(evaluation.protocol, self._usual):
+        if note := usage_note(protocol, self._meta('protocol')):
             text.append(note)
         print_log('\n'.join(text), 'current')
-        folder = self._folder()
-        if folder:
+        if folder := self._folder():
             write_reports(folder, self._dataset, [evaluation], groups, self.plots)
             print_log(f'Scores of every sequence are in {folder}', 'current')
 
     def _submit(self, tracks, failed):
-        """Write the archive for the server, if there is one and all sequences are there."""
+        """Write the archive for the server, if there is one and all sequences were tracked."""
         if self._dataset not in SERVERS:
             print_log(f'{self._dataset} has no annotation: nothing is scored', 'current')
             return
         if failed:
-            _complain('no submission is written: it would not be complete')
+            _log_error('no submission is written: it would be incomplete')
             return
         folder = self._folder()
         if folder is None:
             raise UserError(
-                f'the submission for the server of {self._dataset} needs a folder: set out_dir of '
-                'SOTMetric'
+                f'the submission for the server of {self._dataset} needs a directory: set out_dir '
+                'of SOTMetric'
             )
-        names = [track.name for track in tracks]
         file = folder / f'{self._dataset}_submission.zip'
-        write_submission(file, self._dataset, tracks, names)
+        write_submission(file, self._dataset, tracks, [track.name for track in tracks])
         print_log(f'{len(tracks)} tracks for the server of {self._dataset}: {file}', 'current')
 
     def _check_complete(self, results, size):
         """Raise unless there is a result of every sequence of the data set."""
-        names = (self.dataset_meta or {}).get('names')
-        missing = [name for name in names or () if name not in results]
+        missing = [name for name in self._meta('names') or () if name not in results]
         if missing:
             raise DataError(
                 f'{len(missing)} of the {size} sequences of {self._dataset} were not evaluated: '
@@ -215,32 +205,25 @@ class SOTMetric(BaseMetric):
                 f'{len(results)} sequences were evaluated, but {self._dataset} has {size}'
             )
 
-    def _place(self, result):
-        """Sort key: the order of the data set, or of names where that is not known."""
-        names = (self.dataset_meta or {}).get('names') or []
-        place = names.index(result.name) if result.name in names else len(names)
-        return place, result.name
-
-    def _protocol(self):
-        return find_protocol(self.protocol, self._usual)
+    def _meta(self, key, default=None):
+        return (self.dataset_meta or {}).get(key, default)
 
     @property
-    def _usual(self):
-        """The protocol that papers use on this data set."""
-        return (self.dataset_meta or {}).get('protocol')
+    def _protocol(self):
+        return find_protocol(self.protocol, self._meta('protocol'))
 
     @property
     def _dataset(self):
-        return (self.dataset_meta or {}).get('dataset', 'the data set')
+        return self._meta('dataset', 'the data set')
 
     def _folder(self):
-        """Where files go, or None."""
+        """Directory of the files, or None."""
         if self.out_dir is not None:
             return Path(self.out_dir)
         log = MMLogger.get_current_instance().log_file
         return Path(log).parent if log else None
 
 
-def _complain(sentence):
-    """An error of one sequence or more, on every process that has it."""
+def _log_error(sentence):
+    """Log an error on the process that has it."""
     print_log(sentence, 'current', logging.ERROR)

@@ -1,7 +1,7 @@
-"""One-pass evaluation of single-object tracking: plain functions on arrays of boxes.
+"""One-pass evaluation of single-object tracking: functions on arrays of boxes.
 
-Boxes are float (N, 4): x, y, w, h in pixels with continuous coordinates. Toolkits that count whole
-pixels (right border x + w - 1) get the same overlaps and centre errors from such boxes.
+Boxes are float (N, 4): x, y, w, h in pixels with continuous coordinates. Toolkits that count
+discrete pixels (right border x + w - 1) get the same overlaps and centre errors from such boxes.
 """
 
 from dataclasses import dataclass
@@ -32,12 +32,12 @@ class Curves:
 
 @dataclass
 class SequenceScore:
-    """How well one sequence was tracked.
+    """Curves of one sequence.
 
     Args:
         name (str): The sequence.
         curves (Curves): Of its counted frames.
-        frames (int): Frames in all.
+        frames (int): Frames in total.
         counted (int): Frames that the protocol counts.
         repaired (int): Predictions without area, see ``Protocol.repair``.
         fps (float, optional): Frames per second.
@@ -72,11 +72,7 @@ def iou(boxes, others):
 
 
 def centre_errors(predicted, truth):
-    """Distances of box centres.
-
-    Args:
-        predicted (ndarray): (N, 4) x, y, w, h.
-        truth (ndarray): (N, 4).
+    """Distances between the centres of boxes (N, 4).
 
     Returns:
         tuple[ndarray, ndarray]: (N,) in pixels, and (N,) with each component divided by the
@@ -90,14 +86,9 @@ def centre_errors(predicted, truth):
 
 
 def repair(predicted, truth):
-    """Replace predictions that are no boxes by that of the frame before, as pytracking does.
+    """Replace predictions (N, 4) without area by that of the frame before, as pytracking does.
 
-    Args:
-        predicted (ndarray): (N, 4); the first should be a box.
-        truth (ndarray): (N, 4); where it is NaN, nothing is replaced.
-
-    Returns:
-        ndarray: (N, 4), a copy.
+    The first is kept, and those where ``truth`` (N, 4) is NaN. Returns a copy.
     """
     bad = ~_has_area(predicted) & ~np.isnan(truth).any(1)
     bad[:1] = False
@@ -106,17 +97,10 @@ def repair(predicted, truth):
 
 
 def bound(boxes, shape):
-    """Limit boxes to a picture as GOT-10k's toolkit does.
+    """Limit boxes (N, 4) to an image of ``shape`` (height, width) as GOT-10k's toolkit does.
 
-    A corner left of or above the picture moves onto its border *without* making the box smaller;
+    A corner left of or above the image moves onto its border *without* making the box smaller;
     right and below, the box is cut. This is how the published AO were computed.
-
-    Args:
-        boxes (ndarray): (N, 4).
-        shape (tuple[int, int]): Height and width of the picture.
-
-    Returns:
-        ndarray: (N, 4).
     """
     size = np.array(shape[1::-1], float)
     low = np.clip(boxes[:, :2], 0, size)
@@ -124,28 +108,15 @@ def bound(boxes, shape):
 
 
 def success_curve(overlaps, protocol):
-    """Share of frames with an overlap above each threshold.
-
-    Args:
-        overlaps (ndarray): (N,) IoU; -1 for frames that can be no success.
-        protocol (Protocol): Its ``overlaps`` are the T thresholds, ``strict`` says > or >=.
-
-    Returns:
-        ndarray: (T,) in 0 to 1; zeros without frames.
-    """
+    """Share of frames whose IoU (N,), -1 for certain misses, exceeds ``protocol.overlaps`` (T,)."""
     exceeds = np.greater if protocol.strict else np.greater_equal
     return exceeds(overlaps[:, None], protocol.overlaps).sum(0) / max(len(overlaps), 1)
 
 
 def precision_curve(errors, thresholds):
-    """Share of frames with a centre error up to each threshold.
+    """Share of frames whose centre error (N,) is up to each of ``thresholds`` (T,).
 
-    Args:
-        errors (ndarray): (N,) distances; infinite for misses, negative for hits in any case.
-        thresholds (Sequence[float]): T thresholds.
-
-    Returns:
-        ndarray: (T,) in 0 to 1; zeros without frames.
+    Errors are infinite for misses, negative for certain hits.
     """
     return np.less_equal(errors[:, None], thresholds).sum(0) / max(len(errors), 1)
 
@@ -159,37 +130,45 @@ def score_sequence(
         name (str): The sequence.
         predicted (ndarray): (N, 4) x, y, w, h.
         truth (ndarray): (N, 4), may hold NaN.
-        visible (ndarray): bool (N,), whether the target is to be seen.
+        visible (ndarray): bool (N,), whether the target is visible.
         protocol (Protocol): How to count.
         cover (ndarray, optional): int (N,), GOT-10k's visible share in eighths.
         image_shape (tuple[int, int], optional): Height and width, for ``protocol.bounded``.
         seconds (ndarray, optional): (N,) time of every frame.
 
     Returns:
-        SequenceScore: Numbers and curves of the sequence.
+        SequenceScore: Curves of the sequence.
 
     Raises:
-        DataError: If the numbers of frames differ, or ``image_shape`` is needed but missing.
+        DataError: The numbers of frames differ, or ``image_shape`` is needed but missing.
     """
-    predicted, truth = np.asarray(predicted, float), np.asarray(truth, float)
+    predicted, truth = np.array(predicted, float), np.asarray(truth, float)
     if predicted.shape != truth.shape or predicted.ndim != 2:
         raise DataError(
             f'sequence {name}: {len(predicted)} predicted boxes for {len(truth)} annotated frames'
         )
     if protocol.bounded and image_shape is None:
-        raise DataError(f'sequence {name}: protocol {protocol.name} needs the size of its pictures')
-    hidden = _hidden(visible, cover, protocol)
-    valid = ~hidden & _annotated(truth, protocol)
-    predicted = predicted.copy()
+        raise DataError(f'sequence {name}: protocol {protocol.name} needs the size of its images')
+    if protocol.by_cover and cover is not None:
+        hidden = np.asarray(cover) == 0
+    else:
+        hidden = ~np.asarray(visible, bool)
+    valid = ~hidden & _has_area(truth)
+    if protocol.corner_inside:
+        valid &= (truth[:, :2] > 0).all(1)
     predicted[0] = truth[0]
-    broken = ~_has_area(predicted)
-    broken[0] = False
+    broken = ~_has_area(predicted[1:])
     counted = np.ones(len(truth), bool)
     if protocol.skip_first:
         counted[0] = False
     if protocol.skip_hidden:
         counted &= ~hidden
-    predicted, truth = _prepare(predicted, truth, protocol, image_shape)
+    if protocol.repair:
+        predicted = repair(predicted, truth)
+    if protocol.bounded:
+        predicted, truth = bound(predicted, image_shape), bound(truth, image_shape)
+    if protocol.whole_pixels:
+        predicted, truth = np.rint(predicted), np.rint(truth)
     return SequenceScore(
         name,
         _curves(predicted, truth, hidden, valid, counted, protocol),
@@ -201,11 +180,7 @@ def score_sequence(
 
 
 def mean_curves(scores, protocol):
-    """Average the curves of sequences: each counts the same, or by its frames if pooled.
-
-    Args:
-        scores (Sequence[SequenceScore]): At least one.
-        protocol (Protocol): How they were counted.
+    """Average the curves of one or more scores, of equal weight or, if pooled, by frames.
 
     Returns:
         Curves: Mean curves; NaN where no frame was counted at all.
@@ -214,10 +189,8 @@ def mean_curves(scores, protocol):
     weights = counted if protocol.pooled else (counted > 0).astype(float)
 
     def mean(key):
-        values = np.array([getattr(score.curves, key) for score in scores])
-        used = weights * values.any(1) if protocol.drop_zero and values.ndim > 1 else weights
         with np.errstate(invalid='ignore'):
-            return used @ values / used.sum()
+            return weights @ [getattr(score.curves, key) for score in scores] / weights.sum()
 
     return Curves(
         mean('success'), mean('precision'), mean('norm_precision'), float(mean('overlap'))
@@ -225,11 +198,7 @@ def mean_curves(scores, protocol):
 
 
 def measure(curves, protocol):
-    """The numbers that are published.
-
-    Args:
-        curves (Curves): Of one sequence or of the mean.
-        protocol (Protocol): Their thresholds, and what is a number.
+    """Reduce curves, of one sequence or the mean, to the published numbers.
 
     Returns:
         dict[str, float]: Percent, with the keys ``protocol.columns``: AUC, P, P_norm, OP50 and
@@ -252,11 +221,7 @@ def measure(curves, protocol):
 
 
 def frames_per_second(seconds):
-    """Frames over the time they took; None without times or where none is positive.
-
-    Args:
-        seconds (ndarray | None): (N,); entries that are NaN or 0 do not count.
-    """
+    """Frames over the time (N,) they took, NaN and 0 excluded; None without any time."""
     if seconds is None:
         return None
     measured = seconds[np.isfinite(seconds) & (seconds > 0)]
@@ -264,32 +229,8 @@ def frames_per_second(seconds):
 
 
 def _has_area(boxes):
-    """bool (N,): finite boxes of positive width and height."""
+    """Mask bool (N,) of finite boxes of positive width and height."""
     return np.isfinite(boxes).all(1) & (boxes[:, 2:] > 0).all(1)
-
-
-def _annotated(truth, protocol):
-    """bool (N,): frames whose annotation the protocol accepts as a box."""
-    inside = (truth[:, :2] > 0).all(1) if protocol.corner_inside else True
-    return _has_area(truth) & inside
-
-
-def _hidden(visible, cover, protocol):
-    """bool (N,): frames that the data set declares to show no target."""
-    if protocol.by_cover and cover is not None:
-        return np.asarray(cover) == 0
-    return ~np.asarray(visible, bool)
-
-
-def _prepare(predicted, truth, protocol, image_shape):
-    """Boxes as the protocol compares them."""
-    if protocol.repair:
-        predicted = repair(predicted, truth)
-    if protocol.bounded:
-        predicted, truth = bound(predicted, image_shape), bound(truth, image_shape)
-    if protocol.whole_pixels:
-        predicted, truth = np.rint(predicted), np.rint(truth)
-    return predicted, truth
 
 
 def _curves(predicted, truth, hidden, valid, counted, protocol):

@@ -1,43 +1,50 @@
-"""Tracks and the files that hold them: ours, and those of other toolkits.
+"""Tracks and their files, of this suite and other toolkits.
 
-A results folder has one ``<sequence>.txt`` a sequence with ``x, y, w, h`` in every line, one line
-a frame from the first (the box given) on, in the coordinates of the annotation files, and
+A results directory has one ``<sequence>.txt`` a sequence with ``x, y, w, h`` in every line, one
+line a frame from the first (the initial box) on, in the coordinates of the annotation files, and
 ``<sequence>_time.txt`` with the seconds of every frame.
 """
 
 import json
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from mmengine.logging import print_log
 
+from mmlite.datasets.sot.annotations import read_table
 from mmlite.errors import DataError, UserError
+from mmlite.utils import write_json, write_text
 
 IDENTITY = 'identity.json'
 
-#: Data set -> what pytracking and OSTrack write before the names of its sequences.
+#: Data set -> prefix of the names of its sequences in results of pytracking and OSTrack.
 _PREFIXES = {'nfs': 'nfs_', 'uav123': 'uav_'}
+
+STYLES = {'comma': (',', '%.4f', '%.8f'), 'integer-tab': ('\t', '%d', '%f')}
+"""Style -> delimiter, format of box coordinates, format of seconds.
+
+``comma`` is read by all toolkits and keeps fractions. ``integer-tab`` gives the files that
+pytracking and OSTrack write, for comparing them byte by byte; truncation costs about 0.2 AUC."""
 
 
 @dataclass
 class Track:
-    """Where a tracker saw the target of one sequence.
+    """Predicted boxes of one sequence.
 
-    Numbers are rounded to the decimals that the files have, so that a track and what is read back
-    from its file get the same score.
+    Numbers are rounded to the decimals of the files, so that a track and what is read back from
+    its file get the same score.
 
     Args:
         name (str): The sequence.
-        boxes (ndarray): float64 (N, 4): x, y, w, h in pixels, to 4 decimals; the first is the box
-            that the tracker was given.
+        boxes (ndarray): float64 (N, 4): x, y, w, h in pixels, to 4 decimals; the first is the
+            initial box.
         seconds (ndarray, optional): float64 (N,) time of every frame, to 8 decimals.
         scores (ndarray, optional): float64 (N,) confidence of every frame, to 6 decimals.
 
     Raises:
-        DataError: If the shapes do not fit together.
+        DataError: The shapes contradict each other.
     """
 
     name: str
@@ -64,118 +71,66 @@ class Track:
         return len(self.boxes)
 
 
-@dataclass(frozen=True)
-class Style:
-    """How numbers are written into the files of a results folder.
-
-    Args:
-        delimiter (str): Between x, y, w and h.
-        box (str): Format of their numbers; whole pixels are truncated towards zero.
-        seconds (str): Format of a frame's time.
-    """
-
-    delimiter: str
-    box: str
-    seconds: str
-
-
-STYLES = {
-    'comma': Style(',', '%.4f', '%.8f'),
-    'integer-tab': Style('\t', '%d', '%f'),
-}
-"""``comma`` is read by all toolkits and keeps fractions. ``integer-tab`` gives the files that
-pytracking and OSTrack write, for comparing them byte by byte; truncation costs about 0.2 AUC."""
-
-
 class ResultFolder:
-    """The results of one tracker with one set of weights, in style ``comma``.
+    """Directory with the results of one tracker with one set of weights, in style ``comma``.
 
     Args:
-        path (str | Path): Made if it does not exist.
-        identity (dict): What the results depend on, e.g. hash of the weights and settings; plain
-            values that JSON can hold. Kept in ``identity.json``.
+        path (str | Path): Created if necessary.
+        identity (dict): Dependencies of the results, e.g. hash of the weights and settings, as
+            values for JSON. Kept in ``identity.json``.
 
     Raises:
-        UserError: If the folder holds results of something else.
+        UserError: The directory holds results of another identity.
     """
 
     def __init__(self, path, identity):
         self.path = Path(path)
-        self.identity = json.loads(json.dumps(identity))
+        identity = json.loads(json.dumps(identity))
         # results first: another process of this run may be writing both, the identity earlier
         occupied = any(self.path.glob('*.txt'))
         file = self.path / IDENTITY
+        remedy = f'use another directory, or remove {self.path} to track again'
         if not file.is_file():
             if occupied:
-                raise UserError(
-                    f'{self.path} holds results, but no {IDENTITY} tells whose: give another '
-                    'folder, or remove it to track again'
-                )
-            _write(file, json.dumps(self.identity, indent=2) + '\n')
-        self._compare(file)
-
-    def _compare(self, file):
-        """Raise unless the identity in ``file`` is ours."""
+                raise UserError(f'{self.path} holds results, but no {IDENTITY}: {remedy}')
+            write_json(file, identity)
         try:
-            found = json.loads(file.read_text())
+            found = json.loads(file.read_text(encoding='utf-8'))
         except (OSError, ValueError) as error:
+            raise UserError(f'{file} cannot be read ({error}): {remedy}') from error
+        if found != identity:
+            keys = 'all'
+            if isinstance(found, dict):
+                every = sorted(found.keys() | identity.keys())
+                keys = ', '.join(k for k in every if found.get(k) != identity.get(k))
             raise UserError(
-                f'{file} cannot be read ({error}): give another folder, or remove '
-                f'{self.path} to track again'
-            ) from error
-        if found == self.identity:
-            return
-        keys = 'everything'
-        if isinstance(found, dict) and isinstance(self.identity, dict):
-            every = found.keys() | self.identity.keys()
-            keys = ', '.join(sorted(k for k in every if found.get(k) != self.identity.get(k)))
-        raise UserError(
-            f'{self.path} holds results of other weights or settings (different: {keys}): give '
-            'another folder, or remove it to track again'
-        )
+                f'{self.path} holds results of other weights or settings (different: {keys}): '
+                f'{remedy}'
+            )
 
     def read(self, sequence):
-        """The finished track of a sequence.
-
-        Args:
-            sequence (Sequence): Of :mod:`mmlite.datasets.sot`; its name and number of frames.
-
-        Returns:
-            Track | None: None if it was not tracked yet.
+        """Read the finished track of a sequence; None if it was not tracked yet.
 
         Raises:
-            DataError: If a file is damaged or of another length than the sequence.
+            DataError: A file is malformed or of another length than the sequence.
         """
         file = self.path / f'{sequence.name}.txt'
         if not file.is_file():
             return None
-        files = {
-            'boxes': file,
-            'seconds': _beside(file, '_time'),
-            'scores': _beside(file, '_score'),
-        }
-        values = {
-            key: read_boxes(path) if key == 'boxes' else read_column(path)
-            for key, path in files.items()
-            if path.is_file()
-        }
-        for key, value in values.items():
-            if len(value) != len(sequence.frames):
-                raise DataError(
-                    f'{files[key]} has {len(value)} lines, but sequence {sequence.name} has '
-                    f'{len(sequence.frames)} frames: remove the file to track the sequence again'
-                )
+        values = {}
+        for key, suffix in (('boxes', ''), ('seconds', '_time'), ('scores', '_score')):
+            path = self.path / f'{sequence.name}{suffix}.txt'
+            if path.is_file():
+                values[key] = read_boxes(path) if key == 'boxes' else read_column(path)
+                if len(values[key]) != len(sequence.frames):
+                    raise DataError(
+                        f'{path} has {len(values[key])} lines, but sequence {sequence.name} has '
+                        f'{len(sequence.frames)} frames: remove the file to track it again'
+                    )
         return Track(sequence.name, **values)
 
     def write(self, track):
-        """Write a track whole or not at all.
-
-        Args:
-            track (Track): Of a finished sequence.
-
-        Raises:
-            DataError: If a box is not finite or a file cannot be written.
-        """
+        """Write the track of a finished sequence; see :func:`write_track`."""
         write_track(self.path, track)
 
 
@@ -185,29 +140,30 @@ def write_track(folder, track, style='comma'):
     The boxes come last: a file of boxes stands for a finished sequence.
 
     Args:
-        folder (str | Path): Made if it does not exist.
+        folder (str | Path): Directory, created if necessary.
         track (Track): What to write.
         style (str): One of :data:`STYLES`. Defaults to ``'comma'``.
 
     Raises:
-        DataError: If a box is not finite or a file cannot be written.
+        DataError: A box is not finite.
+        OutputError: A file cannot be written.
     """
-    style = STYLES[style]
-    file = Path(folder) / f'{track.name}.txt'
+    delimiter, box, time = STYLES[style]
+    stem = Path(folder, track.name)
     if track.seconds is not None:
-        _write(_beside(file, '_time'), format_rows(track.seconds[:, None], style.seconds))
+        write_text(f'{stem}_time.txt', format_rows(track.seconds[:, None], time))
     if track.scores is not None:
-        _write(_beside(file, '_score'), format_rows(track.scores[:, None], '%.6f'))
-    _write(file, format_rows(finite_boxes(track), style.box, style.delimiter))
+        write_text(f'{stem}_score.txt', format_rows(track.scores[:, None], '%.6f'))
+    write_text(f'{stem}.txt', format_rows(finite_boxes(track), box, delimiter))
 
 
 def read_track(folder, name, frames, dataset=None):
-    """Read the track of a sequence from the results folder of any toolkit.
+    """Read the track of a sequence from the results directory of any toolkit.
 
-    Looked for are ``<name>.txt``, ``<dataset>/<name>.txt``, ``uav_<name>.txt`` and
-    ``nfs_<name>.txt`` (pytracking, OSTrack) and ``<name>/<name>_001.txt`` (GOT-10k's toolkit; of
-    several repetitions the first). Predictions behind the last annotated frame are cut with a
-    warning: some trackers give more for LaSOT's monkey-17.
+    Tried are ``<name>.txt``, ``<dataset>/<name>.txt``, ``uav_<name>.txt`` and ``nfs_<name>.txt``
+    (pytracking, OSTrack) and ``<name>/<name>_001.txt`` (GOT-10k's toolkit; of several repetitions
+    the first). Predictions after the last annotated frame are cut with a warning: some trackers
+    give more for LaSOT's monkey-17.
 
     Args:
         folder (str | Path): Results of one tracker.
@@ -219,9 +175,14 @@ def read_track(folder, name, frames, dataset=None):
         Track | None: None if there is no file of that sequence.
 
     Raises:
-        DataError: If a file cannot be read or has fewer lines than the sequence has frames.
+        DataError: A file cannot be read or has fewer lines than the sequence has frames.
     """
-    file = _find(Path(folder), name, dataset)
+    places = [f'{name}.txt', f'{name}/{name}_001.txt']
+    if dataset:
+        places.append(f'{dataset}/{name}.txt')
+    if dataset in _PREFIXES:
+        places += [f'{_PREFIXES[dataset]}{name}.txt', f'{dataset}/{_PREFIXES[dataset]}{name}.txt']
+    file = next((file for place in places if (file := Path(folder, place)).is_file()), None)
     if file is None:
         return None
     boxes = read_boxes(file)
@@ -234,7 +195,7 @@ def read_track(folder, name, frames, dataset=None):
             logger='current',
             level=logging.WARNING,
         )
-    times = _beside(file, '_time', file.stem.removesuffix('_001'))
+    times = file.with_name(f'{file.stem.removesuffix("_001")}_time.txt')
     seconds = read_column(times) if times.is_file() else None
     if seconds is not None and len(seconds) != len(boxes):
         raise DataError(f'{times} has {len(seconds)} lines, but {file.name} has {len(boxes)}')
@@ -242,37 +203,24 @@ def read_track(folder, name, frames, dataset=None):
 
 
 def read_boxes(path):
-    """Read a file of boxes, separated by commas, tabs or spaces.
-
-    Args:
-        path (str | Path): ``x, y, w, h`` in every line, without a header.
+    """Read a file of boxes ``x, y, w, h``, separated by commas, tabs or spaces.
 
     Returns:
         ndarray: float64 (N, 4).
 
     Raises:
-        DataError: If the file cannot be read; names the line.
+        DataError: The file cannot be read; names the line.
     """
-    return _read_table(Path(path), 4)
+    return read_table(path, columns=4)
 
 
 def read_column(path):
-    """Read a file of one number a line, e.g. times; of several columns the first.
-
-    Args:
-        path (str | Path): The file.
-
-    Returns:
-        ndarray: float64 (N,).
-
-    Raises:
-        DataError: If the file cannot be read; names the line.
-    """
-    return _read_table(Path(path), None)[:, 0]
+    """Read a file of one number a line, e.g. times, as float64 (N,); of several the first."""
+    return read_table(path)[:, 0]
 
 
 def format_rows(values, number, delimiter=','):
-    """Text of a table of numbers, a line each row.
+    """Format rows of numbers (N, K) as lines.
 
     Args:
         values (ndarray): (N, K).
@@ -284,60 +232,12 @@ def format_rows(values, number, delimiter=','):
 
 
 def finite_boxes(track):
-    """The boxes of a track that is to be written.
+    """The boxes of a track.
 
     Raises:
-        DataError: If a box is NaN or infinite; names the frame.
+        DataError: A box is NaN or infinite; names the frame.
     """
     bad = np.flatnonzero(~np.isfinite(track.boxes).all(1))
     if len(bad):
         raise DataError(f'track {track.name}: the box of frame {bad[0]} is {track.boxes[bad[0]]}')
     return track.boxes
-
-
-def _find(folder, name, dataset):
-    """The file with the boxes of a sequence, or None."""
-    places = [f'{name}.txt', f'{name}/{name}_001.txt']
-    if dataset:
-        places.append(f'{dataset}/{name}.txt')
-    if dataset in _PREFIXES:
-        places += [f'{_PREFIXES[dataset]}{name}.txt', f'{dataset}/{_PREFIXES[dataset]}{name}.txt']
-    return next((folder / place for place in places if (folder / place).is_file()), None)
-
-
-def _beside(file, suffix, stem=None):
-    """``<stem><suffix>.txt`` next to ``file``."""
-    return file.with_name(f'{stem or file.stem}{suffix}.txt')
-
-
-def _read_table(path, columns):
-    """Numbers of a text file, float64 (N, K); every line has as many, ``columns`` if given."""
-    try:
-        lines = path.read_text().rstrip().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f'{path} cannot be read: {error}') from error
-    if not lines:
-        raise DataError(f'{path} is empty')
-    columns = columns or len(lines[0].replace(',', ' ').split())
-    rows = []
-    for number, line in enumerate(lines, 1):
-        words = line.replace(',', ' ').split()
-        try:
-            rows.append([float(word) for word in words])
-        except ValueError as error:
-            raise DataError(f'{path}, line {number}: {line.strip()!r} is not numbers') from error
-        if len(words) != columns:
-            raise DataError(f'{path}, line {number}: {len(words)} numbers, but {columns} expected')
-    return np.array(rows)
-
-
-def _write(path, text):
-    """Write a file whole or not at all; folders are made as needed."""
-    partial = path.with_name(f'.{path.name}.{os.getpid()}')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text)
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise DataError(f'cannot write {path}: {error.strerror}') from error
