@@ -38,4 +38,5 @@ python tools/test.py "$detector" "$(cat "$work/last_checkpoint")" --work-dir "$w
     --out "$work/predictions.pkl"
 echo '== 7/7 writing the page'
 python tools/analysis_tools/report.py "$work" --predictions "$work/predictions.pkl" \
-    --reconstructions "$work/reconstructions.png"
+    --reconstructions "$work/reconstructions.png" \
+    --title 'Mask R-CNN on generated images, its ViT-Tiny pre-trained by D2-MAE'

@@ -8,9 +8,9 @@ from mmlite.engine.scorecard import SCRATCH, SUPERVISED, grid_of, relative, task
 from mmlite.utils import data_uri
 from mmlite.visualization import draw_curves
 
-from .report.page import whole_page
+from .report.page import render_page, whole_page
 from .report.predictions import load_predictions
-from .report.training import TASKS
+from .report.training import prediction_figures
 from .scorecard_results import difference, starts_of
 
 STYLE = """<style>
@@ -154,7 +154,8 @@ def _pictures(plan, scores):
             if not file.is_file():
                 continue
             cfg = task_config(task, plan.cell(task, start))
-            drawn = TASKS[cfg.default_scope].pictures(cfg, load_predictions(file), PICTURES)
+            figures = prediction_figures(cfg, load_predictions(file), PICTURES)
+            drawn = render_page('gallery.html', figures=figures)
             title = html.escape(f'{task.title}, {start}')
             found += f'<details><summary>{title}</summary>{drawn}</details>'
     return f'<h2>Predictions</h2>{found}' if found else ''

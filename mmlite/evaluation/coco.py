@@ -1,4 +1,4 @@
-"""mmdet's COCO metric for detectors that find nothing."""
+"""mmdet's COCO metric, with AP by class of boxes and masks, and for detectors that find nothing."""
 
 import numpy as np
 from mmdet.evaluation import CocoMetric as StockCocoMetric
@@ -12,6 +12,9 @@ class CocoMetric(StockCocoMetric):
     """As mmdet's ``CocoMetric``, but a detector without any detection has an AP of 0.
 
     mmdet reports no metric then, which ends whatever compares by it, ``save_best`` included.
+
+    With ``classwise`` and several metrics, mmdet's key ``<class>_precision`` holds the last one;
+    ``<class>_bbox_precision`` holds the AP of boxes as well.
     """
 
     def compute_metrics(self, results):
@@ -28,4 +31,15 @@ class CocoMetric(StockCocoMetric):
                 mask = np.zeros((image['height'], image['width']), np.uint8, order='F')
                 empty |= dict(masks=[coco_mask.encode(mask)], mask_scores=empty['scores'])
             results = [(image, empty), *results[1:]]
-        return super().compute_metrics(results)
+        if not self.classwise or self.metrics[0] != 'bbox' or len(self.metrics) == 1:
+            return super().compute_metrics(results)
+        metrics = self.metrics
+        try:
+            self.metrics = metrics[:1]
+            values = super().compute_metrics(results)
+            for key in [key for key in values if key.endswith('_precision')]:
+                values[f'{key.removesuffix("_precision")}_bbox_precision'] = values.pop(key)
+            self.metrics = metrics[1:]
+            return {**values, **super().compute_metrics(results)}
+        finally:
+            self.metrics = metrics

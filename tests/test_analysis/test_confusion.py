@@ -136,7 +136,7 @@ def test_the_tool_prints_the_table_and_writes_the_picture(tmp_path, capsys):
     out = capsys.readouterr().out
     scores = class_scores(confusion_matrix(items, 12))
     for row, name in ((0, 'clouds'), (11, 'star')):
-        cells = next(line for line in out.splitlines() if line.startswith(name)).split()
+        cells = next(line for line in out.splitlines() if line.split()[:1] == [name]).split()
         assert cells[1:] == [f'{100 * score[row]:.2f}' for score in scores.values()]
     assert f'mIoU {100 * scores["IoU"].mean():.2f}, pixel accuracy ' in out
     assert cv2.imread(str(file.with_suffix('.png'))) is not None
@@ -162,7 +162,7 @@ def test_predictions_that_cannot_be_read_are_one_sentence(content, tmp_path, cap
         (
             "dict(type='PascalVOCDataset', data_root=folder, data_prefix=dict(img_path=''), "
             "ann_file='', _delete_=True)",
-            'error: test_dataloader.dataset of type PascalVOCDataset cannot be made: it wants its ',
+            'error: test_dataloader.dataset of type PascalVOCDataset cannot be built: it needs its ',
         ),
         (
             'dict(metainfo=dict(classes=(), palette=[]))',

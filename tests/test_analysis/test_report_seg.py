@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from test_report import assert_it_stands_alone, write_log
+from test_report import assert_it_stands_alone, cells_of, tiles_of, write_log
 
 from mmlite.analysis.report import write_report
 from mmlite.analysis.report.confusion import class_scores, confusion_matrix
@@ -68,7 +68,7 @@ def pictures(page, title):
 
 def test_the_page_shows_numbers_and_commands(finished_run):
     page = report(finished_run)
-    tiles = dict(re.findall(r'<b>([^<]+)</b>([^<]+)</div>', page))
+    tiles = tiles_of(page)
     assert {'41.2': 'mIoU', '60.5': 'pixel accuracy', '2.50': 'final loss'}.items() <= tiles.items()
     for title in ('training loss', 'validation, %', 'learning rate'):
         assert len(pictures(page, f'{title} by iteration')) == 1
@@ -81,13 +81,11 @@ def test_iou_and_confusions_are_those_of_the_predictions(finished_run):
     scores = class_scores(matrix)
     assert f'mIoU {100 * np.nanmean(scores["IoU"]):.2f}' in page
     for row, name in enumerate(NAMES):
-        line = re.search(rf'<tr><td>{name}(<td.*?)(?=<tr>|</table>)', page)[1]
-        cells = [float(c.replace('–', 'nan')) for c in re.findall(r'<td[^>]*>([^<]+)', line)]
         wanted = [100 * values[row] for values in scores.values()]
-        np.testing.assert_allclose(cells, wanted, atol=0.05)
+        np.testing.assert_allclose(cells_of(page, name), wanted, atol=0.05)
     for row in (0, 2, 4, 6):  # what was planted: a quarter of each is taken for the last class
         share = 100 * matrix[row, 11] / matrix[row].sum()
-        assert f'<td>{NAMES[row]}<td>{NAMES[11]}<td>{share:.1f}' in page
+        assert f'<td>{NAMES[row]}</td><td>{NAMES[11]}</td><td>{share:.1f}</td>' in page
         assert 24 < share < 26
     assert len(re.findall('class="wide" src="data:image/png', page)) == 1
 
@@ -98,7 +96,7 @@ def test_pictures_stand_beside_the_truth_with_a_legend_of_what_they_show(finishe
         pictures(page, title) for title in ('image', 'ground truth', 'prediction')
     )
     assert [len(images), len(truths), len(found)] == [2, 2, 2]
-    legends = re.findall(r'<div class="legend">(.*?)</div>', page)
+    legends = re.findall(r'<div class="legend">(.*?)</div>', page, re.S)
     for number, truth, prediction, legend in zip((0, 3), truths, found, legends, strict=True):
         assert truth.shape == (SIZE, SIZE, 3)
         own, last = COLOURS[2 * number], COLOURS[11]
@@ -113,7 +111,7 @@ def test_pictures_stand_beside_the_truth_with_a_legend_of_what_they_show(finishe
 
 def test_without_predictions_there_are_curves_only(finished_run):
     page = write_report(finished_run).read_text()
-    assert 'Curves' in page and 'IoU by class' not in page and 'Validation pictures' not in page
+    assert 'Curves' in page and 'IoU by class' not in page and 'Validation images' not in page
 
 
 def test_a_matrix_of_many_classes_is_shown_at_its_full_size(finished_run):

@@ -82,3 +82,14 @@ def test_format_only_writes_no_stand_in(ann_file, tmp_path):
     prefix = str(tmp_path / 'out')
     evaluate(CocoMetric, ann_file, [], format_only=True, outfile_prefix=prefix)
     assert json.loads((tmp_path / 'out.bbox.json').read_text()) == []
+
+
+def test_each_class_has_an_ap_of_boxes_and_one_of_masks(ann_file, monkeypatch):
+    expected = evaluate(StockCocoMetric, ann_file, [0], classwise=True)
+    metrics = evaluate(CocoMetric, ann_file, [0], classwise=True)
+    boxes = {'coco/disc_bbox_precision': 1.0, 'coco/star_bbox_precision': 0.0}
+    assert metrics == {**expected, **boxes}
+    monkeypatch.setitem(globals(), 'rectangle', lambda *box: np.zeros(SIZE, np.uint8, order='F'))
+    metrics = evaluate(CocoMetric, ann_file, [0], classwise=True)
+    assert metrics['coco/disc_bbox_precision'] == 1 and metrics['coco/disc_precision'] == 0
+    assert metrics['coco/bbox_mAP'] == 0.5 and metrics['coco/segm_mAP'] == 0

@@ -1,5 +1,5 @@
-"""Reports of trainings as HTML pages."""
+"""HTML reports of trainings."""
 
-from .training import write_report
+from .training import prediction_figures, write_report
 
-__all__ = ['write_report']
+__all__ = ['prediction_figures', 'write_report']

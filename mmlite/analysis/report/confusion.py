@@ -1,4 +1,4 @@
-"""Confusion matrix of segmentation predictions: counts, IoU of every class, picture."""
+"""Confusion matrix of segmentation predictions."""
 
 import numpy as np
 from matplotlib.colors import PowerNorm
@@ -8,7 +8,7 @@ from mmlite.errors import DataError
 from mmlite.utils import figure_png
 
 WRITTEN = 20
-"""Up to so many classes, the cells of the picture hold their numbers."""
+"""Number of classes up to which the cells of the figure hold their numbers."""
 
 
 def confusion_matrix(results, classes, ignored=255):
@@ -16,8 +16,7 @@ def confusion_matrix(results, classes, ignored=255):
 
     Args:
         results (Iterable[dict]): With ``gt_sem_seg`` and ``pred_sem_seg``, each a dict or
-            ``PixelData`` whose ``data`` is a tensor (1, H, W), as ``tools/test.py --out`` of mmseg
-            writes them.
+            ``PixelData`` whose ``data`` is a tensor (1, H, W), from ``tools/test.py --out``.
         classes (int): Number of classes C.
         ignored (int): True label of pixels that do not count. Defaults to 255.
 
@@ -25,25 +24,23 @@ def confusion_matrix(results, classes, ignored=255):
         ndarray: int64 (C, C); row: true class, column: predicted class.
 
     Raises:
-        DataError: If a result lacks one of the two, they differ in size, or a label is no class.
+        DataError: A result lacks one of the two, they differ in size, or a label is no class.
     """
     matrix = np.zeros((classes, classes), np.int64)
     for number, result in enumerate(results):
         place = result.get('img_path') or f'result {number}'
-        truth, prediction = (
-            _labels(result, key, place) for key in ('gt_sem_seg', 'pred_sem_seg')
-        )  # fmt: skip
+        truth, prediction = (_labels(result, k, place) for k in ('gt_sem_seg', 'pred_sem_seg'))
         if truth.shape != prediction.shape:
             raise DataError(
                 f'{place}: the ground truth is {truth.shape}, the prediction {prediction.shape}: '
-                'load annotations behind resizing in the test pipeline'
+                'load annotations after resizing in the test pipeline'
             )
         counted = truth != ignored
         truth, prediction = truth[counted], prediction[counted]
-        for what, labels in (('true', truth), ('predicted', prediction)):
+        for kind, labels in (('true', truth), ('predicted', prediction)):
             if labels.size and not 0 <= labels.min() <= labels.max() < classes:
                 raise DataError(
-                    f'{place}: the largest {what} label is {labels.max()}, but there are '
+                    f'{place}: the largest {kind} label is {labels.max()}, but there are '
                     f'{classes} classes, 0 to {classes - 1}'
                 )
         pairs = np.bincount(classes * truth + prediction, minlength=classes**2)
@@ -51,15 +48,23 @@ def confusion_matrix(results, classes, ignored=255):
     return matrix
 
 
-def class_scores(matrix):
-    """IoU, accuracy (recall), precision and share of every class.
+def _labels(result, key, place):
+    item = result.get(key)
+    if item is None:
+        raise DataError(
+            f'{place} has no {key}: the predictions should be those of a segmentation model on '
+            'annotated data, written by tools/test.py --out'
+        )
+    data = item['data'] if isinstance(item, dict) else item.data
+    return np.asarray(data)[0].astype(np.int64)
 
-    Args:
-        matrix (ndarray): (C, C) from :func:`confusion_matrix`.
+
+def class_scores(matrix):
+    """Compute IoU, accuracy (recall), precision and share of the pixels of every class.
 
     Returns:
-        dict[str, ndarray]: ``IoU``, ``accuracy``, ``precision`` and ``share``, float (C,) in
-        0 to 1; NaN where nothing was counted. ``np.nanmean`` of the IoU is mmseg's mIoU.
+        dict[str, ndarray]: Float (C,) in 0 to 1, NaN where nothing was counted. ``np.nanmean`` of
+        ``'IoU'`` is mmseg's mIoU.
     """
     right = np.diag(matrix).astype(float)
     true, predicted = matrix.sum(axis=1), matrix.sum(axis=0)
@@ -73,15 +78,11 @@ def class_scores(matrix):
 
 
 def largest_confusions(matrix, count=10):
-    """The pairs of classes that the most pixels were confused between.
-
-    Args:
-        matrix (ndarray): (C, C) from :func:`confusion_matrix`.
-        count (int): How many at most. Defaults to 10.
+    """Find the pairs of classes that the most pixels were confused between.
 
     Returns:
         list[tuple[int, int, float]]: True class, predicted class and the share of the true class's
-        pixels, in 0 to 1; the pair with the most pixels first, none without pixels.
+        pixels, in 0 to 1; up to ``count``, the pair with the most pixels first.
     """
     wrong = matrix.copy()
     np.fill_diagonal(wrong, 0)
@@ -91,15 +92,13 @@ def largest_confusions(matrix, count=10):
 
 
 def draw_confusion(matrix, names):
-    """Heat map of the matrix, each row in percent of the pixels of its true class.
+    """Draw the matrix as a heat map, each row in percent of the pixels of its true class.
 
-    Args:
-        matrix (ndarray): (C, C) from :func:`confusion_matrix`.
-        names (Sequence[str]): Class names.
+    Few classes have their numbers written in; many have their names on all sides, and colors that
+    set small shares apart from none.
 
     Returns:
-        bytes: PNG. Few classes have their numbers written in; many have their names on all sides,
-        and colours that tell small shares from none.
+        bytes: PNG.
     """
     percent = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     few = len(names) <= WRITTEN
@@ -114,23 +113,10 @@ def draw_confusion(matrix, names):
     axis.set(xlabel='predicted', ylabel='true')
     if few:
         for (row, column), value in np.ndenumerate(percent):
-            colour = 'black' if value > 60 else 'white'
-            axis.text(column, row, f'{value:.0f}', ha='center', va='center', c=colour, size=8)
+            color = 'black' if value > 60 else 'white'
+            axis.text(column, row, f'{value:.0f}', ha='center', va='center', c=color, size=8)
     else:
         axis.tick_params(labeltop=True, labelright=True, top=True, right=True)
-    figure.colorbar(
-        shown, label="% of the true class's pixels", shrink=0.8, aspect=30, fraction=0.04
-    )
+    label = "% of the true class's pixels"
+    figure.colorbar(shown, label=label, shrink=0.8, aspect=30, fraction=0.04)
     return figure_png(figure)
-
-
-def _labels(result, key, place):
-    """Label map (H, W) of a result, as int64."""
-    item = result.get(key)
-    if item is None:
-        raise DataError(
-            f'{place} has no {key}: the predictions should be those of a segmentation model on '
-            'annotated data, written by tools/test.py --out'
-        )
-    data = item['data'] if isinstance(item, dict) else item.data
-    return np.asarray(data)[0].astype(np.int64)

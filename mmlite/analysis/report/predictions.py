@@ -1,7 +1,6 @@
-"""Reads the predictions that ``tools/test.py --out`` writes, and what their labels mean."""
+"""Predictions that ``tools/test.py --out`` wrote, and the meaning of their labels."""
 
 import pickle
-from typing import NamedTuple
 
 import mmengine
 from mmengine.registry import init_default_scope
@@ -13,16 +12,16 @@ from mmlite.registry import DATASETS
 
 
 def load_predictions(path):
-    """What ``tools/test.py --out`` wrote on this machine.
+    """Load the output of ``tools/test.py --out``.
 
     Args:
         path (str | Path): A pickle file. Only open files of your own: unpickling runs code.
 
     Returns:
-        list[dict]: One result for each picture.
+        list[dict]: One result for each image.
 
     Raises:
-        DataError: If there is no such file, or it holds something else.
+        DataError: The file is missing or holds something else.
     """
     try:
         results = mmengine.load(path)
@@ -39,44 +38,32 @@ def load_predictions(path):
     return results
 
 
-class Labels(NamedTuple):
-    """What the labels of a segmentation data set mean."""
-
-    names: tuple
-    """Name of each class."""
-    colours: list
-    """Its colour, (red, green, blue) in 0 to 255."""
-    ignored: int
-    """Label of pixels that do not count."""
-
-
-def segmentation_labels(cfg):
-    """Classes, colours and ignored label of the test data of a segmentation config.
+def segmentation_meta(cfg):
+    """Classes of the test data of a segmentation config.
 
     Args:
-        cfg (mmengine.config.Config): With ``test_dataloader``. Its files are looked at only where
-            the class of the data set wants them.
+        cfg (mmengine.config.Config): With ``test_dataloader``, whose files are not read unless the
+            class of the data set does so.
 
     Returns:
-        Labels: Of the data set, wrappers taken off.
+        tuple[tuple, list, int]: Class names, RGB colors, and the label of ignored pixels.
 
     Raises:
-        UserError: If the config is not of a segmentation model or has no test data.
-        DataError: If the data set cannot be made or has no classes.
+        UserError: The config is not of a segmentation model or has no test data.
+        DataError: The data set cannot be built or has no classes.
     """
     if cfg.get('default_scope') != 'mmseg' or not cfg.get('test_dataloader'):
         raise UserError(
             f'config {cfg.filename} should be of a segmentation model and have test data'
         )
     init_default_scope('mmseg')
-    place, dataset = next(datasets(cfg, 'test'))
+    key, dataset = next(datasets(cfg, 'test'))
     try:
         built = DATASETS.build(dict(dataset, lazy_init=True, pipeline=[]))
     except (AssertionError, ValueError) as error:  # some classes of mmseg assert that files exist
         check_stage_data(cfg, 'test')
-        reason = str(error) or 'it wants its files, see data_root, data_prefix and ann_file'
-        raise DataError(f'{place} of type {dataset.type} cannot be made: {reason}') from error
-    meta = built.metainfo
-    if not meta.get('classes'):
-        raise DataError(f'{place} has no classes: give metainfo=dict(classes=..., palette=...)')
-    return Labels(tuple(meta['classes']), meta['palette'], built.ignore_index)
+        reason = str(error) or 'it needs its files, see data_root, data_prefix and ann_file'
+        raise DataError(f'{key} of type {dataset.type} cannot be built: {reason}') from error
+    if not built.metainfo.get('classes'):
+        raise DataError(f'{key} has no classes: give metainfo=dict(classes=..., palette=...)')
+    return tuple(built.metainfo['classes']), built.metainfo['palette'], built.ignore_index
