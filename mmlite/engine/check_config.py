@@ -7,7 +7,6 @@ signatures of the classes, paths with the file system, devices with what torch s
 import inspect
 
 from mmengine import registry as root
-from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mmlite.errors import UserError
@@ -21,18 +20,7 @@ from .checks.heads import check_heads
 from .checks.signatures import Accepted
 from .checks.types import TypeChecker, check_keys, find
 from .checks.values import check_loader, check_settings
-
-TOP_LEVEL = frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'} | {
-    'compile',
-    'custom_imports',
-    'find_unused_parameters',
-    'model_wrapper_cfg',
-    'runner_type',
-    'sync_bn',
-    'tta_model',
-    'tta_pipeline',
-}
-"""Keys that mmengine reads; any other top-level key is a variable of the config."""
+from .config_file import TOP_LEVEL
 
 NEEDED = {
     'train': ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'),
@@ -88,6 +76,8 @@ def check_config(cfg, phase='train', data=True):
     for stage in ('train', 'val', 'test'):
         _check_loader(checker, cfg.get(f'{stage}_dataloader'), f'{stage}_dataloader')
         _check_evaluator(checker, cfg.get(f'{stage}_evaluator'), f'{stage}_evaluator')
+    if phase == 'train':
+        _check_schedules(cfg)
     check_devices(cfg, phase, checker.scope)
     stages = _stages(cfg, phase) if data else []
     check_data(cfg, stages)
@@ -156,6 +146,25 @@ def _train_loop(value):
         return value
     rest = {key: item for key, item in value.items() if key != 'by_epoch'}
     return {'type': f'{"Epoch" if value["by_epoch"] else "Iter"}BasedTrainLoop', **rest}
+
+
+def _check_schedules(cfg):
+    """Refuse a schedule that begins after the run or after its own end, as mmengine would."""
+    schedules, train = cfg.get('param_scheduler') or [], cfg.train_cfg
+    for index, schedule in enumerate([schedules] if 'type' in schedules else schedules):
+        if not isinstance(schedule, dict):  # several optimizers have a dict of lists
+            continue
+        key = f'param_scheduler.{index}'
+        begin, end = schedule.get('begin', 0), schedule.get('end')
+        if end is not None and end <= begin:
+            raise UserError(f'{key}.end={end} must be above {key}.begin={begin}')
+        length = 'max_epochs' if schedule.get('by_epoch', True) else 'max_iters'
+        if end is None and train.get(length) is not None and train[length] <= begin:
+            raise UserError(
+                f'{key}.begin={begin}, but the run ends at train_cfg.{length}={train[length]}: '
+                f'train longer, or lower {key}.begin and the end of the warm-up before it'
+                + (f', param_scheduler.{index - 1}.end' if index else '')
+            )
 
 
 def _check_optim_wrapper(checker, wrapper):

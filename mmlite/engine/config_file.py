@@ -1,18 +1,39 @@
-"""Reads config files, and turns what can be wrong with one into a single sentence."""
+"""Config files and ``--cfg-options``; whatever is wrong with them becomes one sentence."""
 
 import ast
 import difflib
+import inspect
 import json
 import traceback
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.runner import Runner
 
 from mmlite.errors import UserError
+from mmlite.utils import near_names
 
 from .checks.values import check_containers
 
 SUFFIXES = ('.py', '.json', '.yaml', '.yml')
+
+TOP_LEVEL = frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'} | {
+    'activation_checkpointing',
+    'compile',
+    'custom_imports',
+    'device',
+    'efficient_conv_bn_eval',
+    'find_unused_parameters',
+    'make_data',
+    'model_wrapper_cfg',
+    'runner_type',
+    'strategy',
+    'sweep_grid',
+    'sync_bn',
+    'tta_model',
+    'tta_pipeline',
+}
+"""Top-level keys that mmengine or the tools read; any other is a variable of the config."""
 
 
 def load_config(path, options=None):
@@ -26,14 +47,14 @@ def load_config(path, options=None):
         mmengine.config.Config: The resolved config.
 
     Raises:
-        UserError: The file or one of its bases is missing, is no valid Python, fails while it
-            runs, an option does not fit the config, or a part of it is no dict or list.
+        UserError: The file or one of its bases is missing, is not valid Python or fails while it
+            runs; an option does not fit the config; or a part of it is not a dict or list.
     """
     path = Path(path)
     _check_chain(path, named_by=None)
     try:
         cfg = Config.fromfile(path)
-    except Exception as error:  # whatever a config's own code raises is the user's to mend
+    except Exception as error:  # a config's own code may raise anything
         raise UserError(_describe(path, error)) from error
     if options:
         merge_options(cfg, options)
@@ -45,9 +66,11 @@ def merge_options(cfg, options):
     """Merge ``--cfg-options`` into ``cfg`` in place, one by one so that a bad one is named.
 
     Raises:
-        UserError: An option addresses an item that is not there or goes below a plain value.
+        UserError: Nothing reads the option (see :func:`check_option`), or it addresses a missing
+            item or a part of a plain value.
     """
     for key, value in options.items():
+        check_option(cfg, key)
         try:
             cfg.merge_from_dict({key: value})
         except (KeyError, TypeError, AttributeError) as error:
@@ -57,12 +80,66 @@ def merge_options(cfg, options):
             ) from error
 
 
+def check_option(cfg, key):
+    """Refuse an option that would change no run.
+
+    Options are merged after the file has run, so a variable of the config has been used by then.
+
+    Args:
+        cfg (mmengine.config.Config): A resolved config.
+        key (str): Dotted key of the option, e.g. ``'model.backbone.depth'``.
+
+    Raises:
+        UserError: The first part of ``key`` is a variable of the config, and which settings have
+            its value; or neither mmengine nor the tools read it, and near names.
+    """
+    head = key.split('.')[0]
+    if head in TOP_LEVEL:
+        return
+    leaves = [item for name in sorted(TOP_LEVEL & cfg.keys()) for item in _walk(cfg[name], name)]
+    if head not in cfg:
+        near = [path for path, _ in leaves if path.endswith(f'.{key}')]
+        near = near or near_names(head, TOP_LEVEL)
+        hint = f'; did you mean {_some(near, "or")}?' if near else ''
+        raise UserError(f'{key} is not a setting: nothing reads {head!r}{hint}')
+    made = [path for path, value in leaves if _holds(value, cfg[head])]
+    hint = f'; settings with its value are {_some(made, "and")}' if made else ''
+    raise UserError(
+        f'{head} is a variable of the config, which was used before options are merged: set what '
+        f'was made from it instead{hint}'
+    )
+
+
+def _walk(value, path):
+    """Yield path and value of ``value`` and of what is below it, numbers in lists aside."""
+    yield path, value
+    lists = isinstance(value, (list, tuple)) and any(isinstance(v, (dict, list)) for v in value)
+    items = enumerate(value) if lists else ()
+    for key, child in value.items() if isinstance(value, dict) else items:
+        yield from _walk(child, f'{path}.{key}')
+
+
+def _holds(value, variable):
+    """Whether a setting equals a variable, or is a size such as ``(640, 640)`` made from it."""
+    if type(value) is type(variable):
+        return value == variable
+    pair = isinstance(value, (list, tuple)) and isinstance(variable, int)
+    return pair and len(value) == 2 and all(item == variable for item in value)
+
+
+def _some(names, word):
+    """The first four of ``names`` in a sentence."""
+    if len(names) > 4:
+        return f'{", ".join(names[:4])} {word} {len(names) - 4} more'
+    return f' {word} '.join(filter(None, [', '.join(names[:-1]), names[-1]]))
+
+
 def _check_chain(path, named_by):
     """Check that ``path`` and every file that it inherits from exist and parse."""
     if not path.is_file():
         origin = f'_base_ of {named_by}' if named_by else 'config'
         if path.is_dir():
-            raise UserError(f'{origin} is a folder: {path}; name a file in it')
+            raise UserError(f'{origin} {path} is a directory, not a file')
         raise UserError(f'{origin} not found: {path}{_near_files(path)}')
     if path.suffix not in SUFFIXES:
         raise UserError(f'config {path} must end in one of {", ".join(SUFFIXES)}')
@@ -96,16 +173,16 @@ def _bases(tree):
 
 
 def _near_files(path):
-    """A hint that names files of a similar name, in the folder first, then in its siblings."""
-    folder = path.parent
-    while not folder.is_dir() and folder != folder.parent:
-        folder = folder.parent
+    """A hint with files of a similar name, in the same directory or else in its siblings."""
+    parent = path.parent
+    while not parent.is_dir() and parent != parent.parent:
+        parent = parent.parent
     try:
-        here = {p.stem: p for p in folder.glob('*') if p.suffix in SUFFIXES}
-        around = {p.stem: p for p in folder.parent.glob('*/*') if p.suffix in SUFFIXES}
-    except OSError:  # a folder that may not be read, or is gone by now: there is no hint then
+        siblings = {p.stem: p for p in parent.glob('*') if p.suffix in SUFFIXES}
+        cousins = {p.stem: p for p in parent.parent.glob('*/*') if p.suffix in SUFFIXES}
+    except OSError:  # a directory that may not be read gives no hint
         return ''
-    for files, cutoff in ((here, 0.6), (around, 0.8)):
+    for files, cutoff in ((siblings, 0.6), (cousins, 0.8)):
         names = difflib.get_close_matches(path.stem, files, n=3, cutoff=cutoff)
         if names:
             return f'; near names: {", ".join(str(files[name]) for name in names)}'
@@ -115,7 +192,7 @@ def _near_files(path):
 def _describe(path, error):
     """One sentence for an exception out of ``Config.fromfile``."""
     if isinstance(error, json.JSONDecodeError):
-        return f'config {path} is no valid JSON: {error}'
+        return f'config {path} is not valid JSON: {error}'
     place = f'config {path}'
     frames = traceback.extract_tb(error.__traceback__)
     for caller, frame in zip(frames, frames[1:], strict=False):

@@ -127,6 +127,30 @@ def test_mistakes_are_named(option, message, detector):
     assert '\n' not in str(error.value)
 
 
+WARM_UP = [dict(type='LinearLR', end=5), dict(type='CosineAnnealingLR', begin=5)]
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'train_cfg.max_epochs': 6}, None),
+        (
+            {'train_cfg.max_epochs': 5},
+            r'^param_scheduler\.1\.begin=5, but the run ends at train_cfg\.max_epochs=5: train longer'
+            r', or lower .*1\.begin and the end of the warm-up before it, param_scheduler\.0\.end$',
+        ),
+        ({'param_scheduler.1.end': 5}, r'^param_scheduler\.1\.end=5 must be above .*begin=5$'),
+        ({'param_scheduler.1.by_epoch': False, 'train_cfg.max_epochs': 1}, None),
+    ],
+)
+def test_a_run_is_longer_than_its_warm_up(changes, message, detector):
+    cfg = deepcopy(detector)
+    cfg.param_scheduler = deepcopy(WARM_UP)
+    cfg.merge_from_dict(changes)
+    with pytest.raises(UserError, match=message) if message else nullcontext():
+        check_config(cfg, 'train')
+
+
 def test_options_of_a_parent_are_no_types(detector):
     cfg = deepcopy(detector)
     cfg.model.test_cfg.nms = dict(type='soft_nms', iou_threshold=0.5)

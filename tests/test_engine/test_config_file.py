@@ -11,10 +11,11 @@ def write(folder, **files):
 
 
 def test_bases_and_options_are_merged(tmp_path):
-    path = write(tmp_path, leaf="_base_ = './root.py'\na = dict(y=2)", root='a = dict(x=1, y=1)')
-    cfg = load_config(path, {'a.x': 5, 'b': [1]})
-    assert cfg.a == dict(x=5, y=2)
-    assert cfg.b == [1]
+    root = 'model = dict(x=1, y=1)'
+    path = write(tmp_path, leaf="_base_ = './root.py'\nmodel = dict(y=2)", root=root)
+    cfg = load_config(path, {'model.x': 5, 'custom_hooks': [dict(type='A')]})
+    assert cfg.model == dict(x=5, y=2)
+    assert cfg.custom_hooks == [dict(type='A')]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_a_missing_file_is_answered_with_near_names(tmp_path):
         load_config(tmp_path / 'det' / 'mask-rcnn_vit.py')
     with pytest.raises(UserError, match=r'near names: .*det/mask_rcnn_vit\.py$'):
         load_config(tmp_path / 'seg' / 'mask_rcnn_vit.py')
-    with pytest.raises(UserError, match=r'config is a folder: .*det; name a file in it$'):
+    with pytest.raises(UserError, match=r'config .*det is a directory, not a file$'):
         load_config(tmp_path / 'det')
 
 
@@ -63,19 +64,46 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
     with pytest.raises(UserError, match=r'must end in one of \.py'):
         load_config(tmp_path / 'a.txt')
     (tmp_path / 'a.json').write_text('{')
-    with pytest.raises(UserError, match=r'a\.json is no valid JSON'):
+    with pytest.raises(UserError, match=r'a\.json is not valid JSON'):
         load_config(tmp_path / 'a.json')
 
 
+SETTINGS = """
+size = 64
+steps = [dict(type='A')]
+model = dict(size=size, scale=(size, size), depth=2)
+optim_wrapper = dict(optimizer=dict(lr=0.1))
+train_dataloader = dict(dataset=dict(pipeline=steps))
+param_scheduler = [dict(type='A', end=size)]
+"""
+
+
 @pytest.mark.parametrize(
-    ('options', 'message'),
+    ('key', 'message'),
     [
-        ({'steps.5.type': 'X'}, r'--cfg-options steps\.5\.type=X .*exceeds the length'),
-        ({'lr.x': 1}, r'--cfg-options lr\.x=1 does not fit'),
+        ('param_scheduler.5.type', r'--cfg-options param_scheduler\.5\.type=1 .*exceeds the length'),
+        ('model.depth.x', r'--cfg-options model\.depth\.x=1 does not fit'),
+        (
+            'size',
+            '^size is a variable of the config, which was used before options are merged: set what '
+            'was made from it instead; settings with its value are model.size, model.scale and '
+            'param_scheduler.0.end$',
+        ),
+        ('steps.0.type', r'settings with its value are train_dataloader\.dataset\.pipeline$'),
+        ('lr', "^lr is not a setting: nothing reads 'lr'; did you mean optim_wrapper.optimizer.lr"),
+        ('optimizer.lr', "nothing reads 'optimizer'; did you mean optim_wrapper.optimizer.lr"),
+        ('modle.depth', "nothing reads 'modle'; did you mean model"),
+        ('whatever', "^whatever is not a setting: nothing reads 'whatever'$"),
     ],
 )
-def test_options_that_do_not_fit_are_named(options, message, tmp_path):
-    path = write(tmp_path, leaf="steps = [dict(type='A')]\nlr = 0.1")
+def test_options_that_change_nothing_or_do_not_fit_are_named(key, message, tmp_path):
+    path = write(tmp_path, leaf=SETTINGS)
     with pytest.raises(UserError, match=message) as error:
-        load_config(path, options)
+        load_config(path, {key: 1})
     assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('key', ['model.new', 'sweep_grid', 'device', 'compile'])
+def test_options_that_something_reads_are_taken(key, tmp_path):
+    cfg = load_config(write(tmp_path, leaf=SETTINGS), {key: 1})
+    assert (cfg.model.new if key == 'model.new' else cfg[key]) == 1

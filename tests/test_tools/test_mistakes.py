@@ -22,7 +22,7 @@ def place(tmp_path_factory):
 CONFIG_MISTAKES = {
     # the file
     'no config': ('{p}/det/detektor.py', 2, 'config not found: {p}/det/detektor.py', 'detector.py'),
-    'a folder': ('{p}/det', 2, 'config is a folder: {p}/det; name a file in it'),
+    'a folder': ('{p}/det', 2, 'config {p}/det is a directory, not a file'),
     'a checkpoint as config': ('{det_pth}', 2, 'det.pth must end in one of .py, .json'),
     'a bracket': ('{p}/broken.py', 2, "broken.py, line 1: '(' was never closed"),
     'no base': ('{p}/child.py', 2, '_base_ of {p}/child.py not found: {p}/parent.py'),
