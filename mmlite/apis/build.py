@@ -27,12 +27,7 @@ def build_inferencer(config, weights=None, device=None):
         device (str, optional): Defaults to CUDA where there is a GPU.
 
     Returns:
-        ClsInferencer | DetInferencer | SegInferencer | SOTInferencer: Ready to be called.
-
-    Raises:
-        UserError: If the config, the weights or the device are missing or wrong, or there is no
-            inferencer for the model.
-        CheckpointError: If the weights are not those of the model.
+        ClsInferencer | DetInferencer | SegInferencer | SOTInferencer: See there also for errors.
     """
     if isinstance(config, (str, Path)) and str(config).endswith('.onnx'):
         return SOTInferencer(config, weights, device)

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from mmlite.errors import ArgumentError
-from mmlite.visualization import draw_instances
+from mmlite.visualization import draw_instances, legible
 
-from .image_drawing import fit_size
-from .image_inferencer import ImageInferencer
+from .image_inferencer import SIDES, ImageInferencer
+from .image_model import read_category_ids
 
 
 @dataclass
 class Detections:
-    """The objects of an image, best first.
+    """Objects of an image, best first.
 
     Args:
         image (str): Its path, or ``'array 3'`` for the fourth of the inputs.
@@ -24,8 +23,10 @@ class Detections:
         labels (ndarray): int64 (N,), the classes.
         names (list[str]): Their names.
         scores (ndarray): float32 (N,), from 0 to 1.
-        encoded_masks (list[dict] | None): Run-length encoded as in COCO, which takes little room;
-            ``counts`` are bytes. None from a model without masks.
+        encoded_masks (list[dict] | None): Run-length encoded as in COCO; ``counts`` are bytes. None
+            from a model without masks.
+        category_ids (list[int | None]): Ids of the classes in the annotation file of the config's
+            test data; None where that file or the class in it is missing.
     """
 
     image: str
@@ -35,6 +36,7 @@ class Detections:
     names: list
     scores: np.ndarray
     encoded_masks: list | None
+    category_ids: list
 
     def __len__(self):
         return len(self.labels)
@@ -51,6 +53,7 @@ class Detections:
         """dict: For JSON."""
         columns = dict(
             label=self.labels.tolist(),
+            category_id=self.category_ids,
             name=self.names,
             score=self.scores.tolist(),
             box=self.boxes.tolist(),
@@ -67,27 +70,25 @@ class Detections:
         return ', '.join(f'{count} {name}' for name, count in counts) or 'no object'
 
 
+def _is_share(value):
+    return isinstance(value, (int, float)) and 0 <= value <= 1
+
+
 class DetInferencer(ImageInferencer):
-    """Detects objects; see :class:`~.image_inferencer.ImageInferencer` for all that is common.
+    """Detect objects; see :class:`~.image_inferencer.ImageInferencer` for arguments.
 
-    A call takes one option more:
-
-    - ``score_threshold`` (float): Objects with lower scores are left out, of results and pictures.
-      Defaults to 0.3; what the model itself leaves out is in its ``test_cfg``.
-
-    Its results are :class:`Detections`. A drawn image has boxes, masks, names and scores.
+    A call takes the option ``score_threshold`` (float): objects with lower scores are left out. It
+    defaults to 0.3; the model's own threshold is in its ``test_cfg``. Results are
+    :class:`Detections`. A drawn image has boxes, masks, names and scores.
     """
 
     TASK = 'detection'
     FIELD = 'pred_instances'
-    OPTIONS = {'score_threshold': 0.3}
+    OPTIONS = {'score_threshold': (0.3, _is_share, 'from 0 to 1')}
 
-    def _check(self, batch_size, on_unreadable, options):
-        options = super()._check(batch_size, on_unreadable, options)
-        threshold = options['score_threshold']
-        if not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
-            raise ArgumentError(f'score_threshold must be from 0 to 1, got {threshold!r}')
-        return options
+    def __init__(self, config, weights=None, device=None):
+        super().__init__(config, weights, device)
+        self._category_ids = read_category_ids(self._pipeline.dataset)
 
     def _result(self, place, sample, options):
         found = sample.pred_instances
@@ -98,32 +99,20 @@ class DetInferencer(ImageInferencer):
             masks = [coco_mask.encode(np.asfortranarray(m, np.uint8)) for m in found.masks]
         names = [self.name_of(label) for label in found.labels.tolist()]
         size = tuple(map(int, sample.ori_shape[:2]))
-        return Detections(place, size, found.bboxes, found.labels, names, found.scores, masks)
+        ids = [self._category_ids.get(name) for name in names]
+        return Detections(place, size, found.bboxes, found.labels, names, found.scores, masks, ids)
 
-    def _pictures(self, name, picture, result):
-        return {f'{name}.jpg': draw_detections(picture, result)}
-
-
-def draw_detections(picture, result):
-    """An image with boxes, masks, names and scores; better ones lie upon others.
-
-    Args:
-        picture (ndarray): BGR uint8 (H, W, 3).
-        result (Detections): What is in it.
-
-    Returns:
-        ndarray: BGR uint8, with a longest side of 480 to 960 pixels.
-    """
-    image, scale = fit_size(picture)
-    # a single pixel without an object stands for a mask that the model does not give
-    masks = result.encoded_masks or [np.zeros((1, 1), bool)] * len(result)
-    names = dict(zip(result.labels.tolist(), result.names, strict=True))
-    drawn = draw_instances(
-        np.ascontiguousarray(image[..., ::-1]),
-        scale * result.boxes[::-1],
-        result.labels[::-1].tolist(),
-        masks[::-1],
-        names,
-        result.scores[::-1],
-    )
-    return drawn[..., ::-1]
+    def _draw(self, name, image, result):
+        image, scale = legible(image[..., ::-1], *SIDES)
+        best_last = slice(None, None, -1)  # upon the others
+        masks = result.encoded_masks
+        names = dict(zip(result.labels.tolist(), result.names, strict=True))
+        drawn = draw_instances(
+            image,
+            scale * result.boxes[best_last],
+            result.labels[best_last].tolist(),
+            masks and masks[best_last],
+            names,
+            result.scores[best_last],
+        )
+        return {f'{name}.jpg': drawn}

@@ -1,79 +1,64 @@
-"""What inferencers for images write: pictures, and one JSON file with a line for each image."""
+"""Drawn images, label maps and one JSON file with a line for each image."""
 
 import json
 from contextlib import contextmanager
 
-import cv2
-
-from mmlite.datasets.shapes.job import write_bytes
-from mmlite.errors import DataError
-
-NAME = 'predictions.json'
+from mmlite.errors import OutputError
+from mmlite.utils import encode_jpeg, encode_png, write_bytes
 
 
 class ResultFiles:
-    """Writes results while they come, so that an interrupted run leaves a whole JSON file, too.
+    """Writes results as they come: an interrupted run leaves valid JSON, too.
 
-    The file holds an object: the header, ``images``, a list with the record of each image, and
-    ``unreadable``, a list of sentences.
+    ``predictions.json`` holds an object: the header, ``images``, a list with the record of each
+    image, and ``unreadable``, a list of sentences.
 
     Args:
-        folder (Path | None): Where files go, None for none.
+        directory (Path): Is made if needed.
         header (dict): First entries of the JSON file.
 
     Attributes:
-        wanted (bool): Whether anything is written.
-        written (list[Path]): What was.
+        written (list[Path]): Files so far.
 
     Raises:
-        DataError: Here and later, if a file cannot be written.
+        OutputError: Here and later, a file cannot be written.
     """
 
-    def __init__(self, folder, header):
-        self.written = []
-        self.wanted = folder is not None
-        self._folder = folder
-        self._between = '\n'
-        if self.wanted:
-            with _named(folder / NAME) as path:
-                self._stream = path.open('w', encoding='utf-8')
-            self.written.append(path)
-            self._say(json.dumps(header)[:-1] + ', "images": [')
+    def __init__(self, directory, header):
+        self._directory = directory
+        self._path = directory / 'predictions.json'
+        self.written = [self._path]
+        self._separator = '\n'
+        with self._named_errors():
+            directory.mkdir(parents=True, exist_ok=True)
+            self._stream = self._path.open('w', encoding='utf-8')
+            self._stream.write(json.dumps(header)[:-1] + ', "images": [')
 
-    def add(self, pictures, record):
-        """Write the pictures of an image and its record.
+    def add(self, images, record):
+        """Write the images that belong to an input, and its record.
 
         Args:
-            pictures (dict[str, ndarray]): Path below the folder, ending in ``.jpg`` or ``.png`` ->
-                grey or BGR picture.
+            images (dict[str, ndarray]): Path below the directory, ending in ``.jpg`` or ``.png`` ->
+                RGB uint8 (H, W, 3) or grey (H, W).
             record (dict): For the JSON file.
         """
-        for name, image in pictures.items():
-            with _named(self._folder / name) as path:
-                write_bytes(path, _encode(image, path.suffix))
+        for name, image in images.items():
+            path = self._directory / name
+            is_png = path.suffix == '.png'
+            write_bytes(path, encode_png(image) if is_png else encode_jpeg(image, quality=92))
             self.written.append(path)
-        self._say(self._between + json.dumps(record))
-        self._between = ',\n'
+        with self._named_errors():
+            self._stream.write(self._separator + json.dumps(dict(record, files=list(images))))
+        self._separator = ',\n'
 
     def close(self, unreadable):
-        """End the JSON file with the sentences about what could not be read."""
-        if self.wanted:
-            self._say(f'\n], "unreadable": {json.dumps(unreadable)}}}\n')
-            self._stream.close()
+        """End the JSON file with the sentences about images that could not be read."""
+        with self._named_errors(), self._stream:
+            self._stream.write(f'\n], "unreadable": {json.dumps(unreadable)}}}\n')
 
-    def _say(self, text):
-        with _named(self._folder / NAME):
-            self._stream.write(text)
-
-
-@contextmanager
-def _named(path):
-    try:
-        yield path
-    except OSError as error:
-        raise DataError(f'{path} cannot be written: {error.strerror}') from error
-
-
-def _encode(image, ending):
-    options = [cv2.IMWRITE_JPEG_QUALITY, 92] if ending == '.jpg' else []
-    return cv2.imencode(ending, image, options)[1].tobytes()
+    @contextmanager
+    def _named_errors(self):
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(f'cannot write {self._path}: {error.strerror}') from error

@@ -1,4 +1,4 @@
-"""The images that an inferencer is given: files, folders, patterns, arrays, or a list of those."""
+"""Inputs of an inferencer: image files, directories, patterns, arrays, or a list of those."""
 
 import glob
 from dataclasses import dataclass
@@ -9,125 +9,100 @@ import numpy as np
 from mmlite.errors import ArgumentError, DataError, UserError
 from mmlite.utils import IMAGE_SUFFIXES
 
-ENDINGS = IMAGE_SUFFIXES
-"""Of the files that are taken from a folder."""
-
-WANTED = "an image file, a folder of images, a pattern such as 'photos/*.jpg', or an array"
+ACCEPTED = "an image file, a directory of images, a pattern such as 'photos/*.jpg', or an array"
 
 
 @dataclass(frozen=True)
 class ImageInput:
-    """One image, not read yet.
+    """An image that is not read yet.
 
     Args:
         place (str): Path, or ``'array 3'`` for the fourth of the inputs; for messages and results.
-        name (str): What its results are called; no two inputs have the same.
-        content (str | ndarray): Path or array.
+        name (str): Stem of its output files; no two inputs have the same.
+        array (ndarray, optional): None for a file.
     """
 
     place: str
     name: str
-    content: object
+    array: np.ndarray | None = None
 
     def read(self, load):
-        """The image, BGR uint8 (H, W, 3).
-
-        Args:
-            load (LoadImageFromFile): Reads files.
+        """Read the image, BGR uint8 (H, W, 3); files by ``load``, a ``LoadImageFromFile``.
 
         Raises:
-            DataError: If it cannot be read; names it.
+            DataError: It cannot be read; names it.
         """
-        if isinstance(self.content, np.ndarray):
-            return _check_array(self.content, self.place)
-        if '://' not in self.content and not Path(self.content).exists():
-            raise DataError(f'{self.place} does not exist: give {WANTED}')
-        return load({'img_path': self.content})['img']
-
-    @property
-    def path(self):
-        """str | None: Of a file; None of an array."""
-        return None if isinstance(self.content, np.ndarray) else self.content
+        if self.array is None:
+            if '://' not in self.place and not Path(self.place).exists():
+                raise DataError(f'{self.place} does not exist: give {ACCEPTED}')
+            return load({'img_path': self.place})['img']
+        dtype, shape = self.array.dtype, self.array.shape
+        if dtype != np.uint8:
+            raise DataError(f'{self.place} is of type {dtype}: it should be uint8')
+        if len(shape) != 3 or shape[2] != 3 or not self.array.size:
+            raise DataError(f'{self.place} has shape {shape}: it should be (height, width, 3), BGR')
+        return np.ascontiguousarray(self.array)
 
 
 def list_images(inputs):
-    """Find the images that are meant; none is read.
+    """Find images; none is read.
 
     Args:
-        inputs (str | Path | ndarray | list): A file or URL; a folder, whose image files are taken
-            in the order of their names, not those of folders in it; a pattern such as
-            ``'photos/**/*.jpg'``; an array, BGR uint8 (H, W, 3); or a list of those.
+        inputs (str | Path | ndarray | list): A file or URL; a directory, whose image files are
+            taken in the order of their names, without those of its subdirectories; a pattern such
+            as ``'photos/**/*.jpg'``; an array, BGR uint8 (H, W, 3); or a list of those.
 
     Returns:
         list[ImageInput]: At least one. A file that does not exist is among them, too.
 
     Raises:
-        ArgumentError: If an input is anything else.
-        UserError: If a pattern or the list is empty.
-        DataError: If a folder has no image.
+        ArgumentError: An input is anything else.
+        UserError: A pattern or the list is empty.
+        DataError: A directory has no image.
     """
     listed = inputs if isinstance(inputs, (list, tuple)) else [inputs]
     if not listed:
-        raise UserError(f'the list of inputs is empty: give {WANTED}')
-    found, counts, taken = [], {}, set()
+        raise UserError(f'the list of inputs is empty: give {ACCEPTED}')
+    found, taken = [], {}
     for number, item in enumerate(listed):
-        for content in _expand(item, number):
-            array = isinstance(content, np.ndarray)
-            place = f'array {number}' if array else content
-            name = _unique(f'array_{number}' if array else Path(content).stem, counts, taken)
-            found.append(ImageInput(place, name, content))
+        if isinstance(item, np.ndarray):
+            name = _free_name(f'array_{number}', taken)
+            found.append(ImageInput(f'array {number}', name, item))
+        elif isinstance(item, (str, Path)):
+            for path in _expand(str(item)):
+                found.append(ImageInput(path, _free_name(Path(path).stem, taken)))
+        else:
+            raise ArgumentError(f'input {number} is a {type(item).__name__}: give {ACCEPTED}')
     return found
 
 
-def _expand(item, number):
-    """Paths or arrays of one input."""
-    if isinstance(item, np.ndarray):
-        return [item]
-    if not isinstance(item, (str, Path)):
-        raise ArgumentError(f'input {number} is a {type(item).__name__}: give {WANTED}')
-    text = str(item)
+def _expand(text):
+    """The files that a path, URL or pattern stands for."""
+    path = Path(text).expanduser()
     if '://' in text:
         return [text]
-    path = Path(text).expanduser()
     if path.is_dir():
-        return _of_folder(path)
-    if glob.has_magic(text) and not path.exists():
-        files = sorted(
-            file for file in glob.glob(str(path), recursive=True) if Path(file).is_file()
-        )
+        files = [str(file) for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES]
+        files = [file for file in files if Path(file).name[0] != '.' and Path(file).is_file()]
         if not files:
-            raise UserError(f'{text} matches no file: give {WANTED}')
-        return files
+            raise DataError(
+                f'directory {path} has no image ({", ".join(IMAGE_SUFFIXES)}); a pattern such as '
+                f"'{path}/**/*.jpg' also finds those of its subdirectories"
+            )
+        return sorted(files)
+    if glob.has_magic(text) and not path.exists():
+        files = [file for file in glob.glob(str(path), recursive=True) if Path(file).is_file()]
+        if not files:
+            raise UserError(f'{text} matches no file: give {ACCEPTED}')
+        return sorted(files)
     return [str(path)]
 
 
-def _of_folder(folder):
-    files = sorted(
-        str(path)
-        for path in folder.iterdir()
-        if path.suffix.lower() in ENDINGS and not path.name.startswith('.') and path.is_file()
-    )
-    if not files:
-        raise DataError(
-            f'folder {folder} has no image ({", ".join(ENDINGS)}); a pattern such as '
-            f"'{folder}/**/*.jpg' also finds those of folders in it"
-        )
-    return files
-
-
-def _unique(name, counts, taken):
-    """``name``, with a number behind it where another input has it, in capitals or not."""
+def _free_name(name, taken):
+    """``name``, with a number where another input has it, in capitals or not."""
     free = name
     while free.lower() in taken:
-        counts[name] = counts.get(name, 1) + 1
-        free = f'{name}_{counts[name]}'
-    taken.add(free.lower())
+        taken[name.lower()] += 1
+        free = f'{name}_{taken[name.lower()]}'
+    taken[free.lower()] = 1
     return free
-
-
-def _check_array(array, place):
-    if array.dtype != np.uint8:
-        raise DataError(f'{place} is of type {array.dtype}: it should be uint8')
-    if array.ndim != 3 or array.shape[2] != 3 or not array.size:
-        raise DataError(f'{place} has shape {array.shape}: it should be (height, width, 3), BGR')
-    return np.ascontiguousarray(array)

@@ -13,8 +13,8 @@ from mmlite.engine.online_tracker import OnlineTracker
 from mmlite.errors import ArgumentError, DataError, UserError
 from mmlite.evaluation.sot.results import read_boxes
 
-from .common import check_on_unreadable, make_directory
 from .frame_sources import open_source
+from .tasks import check_on_unreadable
 from .track_video import Recording, ask_box, check_screen
 from .tracker_files import load_network
 
@@ -171,7 +171,9 @@ class SOTInferencer:
             targets = tracker.start([frame] * len(boxes), boxes)
         except DataError as error:
             raise DataError(f'{place}: {error}') from error
-        recording = Recording(source.name, make_directory(out_dir), source.fps, truth, show)
+        recording = Recording(
+            source.name, None if out_dir is None else Path(out_dir), source.fps, truth, show
+        )
         recording.add(frame, boxes, np.ones(len(boxes)), 0.0)
         told = _progress(source.count, max_frames) if progress else lambda done: None
         unreadable, whole = [], max_frames is None

@@ -1,10 +1,10 @@
-"""Which inferencer a config is for."""
+"""Which inferencer a config is for, and checks that all inferencers share."""
 
 from mmengine import registry as root
 
-from mmlite.engine.build import config_name
+from mmlite.engine.build import config_name, model_settings
 from mmlite.engine.checks.types import TypeChecker
-from mmlite.errors import UserError
+from mmlite.errors import ArgumentError, UserError
 
 INFERENCERS = {
     'classification': 'ClsInferencer',
@@ -23,23 +23,15 @@ BASES = {
 
 
 def find_task(cfg):
-    """The task of a config, told by the class of its model; nothing is built.
-
-    Args:
-        cfg (mmengine.config.Config): A config.
-
-    Returns:
-        str: A key of :data:`INFERENCERS`.
+    """Find the task of a config, a key of :data:`INFERENCERS`, by the class of its model.
 
     Raises:
-        UserError: If there is no model, its class is unknown, or there is no inferencer for it.
+        UserError: There is no model, its class is unknown, or there is no inferencer for it.
     """
-    name = config_name(cfg)
-    if not isinstance(cfg.get('model'), dict) or 'type' not in cfg.model:
-        raise UserError(f'{name} has no model')
-    kind = cfg.model['type']
+    model = model_settings(cfg)
+    kind = model['type']
     if isinstance(kind, str):
-        scope = cfg.model.get('_scope_') or cfg.get('default_scope') or 'mmengine'
+        scope = model.get('_scope_') or cfg.get('default_scope') or 'mmengine'
         kind = TypeChecker(scope).resolve(kind, 'model.type', root.MODELS)
     for base in getattr(kind, '__mro__', ()):
         if base.__name__ in BASES:
@@ -47,6 +39,27 @@ def find_task(cfg):
     if hasattr(kind, 'embed_template') and hasattr(kind, 'locate'):
         return 'tracking'
     raise UserError(
-        f'{name} is of a {kind.__name__}, for which there is no inferencer: give the config of a '
-        f'model for {", ".join(INFERENCERS)}'
+        f'{config_name(cfg)} is of a {kind.__name__}, for which there is no inferencer: give the '
+        f'config of a model for {", ".join(INFERENCERS)}'
     )
+
+
+def check_task(cfg, task, weights):
+    """Check that a config is of a task; the path of its ``weights`` or ``load_from``.
+
+    Raises:
+        UserError: The config is of another task, or there is no checkpoint.
+    """
+    found = find_task(cfg)
+    if found != task:
+        raise UserError(f'{config_name(cfg)} is for {found}: give it to {INFERENCERS[found]}')
+    weights = weights or cfg.get('load_from')
+    if not weights:
+        raise UserError(f'no weights are given: {task} requires the checkpoint of its training')
+    return weights
+
+
+def check_on_unreadable(choice):
+    """Refuse a choice that is neither ``'skip'`` nor ``'stop'``."""
+    if choice not in ('skip', 'stop'):
+        raise ArgumentError(f"on_unreadable must be 'skip' or 'stop', got {choice!r}")

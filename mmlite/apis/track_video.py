@@ -6,7 +6,7 @@ import sys
 import cv2
 import numpy as np
 
-from mmlite.errors import DataError, UserError
+from mmlite.errors import DataError, OutputError, UserError
 from mmlite.evaluation.sot.ope import frames_per_second, iou
 from mmlite.evaluation.sot.results import Track, write_track
 from mmlite.utils import encode_jpeg, write_bytes
@@ -35,6 +35,11 @@ class Recording:
         self._overlaps, self._compared = 0.0, 0
         self._writer = None
         self._tiles = EvenSubsampler()
+        if folder is not None:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise OutputError(f'cannot write {folder}: {error.strerror}') from error
 
     def add(self, frame, boxes, scores, seconds):
         """Take the boxes (N, 4) and scores (N,) of a frame; False if the window was closed."""

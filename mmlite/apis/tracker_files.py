@@ -4,11 +4,11 @@ from pathlib import Path
 
 from mmengine.registry import DefaultScope
 
-from mmlite.engine.build import as_device, config_name, init_model, open_config
+from mmlite.engine.build import as_device, init_model, open_config
 from mmlite.errors import UserError
 
 from .onnx_tracker import ONNXTrackerNetwork
-from .tasks import INFERENCERS, find_task
+from .tasks import check_task
 
 
 def load_network(config, weights=None, device=None):
@@ -34,11 +34,6 @@ def load_network(config, weights=None, device=None):
             raise UserError(f'{config} has its own weights and runs on the CPU: give it alone')
         return ONNXTrackerNetwork(config)
     cfg = open_config(config)
-    found = find_task(cfg)
-    if found != 'tracking':
-        raise UserError(f'{config_name(cfg)} is for {found}: give it to {INFERENCERS[found]}')
-    weights = weights or cfg.get('load_from')
-    if not weights:
-        raise UserError('no weights are given: a tracker needs the checkpoint of its training')
+    weights = check_task(cfg, 'tracking', weights)
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmengine'):
         return init_model(cfg, weights, device)

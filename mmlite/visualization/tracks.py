@@ -5,10 +5,10 @@ import numpy as np
 from mmlite.utils import image_grid
 
 from .drawing import draw_box, draw_tag, legible
-from .palette import class_colors
+from .palette import PALETTE, class_colors
 
-TRUTH = (60, 230, 80)
-"""Color of annotated boxes."""
+TRUTH = PALETTE[1]
+"""Color of annotated boxes, blue beside the orange of the one target that is compared."""
 
 TILES, COLUMNS = 12, 4
 """Frames of a contact sheet, and those in a row."""

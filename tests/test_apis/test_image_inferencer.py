@@ -162,6 +162,9 @@ def test_data_from_memory_are_rgb(cases):
 def test_a_detector_without_masks(tmp_path):
     """A stock model of mmdet, with the transforms of its own test pipeline."""
     config = tiny.write_detector(tmp_path)
+    annotations = json.loads((tmp_path / 'val.json').read_text())
+    annotations['categories'] = [dict(id=7, name='red'), dict(id=90, name='green')]
+    (tmp_path / 'val.json').write_text(json.dumps(annotations))
     cfg = Config.fromfile(config)
     with DefaultScope.overwrite_default_scope('mmdet'):
         model = MODELS.build(cfg.model)
@@ -172,8 +175,9 @@ def test_a_detector_without_masks(tmp_path):
     assert len(done.results[0]) > 0 and done.results[0].boxes.shape[1] == 4
     assert cv2.imread(str(tmp_path / 'out' / '0.jpg')).shape == (384, 480, 3)
     record = json.loads((tmp_path / 'out' / 'predictions.json').read_text())['images'][0]
-    assert set(record['objects'][0]) == {'label', 'name', 'score', 'box'}
-    assert {item['name'] for item in record['objects']} <= {'red', 'green'}
+    assert set(record['objects'][0]) == {'label', 'category_id', 'name', 'score', 'box'}
+    ids = {(item['label'], item['name'], item['category_id']) for item in record['objects']}
+    assert ids and ids <= {(0, 'red', 7), (1, 'green', 90)}  # of the annotation file
 
 
 # files
@@ -250,6 +254,6 @@ def test_pictures_of_equal_names_are_told_apart(case, infer, tmp_path):
 def test_originals_are_not_overwritten(case, infer):
     file = Path(case.files()[0])
     before = sorted(file.parent.iterdir())
-    with pytest.raises(UserError, match='out_dir .* holds .*, which a drawn picture could replace'):
+    with pytest.raises(UserError, match='out_dir .* holds .*, which a drawn image could replace'):
         infer(file, file.parent)
     assert sorted(file.parent.iterdir()) == before

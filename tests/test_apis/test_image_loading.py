@@ -122,7 +122,7 @@ def test_weights_must_be_exactly_those_of_the_model(kind, task, case, tmp_path):
 def test_missing_things_are_named(task, case, tmp_path, monkeypatch):
     cls = CLASSES[task]
     with pytest.raises(
-        UserError, match=f'no weights are given: {TASKS[task]} needs the checkpoint'
+        UserError, match=f'no weights are given: {TASKS[task]} requires the checkpoint'
     ):
         cls(case.config)
     with pytest.raises(CheckpointError, match='no.pth does not exist'):

@@ -42,7 +42,7 @@ def test_arrays_and_paths_in_a_list_are_skipped_too(case, infer, tmp_path):
     assert [result.image for result in done.results] == ['array 0', 'array 4']
     assert done.unreadable[0] == 'array 1 is of type float64: it should be uint8'
     assert done.unreadable[1].startswith('array 2 has shape (')
-    assert 'no.png does not exist: give an image file, a folder' in done.unreadable[2]
+    assert 'no.png does not exist: give an image file, a directory' in done.unreadable[2]
 
 
 def test_a_picture_too_thin_for_the_pipeline_is_named(cases, inferencers):
@@ -54,7 +54,7 @@ def test_a_picture_too_thin_for_the_pipeline_is_named(cases, inferencers):
 
 INPUTS = {
     'nothing': ([], UserError, 'the list of inputs is empty: give an image file'),
-    'number': (3, ArgumentError, "input 0 is a int: give an image file, a folder"),
+    'number': (3, ArgumentError, "input 0 is a int: give an image file, a directory"),
     'nested': ([['a.png']], ArgumentError, 'input 0 is a list: give an image file'),
     'file': ('{tmp}/no.png', DataError, r'^[^;]*no.png does not exist: give an image file'),
     'files': (
@@ -84,7 +84,7 @@ def test_inputs_that_are_no_images(inputs, error, message, cases, inferencers, t
 
 
 ARGUMENTS = {
-    'batch': (dict(batch_size=0), 'batch_size must be 1 or more, got 0'),
+    'batch': (dict(batch_size=0), 'batch_size must be >= 1, got 0'),
     'unreadable': (dict(on_unreadable='no'), "on_unreadable must be 'skip' or 'stop', got 'no'"),
     'option': (dict(top=1), "Inferencer has no option 'top'; those of .*: "),
 }
@@ -96,13 +96,13 @@ def test_bad_arguments_of_a_call(options, message, case, infer, tmp_path):
         infer(case.files()[0], tmp_path / 'unused', **options)
     assert not (tmp_path / 'unused').exists()
     (tmp_path / 'file').touch()
-    with pytest.raises(UserError, match='directory .*file cannot be made: File exists'):
+    with pytest.raises(UserError, match='cannot write .*predictions.json: File exists'):
         infer(case.files()[0], tmp_path / 'file')
 
 
 def test_bad_options_of_a_task(inferencers):
     picture = np.zeros((8, 8, 3), np.uint8)
-    with pytest.raises(ArgumentError, match='top_k must be 1 or more, got 0'):
+    with pytest.raises(ArgumentError, match='top_k must be >= 1, got 0'):
         inferencers('cls')(picture, top_k=0)
     with pytest.raises(ArgumentError, match='score_threshold must be from 0 to 1, got 2'):
         inferencers('det')(picture, score_threshold=2)

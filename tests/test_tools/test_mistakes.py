@@ -378,13 +378,13 @@ CASES = {
         'no box': ('{clip}', 2, 'no init box is given: give box as x, y, w, h'),
         'no video': ('{track} {track_pth} {p}/text --box 1 1 9 9', 1, 'no video'),
         'no screen': ('{clip} --box 1 1 9 9 --show', 2, 'neither DISPLAY nor WAYLAND_DISPLAY'),
-        'out is a file': ('{clip} --box 1 1 9 9 --out {p}/text', 2, '{p}/text cannot be made'),
+        'out is a file': ('{clip} --box 1 1 9 9 --out {p}/text', 1, 'cannot write {p}/text'),
         'no truth': ('{clip} --truth {p}/text', 1, "{p}/text, line 1: 'hello' is not numbers"),
     },
     'deploy/export_tracker': {
         'a suffix': ('{track} {track_pth} --out x.pth', 2, 'x.pth must end in .onnx'),
-        'no weights': ('{track} --out x.onnx', 2, 'no weights are given: a tracker needs'),
-        'a classifier': ('{cls} {cls_pth} --out x.onnx', 2, 'is no tracker'),
+        'no weights': ('{track} --out x.onnx', 2, 'no weights are given: tracking requires'),
+        'a classifier': ('{cls} {cls_pth} --out x.onnx', 2, 'is for classification'),
     },
     'model_converters/publish': {
         'no weights': ('{p}/no.pth x.safetensors', 1, '{p}/no.pth does not exist'),
