@@ -7,7 +7,7 @@ from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from tiny import TinyModel
 from torch import nn
 
-from mmlite.engine.hooks.fit import bare_model
+from mmlite.engine.hooks.fit import unwrap_model
 from mmlite.registry import HOOKS, MODELS, OPTIM_WRAPPERS
 
 CONFIG = """
@@ -70,7 +70,7 @@ class Sabotage(Hook):
         self.seen = []
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
-        model = bare_model(runner.model)
+        model = unwrap_model(runner.model)
         self.seen.append({k: v.clone() for k, v in model.state_dict().items()})
         fails = runner.iter in self.at and get_rank() == self.rank
         parameters = dict(model.named_parameters())

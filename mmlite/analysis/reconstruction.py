@@ -3,11 +3,10 @@
 import cv2
 import numpy as np
 import torch
-from mmengine.runner.checkpoint import _load_checkpoint
 
-from mmlite.engine.hooks.fit import check_weights
-from mmlite.errors import CheckpointError, UserError
-from mmlite.models.weights import check_architecture
+from mmlite import stack
+from mmlite.errors import UserError
+from mmlite.models.weights import load_exactly
 from mmlite.registry import MODELS
 
 GAP = 4  # px between pictures
@@ -46,21 +45,7 @@ def build_reconstructor(cfg, checkpoint):
             f'{type(model).__name__} does not reconstruct images, only masked methods do: '
             f'{", ".join(known)}'
         )
-    contents = _load_checkpoint(str(checkpoint), map_location='cpu')
-    recorded = (contents.get('meta') or {}).get('backbone')
-    if recorded and hasattr(model.backbone, 'describe'):
-        check_architecture(model.backbone, recorded, checkpoint)
-    weights = contents.get('state_dict', contents)
-    weights = {key.removeprefix('module.'): value for key, value in weights.items()}
-    weights = {key: value for key, value in weights.items() if not key.startswith('distill.')}
-    check_weights(model, weights, checkpoint)
-    unknown = model.load_state_dict(weights, strict=False).unexpected_keys
-    if unknown:
-        raise CheckpointError(
-            f'{checkpoint} is of another model: {len(unknown)} of its tensors have no place in '
-            f'{type(model).__name__} (first {unknown[0]!r}); give the config that it was trained '
-            f'with'
-        )
+    load_exactly(model, stack.load(checkpoint), checkpoint, ignore='distill.')
     return model
 
 

@@ -1,22 +1,20 @@
 """A model from a config and a checkpoint."""
 
 import copy
-import re
 
 import torch
 from mmengine import registry as root
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
-from mmengine.runner.checkpoint import _load_checkpoint
 
-from mmlite.errors import CheckpointError, UserError
-from mmlite.models.weights import check_architecture, select_weights
+from mmlite import stack
+from mmlite.errors import UserError
+from mmlite.models.weights import load_exactly
 from mmlite.registry import MODELS
 
 from .checks.types import TypeChecker
 from .config_file import load_config, merge_options
-from .hooks.fit import check_weights
 
 
 def init_model(config, weights=None, device='cpu', cfg_options=None, ignore=None):
@@ -46,7 +44,7 @@ def init_model(config, weights=None, device='cpu', cfg_options=None, ignore=None
     device = as_device(device)
     cfg = open_config(config, cfg_options)
     settings = model_settings(cfg)
-    contents = read_checkpoint(weights) if weights else {}
+    contents = stack.load(weights) if weights else {}
     scope = cfg.get('default_scope') or 'mmengine'
     TypeChecker(scope).walk(settings, 'model', root.MODELS)
     init_default_scope(scope)
@@ -112,40 +110,3 @@ def as_device(name=None):
         last = torch.cuda.device_count() - 1
         raise UserError(f'device {name} does not exist: the last GPU is cuda:{last}')
     return device
-
-
-def read_checkpoint(source):
-    """dict: Contents of a ``.pth`` or ``.safetensors`` file or URL, read as data."""
-    return _load_checkpoint(str(source), map_location='cpu', logger='silent')
-
-
-def load_exactly(model, contents, source, ignore=None):
-    """Load weights that must be the model's, all of them and no others.
-
-    Args:
-        model (nn.Module): Is loaded in place.
-        contents (dict): Of the checkpoint.
-        source (str | Path): Its name, for messages.
-        ignore (str, optional): Prefix of tensors in the file that are left out.
-
-    Raises:
-        CheckpointError: Names the file, and the first tensor that is missing, left over or of
-            another shape.
-    """
-    state, _ = select_weights(contents, '', source)
-    state = {re.sub(r'^module\.', '', key): tensor for key, tensor in state.items()}
-    if ignore:
-        state = {key: tensor for key, tensor in state.items() if not key.startswith(ignore)}
-    backbone = getattr(model, 'backbone', None)
-    recorded = (contents.get('meta') or {}).get('backbone')
-    if recorded and hasattr(backbone, 'describe'):
-        check_architecture(backbone, recorded, source)
-    check_weights(model, state, source)
-    expected = model.state_dict()
-    extra = [key for key in state if key not in expected]
-    if extra:
-        raise CheckpointError(
-            f'{source} does not hold this model: {len(extra)} of its {len(state)} tensors have no '
-            f'place in it (first {extra[0]!r}); give the config that it was trained with'
-        )
-    model.load_state_dict(state, strict=False)  # what may be missing was checked

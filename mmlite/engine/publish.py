@@ -28,11 +28,11 @@ from safetensors import SafetensorError
 
 from mmlite import __version__, stack
 from mmlite.errors import CheckpointError, UserError
+from mmlite.models.weights import find_weights
 
 from .atomic_backend import AtomicLocalBackend
 from .cli import check_out_file
 from .config_file import load_config
-from .convert.files import unwrap
 from .plain import to_plain
 from .published_config import parse_config, recipe_text
 from .start_weights import UNKNOWN, start_licenses
@@ -165,7 +165,7 @@ def _weights(contents, backbone_only, ema):
     """Copies of the tensors that are published, none a view of another."""
     if ema and 'ema_state_dict' not in contents:
         raise CheckpointError('it has no moving average (ema_state_dict): leave out --ema')
-    state, _ = unwrap(contents)
+    state, _ = find_weights(contents)
     state = {key: value for key, value in state.items() if not key.startswith(FROZEN)}
     if backbone_only:
         state = {key: value for key, value in state.items() if key.startswith('backbone.')}

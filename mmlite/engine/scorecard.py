@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 from mmengine.registry import init_default_scope
-from mmengine.runner.checkpoint import _load_checkpoint
 
+from mmlite import stack
 from mmlite.errors import CheckpointError, DataError, UserError
 from mmlite.models.weights import check_architecture
 from mmlite.registry import MODELS
@@ -234,7 +234,7 @@ def _read_start(name, path):
     if not path.is_file():
         wrong = 'is a folder, not a checkpoint' if path.is_dir() else 'does not exist'
         raise CheckpointError(f'{path} {wrong}')
-    meta = _load_checkpoint(str(path), map_location='cpu', logger='silent').get('meta') or {}
+    meta = stack.load(path).get('meta') or {}
     if not meta.get('backbone'):
         raise CheckpointError(
             f'{path} does not record its backbone: convert it by tools/model_converters/convert.py'
@@ -262,7 +262,7 @@ def check_start(task, start):
     init_default_scope(cfg.default_scope)
     with torch.device('meta'):
         backbone = MODELS.build({**cfg.model.backbone, 'init_cfg': None})
-    check_architecture(backbone, start.backbone, start.path)
+    check_architecture(backbone, dict(meta=dict(backbone=start.backbone)), start.path)
 
 
 def missing_data(task, work_dir):

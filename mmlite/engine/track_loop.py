@@ -17,7 +17,7 @@ from mmlite.evaluation.sot.results import ResultFolder
 from mmlite.registry import LOOPS
 
 from .cli import reported_once
-from .hooks.fit import bare_model
+from .hooks.fit import unwrap_model
 from .lockstep import track_sequences
 from .online_tracker import OnlineTracker
 
@@ -127,7 +127,7 @@ class SequenceLoop(BaseLoop):
         rank, world = get_dist_info()
         share = split_by_frames(lengths, indices, world)[rank]
         progress = Progress(self.runner.logger, len(share), lengths[share].sum(), self.log_seconds)
-        tracker = OnlineTracker(bare_model(self.runner.model))
+        tracker = OnlineTracker(unwrap_model(self.runner.model))
 
         def on_step(frames):
             self._await()
@@ -216,7 +216,7 @@ class SequenceTestLoop(SequenceLoop):
         name = self.dataset.metainfo['dataset']
         identity = dict(
             dataset=name,
-            weights=digest(bare_model(self.runner.model).state_dict()),
+            weights=digest(unwrap_model(self.runner.model).state_dict()),
             model=_settings(self.runner.cfg.get('model')),
             fp16=self.fp16,
             mmlite=__version__,

@@ -1,91 +1,213 @@
-"""Loading pre-trained weights into a backbone, with a report of what was used."""
+"""Weights of a checkpoint: found in the file, compared with a model, loaded."""
 
 import re
 
+import numpy as np
+import torch
 from mmengine.logging import print_log
-from mmengine.runner.checkpoint import _load_checkpoint
 
-from mmlite.errors import ArgumentError, CheckpointError
+from .. import stack
+from ..errors import ArgumentError, CheckpointError
 
-#: Keys under which files keep the weights; the first that is there is taken.
 CONTAINERS = ('state_dict', 'model', 'model_state', 'net')
+"""Keys under which files keep the weights; the first that holds a dict is taken."""
+ARCHITECTURE = ('type', 'embed_dims', 'num_layers', 'num_heads', 'patch_size')
+
+
+def find_weights(contents):
+    """Find the weights in the contents of a checkpoint, see :func:`mmlite.stack.load`.
+
+    Returns:
+        tuple[dict[str, Tensor], list[str]]: The weights by their names in the file, NumPy arrays
+        as tensors, and the names of the other entries.
+
+    Raises:
+        CheckpointError: There are no weights, or something else is among them.
+    """
+    box = next((key for key in CONTAINERS if isinstance(contents.get(key), dict)), None)
+    weights = contents if box is None else contents[box]
+    if not weights:
+        raise CheckpointError('it holds no weights')
+    for key, value in weights.items():
+        if not isinstance(value, torch.Tensor | np.ndarray):
+            raise CheckpointError(
+                f"'{key}' is of type {type(value).__name__}, not a tensor: weights are expected at "
+                f'the top or under one of {", ".join(CONTAINERS)}'
+            )
+    others = [] if box is None else [str(key) for key in contents if key != box]
+    return {str(key): torch.as_tensor(value) for key, value in weights.items()}, others
+
+
+def read_weights(contents, source, prefix=''):
+    """Take the weights out of the contents of a checkpoint, without the prefixes of wrappers.
+
+    Args:
+        contents (dict): From :func:`mmlite.stack.load`.
+        source (str | Path): Name of the file, for messages.
+        prefix (str, optional): Take the names that start with it, without it. None is
+            ``'backbone.'`` where the file has such names, else ``''``. Defaults to ``''``.
+
+    Returns:
+        dict[str, Tensor]: Weights by name.
+
+    Raises:
+        CheckpointError: There are no weights, or none that start with ``prefix``.
+    """
+    try:
+        weights, _ = find_weights(contents)
+    except CheckpointError as error:
+        raise CheckpointError(f'{source}: {error}') from error
+    weights = {re.sub(r'^((module|_orig_mod)\.)+', '', k): v for k, v in weights.items()}
+    if prefix is None:
+        prefix = 'backbone.' if any(key.startswith('backbone.') for key in weights) else ''
+    selected = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+    if not selected:
+        heads = sorted({key.split('.')[0] + '.' for key in weights})[:8]
+        raise CheckpointError(
+            f"{source}: no key starts with '{prefix}'; its keys start with {', '.join(heads)}"
+        )
+    return selected
+
+
+def compare(model, weights):
+    """Compare weights with those of a model.
+
+    Returns:
+        tuple[list[str], list[str], list[str]]: Names that are missing in ``weights``, that the
+        model does not have, and whose shapes differ.
+    """
+    expected = model.state_dict()
+    missing = [key for key in expected if key not in weights]
+    unexpected = [key for key in weights if key not in expected]
+    shared = (key for key in expected if key in weights)
+    return missing, unexpected, [k for k in shared if weights[k].shape != expected[k].shape]
+
+
+def check_weights(model, weights, source, exact=False):
+    """Check that ``weights`` hold all of ``model``.
+
+    Tables that the model's backbone resamples to its image size may have another shape. Counters of
+    batches, which only training uses, may be missing.
+
+    Args:
+        model (nn.Module): Where the weights go.
+        weights (dict[str, Tensor]): Weights by name.
+        source (str | Path): Name of the file, for messages.
+        exact (bool): Nothing else may be among them. Defaults to False.
+
+    Raises:
+        CheckpointError: Names the first tensor that is missing, of another shape, or left over.
+    """
+    missing, unexpected, misshapen = compare(model, weights)
+    missing = [key for key in missing if not key.endswith('num_batches_tracked')]
+    advice = 'give the config that it was trained with'
+    expected = model.state_dict()
+    if missing:
+        raise CheckpointError(
+            f'{source} does not hold this model: {len(missing)} of {len(expected)} tensors are not '
+            f'in it (first {missing[0]!r}); {advice}'
+        )
+    for key in misshapen:
+        if _resampled(model, key, weights[key], expected[key]) is None:
+            raise CheckpointError(
+                f'{source} does not fit this model: {key!r} has shape '
+                f'{tuple(weights[key].shape)}, but the config builds '
+                f'{tuple(expected[key].shape)}; {advice}'
+            )
+    if exact and unexpected:
+        raise CheckpointError(
+            f'{source} does not hold this model: {len(unexpected)} of its {len(weights)} tensors '
+            f'have no place in it (first {unexpected[0]!r}); {advice}'
+        )
+
+
+def _resampled(model, key, given, expected):
+    """``given`` resampled by the backbone to the shape of ``expected``; None if it cannot."""
+    if hasattr(model, 'backbone'):
+        if not key.startswith('backbone.'):
+            return None
+        model, key = model.backbone, key.removeprefix('backbone.')
+    fitted = model.fit_to_size(key, given, expected) if hasattr(model, 'fit_to_size') else None
+    return fitted if fitted is not None and fitted.shape == expected.shape else None
+
+
+def load_exactly(model, contents, source, ignore=None):
+    """Load weights that must be the model's, all of them and no others.
+
+    Args:
+        model (nn.Module): Loaded in place.
+        contents (dict): From :func:`mmlite.stack.load`.
+        source (str | Path): Name of the file, for messages.
+        ignore (str, optional): Prefix of tensors in the file that are left out.
+
+    Raises:
+        CheckpointError: As :func:`check_weights` and :func:`check_architecture`.
+    """
+    weights = read_weights(contents, source)
+    if ignore:
+        weights = {key: v for key, v in weights.items() if not key.startswith(ignore)}
+    check_architecture(model, contents, source)
+    check_weights(model, weights, source, exact=True)
+    model.load_state_dict(weights, strict=False)  # what may be missing was checked
 
 
 def load_pretrained(module, checkpoint, prefix=None, map_location='cpu', reserve_blocks=None):
     """Load a backbone's weights from a checkpoint of any task and image size.
 
-    Position tables are resampled. What was used, resampled, left over, not found and not reserved
-    is logged as a short table.
+    Position tables are resampled. A short table of what was used, resampled, left over, not found
+    and not reserved is logged.
 
     Args:
-        module (Backbone): Where the weights go.
-        checkpoint (str): Path or URL, anything that mmengine's ``CheckpointLoader`` takes.
-        prefix (str, optional): Take the keys that start with it, e.g. ``'backbone.'``. By default
-            ``'backbone.'`` where the file has such keys, and all keys otherwise.
+        module (Backbone): Loaded in place.
+        checkpoint (str | Path): See :func:`mmlite.stack.load`.
+        prefix (str, optional): See :func:`read_weights`. Defaults to None.
         map_location (str): Where tensors are read to. Defaults to ``'cpu'``.
-        reserve_blocks (int, optional): Take the embedding and that many leading blocks, and leave
-            what follows at random (MAE-Lite, Fig. 4). 0 takes nothing at all. Defaults to None,
-            which takes everything.
+        reserve_blocks (int, optional): Load the embedding and that many leading blocks, and leave
+            the rest at its initialization (MAE-Lite, Fig. 4). 0 loads nothing. Defaults to None,
+            which loads everything.
 
     Raises:
-        ArgumentError: If ``reserve_blocks`` is no number of blocks of the backbone.
-        CheckpointError: If the weights belong to another architecture or head count, or if a
-            parameter that every checkpoint of this backbone has is missing.
+        ArgumentError: ``reserve_blocks`` is no number of blocks of the backbone.
+        CheckpointError: The weights are of another architecture or number of heads, or a parameter
+            that every checkpoint of this backbone has is missing.
     """
-    contents = _load_checkpoint(checkpoint, map_location=map_location)
-    state, prefix = select_weights(contents, prefix, checkpoint)
-    recorded = contents.get('meta') if isinstance(contents.get('meta'), dict) else {}
-    check_architecture(module, recorded.get('backbone'), checkpoint)
+    contents = stack.load(checkpoint, map_location)
+    weights = read_weights(contents, checkpoint, prefix)
+    check_architecture(module, contents, checkpoint, log=True)
 
-    own = module.state_dict()
-    skipped = set(beyond(module, reserve_blocks))
-    own = {key: tensor for key, tensor in own.items() if key not in skipped}
-    shared = {key: tensor for key, tensor in state.items() if key in own}
-    missing = [key for key in own if key not in state]
-    resampled = []
-    for key, tensor in shared.items():
-        if tensor.shape == own[key].shape:
-            continue
-        fitted = module.fit_to_size(key, tensor, own[key])
-        if fitted is None or fitted.shape != own[key].shape:
+    skipped = set(_not_reserved(module, reserve_blocks))
+    used = {key: tensor for key, tensor in weights.items() if key not in skipped}
+    missing, unused, misshapen = compare(module, used)
+    missing = [key for key in missing if key not in skipped]
+    expected, kind = module.state_dict(), type(module).__name__
+    for key in misshapen:
+        given, used[key] = used[key], _resampled(module, key, used[key], expected[key])
+        if used[key] is None:
             raise CheckpointError(
-                f"{checkpoint}: '{key}' has shape {tuple(tensor.shape)} but "
-                f'{type(module).__name__} needs {tuple(own[key].shape)}; choose the arch that '
-                f'the checkpoint was trained with'
+                f"{checkpoint}: '{key}' has shape {tuple(given.shape)} but {kind} needs "
+                f'{tuple(expected[key].shape)}; choose the arch that the checkpoint was trained '
+                'with'
             )
-        shared[key] = fitted
-        resampled.append(key)
     needed = [k for k in missing if not any(re.fullmatch(p, k) for p in module.optional_keys)]
     if needed:
         raise CheckpointError(
-            f'{checkpoint}: {len(needed)} of {len(own)} parameters of {type(module).__name__} are '
-            f"not in it (first '{needed[0]}', looked for under the prefix '{prefix}'); give "
-            f'init_cfg the right prefix, or convert the file with '
-            f'tools/model_converters/convert.py'
+            f'{checkpoint}: {len(needed)} of {len(expected) - len(skipped)} parameters of {kind} '
+            f"are not in it (first '{needed[0]}'); give init_cfg the right prefix, or convert the "
+            'file with tools/model_converters/convert.py'
         )
-    module.load_state_dict(shared, strict=False)
-    unused = [key for key in state if key not in own and key not in skipped]
-    rows = [('used', list(shared)), ('resampled', resampled), ('not in file', missing),
-            ('left over', unused)]  # fmt: skip
+    for key in unused:
+        del used[key]
+    module.load_state_dict(used, strict=False)
+    rows = dict(used=used, resampled=misshapen)
+    rows |= {'not in file': missing, 'left over': unused}
     if reserve_blocks is not None:
-        rows.append(('not reserved', [key for key in state if key in skipped]))
-    lines = [f'  {name:<12}{len(keys):>5}  {summarise(keys)}' for name, keys in rows]
+        rows['not reserved'] = [key for key in weights if key in skipped]
+    lines = [f'  {name:<12}{len(keys):>5}  {summarise(keys)}' for name, keys in rows.items()]
     print_log('\n'.join([f'weights of {checkpoint}:', *lines]), logger='current')
 
 
-def beyond(module, reserve_blocks):
-    """Names in the state dict of a backbone that lie behind its reserved leading blocks.
-
-    Args:
-        module (Backbone): Has ``blocks`` and ``get_layer_depth(name)``.
-        reserve_blocks (int | None): See :func:`load_pretrained`.
-
-    Returns:
-        list[str]: Empty for None, all names for 0.
-
-    Raises:
-        ArgumentError: If there are not so many blocks.
-    """
+def _not_reserved(module, reserve_blocks):
+    """Names in the state dict of a backbone that come after its reserved leading blocks."""
     if reserve_blocks is None:
         return []
     count = len(module.blocks)
@@ -100,56 +222,40 @@ def beyond(module, reserve_blocks):
     return [name for name in names if module.get_layer_depth(name)[0] > reserve_blocks]
 
 
-def select_weights(contents, prefix, source):
-    """Unwrap the weights in a checkpoint and strip a prefix.
-
-    Returns:
-        tuple[dict[str, Tensor], str]: Weights and the prefix that was stripped.
-
-    Raises:
-        CheckpointError: If no key starts with ``prefix``.
-    """
-    state = next((contents[key] for key in CONTAINERS if key in contents), contents)
-    if prefix is None:
-        prefix = 'backbone.' if any(key.startswith('backbone.') for key in state) else ''
-    selected = {key[len(prefix) :]: v for key, v in state.items() if key.startswith(prefix)}
-    if not selected:
-        heads = sorted({key.split('.')[0] + '.' for key in state})[:8]
-        raise CheckpointError(
-            f"{source}: no key starts with '{prefix}'; its keys start with {', '.join(heads)}"
-        )
-    return selected, prefix
-
-
-def check_architecture(module, recorded, source):
+def check_architecture(model, contents, source, log=False):
     """Refuse weights whose recorded architecture differs where shapes cannot tell (heads).
 
     Args:
-        module (Backbone): Has ``describe()``.
-        recorded (dict | None): ``meta['backbone']`` of the checkpoint, see ``describe``.
-        source (str): Name of the file, for the message.
+        model (nn.Module): A backbone with ``describe()``, or a model with such a ``backbone``.
+        contents (dict): Of the checkpoint; ``contents['meta']['backbone']`` is its description.
+        source (str | Path): Name of the file, for messages.
+        log (bool): Log what is assumed of a file without a description. Defaults to False.
 
     Raises:
-        CheckpointError: If class, width, depth or head count differ.
+        CheckpointError: Class, width, depth, number of heads or patch size differ.
     """
-    if not recorded:
-        heads = module.arch['num_heads']
-        print_log(
-            f'{source} does not record its architecture: taken to have num_heads={heads}',
-            logger='current',
-        )
+    backbone = getattr(model, 'backbone', model)
+    meta = contents.get('meta')
+    recorded = meta.get('backbone') if isinstance(meta, dict) else None
+    if not hasattr(backbone, 'describe'):
         return
-    wanted = module.describe()
-    for key in ('type', 'embed_dims', 'num_layers', 'num_heads', 'patch_size'):
-        if key in recorded and key in wanted and recorded[key] != wanted[key]:
+    if not recorded:
+        if log:
+            heads = backbone.arch['num_heads']
+            message = f'{source} does not record its architecture: taken to have num_heads={heads}'
+            print_log(message, logger='current')
+        return
+    built = backbone.describe()
+    for key in ARCHITECTURE:
+        if key in recorded and key in built and recorded[key] != built[key]:
             raise CheckpointError(
                 f'{source}: the checkpoint was trained with {key}={recorded[key]} but the config '
-                f'builds {key}={wanted[key]}; set the backbone arch to match'
+                f'builds {key}={built[key]}; set the backbone arch to match'
             )
 
 
 def summarise(keys, limit=6):
-    """Group keys by their module path with block numbers folded: ``blocks.*.attn (24)``."""
+    """Group keys by module with block numbers folded: ``blocks.*.attn (24)``."""
     groups = {}
     for key in keys:
         name = re.sub(r'\.\d+\.', '.*.', key).rsplit('.', 1)[0] if '.' in key else key

@@ -12,8 +12,8 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 from mmpretrain.structures import DataSample
 
-from mmlite.engine.hooks.fit import check_weights
 from mmlite.errors import CheckpointError
+from mmlite.models.weights import check_weights
 from mmlite.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, PARAM_SCHEDULERS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'

@@ -2,11 +2,13 @@
 
 import logging
 
+import numpy as np
 import pytest
 import torch
 
 from mmlite.errors import ArgumentError, CheckpointError
 from mmlite.models import Hiera, ViT
+from mmlite.models.weights import load_exactly, read_weights
 
 TINY = dict(embed_dims=24, num_layers=2, num_heads=3)
 
@@ -190,3 +192,43 @@ def test_a_wrong_number_of_reserved_blocks_is_named(count, tmp_path):
     init_cfg = dict(type='Pretrained', checkpoint=path, reserve_blocks=count)
     with pytest.raises(ArgumentError, match=r'reserve_blocks=.*: ViT has 3 blocks, write 0 to 3'):
         ViT(**VIT3, init_cfg=init_cfg).init_weights()
+
+
+# ---- checkpoints of wrapped models and of other libraries ----------------------------------------
+
+
+@pytest.mark.parametrize('wrapper', ['', 'module.', '_orig_mod.', 'module._orig_mod.'])
+@pytest.mark.parametrize('box', [None, 'state_dict', 'model', 'net'])
+def test_prefixes_of_wrappers_and_keys_of_other_libraries(wrapper, box):
+    weights = {'backbone.a': torch.arange(2.0), 'head.b': np.ones(3)}
+    contents = {wrapper + key: value for key, value in weights.items()}
+    contents = contents if box is None else {box: contents, 'epoch': 3}
+    assert read_weights(contents, 'a.pth').keys() == weights.keys()
+    assert read_weights(contents, 'a.pth', None)['a'].tolist() == [0, 1]
+    assert read_weights(contents, 'a.pth', 'head.')['b'].tolist() == [1, 1, 1]
+
+
+def test_a_checkpoint_without_weights_is_refused():
+    with pytest.raises(CheckpointError, match=r'a\.pth: it holds no weights'):
+        read_weights({'state_dict': {}}, 'a.pth')
+    with pytest.raises(CheckpointError, match=r"a\.pth: 'epoch' is of type int, not a tensor"):
+        read_weights({'epoch': 3}, 'a.pth')
+
+
+def test_exact_weights_are_all_and_no_others():
+    torch.manual_seed(0)
+    source, model = torch.nn.BatchNorm1d(2), torch.nn.BatchNorm1d(2)
+    torch.nn.init.normal_(source.weight)
+    weights = source.state_dict()
+    del weights['num_batches_tracked']  # old files lack it
+    load_exactly(model, dict(state_dict=weights), 'a.pth')
+    assert torch.equal(model.weight, source.weight)
+    for name, change, message in (
+        ('left over', {'x': torch.ones(1)}, r"1 of its 5 tensors have no place .*'x'"),
+        ('shape', {'bias': torch.ones(3)}, r"'bias' has shape \(3,\), but the config builds \(2,"),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            load_exactly(model, weights | change, name)
+    del weights['bias']
+    with pytest.raises(CheckpointError, match=r"1 of 5 tensors are not in it \(first 'bias'\)"):
+        load_exactly(model, weights, 'missing')

@@ -213,7 +213,7 @@ def test_foreign_checkpoints_are_refused(config, tmp_path, capsys):
     assert "(first 'neck.mask_token')" in capsys.readouterr().err
     checkpoint = save(config, 'more.pth', extra=torch.zeros(1))
     assert run(config, checkpoint) == 1
-    assert "have no place in MAE (first 'extra')" in capsys.readouterr().err
+    assert "have no place in it (first 'extra')" in capsys.readouterr().err
     option = 'model.backbone.arch.num_heads=4'
     assert run(config, tmp_path / 'epoch_1.pth', '--cfg-options', option) == 1
     assert 'trained with num_heads=3 but the config builds num_heads=4' in capsys.readouterr().err

@@ -24,9 +24,10 @@ import torch
 
 from mmlite.errors import UserError
 from mmlite.models import Hiera, ViT
+from mmlite.models.weights import find_weights
 
 from .architecture import check_weights, hiera_arguments, shortest_config, vit_arguments
-from .files import SUFFIXES, check_destination, save, summary, unwrap
+from .files import SUFFIXES, check_destination, save, summary
 from .layouts import SOURCES, recognise
 from .ledger import complete_vit, place
 
@@ -66,7 +67,7 @@ def convert(contents, source, heads=None, keep_extra=False):
     """
     if source not in SOURCES:
         raise UserError(f"source '{source}' is unknown: choose from {', '.join(SOURCES)}")
-    weights, beside = unwrap(contents)
+    weights, beside = find_weights(contents)
     ledger = place(weights, recognise(weights, source), keep_extra)
     state = ledger.state
     if any(re.fullmatch(r'backbone\.blocks\.\d+\.proj\.weight', key) for key in state):

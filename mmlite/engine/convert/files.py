@@ -5,46 +5,14 @@ import os
 import re
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from mmlite.errors import CheckpointError, UserError
-from mmlite.models.weights import CONTAINERS, summarise
+from mmlite.models.weights import summarise
 
 SUFFIXES = ('.pth', '.safetensors')
-
-
-def unwrap(contents):
-    """Find the weights in a checkpoint.
-
-    Args:
-        contents (dict): What was read from the file. NumPy arrays, as detectron2 writes them, count
-            as tensors.
-
-    Returns:
-        tuple[dict[str, Tensor], list[str]]: Weights by their names in the file, and the names of
-        its other entries.
-
-    Raises:
-        CheckpointError: If there are no weights, or something else among them.
-    """
-    box = next((key for key in CONTAINERS if isinstance(contents.get(key), dict)), None)
-    weights = contents if box is None else contents[box]
-    beside = [] if box is None else [str(key) for key in contents if key != box]
-    if not weights:
-        raise CheckpointError('it holds no weights')
-    tensors = {}
-    for key, value in weights.items():
-        tensor = torch.from_numpy(value) if isinstance(value, np.ndarray) else value
-        tensors[str(key)] = tensor
-        if not isinstance(tensor, torch.Tensor):
-            raise CheckpointError(
-                f"'{key}' is of type {type(value).__name__}, not a tensor: weights are expected at "
-                f'the top or under one of {", ".join(CONTAINERS)}'
-            )
-    return tensors, beside
 
 
 def check_destination(path, overwrite=False):

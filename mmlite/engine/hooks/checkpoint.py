@@ -12,7 +12,7 @@ from .. import random_state
 from ..atomic_backend import ATOMIC, AtomicLocalBackend
 from ..plain import restore, to_plain
 from ..resume import POINTER
-from .fit import bare_model
+from .fit import unwrap_model
 
 RANDOM_STATES = 'random_states'
 """Key in a checkpoint: the state of the random generators of every process, by rank."""
@@ -52,7 +52,7 @@ class CheckpointHook(BaseCheckpointHook):
 
     def before_save_checkpoint(self, runner, checkpoint):
         """Add random states and the description of the backbone, make everything plain."""
-        backbone = getattr(bare_model(runner.model), 'backbone', None)
+        backbone = getattr(unwrap_model(runner.model), 'backbone', None)
         if hasattr(backbone, 'describe'):
             checkpoint['meta']['backbone'] = backbone.describe()
         if self._gathered:

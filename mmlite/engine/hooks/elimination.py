@@ -7,7 +7,7 @@ from mmengine.hooks import Hook
 from mmlite.errors import ArgumentError
 from mmlite.registry import HOOKS
 
-from .fit import bare_model
+from .fit import unwrap_model
 
 
 @HOOKS.register_module()
@@ -36,7 +36,7 @@ class EliminationScheduleHook(Hook):
 
     def before_train_epoch(self, runner):
         """Set the share of the epoch; mmengine counts epochs from 0, the schedule from 1."""
-        elimination = getattr(bare_model(runner.model), 'elimination', None)
+        elimination = getattr(unwrap_model(runner.model), 'elimination', None)
         if elimination is not None:
             elimination.ratio = keep_ratio(
                 runner.epoch + 1, self.start_epoch, self.warm_epochs, elimination.keep_ratio
@@ -44,7 +44,7 @@ class EliminationScheduleHook(Hook):
 
     def after_train(self, runner):
         """Leave the model as it is used: with the final share."""
-        elimination = getattr(bare_model(runner.model), 'elimination', None)
+        elimination = getattr(unwrap_model(runner.model), 'elimination', None)
         if elimination is not None:
             elimination.ratio = elimination.keep_ratio
 

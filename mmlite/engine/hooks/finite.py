@@ -14,7 +14,7 @@ from mmlite.registry import HOOKS
 from ..cli import reported_once
 from ..failed_step import StepKeeper, machine, numerics, progress, write
 from ..finite_watch import FiniteWatch
-from .fit import bare_model
+from .fit import unwrap_model
 
 REPLAY = 'python tools/analysis_tools/replay.py'
 SHOWN = 4  # names in a sentence
@@ -60,7 +60,7 @@ class FiniteHook(Hook):
 
     def before_train(self, runner):
         """Listen to the model and the optimiser."""
-        model = bare_model(runner.model)
+        model = unwrap_model(runner.model)
         self._keeper = StepKeeper(model, runner.optim_wrapper)
         fail = partial(self._stop, runner)
         self._watch = FiniteWatch(model, runner.optim_wrapper, fail, self.max_skipped)
@@ -91,7 +91,7 @@ class FiniteHook(Hook):
 
 
 def _circumstances(runner):
-    device = next(bare_model(runner.model).parameters()).device
+    device = next(unwrap_model(runner.model).parameters()).device
     return dict(
         iter=runner.iter,
         epoch=runner.epoch,

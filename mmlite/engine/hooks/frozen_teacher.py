@@ -6,7 +6,7 @@ from mmengine.logging import print_log
 
 from mmlite.registry import HOOKS
 
-from .fit import bare_model
+from .fit import unwrap_model
 
 
 @HOOKS.register_module()
@@ -22,7 +22,7 @@ class FrozenTeacherHook(Hook):
 
     def before_train(self, runner):
         """Remember the weights that the teacher starts with."""
-        self.distill = getattr(bare_model(runner.model), 'distill', None)
+        self.distill = getattr(unwrap_model(runner.model), 'distill', None)
         if self.distill is not None:
             self.checksum = self.distill.teacher_checksum()
 

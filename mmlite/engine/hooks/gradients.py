@@ -7,7 +7,7 @@ from mmlite.errors import UserError
 from mmlite.registry import HOOKS
 from mmlite.utils.names import near_names
 
-from .fit import bare_model
+from .fit import unwrap_model
 
 
 class GradientHook(Hook):
@@ -114,7 +114,7 @@ class FreezeLayersHook(GradientHook):
         """Find the parameters."""
         self._runner = runner
         self._until = self.epochs * len(runner.train_dataloader)
-        named = bare_model(runner.model).named_parameters()
+        named = unwrap_model(runner.model).named_parameters()
         trainable = {name: parameter for name, parameter in named if parameter.requires_grad}
         self._frozen = [p for name in self.names for p in _below(trainable, name)]
         super().before_train(runner)

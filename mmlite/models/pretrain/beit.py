@@ -2,15 +2,15 @@
 
 import torch
 import torch.nn.functional as F
-from mmengine.runner.checkpoint import _load_checkpoint
 from mmpretrain.models import BEiTV1Head
 from mmpretrain.models.utils import TwoNormDataPreprocessor
 
-from mmlite.errors import ArgumentError, CheckpointError, UserError
+from mmlite import stack
+from mmlite.errors import ArgumentError, UserError
 from mmlite.registry import MODELS
 
 from ..layers import cut_patches, take
-from ..weights import select_weights
+from ..weights import check_weights, read_weights
 from .base import MaskTokenPretrainer, Reconstruction, hidden_ids, mask_of
 
 
@@ -229,14 +229,6 @@ def load_all(module, checkpoint, prefix='', map_location='cpu'):
     Raises:
         CheckpointError: If weights are missing or of another shape.
     """
-    contents = _load_checkpoint(checkpoint, map_location=map_location)
-    state, _ = select_weights(contents, prefix, checkpoint)
-    own = module.state_dict()
-    wrong = [k for k, v in own.items() if k not in state or state[k].shape != v.shape]
-    if wrong:
-        raise CheckpointError(
-            f'{checkpoint}: {len(wrong)} of {len(own)} tensors of {type(module).__name__} are '
-            f"missing or have another shape (first '{wrong[0]}'); give the file that the "
-            f'tokeniser of this config was saved to'
-        )
-    module.load_state_dict({key: state[key] for key in own})
+    weights = read_weights(stack.load(checkpoint, map_location), checkpoint, prefix)
+    check_weights(module, weights, checkpoint)
+    module.load_state_dict(weights, strict=False)
