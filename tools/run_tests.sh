@@ -5,7 +5,7 @@
 # most 8: -n 0 runs all tests in one process, e.g. for a debugger.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-. tools/env.sh
+EXTRAS='[dev]' . tools/env.sh
 python tools/check_stack.py
 ruff check .
 ruff format --check .
