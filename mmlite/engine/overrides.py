@@ -1,0 +1,168 @@
+"""The length of a training and the image size as one option each.
+
+Both stand in many places of a config, which :func:`set_length` and :func:`set_image_size` change
+together.
+"""
+
+import math
+
+from mmlite.errors import UserError
+
+LENGTHS = {'epochs': 'max_epochs', 'iters': 'max_iters'}
+MODEL_SIZES = ('img_size', 'pad_size_divisor', 'size', 'crop_size', 'search_size')
+PIPELINE_SIZES = ('scale', 'crop_size', 'size', 'second_scale')
+MASKED_PATCHES = ('num_masking_patches', 'min_num_patches', 'max_num_patches')
+GRIDS = ('grid', 'input_size')  # of the masked decoder and of mask generators, in patches
+CROPS = {'CropPair': 'size', 'RandomCrop': 'crop_size'}  # of ...RandomResizedCrop: 'scale'
+PATCH = 16  # of every backbone here; a unit of Hiera has two patches a side
+
+
+def set_length(cfg, epochs=None, iters=None):
+    """Train for another number of epochs or iterations; the schedules move along.
+
+    Ends and milestones keep their place relative to the whole. A warm-up keeps its length unless
+    it is longer than a tenth of the new training, of which it then takes its old share or a tenth,
+    whichever is more. Epochs of ``custom_hooks`` (``start_epoch``, ``warm_epochs``) are scaled.
+
+    Args:
+        cfg (mmengine.config.Config): Changed in place.
+        epochs, iters (int, optional): At most one.
+
+    Raises:
+        UserError: The config counts in the other unit.
+    """
+    if epochs is None and iters is None:
+        return
+    unit = 'epochs' if iters is None else 'iters'
+    other = 'iters' if iters is None else 'epochs'
+    new = epochs if iters is None else iters
+    train_cfg = cfg.get('train_cfg') or {}
+    if LENGTHS[unit] not in train_cfg:
+        counted = f'train_cfg.{LENGTHS[other]}={train_cfg.get(LENGTHS[other])}'
+        raise UserError(f'--{unit} does not fit this config, which has {counted}: use --{other}')
+    old = train_cfg[LENGTHS[unit]]
+    train_cfg[LENGTHS[unit]] = new
+    if LENGTHS[unit] in cfg:
+        cfg[LENGTHS[unit]] = new
+    schedulers = cfg.get('param_scheduler') or []
+    schedulers = schedulers if isinstance(schedulers, list) else [schedulers]
+    warm_up = max([s.end for s in schedulers if _is_warm_up(s, old)], default=0)
+    new_warm_up = min(warm_up, math.ceil(max(warm_up / old, 0.1) * new), new - 1)
+
+    def moved(value):
+        if value <= warm_up:
+            return round(value * new_warm_up / warm_up) if warm_up else 0
+        return min(new, max(new_warm_up + 1, round(value * new / old)))
+
+    kept = []
+    for scheduler in schedulers:
+        for key in ('begin', 'end'):
+            if isinstance(scheduler.get(key), int):
+                scheduler[key] = moved(scheduler[key])
+        if 'milestones' in scheduler:
+            scheduler.milestones = [moved(value) for value in scheduler.milestones]
+        if isinstance(scheduler.get('T_max'), int):
+            scheduler.T_max = max(1, round(scheduler.T_max * new / old))
+        if scheduler.get('end', new) > scheduler.get('begin', 0):  # else a warm-up of no length
+            kept.append(scheduler)
+    if schedulers:
+        cfg.param_scheduler = kept
+    for hook in cfg.get('custom_hooks') or []:
+        for key in ('start_epoch', 'warm_epochs'):
+            if unit == 'epochs' and key in hook:
+                hook[key] = round(hook[key] * new / old)
+
+
+def set_image_size(cfg, size):
+    """Train and test at another image size.
+
+    The reference is the side of the training crop. What equals it, or follows from it, is scaled:
+    crops, resizing, padding and sliding windows, template and search region of trackers, positions
+    that the model stores, the decoder's grid, and attention windows where the image shrinks.
+
+    Args:
+        cfg (mmengine.config.Config): Changed in place.
+        size (int): Side of the new crop in pixels.
+
+    Raises:
+        UserError: No crop is found, or ``size`` is not a multiple of the patches.
+    """
+    if size is None:
+        return
+    pipelines = [
+        cfg[f'{stage}_dataloader'].dataset
+        for stage in ('train', 'val', 'test')
+        if cfg.get(f'{stage}_dataloader')
+    ]
+    old = _crop_size(pipelines[:1]) or cfg.model.get('backbone', {}).get('img_size')
+    step = 2 * PATCH if 'Hiera' in cfg.model.get('backbone', {}).get('type', '') else PATCH
+    if old is None:
+        raise UserError('--image-size finds no crop of fixed size in the training pipeline')
+    if size % step:
+        raise UserError(f'--image-size must be a multiple of {step} (got {size})')
+    ratio = size / old
+
+    def scaled(value):
+        if isinstance(value, (list, tuple)):
+            return type(value)(scaled(item) for item in value)
+        return round(value * ratio)
+
+    for node in _dicts([*pipelines, cfg.get('tta_pipeline') or []]):
+        for key in PIPELINE_SIZES:
+            if _is_size(node.get(key)):
+                node[key] = scaled(node[key])
+    for node in _dicts([*pipelines, cfg.model]):
+        for key in GRIDS:
+            if node.get(key) in (old // PATCH, (old // PATCH,) * 2, [old // PATCH] * 2):
+                node[key] = scaled(node[key])
+        for key in MASKED_PATCHES:
+            if node.get(key):
+                node[key] = round(node[key] * ratio**2)
+    for node in _dicts(cfg.model):
+        for key, value in node.items():
+            if key in MODEL_SIZES and value in (old, (old, old), [old, old]):
+                node[key] = scaled(value)
+            elif key == 'template_size' or key == 'stride' and node.get('mode') == 'slide':
+                node[key] = scaled(value)
+            elif key == 'window_size' and value and ratio < 1:
+                node[key] = max(1, scaled(value))
+    for key in ('image_size', 'image_scale', 'crop_size'):
+        if key in cfg:
+            cfg[key] = scaled(cfg[key])
+
+
+def _is_warm_up(scheduler, length):
+    start = scheduler.get('begin', 0) == 0
+    return start and scheduler.type == 'LinearLR' and scheduler.get('end', length) < length
+
+
+def _is_size(value):
+    """Whether a value is a size in pixels: an integer or integers, not a range of ratios."""
+    items = value if isinstance(value, (list, tuple)) else [value]
+    return bool(items) and all(isinstance(item, int) and not isinstance(item, bool) for item in items)
+
+
+def _crop_size(datasets):
+    """Side of the first square crop of a pipeline in pixels."""
+    for node in _dicts(datasets):
+        name = str(node.get('type')).rpartition('.')[2]
+        crop = node.get('search') if name == 'CropPair' else node
+        value = crop.get('scale' if name.endswith('ResizedCrop') else CROPS.get(name))
+        if value is not None:
+            return max(value) if isinstance(value, (list, tuple)) else value
+    return None
+
+
+def _dicts(node):
+    """Iterate over a config's dicts, nested ones included, each object once."""
+    seen, stack = set(), [node]
+    while stack:
+        node = stack.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, dict):
+            yield node
+            stack += list(node.values())[::-1]
+        elif isinstance(node, (list, tuple)):
+            stack += list(node)[::-1]
