@@ -1,14 +1,14 @@
-"""What happens to training samples that are unreadable or malformed."""
+"""Policy for training samples that are unreadable or malformed."""
 
 import csv
-import fcntl
 import io
 import logging
 import traceback
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from mmengine.logging import print_log
 
 from mmlite.errors import ArgumentError, DataError, UserError
@@ -20,13 +20,13 @@ HEADER = ['sample', 'reason']
 
 
 class BadSamples:
-    """The policy for bad training samples, and the report that names each of them once.
+    """Policy for bad training samples, with a report that names each of them once.
 
-    The report is a CSV file of sample and reason, which all workers and processes of a training
-    share and a resumed one goes on with.
+    The report is a CSV file of sample and reason, shared by all workers and processes of a training
+    and continued by a resumed one.
 
     Args:
-        file (str | Path): The report. It is written when the first bad sample is met.
+        file (str | Path): The report, written when the first bad sample is found.
         size (int): Samples of an epoch.
         max_share (float): Share of ``size`` that may be bad, 0 to 1. At 0, the first one is an
             error. Defaults to 0.
@@ -36,11 +36,10 @@ class BadSamples:
     """
 
     def __init__(self, file, size, max_share=0.0):
-        if isinstance(max_share, bool) or not isinstance(max_share, (int, float)) or not (
-            0 <= max_share <= 1
-        ):  # fmt: skip
+        number = isinstance(max_share, (int, float)) and not isinstance(max_share, bool)
+        if not number or not 0 <= max_share <= 1:
             raise ArgumentError(
-                f'train_cfg.max_bad_share={max_share!r} should be a share, a number from 0 to 1'
+                f'train_cfg.max_bad_share must be a number from 0 to 1 (got {max_share!r})'
             )
         self.file = Path(file)
         self.size = size
@@ -48,11 +47,11 @@ class BadSamples:
         self._known = set()
 
     def note(self, sample, error):
-        """A sample is bad.
+        """Report a bad sample.
 
         Args:
-            sample (str): Names it; as a rule the path of its image.
-            error (DataError): Says what is wrong.
+            sample (str): Its name; as a rule the path of its image.
+            error (DataError): The reason.
 
         Raises:
             DataError: ``error``, if none may be bad; another one, if more are bad than may be.
@@ -83,14 +82,14 @@ class BadSamples:
         """int: Bad samples that this process knows of."""
         return len({sample for sample, _ in self._known})
 
-    def begin(self, go_on):
-        """Take over the report of the run that is resumed (``go_on``), or take it away."""
-        if not go_on:
+    def begin(self, resume):
+        """Read the report of the run that is resumed, or remove that of an earlier one."""
+        if not resume:
             self.file.unlink(missing_ok=True)
         self.read()
 
     def read(self):
-        """Learn what all processes have reported; returns :attr:`count`."""
+        """Read what all processes have reported; returns :attr:`count`."""
         self._known = set()
         if self.file.exists():
             with self._report() as (self._known, _):
@@ -98,36 +97,44 @@ class BadSamples:
         return self.count
 
     def summary(self):
-        """str: What to say at the end of training."""
+        """str: Message for the end of training."""
         return (
-            f'{self.count} of {self.size} training samples are unreadable or malformed, and others '
-            f'took their place: {self.file} names them'
+            f'{self.count} of {self.size} training samples are unreadable or malformed and were '
+            f'replaced by others: {self.file} names them'
         )
 
     @contextmanager
     def _report(self):
-        """The rows of the report and a function that adds one, while no other process has it."""
-        with open(self.file, 'a+', newline='', encoding='utf-8') as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        """The rows of the report and a function that adds one, locked against other processes."""
+        with _locked(self.file), open(self.file, 'a+', newline='', encoding='utf-8') as file:
             file.seek(0)
             text = file.read()
             lines = csv.reader(io.StringIO(text, newline=''))
             rows = {tuple(line) for line in lines if len(line) == len(HEADER)}
 
             def append(row):
-                torn = text and not text.endswith('\n')  # its writer was killed
-                file.write('\n' if torn else '')
+                truncated = text and not text.endswith('\n')  # its writer was killed
+                file.write('\n' if truncated else '')
                 writer = csv.writer(file, lineterminator='\n')
                 writer.writerows([row] if text else [HEADER, row])
 
             yield rows - {tuple(HEADER)}, append
 
 
-class SkippingDataset(WrappedDataset):
-    """Draws another sample in the place of a bad one, if the policy allows that.
+@contextmanager
+def _locked(file):
+    """Lock a file by a hidden one beside it, if the file system supports that."""
+    with ExitStack() as stack:
+        with suppress(OSError, NotImplementedError):  # then a row may be reported twice
+            stack.enter_context(FileLock(file.with_name(f'.{file.name}.lock'), timeout=60))
+        yield
 
-    The others keep their places. An index that is a tuple belongs to a data set that draws its
-    samples itself, :class:`~mmlite.datasets.sot.pairs.TrackPairs`, which asks the policy, too.
+
+class SkippingDataset(WrappedDataset):
+    """Replace a bad sample by a random other one, if the policy allows that.
+
+    The other samples keep their positions. An index that is a tuple belongs to a data set that
+    draws its samples itself, :class:`~mmlite.datasets.sot.pairs.TrackPairs`, which asks the policy.
 
     Args:
         dataset (Dataset): Raises an exception for a bad sample.
@@ -153,18 +160,18 @@ class SkippingDataset(WrappedDataset):
 
 
 def sample_name(dataset, index):
-    """What a sample is called in messages: the path of its image, where the data set tells."""
+    """Name of a sample in messages: the path of its image, if the data set knows it."""
     info = dataset.get_data_info(index) if hasattr(dataset, 'get_data_info') else {}
     return str(info.get('img_path') or f'sample {index}')
 
 
 def as_data_error(name, error):
-    """A :class:`DataError` for any exception, caused by it, that says where it was raised."""
+    """Turn any exception into a :class:`DataError` that says where it was raised."""
     if isinstance(error, DataError):
         return error
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    place = f'{"/".join(Path(frame.filename).parts[-3:])}, line {frame.lineno}'
-    reason = f'{type(error).__name__}: {error} ({place})'
-    made = DataError(f'sample {name} cannot be prepared: {reason}')
-    made.__cause__ = error
-    return made
+    position = f'{"/".join(Path(frame.filename).parts[-3:])}, line {frame.lineno}'
+    reason = f'{type(error).__name__}: {error} ({position})'
+    result = DataError(f'sample {name} cannot be prepared: {reason}')
+    result.__cause__ = error
+    return result

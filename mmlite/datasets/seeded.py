@@ -1,4 +1,4 @@
-"""Randomness by sample: what the transforms draw depends on seed, epoch and sample alone."""
+"""Randomness by sample: transforms depend on seed, epoch and sample alone."""
 
 import random
 from contextlib import contextmanager
@@ -14,34 +14,33 @@ from .wrapped import WrappedDataset
 SAMPLE_SEED = 'sample_seed'
 """Key in the ``metainfo`` of a data sample: its seed, by which a model draws its mask."""
 
-
 BITS = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15
 """SplitMix64's increment: 2^64 over the golden ratio."""
 
 
-class Draw(int):
-    """The index of a sample that knows when it is drawn.
+class SampleIndex(int):
+    """Index of a sample together with its epoch.
 
     Attributes:
         epoch (int): Passes over the data before this one.
-        repeat (int): How often this pass has drawn the sample before (repeated augmentation).
+        repeat (int): How often this pass has yielded the sample before (repeated augmentation).
     """
 
     def __new__(cls, index, epoch=0, repeat=0):
-        draw = super().__new__(cls, index)
-        draw.epoch, draw.repeat = epoch, repeat
-        return draw
+        self = super().__new__(cls, index)
+        self.epoch, self.repeat = epoch, repeat
+        return self
 
 
-class DrawSampler(Sampler):
-    """Tells with every index of a sampler in which pass over the data it is drawn.
+class EpochSampler(Sampler):
+    """Add the epoch to every index of a sampler.
 
     Args:
         sampler (Sampler): Yields indices of the data set, or tuples as
             :class:`~mmlite.datasets.sot.pairs.PairSampler` does, which are passed on. One without
-            end goes over the data again and again. Process r of n has the draws r, r + n, ... of
-            the whole stream, as OpenMMLab's samplers do it.
+            end passes over the data again and again. Process r of n has the indices r, r + n, ...
+            of the whole stream, as in OpenMMLab's samplers.
         size (int): Length of the data set.
     """
 
@@ -52,14 +51,14 @@ class DrawSampler(Sampler):
         self.rank, self.world_size = get_dist_info()
 
     def __iter__(self):
-        """Yields Draw | tuple: From the start of the epoch."""
+        """Yields SampleIndex | tuple: From the start of the epoch."""
         repeats = getattr(self.sampler, 'num_repeats', 1)
         for number, index in enumerate(self.sampler):
             if isinstance(index, tuple):
                 yield index
                 continue
-            place = self.rank + number * self.world_size
-            yield Draw(index, self.epoch + place // self.size, place % repeats)
+            position = self.rank + number * self.world_size
+            yield SampleIndex(index, self.epoch + position // self.size, position % repeats)
 
     def __len__(self):
         return len(self.sampler)
@@ -79,10 +78,10 @@ class SeededDataset(WrappedDataset):
 
     Python's, NumPy's and torch's global generators are seeded by the seed of the run, the epoch and
     the index. So a sample is the same whichever worker loads it and wherever training was resumed.
-    In the main process they are put back afterwards. Everything else is the data set's own.
+    In the main process they are restored afterwards.
 
     Args:
-        dataset (Dataset): Indexed by :class:`Draw` or by tuples of numbers.
+        dataset (Dataset): Indexed by :class:`SampleIndex` or by tuples of numbers.
         seed (int): Of the run.
     """
 
@@ -91,18 +90,20 @@ class SeededDataset(WrappedDataset):
 
     def __getitem__(self, index):
         seed = sample_seed(self.seed, index)
-        with drawing_from(seed):
+        with seeded_rng(seed):
             sample = self.dataset[int(index) if isinstance(index, int) else index]
-        note_seed(sample, seed)
+        packed = sample.get('data_samples') if isinstance(sample, dict) else None
+        if isinstance(packed, BaseDataElement):
+            packed.set_field(seed, SAMPLE_SEED, field_type='metainfo')
         return sample
 
 
 def sample_seed(seed, index):
-    """A number from the seed of a run and the index of a sample.
+    """Seed of a sample.
 
     Args:
-        seed (int): Not negative.
-        index (Draw | int | tuple[int, ...]): An ``int`` is of epoch 0.
+        seed (int): Of the run, >= 0.
+        index (SampleIndex | int | tuple[int, ...]): An ``int`` is of epoch 0.
 
     Returns:
         int: Of 63 bits.
@@ -124,8 +125,8 @@ def _mix(z):
 
 
 @contextmanager
-def drawing_from(seed):
-    """Seed the global generators for the enclosed code; in the main process, put them back."""
+def seeded_rng(seed):
+    """Seed the global generators for the enclosed code; in the main process, restore them."""
     kept = None if get_worker_info() else (
         random.getstate(), np.random.get_state(), torch.get_rng_state()
     )  # fmt: skip
@@ -140,10 +141,3 @@ def drawing_from(seed):
             random.setstate(kept[0])
             np.random.set_state(kept[1])
             torch.set_rng_state(kept[2])
-
-
-def note_seed(sample, seed):
-    """Put the seed into the ``data_samples`` of a packed sample, where it has such."""
-    packed = sample.get('data_samples') if isinstance(sample, dict) else None
-    if isinstance(packed, BaseDataElement):
-        packed.set_field(seed, SAMPLE_SEED, field_type='metainfo')

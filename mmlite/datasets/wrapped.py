@@ -4,15 +4,15 @@ from torch.utils.data import Dataset
 
 
 class WrappedDataset(Dataset):
-    """Hands on what it does not do itself to the data set within; hooks replace its pipeline.
+    """Pass everything that a wrapper does not do itself on to the data set within.
 
     Args:
-        dataset (Dataset): What is wrapped.
-        **own: Further attributes of the wrapper.
+        dataset (Dataset): The wrapped one; attributes are set on it, as hooks replace its pipeline.
+        **attributes: Further attributes of the wrapper.
     """
 
-    def __init__(self, dataset, **own):
-        self.__dict__.update(dataset=dataset, **own)
+    def __init__(self, dataset, **attributes):
+        self.__dict__.update(dataset=dataset, **attributes)
 
     def __len__(self):
         return len(self.dataset)
@@ -27,7 +27,7 @@ class WrappedDataset(Dataset):
 
 
 def parts(dataset):
-    """A data set and all that are inside its wrappers, outer ones first."""
+    """A data set and all data sets inside its wrappers, outer ones first."""
     yield dataset
     for name in ('dataset', 'datasets', '_dataset'):  # the last: mmengine's num_batch_per_epoch
         inner = getattr(dataset, name, None)

@@ -13,9 +13,9 @@ from .hooks import (
     SegPredictionHook,
     StopHook,
 )
+from .loops import EpochTrainLoop, IterTrainLoop
 from .optimizers import LayerDecayOptimWrapperConstructor
 from .track_loop import SequenceTestLoop, SequenceValLoop
-from .train_loops import EpochTrainLoop, IterTrainLoop
 
 __all__ = [
     'CheckpointFitHook',

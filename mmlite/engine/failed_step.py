@@ -14,11 +14,10 @@ from mmengine.logging import MessageHub
 from mmlite import stack
 from mmlite.errors import CheckpointError
 
-from .atomic_backend import AtomicLocalBackend
+from .checkpointing import AtomicLocalBackend, to_plain
 from .finite_watch import scaler_of, wrappers_of
-from .plain import to_plain
+from .loops import capture_rng
 from .plain_batch import batch_from_plain, batch_to_plain, compact
-from .random_state import capture
 
 FILE, CONFIG = 'step.pth', 'config.py'
 FORMAT = 'mmlite.failed_step/1'
@@ -72,7 +71,7 @@ class StepKeeper:
         state = dict(iter=iteration, batch=batch, losses=losses)
         if self._accumulates:  # hooks may have changed them when the step fails
             state['settings'] = dict(_settings(self.model))
-        self.iterations.append(dict(state, random=capture()))
+        self.iterations.append(dict(state, random=capture_rng()))
 
     def record(self):
         """dict: The state before the step; tensors are not copied again."""

@@ -1,4 +1,4 @@
-"""From a config file and command-line options to a running mmengine Runner, for every task."""
+"""Run an mmengine Runner from a config file and command-line options, for every task."""
 
 import os
 from datetime import timedelta
@@ -9,20 +9,22 @@ import torch
 import torch.distributed as dist
 from mmengine.config import ConfigDict
 from mmengine.device import get_device
-from mmengine.dist import is_main_process
+from mmengine.dist import broadcast_object_list, init_dist, is_main_process
 from mmengine.hooks import CheckpointHook as StockCheckpointHook
 from mmengine.logging import print_log
 from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import RUNNERS
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+from mmengine.utils.dl_utils import set_multi_processing
 
 from mmlite import __version__, stack
 from mmlite.errors import DataError, UserError
 
 from .check_config import check_config, require
+from .checkpointing import find_checkpoint, saved_seed
 from .cli import reported_once
 from .config_file import load_config
-from .resume import find_checkpoint, saved_seed
+from .loops import keep_workers
 
 DRAWING_HOOKS = {
     'mmdet': lambda out: dict(type='mmdet.DetVisualizationHook', draw=True, test_out_dir=out),
@@ -31,10 +33,10 @@ DRAWING_HOOKS = {
         type='mmpretrain.VisualizationHook', enable=True, interval=1, out_dir=out
     ),
 }
-"""Scope -> the hook that draws predictions into a folder."""
+"""Scope -> the hook that draws predictions into a directory."""
 
 DUMPS = {'mmdet': 'mmdet.DumpDetResults', 'mmseg': 'mmlite.DumpSegResults'}
-"""Scope -> the metric that writes predictions into a file, where it is not ``DumpResults``."""
+"""Scope -> the metric that writes predictions to a file, if it is not ``DumpResults``."""
 
 TRAIN_LOOPS = {
     'EpochBasedTrainLoop': 'mmlite.EpochTrainLoop',
@@ -45,27 +47,27 @@ TRAIN_LOOPS = {
 """mmengine's loops -> ours, which resume exactly."""
 
 TRAIN_HOOKS = ('mmlite.FiniteHook', 'mmlite.StopHook')
-"""What watches every training; a config that lists one of them decides its arguments."""
+"""Hooks of every training; a config that lists one of them sets its arguments."""
 
 TRACK_LOOPS = ('SequenceTestLoop', 'mmlite.SequenceTestLoop')
 """``test_cfg.type`` of trackers."""
 
 
 def read_config(config, work_dir=None, cfg_options=None, launcher='none'):
-    """Load a config and settle what the command line decides for every phase.
+    """Load a config and apply the command-line options that concern every phase.
 
     Args:
         config (str | Path): Config file.
-        work_dir (str | None): Folder of logs and checkpoints. Defaults to the config's own
+        work_dir (str | None): Directory of logs and checkpoints. Defaults to the config's own
             ``work_dir``, else ``./work_dirs/<name of the config>``.
         cfg_options (dict | None): Overrides, see :func:`~.config_file.load_config`.
         launcher (str): ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
 
     Returns:
-        mmengine.config.Config: The config to go on with.
+        mmengine.config.Config: The config.
 
     Raises:
-        UserError: The config cannot be read, or NCCL is asked for on a machine without CUDA.
+        UserError: The config cannot be read, or asks for NCCL on a machine without CUDA.
     """
     cfg = load_config(config, cfg_options)
     cfg.launcher = launcher
@@ -74,11 +76,10 @@ def read_config(config, work_dir=None, cfg_options=None, launcher='none'):
     _keep_checkpoints_plain(cfg)
     _train_exactly(cfg)
     if launcher != 'none' and get_device() == 'cpu':
-        asked = cfg_options or {}
-        if asked.get('env_cfg.dist_cfg.backend') == 'nccl':
+        if (cfg_options or {}).get('env_cfg.dist_cfg.backend') == 'nccl':
             raise UserError(
-                'env_cfg.dist_cfg.backend=nccl needs CUDA, but torch sees no GPU: leave it out to '
-                'run on gloo'
+                'env_cfg.dist_cfg.backend=nccl needs CUDA, but torch sees no GPU: leave it out '
+                'to use gloo'
             )
         _use_gloo(cfg)
     return cfg
@@ -96,10 +97,10 @@ def train(cfg):
     Raises:
         UserError: See :func:`~.check_config.check_config`.
     """
-    _go_on(cfg)
+    _choose_checkpoint(cfg)
     _check_loaded(cfg, whole=bool(cfg.get('resume')))
     add_hooks(cfg, TRAIN_HOOKS)
-    runner = _start(cfg, 'train')
+    runner = _build_runner(cfg, 'train')
     runner.train()
     return runner
 
@@ -109,18 +110,19 @@ def test(cfg, out=None):
 
     Args:
         cfg (mmengine.config.Config): From :func:`read_config`, with ``load_from`` set.
-        out (str | Path | None): File for the metrics, JSON. Defaults to None.
+        out (str | Path | None): JSON file for the metrics. Defaults to None.
 
     Returns:
         dict[str, float]: The metrics.
 
     Raises:
         UserError: See :func:`~.check_config.check_config`.
-        DataError: On the main process and when all else is done, if the loop says that a part of
-            the data could not be evaluated (``problem``).
+        DataError: On the main process, after everything else, if a part of the data could not be
+            evaluated (``problem`` of the loop).
     """
     _check_loaded(cfg, whole=True)
-    runner = _start(cfg, 'test')
+    runner = _build_runner(cfg, 'test')
+    keep_workers(runner.test_loop.dataloader)
     metrics = runner.test()
     if is_main_process():
         if out:
@@ -135,7 +137,7 @@ def set_amp(cfg, enable):
     """``--amp`` and ``--no-amp``: switch between ``AmpOptimWrapper`` and ``OptimWrapper``.
 
     Raises:
-        UserError: The config has another optimiser wrapper.
+        UserError: The config has another optimizer wrapper.
     """
     wrapper = cfg.get('optim_wrapper') or {}
     name = wrapper.get('type', 'OptimWrapper')
@@ -152,10 +154,10 @@ def set_amp(cfg, enable):
 
 
 def set_auto_scale_lr(cfg):
-    """``--auto-scale-lr``: scale the learning rate by the real over the base batch size.
+    """``--auto-scale-lr``: scale the learning rate by the total over the base batch size.
 
     Raises:
-        UserError: The config does not say for which batch its learning rate is meant.
+        UserError: The config has no base batch size.
     """
     if not (cfg.get('auto_scale_lr') or {}).get('base_batch_size'):
         raise UserError(
@@ -166,13 +168,18 @@ def set_auto_scale_lr(cfg):
 
 
 def set_resume(cfg, resume):
-    """``--resume``: ``'auto'`` is the latest checkpoint of the work_dir, else a file."""
-    cfg.resume = True
-    cfg.load_from = None if resume == 'auto' else resume
+    """``--resume``: from a file, or with ``'auto'`` from the latest checkpoint of the work_dir.
+
+    Where ``'auto'`` finds none, the ``load_from`` of the config is used as without ``--resume``.
+    """
+    if resume == 'auto':
+        cfg.resume = 'auto'
+    else:
+        cfg.resume, cfg.load_from = True, resume
 
 
 def set_test(cfg, checkpoint):
-    """Evaluate ``checkpoint`` and nothing else: weights of ``init_cfg`` are not looked at.
+    """Evaluate ``checkpoint``, whatever the config would load.
 
     Raises:
         UserError: The config has no test data, loop or metric.
@@ -209,33 +216,31 @@ def set_dump(cfg, out):
         cfg.test_evaluator = [*_as_list(evaluator), dump]
 
 
-def set_show_dir(cfg, folder):
-    """``--show-dir``: draw every prediction into ``folder`` with the hook of the scope.
-
-    Trackers, which have no scope of their own, are known by their loop.
+def set_show_dir(cfg, directory):
+    """``--show-dir``: draw every prediction with the hook of the scope, or of the tracking loop.
 
     Raises:
         UserError: There is no drawing hook for the scope of the config.
     """
     scope = cfg.get('default_scope')
-    folder = os.path.abspath(folder)
+    directory = os.path.abspath(directory)
     hooks = cfg.setdefault('default_hooks', ConfigDict())
     if (cfg.get('test_cfg') or {}).get('type') in TRACK_LOOPS:
-        hooks.visualization = ConfigDict(type='mmlite.TrackSheetHook', out_dir=folder)
+        hooks.visualization = ConfigDict(type='mmlite.TrackSheetHook', out_dir=directory)
         return
     if scope not in DRAWING_HOOKS:
         known = ', '.join(DRAWING_HOOKS)
         raise UserError(
             f'--show-dir cannot draw for default_scope={scope!r}, only for {known} and trackers'
         )
-    drawing = DRAWING_HOOKS[scope](folder)
-    # what the config set for the stock hook, e.g. score_thr, is unknown to a hook of ours
+    drawing = DRAWING_HOOKS[scope](directory)
+    # settings of the stock hook, e.g. score_thr, are unknown to a hook of ours
     kept = {} if drawing['type'].startswith('mmlite.') else hooks.get('visualization') or {}
     hooks.visualization = ConfigDict({**kept, **drawing})
 
 
 def _check_loaded(cfg, whole):
-    """Have the checkpoint that the run starts from compared with the model."""
+    """Compare the checkpoint that the run starts from with the model."""
     hook = ConfigDict(type='mmlite.CheckpointFitHook', whole=whole)
     cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
 
@@ -247,50 +252,70 @@ def add_hooks(cfg, kinds):
     cfg.custom_hooks = [*hooks, *(ConfigDict(type=kind) for kind in kinds if kind not in listed)]
 
 
-def _go_on(cfg):
-    """Settle which checkpoint a resumed run goes on from, and take over its seed.
+def _choose_checkpoint(cfg):
+    """Let rank 0 choose the checkpoint to resume from, and take over its seed.
 
-    A process that torch's launcher has started anew goes on by itself. The seed is needed before
-    the loader of the data is built.
+    A process that torch's launcher has restarted resumes by itself. The seed is needed before the
+    data loaders are built.
     """
-    if int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)):
-        set_resume(cfg, 'auto')
-    if not cfg.get('resume'):
+    if not cfg.get('resume') and not _restarted():
         return
-    with reported_once(cfg.launcher):
-        if cfg.get('load_from') is None:
-            found = find_checkpoint(cfg.work_dir)
-            cfg.load_from, cfg.resume = found and str(found), found is not None
-        if cfg.load_from and os.path.isfile(cfg.load_from):
-            randomness = cfg.setdefault('randomness', ConfigDict())
-            seed = saved_seed(cfg.load_from)
-            if seed is not None:
-                randomness.seed = seed
+    _join_processes(cfg)
+    choice = [None]
+    if is_main_process():
+        try:
+            choice = [_find_start(cfg)]
+        except UserError as error:
+            choice = [error]
+    broadcast_object_list(choice)
+    if isinstance(choice[0], UserError):
+        with reported_once(cfg.launcher):
+            raise choice[0]
+    cfg.load_from, cfg.resume, seed = choice[0]
+    if seed is not None:
+        cfg.setdefault('randomness', ConfigDict()).seed = seed
 
 
-def _start(cfg, phase):
+def _find_start(cfg):
+    """``load_from``, ``resume`` and the seed of a run that is to be resumed."""
+    source, resume = cfg.get('load_from'), cfg.get('resume')
+    if _restarted() or resume == 'auto' or source is None:
+        found = find_checkpoint(cfg.work_dir)
+        if found:
+            source, resume = str(found), True
+        elif resume == 'auto' or source is None:
+            resume = False
+    readable = resume and os.path.isfile(source)
+    return source, bool(resume), saved_seed(source) if readable else None
+
+
+def _restarted():
+    return int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)) > 0
+
+
+def _build_runner(cfg, phase):
     with reported_once(cfg.launcher):
         check_config(cfg, phase)
         _check_work_dir(cfg.work_dir)
-    if cfg.launcher != 'none' and get_device() == 'cpu':
-        _join_on_cpu(cfg)
+    if get_device() == 'cpu':
+        _join_processes(cfg)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     runner.logger.info(f'mmlite {__version__}: {"; ".join(stack.changes())}')
     return runner
 
 
-def _check_work_dir(folder):
+def _check_work_dir(work_dir):
     """Fail before training rather than at the first checkpoint."""
     try:
-        os.makedirs(folder, exist_ok=True)
+        os.makedirs(work_dir, exist_ok=True)
     except OSError as error:
-        raise UserError(f'work_dir {folder} cannot be made: {error.strerror}') from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UserError(f'work_dir {folder} is not writable: choose another by --work-dir')
+        raise UserError(f'work_dir {work_dir} cannot be made: {error.strerror}') from error
+    if not os.access(work_dir, os.W_OK | os.X_OK):
+        raise UserError(f'work_dir {work_dir} is not writable: choose another by --work-dir')
 
 
 def _fill_loaders(cfg):
-    """What mmpretrain's configs leave to its tools: collating, pinned memory, lasting workers."""
+    """Set what mmpretrain's configs leave to its tools."""
     if cfg.get('default_scope') != 'mmpretrain':
         return
     for stage in ('train', 'val', 'test'):
@@ -302,7 +327,7 @@ def _fill_loaders(cfg):
 
 
 def _keep_checkpoints_plain(cfg):
-    """Let stock configs, too, write checkpoints that load with ``weights_only=True``."""
+    """Replace the stock checkpoint hook."""
     hooks = cfg.setdefault('default_hooks', ConfigDict())
     hook = hooks.setdefault('checkpoint', ConfigDict(type='CheckpointHook', interval=1))
     if hook is not None and hook.get('type') in ('CheckpointHook', StockCheckpointHook):
@@ -310,7 +335,7 @@ def _keep_checkpoints_plain(cfg):
 
 
 def _train_exactly(cfg):
-    """Let stock configs, too, resume in the middle of an epoch or schedule."""
+    """Replace the stock training loops."""
     train = cfg.get('train_cfg')
     if not train:
         return
@@ -322,7 +347,7 @@ def _train_exactly(cfg):
 
 
 def _use_gloo(cfg):
-    """Settings of a distributed run on CPUs: backend, and DDP without device ids."""
+    """Set the backend of a distributed run on CPUs, and DDP without device ids."""
     cfg.setdefault('env_cfg', ConfigDict()).setdefault('dist_cfg', ConfigDict()).backend = 'gloo'
     wrapper = cfg.get('model_wrapper_cfg') or ConfigDict(
         type='MMDistributedDataParallel',
@@ -334,16 +359,23 @@ def _use_gloo(cfg):
         cfg.model_wrapper_cfg.type = 'mmlite.CPUDistributedDataParallel'
 
 
-def _join_on_cpu(cfg):
-    """Join the process group ourselves: mmengine's way sets a CUDA device first."""
+def _join_processes(cfg):
+    """Join the process group of a distributed run, which the runner would do later."""
+    if cfg.launcher == 'none' or dist.is_initialized():
+        return
+    env = cfg.get('env_cfg') or {}
+    if get_device() != 'cpu':
+        set_multi_processing(**env.get('mp_cfg', {}), distributed=True)
+        init_dist(cfg.launcher, **env.get('dist_cfg', {}))
+        return
     if cfg.launcher != 'pytorch':
         raise UserError(
             f'--launcher {cfg.launcher} needs a GPU for each process: on CPUs, use tools/dist_*.sh'
         )
-    if not dist.is_initialized():
-        timeout = cfg.env_cfg.dist_cfg.get('timeout')
-        dist.init_process_group('gloo', timeout=timeout and timedelta(seconds=timeout))
-        print_log('No GPU: distributed processes talk through gloo.', logger='current')
+    # mmengine's way sets a CUDA device first
+    timeout = cfg.env_cfg.dist_cfg.get('timeout')
+    dist.init_process_group('gloo', timeout=timeout and timedelta(seconds=timeout))
+    print_log('No GPU: distributed processes communicate by gloo.', logger='current')
 
 
 def _as_list(value):

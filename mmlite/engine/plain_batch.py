@@ -12,7 +12,7 @@ from mmengine.structures import BaseDataElement
 
 from mmlite.errors import CheckpointError
 
-from .plain import to_plain
+from .checkpointing import to_plain
 
 KIND = '__kind__'
 """Key of a dict that stands for an object; its value is ``'module:Class'``."""

@@ -30,10 +30,9 @@ from mmlite import __version__, stack
 from mmlite.errors import CheckpointError, UserError
 from mmlite.models.weights import find_weights
 
-from .atomic_backend import AtomicLocalBackend
+from .checkpointing import AtomicLocalBackend, to_plain
 from .cli import check_out_file
 from .config_file import load_config
-from .plain import to_plain
 from .published_config import parse_config, recipe_text
 from .start_weights import UNKNOWN, start_licenses
 

@@ -13,7 +13,7 @@ from mmlite.registry import MODELS
 
 from .failed_step import COUNTS, SIMPLE
 from .finite_watch import FiniteWatch, wrappers_of
-from .random_state import restore
+from .loops import restore_rng
 
 
 class _Stopped(Exception):
@@ -102,7 +102,7 @@ class Replay:
                 watch.losses = {}
                 losses.append(watch.losses)
                 self._apply(state['settings'])
-                restore(state['random'])
+                restore_rng(state['random'])
                 self.model.train_step(deepcopy(state['batch']), optim_wrapper=self.optim_wrapper)
         except _Stopped:
             failed = True

@@ -84,7 +84,7 @@ def test_more_than_the_share_is_an_error_that_names_the_report(tmp_path):
     with pytest.raises(DataError, match=message):
         list(loader(file, BAD, share=0.1))
     resumed = loader(file, BAD, share=0.1)
-    resumed.dataset.policy.begin(go_on=True)
+    resumed.dataset.policy.begin(resume=True)
     with pytest.raises(DataError, match='more than train_cfg.*the last: image 3.jpg cannot'):
         list(resumed)
     assert len(rows(file)) == 4
@@ -133,7 +133,7 @@ def test_a_resumed_run_goes_on_with_the_report(tmp_path, monkeypatch):
     first = rows(file)
     file.write_text(file.read_text() + 'torn by a ki')  # its writer was killed
     policy = BadSamples(file, 20, 0.5)
-    policy.begin(go_on=True)
+    policy.begin(resume=True)
     assert policy.count == 3
     policy.note('3.jpg', BAD[3])
     assert len(file.read_text().splitlines()) == len(first) + 1
@@ -142,13 +142,13 @@ def test_a_resumed_run_goes_on_with_the_report(tmp_path, monkeypatch):
     assert [row for row in rows(file) if len(row) == 2] == [*first, fourth]
     assert len(logged) == 4 and logged[-1] == f'Left out: {fourth[1]}'
     assert '4 of 20 training samples are unreadable or malformed' in policy.summary()
-    policy.begin(go_on=False)
+    policy.begin(resume=False)
     assert policy.count == 0 and not file.exists()
 
 
 @pytest.mark.parametrize('share', [-0.1, 1.5, True, '1%', float('nan')])
 def test_a_share_is_a_number_from_0_to_1(share, tmp_path):
-    with pytest.raises(ArgumentError, match=r'max_bad_share=.* a number from 0 to 1'):
+    with pytest.raises(ArgumentError, match=r'max_bad_share must be a number from 0 to 1'):
         BadSamples(tmp_path / 'bad.csv', 20, share)
 
 

@@ -10,8 +10,7 @@ import tiny_pretrain
 import trainings
 from run_tool import run_tool
 
-from mmlite.engine import bad_samples
-from mmlite.engine.bad_samples import deferring
+from mmlite.engine.loops import BAD_SAMPLES, with_deferred_faults
 from mmlite.registry import DATASETS
 
 IMAGES = 100
@@ -54,7 +53,7 @@ def unreadable(folder):
 
 
 def report(work_dir):
-    with open(work_dir / bad_samples.REPORT, newline='') as file:
+    with open(work_dir / BAD_SAMPLES, newline='') as file:
         return list(csv.reader(file))[1:]
 
 
@@ -94,7 +93,7 @@ def test_every_bad_sample_is_reported_once(workers, folder, unreadable, tmp_path
         (None, 'train.json', 'train/41.png cannot be read: the PNG is truncated'),
         (0.01, 'broken.json', 'of 100 training samples are unreadable or malformed, more than '
                               'train_cfg.max_bad_share=0.01 allows: '),
-        (1.5, 'train.json', 'train_cfg.max_bad_share=1.5 should be a share, a number from 0 to 1'),
+        (1.5, 'train.json', 'train_cfg.max_bad_share must be a number from 0 to 1 (got 1.5)'),
     ],
 )  # fmt: skip
 def test_by_default_training_stops(share, ann_file, message, folder, unreadable, tmp_path, capsys):
@@ -137,12 +136,12 @@ def test_other_samples_keep_their_places(folder):
 def test_only_data_sets_that_can_are_told_to_defer():
     inner = dict(type='mmlite.CocoDataset', ann_file='x.json')
     loader = dict(dataset=dict(type='RepeatDataset', times=2, dataset=inner), batch_size=2)
-    told = deferring(loader)
+    told = with_deferred_faults(loader)
     assert told['dataset']['dataset'] == dict(inner, defer_faults=True)
     assert inner == dict(type='mmlite.CocoDataset', ann_file='x.json')
     other = dict(dataset=dict(type='mmlite.TrackPairs', datasets=[]))
-    assert deferring(other) == other
-    assert deferring(other['dataset']['datasets']) == []
+    assert with_deferred_faults(other) == other
+    assert with_deferred_faults(other['dataset']['datasets']) == []
 
 
 def test_evaluation_stops_on_a_bad_sample(folder, tmp_path, capsys):

@@ -200,7 +200,7 @@ def test_a_step_that_cannot_be_kept_stops_all_the_same(tmp_path):
     (tmp_path / 'run').mkdir()
     (tmp_path / 'run' / 'failed_step_1').write_text('in the way')
     _, error = stop(tmp_path, fault='nan loss', at=[0])
-    assert 'the step could not be kept: cannot save ' in error
+    assert 'the step could not be kept: cannot write ' in error
 
 
 def test_a_wrong_limit_is_an_error():

@@ -83,7 +83,7 @@ def test_auto_scale_lr_needs_a_base(cfg):
 
 def test_resume(cfg):
     launch.set_resume(cfg, 'auto')
-    assert (cfg.resume, cfg.load_from) == (True, None)
+    assert (cfg.resume, cfg.get('load_from')) == ('auto', None)
     launch.set_resume(cfg, 'a.pth')
     assert (cfg.resume, cfg.load_from) == (True, 'a.pth')
 

@@ -10,8 +10,14 @@ from mmpretrain.datasets.samplers import RepeatAugSampler
 from mmpretrain.structures import DataSample
 from torch.utils.data import DataLoader, Dataset
 
-from mmlite.datasets.seeded import Draw, DrawSampler, SeededDataset, drawing_from, sample_seed
-from mmlite.engine.resumable_loader import ResumableLoader
+from mmlite.datasets.seeded import (
+    EpochSampler,
+    SampleIndex,
+    SeededDataset,
+    sample_seed,
+    seeded_rng,
+)
+from mmlite.engine.loops import ResumableLoader
 from mmlite.models.pretrain.base import random_order
 from mmlite.models.pretrain.sample_noise import noise_of, patch_noise
 
@@ -80,7 +86,7 @@ def test_the_generators_of_the_main_process_are_left_alone():
     want = random.random(), np.random.rand(), torch.rand(1).item()
     torch.manual_seed(0), np.random.seed(0), random.seed(0)
     epochs(loader())
-    with drawing_from(5):
+    with seeded_rng(5):
         torch.rand(3)
     assert (random.random(), np.random.rand(), torch.rand(1).item()) == want
 
@@ -115,7 +121,7 @@ def test_a_pass_of_an_endless_sampler_is_an_epoch(stream):
 
 
 def test_repeated_augmentation_draws_each_repeat_anew():
-    sampler = DrawSampler(RepeatAugSampler(Drawing(), num_repeats=3, seed=0), 10)
+    sampler = EpochSampler(RepeatAugSampler(Drawing(), num_repeats=3, seed=0), 10)
     draws = list(sampler)
     assert [draw.repeat for draw in draws[:6]] == [0, 1, 2, 0, 1, 2]
     assert draws[0] == draws[1] == draws[2]
@@ -123,15 +129,15 @@ def test_repeated_augmentation_draws_each_repeat_anew():
 
 
 def test_seeds_tell_run_epoch_sample_and_repeat_apart():
-    indices = [Draw(i, e, r) for i in range(4) for e in range(4) for r in range(3)]
+    indices = [SampleIndex(i, e, r) for i in range(4) for e in range(4) for r in range(3)]
     seeds = {sample_seed(run, index) for run in range(3) for index in [*indices, (9, 9, 9)]}
     assert len(seeds) == 3 * (len(indices) + 1)
-    assert sample_seed(1, 5) == sample_seed(1, Draw(5)) and max(seeds) < 2**63
+    assert sample_seed(1, 5) == sample_seed(1, SampleIndex(5)) and max(seeds) < 2**63
 
 
 def test_generators_and_neighbours_draw_independently():
     def draws(index):
-        with drawing_from(sample_seed(0, Draw(index))):
+        with seeded_rng(sample_seed(0, SampleIndex(index))):
             return [
                 random.getrandbits(16),
                 np.random.randint(1 << 16),
@@ -143,7 +149,7 @@ def test_generators_and_neighbours_draw_independently():
     columns = np.hstack([drawn[:-1], drawn[1:]])
     correlations = np.corrcoef(columns.T) - np.eye(6)
     assert np.abs(correlations).max() < 0.09  # four standard deviations
-    with drawing_from(sample_seed(0, 1)):
+    with seeded_rng(sample_seed(0, 1)):
         streams = [
             {random.getrandbits(32) for _ in range(2000)},
             set(np.random.randint(1 << 32, size=2000, dtype=np.uint64).tolist()),

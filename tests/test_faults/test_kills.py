@@ -40,7 +40,7 @@ def moment(training, work_dir, number):
     def ready():
         if len(steps(training.text())) < saves:
             return False
-        return number % 3 > 0 or any(work_dir.glob('*.unfinished'))
+        return number % 3 > 0 or any(work_dir.glob('.*.partial'))
 
     return ready
 

@@ -320,8 +320,8 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch, capsys, full_at):
 
     path = save(tmp_path / 'a.pth')
     (tmp_path / 'out').mkdir()
-    monkeypatch.setattr('mmlite.engine.atomic_backend.os.fsync', fsync)
+    monkeypatch.setattr('mmlite.utils.files.os.fsync', fsync)
     assert run_tool(PUBLISH, path, tmp_path / 'out' / 'mine.safetensors') == 1
     err = capsys.readouterr().err
-    assert re.fullmatch(r'error: cannot save .*: No space left on device, .* free on .*\n', err)
+    assert re.fullmatch(r'error: cannot write .*: No space left on device \(.* free\)\n', err)
     assert list((tmp_path / 'out').iterdir()) == [] and len(calls) == full_at

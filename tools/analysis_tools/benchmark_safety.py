@@ -30,7 +30,7 @@ from mmlite.analysis.safety import Trainings
 from mmlite.datasets.seeded import SeededDataset
 from mmlite.engine import launch
 from mmlite.engine.cli import CfgOptions, check_out_file, tool
-from mmlite.engine.resumable_loader import ResumableLoader
+from mmlite.engine.loops import ResumableLoader
 
 
 class Empty(Dataset):

@@ -1,4 +1,4 @@
-"""Checkpoints of data only, from which training goes on exactly, and which no kill destroys."""
+"""Checkpoints of data only, from which training resumes exactly, and which no kill destroys."""
 
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,10 +8,8 @@ from mmengine.hooks import CheckpointHook as BaseCheckpointHook
 
 from mmlite.registry import HOOKS
 
-from .. import random_state
-from ..atomic_backend import ATOMIC, AtomicLocalBackend
-from ..plain import restore, to_plain
-from ..resume import POINTER
+from ..checkpointing import ATOMIC, POINTER, AtomicLocalBackend, restore_types, to_plain
+from ..loops import capture_rng, restore_rng
 from .fit import unwrap_model
 
 RANDOM_STATES = 'random_states'
@@ -25,15 +23,14 @@ MIDWAY = 'midway_checkpoint'
 class CheckpointHook(BaseCheckpointHook):
     """mmengine's ``CheckpointHook`` with these differences.
 
-    * A checkpoint is made of plain tensors and plain types (see :mod:`~mmlite.engine.plain`), so
-      ``torch.load(file, weights_only=True)`` reads it without an allow-list. Resuming brings the
-      log history back.
-    * It holds the state of all random generators of every process. They are put back before the
+    * A checkpoint holds plain tensors and plain types only, so that ``torch.load(file,
+      weights_only=True)`` reads it without an allow-list. Resuming restores the log history.
+    * It holds the state of all random generators of every process. They are restored before the
       first step after resuming; with another number of processes they are not, and the log says so.
     * ``meta['backbone']`` holds ``model.backbone.describe()``, where the backbone has it.
-    * A file is written beside its place and moved there when whole. ``last_checkpoint`` names it
-      only then, and outdated checkpoints go only after that: while a checkpoint is saved, the disk
-      holds one more than ``max_keep_ckpts``.
+    * A file replaces another one only when it is complete. ``last_checkpoint`` names it only then,
+      and outdated checkpoints are removed after that: while a checkpoint is saved, the disk holds
+      one more than ``max_keep_ckpts``.
 
     The tools use it in place of mmengine's, whatever the config says. Arguments are the same.
 
@@ -48,7 +45,14 @@ class CheckpointHook(BaseCheckpointHook):
         if self.backend_args is None and self.file_client_args is None and not remote:
             self.backend_args = dict(backend=ATOMIC)
         self._gathered = self._loaded = None
-        self.saved_iter = None  #: int | None: Steps behind the newest checkpoint of this process.
+        self.saved_iter = None  #: int | None: Steps before the newest checkpoint of this process.
+
+    def before_train(self, runner):
+        """See mmengine; also remove what killed processes left behind."""
+        super().before_train(runner)
+        if is_main_process():
+            for file in Path(self.out_dir).glob('.*.pth.*.partial'):
+                file.unlink()
 
     def before_save_checkpoint(self, runner, checkpoint):
         """Add random states and the description of the backbone, make everything plain."""
@@ -60,30 +64,30 @@ class CheckpointHook(BaseCheckpointHook):
         checkpoint.update(to_plain(checkpoint))
 
     def after_load_checkpoint(self, runner, checkpoint):
-        """Bring back the types that mmengine resumes from, in place."""
-        restore(checkpoint)
+        """Restore the types that mmengine resumes from, in place."""
+        restore_types(checkpoint)
         self._loaded = checkpoint.get(RANDOM_STATES)
         # mmengine would run this text as a config, and a checkpoint is no program
         checkpoint.get('meta', {}).pop('config', None)
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
-        """Put the random generators back before the first step of a resumed run."""
+        """Restore the random generators before the first step of a resumed run."""
         states, self._loaded = self._loaded, None
-        if not states or not runner.iter:  # the weights were loaded to start anew
+        if not states or not runner.iter:  # only the weights were loaded
             return
         if len(states) == runner.world_size:
-            random_state.restore(states[get_rank()])
+            restore_rng(states[get_rank()])
         else:
             runner.logger.warning(
-                f'The checkpoint was saved by {len(states)} processes and goes on with '
+                f'The checkpoint was saved by {len(states)} processes and is resumed by '
                 f'{runner.world_size}: random numbers are not those of an undisturbed run.'
             )
 
     def save_now(self, runner):
         """Save a checkpoint after the current step, in ``after_train_iter``.
 
-        It is called ``epoch_3_iter_42.pth``, by the epochs that are finished and all steps, or
-        ``iter_42.pth`` where the others are called so, and goes when the next one is saved.
+        It is named ``epoch_3_iter_42.pth``, by finished epochs and all steps, or ``iter_42.pth``
+        where the others are named so, and is removed when the next one is saved.
 
         Returns:
             str: Its path, or that of a checkpoint that has been saved after this step already.
@@ -98,14 +102,14 @@ class CheckpointHook(BaseCheckpointHook):
 
     def _save_checkpoint_with_step(self, runner, step, meta):
         with self._removal_after_saving():
-            self._give_up_outdated(runner, step)
+            self._remove_outdated(runner, step)
             midway = runner.message_hub.runtime_info.pop(MIDWAY, None)
             if midway:
                 self.file_backend.remove(midway)
             self._save(runner, self.filename_tmpl.format(step), meta)
 
-    def _give_up_outdated(self, runner, step):
-        """Remove the checkpoints beyond ``max_keep_ckpts``; call it where that is put off."""
+    def _remove_outdated(self, runner, step):
+        """Remove the checkpoint beyond ``max_keep_ckpts``; see :meth:`_removal_after_saving`."""
         if self.max_keep_ckpts <= 0 or step in self.keep_ckpt_ids:
             return
         if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
@@ -118,7 +122,7 @@ class CheckpointHook(BaseCheckpointHook):
         """Write a checkpoint, then the pointer to it; every process takes part."""
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
-        self._gathered = all_gather_object(random_state.capture())
+        self._gathered = all_gather_object(capture_rng())
         runner.save_checkpoint(
             self.out_dir,
             name,
@@ -141,7 +145,7 @@ class CheckpointHook(BaseCheckpointHook):
 
     @contextmanager
     def _removal_after_saving(self):
-        """Put off the removals of the enclosed code until it has saved without an error."""
+        """Delay the removals of the enclosed code until it has saved without an error."""
         backend, outdated = self.file_backend, []
         self.file_backend = _WithoutRemoval(backend, outdated)
         try:

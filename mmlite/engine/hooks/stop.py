@@ -1,44 +1,61 @@
-"""A request to end the program is obeyed after the step, when the state is saved."""
+"""Obey a request to end the program after the step, when the state is saved."""
 
 import os
 import signal
 import threading
+import time
 
 import torch.distributed as dist
-from mmengine.dist import barrier, get_world_size, is_main_process
+from mmengine.dist import (
+    all_gather_object,
+    barrier,
+    broadcast_object_list,
+    get_world_size,
+    is_main_process,
+)
 from mmengine.hooks import Hook
 
 from mmlite.errors import Stopped
 from mmlite.registry import HOOKS
 
 from ..finite_watch import wrappers_of
+from ..loops import keep_workers
 from .checkpoint import CheckpointHook
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-AGREED = 'mmlite/last_step'
-"""Key in torch's store: the number of the step after which all processes stop."""
+
+REPEATED = 2.0
+"""Seconds in which a second signal is the first one, passed on by a launcher."""
+
+LAST_STEP = 'last_step'
+"""Key in the store: number of the step after which all processes stop."""
+
+STOP_VALIDATION = 'stop_validation'
+"""Key in the store: some process was asked to stop during validation."""
 
 
 @HOOKS.register_module()
 class StopHook(Hook):
     """SIGTERM and SIGINT (Ctrl-C) finish the current step, save a checkpoint and end the program.
 
-    A second signal ends it at once. ``--resume`` goes on with the next step, so nothing is lost to
-    a scheduler that takes its machines back; ``tools/slurm_batch.sh`` queues such a job again. With
-    gradient accumulation the step is the next one that updates the weights. In validation, the
-    program ends between two batches if there is a checkpoint of that moment, else after it.
+    Another signal, more than two seconds later, ends it at once. ``--resume`` continues with the
+    next step; ``tools/slurm_batch.sh`` queues such a job again. Workers of data loaders survive
+    the signals. With gradient accumulation the step is the next one that updates the weights. In
+    validation, the program ends between two batches if there is a checkpoint of that moment,
+    otherwise after it.
 
-    Several processes agree on the step: the first one that is told names a step that none of them
-    has reached, which costs a question to torch's store after every step.
+    Several processes agree: the first one that gets the signal names a step that none of them has
+    reached, which costs one query of a key-value store after every step.
 
     Raises:
-        Stopped: After saving.
+        Stopped: After saving. Its exit code is 75; without a :class:`CheckpointHook`, where nothing
+            is saved, it is 128 + the number of the signal.
     """
 
     priority = 'LOWEST'  # when all other hooks have seen the step
 
     def __init__(self):
-        self._signal = self._last_step = None
+        self._signal = self._last_step = self._saver = self._store = None
         self._handlers = {}
 
     def before_train(self, runner):
@@ -46,13 +63,14 @@ class StopHook(Hook):
         self._saver = next(
             (hook for hook in runner.hooks if isinstance(hook, CheckpointHook)), None
         )
-        self._store = dist.distributed_c10d._get_default_store() if get_world_size() > 1 else None
-        self._process = os.getpid()
+        self._store = _shared_store() if get_world_size() > 1 else None
+        if runner.val_loop is not None:
+            keep_workers(runner.val_loop.dataloader)
         if threading.current_thread() is not threading.main_thread():
             return  # Python gives signals to the main thread alone
         for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
-                self._handlers[number] = signal.signal(number, self._note)
+                self._handlers[number] = signal.signal(number, self._on_signal)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         """Save and stop, if this is the step to do so."""
@@ -60,23 +78,40 @@ class StopHook(Hook):
             path = self._saver.save_now(runner) if self._saver else None
             self._stop(runner, runner.iter + 1, path)
 
+    def before_val_epoch(self, runner):
+        """Count the batches of the processes, all of which must take part in an agreement."""
+        if self._store is not None:
+            self._val_batches = len(runner.val_loop.dataloader)
+            self._all_validate = min(all_gather_object(self._val_batches)) > 0
+
     def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         """Stop if nothing would be lost."""
-        if self._signal and self._saver and self._saver.saved_iter == runner.iter:
+        if self._saver is None or self._saver.saved_iter != runner.iter:
+            return
+        stop = self._signal is not None
+        if self._store is not None and self._all_validate:
+            if stop:
+                self._store.set(STOP_VALIDATION, '')
+            stop = self._store.check([STOP_VALIDATION])
+            # each process votes once, before it would exchange results with the others
+            if stop or batch_idx + 1 == self._val_batches:
+                stop = any(all_gather_object(stop))
+        if stop and (self._store is None or self._all_validate):
             self._stop(runner, runner.iter, self._saver.last_ckpt)
 
     def after_train(self, runner):
-        """Training has ended by itself: leave the signals to others."""
-        self._forget()
+        """Training has ended by itself: restore the handlers."""
+        self._restore_handlers()
+        barrier()  # the store ends with the first process
 
-    def _note(self, number, _frame):
-        # workers of data loaders inherit this: the signal of a terminal or a scheduler reaches
-        # them, too, and the step that is finished may need them
-        if os.getpid() == self._process:
-            self._signal = signal.Signals(number).name
-        self._forget()
+    def _on_signal(self, number, _frame):
+        if self._signal is None:
+            self._signal, self._received = signal.Signals(number), time.monotonic()
+        elif time.monotonic() - self._received > REPEATED:
+            self._restore_handlers()
+            signal.raise_signal(number)
 
-    def _forget(self):
+    def _restore_handlers(self):
         while self._handlers:
             signal.signal(*self._handlers.popitem())
 
@@ -85,19 +120,37 @@ class StopHook(Hook):
             return self._signal is not None
         if self._signal and self._last_step is None:
             # every process is at most one step away, since they add up their gradients
-            self._store.compare_set(AGREED, '', str(step + 2))
-        if self._last_step is None and self._store.check([AGREED]):
-            self._last_step = int(self._store.get(AGREED))
+            self._store.compare_set(LAST_STEP, '', str(step + 2))
+        if self._last_step is None and self._store.check([LAST_STEP]):
+            self._last_step = int(self._store.get(LAST_STEP))
         return self._last_step is not None and step >= self._last_step
 
     def _stop(self, runner, done, path):
-        saved = f'{path} is saved, --resume goes on from it' if path else 'nothing is saved'
-        sentence = f'{self._signal or "another process"} ended training after step {done}: {saved}'
+        saved = f'{path} is saved, --resume continues from it' if path else 'nothing is saved'
+        name = self._signal.name if self._signal else 'another process'
+        sentence = f'{name} ended training after step {done}: {saved}'
         if is_main_process():
             runner.logger.info(sentence)
-        if runner.world_size > 1 and runner.train_loop.iter + 1 == done:
-            barrier()  # the launcher kills the others when the first one ends
-        raise Stopped(sentence if is_main_process() else '')
+        self._restore_handlers()
+        if runner.world_size > 1:
+            # a launcher ends all processes when the first one has ended, and so has its exit code
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            barrier()
+        stopped = Stopped(sentence if is_main_process() else '')
+        if path is None:
+            stopped.exit_code = 128 + (self._signal or signal.SIGTERM)
+        raise stopped
+
+
+def _shared_store():
+    """Key-value store of all processes, on a free port of the first one's machine."""
+    host = os.environ['MASTER_ADDR']
+    store = None
+    if is_main_process():
+        store = dist.TCPStore(host, 0, is_master=True, wait_for_workers=False)
+    port = [store and store.port]
+    broadcast_object_list(port)
+    return store or dist.TCPStore(host, port[0], is_master=False)
 
 
 def _weights_are_updated(optim_wrapper):

@@ -1,0 +1,360 @@
+"""Training loops that resume exactly, with a loader whose samples are seeded one by one."""
+
+import copy
+import inspect
+import os
+import random
+import signal
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.dist import barrier, get_rank, is_main_process
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
+from torch.utils.data import DataLoader, Sampler
+
+from mmlite.datasets import CocoDataset
+from mmlite.datasets.bad_samples import BadSamples, SkippingDataset
+from mmlite.datasets.seeded import EpochSampler, SeededDataset
+from mmlite.datasets.wrapped import parts
+from mmlite.errors import ArgumentError, CheckpointError, DataError
+from mmlite.registry import DATASETS, LOOPS
+
+from .checks.data import datasets
+
+BAD_SAMPLES = 'bad_samples.csv'
+"""Report in the work directory that names every bad sample."""
+
+STEPS_PER_EPOCH = 'steps_of_epoch'
+"""Key of the message hub: batches of an epoch in the run that saved a checkpoint."""
+
+REPLACED = {'dataset', 'batch_size', 'shuffle', 'sampler', 'batch_sampler', 'drop_last'}
+"""Arguments of a loader that :class:`ResumableLoader` sets itself; it takes over all others."""
+
+EMPTY = 'the training data do not fill one batch'
+
+
+class Resumable:
+    """Shared part of both training loops.
+
+    The loader becomes a :class:`ResumableLoader`, seeded alike on all processes. Validation leaves
+    the random generators as they were; one that was due when training stopped is made up for.
+
+    Args:
+        runner, dataloader, **kwargs: See mmengine.
+        max_bad_share (float): Share of the samples of an epoch that may be unreadable or malformed.
+            Others are drawn in their place; ``bad_samples.csv`` in the work directory names each.
+            See :class:`~mmlite.datasets.bad_samples.BadSamples`. Defaults to 0.
+    """
+
+    def __init__(self, runner, dataloader, max_bad_share=0.0, **kwargs):
+        if max_bad_share:
+            dataloader = with_deferred_faults(dataloader)
+        seed = runner.seed  # to which mmengine has added the rank, if processes are to differ
+        if runner._randomness_cfg.get('diff_rank_seed', False):
+            seed -= get_rank()
+        loader = runner.build_dataloader(dataloader, seed=seed)
+        self.bad_samples = self._start_report(runner, loader.dataset, max_bad_share)
+        super().__init__(runner, ResumableLoader(loader, seed, self.bad_samples), **kwargs)
+
+    @staticmethod
+    def _start_report(runner, dataset, max_share):
+        """Give the policy to the data sets that ask for it, and report what they know to be bad."""
+        policy = BadSamples(Path(runner.work_dir) / BAD_SAMPLES, len(dataset), max_share)
+        if is_main_process():
+            policy.begin(resume=runner._resume)
+        barrier()
+        for part in parts(dataset):
+            if hasattr(part, 'bad_samples'):
+                part.bad_samples = policy
+            for sample, reason in getattr(part, 'bad_annotations', ()):
+                policy.note(sample, DataError(reason))
+        return policy
+
+    def run(self):
+        """Train, from where a checkpoint was saved; returns the model."""
+        self.runner.call_hook('before_train')
+        self.train()
+        self.runner.call_hook('after_train')
+        if self.bad_samples.read():
+            self.runner.logger.warning(self.bad_samples.summary())
+        return self.runner.model
+
+    def validate(self, done, end):
+        """Validate if it is due after ``done`` of ``end`` epochs or iterations."""
+        due = done % self.val_interval == 0 or done == end
+        if self.runner.val_loop is not None and done >= self.val_begin and due:
+            state = capture_rng()
+            self.runner.val_loop.run()
+            restore_rng(state)
+
+
+@LOOPS.register_module()
+class EpochTrainLoop(Resumable, EpochBasedTrainLoop):
+    """mmengine's ``EpochBasedTrainLoop`` that also resumes in the middle of an epoch.
+
+    The tools use it in place of mmengine's. Arguments: see :class:`Resumable`.
+
+    Raises:
+        CheckpointError: The checkpoint is from the middle of an epoch of another number of steps.
+    """
+
+    def train(self):
+        """Train for all epochs that are left."""
+        self._skip = self._steps_done()
+        if self._iter and not self._skip:
+            self._decide_current_val_interval()
+            self.validate(self._epoch, self._max_epochs)
+        while self._epoch < self._max_epochs and not self.stop_training:
+            self.run_epoch()
+            self._decide_current_val_interval()
+            self.validate(self._epoch, self._max_epochs)
+
+    def run_epoch(self):
+        """Train for what is left of one epoch."""
+        self.runner.call_hook('before_train_epoch')
+        self.runner.model.train()
+        skip, self._skip = self._skip, 0
+        self.dataloader.skip(skip, self._epoch)
+        for index, batch in enumerate(self.dataloader, skip):
+            self.run_iter(index, batch)
+        self.runner.call_hook('after_train_epoch')
+        self._epoch += 1
+
+    def _steps_done(self):
+        """Steps of the current epoch that were done before the checkpoint."""
+        steps = len(self.dataloader)
+        saved_steps = self.runner.message_hub.get_info(STEPS_PER_EPOCH) or steps
+        self.runner.message_hub.update_info(STEPS_PER_EPOCH, steps)
+        done = self._iter - self._epoch * saved_steps
+        if not 0 < done <= saved_steps:
+            return 0  # saved at the end of an epoch, or by a loop that only saves there
+        if saved_steps != steps:
+            raise CheckpointError(
+                f'the checkpoint was saved after {done} of {saved_steps} steps of an epoch, but an '
+                f'epoch has {steps} steps here: resume with as many processes and as large a '
+                'batch, or from a checkpoint at the end of an epoch'
+            )
+        return done
+
+
+@LOOPS.register_module()
+class IterTrainLoop(Resumable, IterBasedTrainLoop):
+    """mmengine's ``IterBasedTrainLoop`` that resumes without loading the batches of the past.
+
+    The tools use it in place of mmengine's. Arguments: see :class:`Resumable`.
+    """
+
+    def train(self):
+        """Train for all iterations that are left."""
+        self.runner.call_hook('before_train_epoch')
+        self.dataloader_iterator = self._batches()
+        if self._iter:
+            self._decide_current_val_interval()
+            self.validate(self._iter, self._max_iters)
+        while self._iter < self._max_iters and not self.stop_training:
+            self.runner.model.train()
+            self.run_iter(next(self.dataloader_iterator))
+            self._decide_current_val_interval()
+            self.validate(self._iter, self._max_iters)
+        self.runner.call_hook('after_train_epoch')
+
+    def _batches(self):
+        """Batches without end; after the end of a sampler comes its next epoch."""
+        epoch = self.dataloader.skip(self._iter)
+        while True:
+            before = self._iter
+            yield from self.dataloader
+            if self._iter == before:
+                raise DataError(EMPTY)
+            epoch += 1
+            self.dataloader.skip(0, epoch)
+
+
+class ResumableBatches(Sampler):
+    """A batch sampler that can start anywhere in an epoch.
+
+    Args:
+        batch_sampler (Sampler): Yields lists of indices; its ``sampler`` is replaced by a
+            :class:`~mmlite.datasets.seeded.EpochSampler`.
+        size (int): Length of the data set.
+    """
+
+    def __init__(self, batch_sampler, size):
+        self.batch_sampler = batch_sampler
+        if not isinstance(batch_sampler.sampler, EpochSampler):
+            batch_sampler.sampler = EpochSampler(batch_sampler.sampler, size)
+        self._started = None
+
+    def __iter__(self):
+        # a generator, since torch's loader takes two of them and uses the second one
+        started, self._started = self._started, None
+        yield from started or self.batch_sampler
+
+    def __len__(self):
+        return len(self.batch_sampler)
+
+    def skip(self, count, epoch=0):
+        """Let the next iteration start ``count`` batches after the start of ``epoch``.
+
+        Where the sampler ends before that, the next epoch follows.
+
+        Returns:
+            int: The epoch of the next batch.
+
+        Raises:
+            DataError: The sampler yields no batch at all.
+        """
+        self.sampler.set_epoch(epoch)
+        batches, taken = iter(self.batch_sampler), 0
+        for _ in range(count):
+            while next(batches, None) is None:
+                if not taken:
+                    raise DataError(EMPTY)
+                epoch, taken = epoch + 1, 0
+                self.sampler.set_epoch(epoch)
+                batches = iter(self.batch_sampler)
+            taken += 1
+        self._started = batches
+        return epoch
+
+    def __getattr__(self, name):  # ``sampler``, ``batch_size``, ``drop_last``
+        return getattr(self.__dict__['batch_sampler'], name)
+
+
+class ResumableLoader(DataLoader):
+    """A data loader made from another one: its samples are seeded, its batches can be skipped.
+
+    Workers start with the first batch and survive signals, see :func:`keep_workers`.
+
+    Args:
+        loader (DataLoader): Has a batch sampler or a batch size. All its options are kept.
+        seed (int): Of the run; the same on all processes.
+        bad_samples (BadSamples, optional): Policy for samples that raise an exception. Without
+            one, the exception is passed on.
+
+    Raises:
+        ArgumentError: ``loader`` does not make batches.
+    """
+
+    def __init__(self, loader, seed, bad_samples=None):
+        if loader.batch_sampler is None:
+            raise ArgumentError('train_dataloader needs a batch_size or a batch_sampler')
+        names = set(inspect.signature(DataLoader).parameters) - REPLACED
+        options = {name: getattr(loader, name) for name in names}
+        # else starting the workers draws from the generator that the model draws from
+        options['generator'] = torch.Generator().manual_seed(seed)
+        dataset = SkippingDataset(loader.dataset, bad_samples) if bad_samples else loader.dataset
+        super().__init__(
+            SeededDataset(dataset, seed),
+            batch_sampler=ResumableBatches(loader.batch_sampler, len(loader.dataset)),
+            **options,
+        )
+        keep_workers(self)
+
+    def __iter__(self):
+        with _sigterm_blocked():  # workers start with it blocked, until they handle it
+            batches = super().__iter__()
+        yield from batches
+
+    def skip(self, count, epoch=0):
+        """See :meth:`ResumableBatches.skip`."""
+        return self.batch_sampler.skip(count, epoch)
+
+
+def keep_workers(loader):
+    """Let the workers of a loader survive SIGTERM and SIGINT, unless their own process sends it.
+
+    Schedulers and terminals send them to all processes of a job; the step that is to be finished
+    needs the workers, which would otherwise end by torch's handler.
+    """
+    if not isinstance(loader.worker_init_fn, _WorkerInit):
+        loader.worker_init_fn = _WorkerInit(loader.worker_init_fn)
+
+
+class _WorkerInit:
+    """Handle signals in a worker, then call another ``worker_init_fn``."""
+
+    def __init__(self, init_fn):
+        self.init_fn = init_fn
+
+    def __call__(self, worker_id):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if hasattr(signal, 'sigwaitinfo'):
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+            threading.Thread(target=_end_by_parent, daemon=True).start()
+        else:  # without the sender: the second one, by which torch ends what does not end, counts
+            default = signal.SIG_DFL
+            signal.signal(signal.SIGTERM, lambda number, _: signal.signal(number, default))
+        if self.init_fn is not None:
+            self.init_fn(worker_id)
+
+
+def _end_by_parent():
+    """End this worker at a SIGTERM of its parent, as torch's handler would."""
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != os.getppid():
+        pass
+    os._exit(0)
+
+
+@contextmanager
+def _sigterm_blocked():
+    if not hasattr(signal, 'pthread_sigmask'):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def with_deferred_faults(dataloader):
+    """Config of a training loader whose data sets load in spite of wrong annotations.
+
+    Args:
+        dataloader (dict | DataLoader): A loader is returned as it is.
+    """
+    if not isinstance(dataloader, dict):
+        return dataloader
+    dataloader = copy.deepcopy(dataloader)
+    for _, dataset in datasets(dict(train_dataloader=dataloader), 'train'):
+        kind = dataset.get('type')
+        kind = DATASETS.get(kind) if isinstance(kind, str) else kind
+        if isinstance(kind, type) and issubclass(kind, CocoDataset):
+            dataset['defer_faults'] = True
+    return dataloader
+
+
+def capture_rng():
+    """State of Python's, NumPy's and torch's global generators, of all CUDA devices too.
+
+    Returns:
+        dict: Tensors, tuples and numbers only: it loads with ``weights_only=True``.
+    """
+    kind, keys, position, has_gauss, gauss = np.random.get_state()
+    state = dict(
+        python=random.getstate(),
+        numpy=(kind, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, gauss),
+        torch=torch.get_rng_state(),
+    )
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        state['cuda'] = torch.cuda.get_rng_state_all()
+    return state
+
+
+def restore_rng(state):
+    """Restore the generators to the state of :func:`capture_rng`, in this or another process.
+
+    States of CUDA devices that this machine lacks are left out.
+    """
+    version, words, gauss = state['python']
+    random.setstate((version, tuple(words), gauss))
+    kind, keys, *rest = state['numpy']
+    np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))
+    torch.set_rng_state(state['torch'].cpu())
+    if torch.cuda.is_available():
+        for device, numbers in enumerate(state.get('cuda', ())[: torch.cuda.device_count()]):
+            torch.cuda.set_rng_state(numbers.cpu(), device)
