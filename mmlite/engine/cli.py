@@ -94,6 +94,14 @@ class CfgOptions(DictAction):
         setattr(namespace, self.dest, {**earlier, **getattr(namespace, self.dest)})
 
 
+class Override(argparse.Action):
+    """An option that joins ``cfg_options`` under its own name, ``{'--epochs': 3}``."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        earlier = getattr(namespace, 'cfg_options', None) or {}
+        namespace.cfg_options = {**earlier, self.option_strings[0]: values}
+
+
 def _number(kind, least, name):
     """An argparse type: a ``kind`` that is at least ``least``, or above it for floats."""
 
@@ -115,7 +123,7 @@ positive_float = _number(float, 0.0, 'a number > 0')
 
 
 def add_config_options(parser):
-    """Add ``config`` and ``--cfg-options`` to ``parser``."""
+    """Add ``config``, ``--cfg-options``, ``--epochs``, ``--iters``, ``--image-size``."""
     parser.add_argument('config', help='config file')
     parser.add_argument(
         '--cfg-options',
@@ -125,6 +133,15 @@ def add_config_options(parser):
         help='override settings of the config, e.g. model.backbone.drop_path_rate=0.1 '
         'train_dataloader.batch_size=4; lists as key="[a,b]" or key=a,b, without spaces',
     )
+    for flag, text in (
+        ('--epochs', 'train for N epochs; schedules and warm-up follow'),
+        ('--iters', 'train for N iterations, for configs that count them'),
+        (
+            '--image-size',
+            'side of the training crop in pixels; padding and windows follow',
+        ),
+    ):
+        parser.add_argument(flag, type=positive_int, action=Override, metavar='N', help=text)
 
 
 def add_launch_options(parser):

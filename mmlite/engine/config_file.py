@@ -14,6 +14,7 @@ from mmlite.errors import UserError
 from mmlite.utils import near_names
 
 from .checks.values import check_containers
+from .overrides import apply_overrides
 
 SUFFIXES = ('.py', '.json', '.yaml', '.yml')
 
@@ -40,8 +41,9 @@ def load_config(path, options=None):
     """Read a config file with its bases and merge the overrides of the command line.
 
     Args:
-        path (str | Path): Config file.
-        options (dict | None): ``--cfg-options``, e.g. ``{'model.backbone.depth': 50}``.
+        path (str | Path): Config file, or one of an installed package: ``'mmlite::det/NAME.py'``.
+        options (dict | None): ``--cfg-options``, e.g. ``{'model.backbone.depth': 50}``, and
+            ``{'--image-size': 320}``, see :mod:`.overrides`, which is applied first.
 
     Returns:
         mmengine.config.Config: The resolved config.
@@ -50,14 +52,15 @@ def load_config(path, options=None):
         UserError: The file or one of its bases is missing, is not valid Python or fails while it
             runs; an option does not fit the config; or a part of it is not a dict or list.
     """
+    if '::' in str(path):
+        path = Config._get_cfg_path(str(path), '')[0]
     path = Path(path)
     _check_chain(path, named_by=None)
     try:
         cfg = Config.fromfile(path)
     except Exception as error:  # a config's own code may raise anything
         raise UserError(_describe(path, error)) from error
-    if options:
-        merge_options(cfg, options)
+    merge_options(cfg, apply_overrides(cfg, options or {}))
     check_containers(cfg)
     return cfg
 

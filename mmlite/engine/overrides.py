@@ -1,6 +1,6 @@
 """The length of a training and the image size as one option each.
 
-Both stand in many places of a config, which :func:`set_length` and :func:`set_image_size` change
+Both occur in many keys of a config, which :func:`set_length` and :func:`set_image_size` change
 together.
 """
 
@@ -15,6 +15,17 @@ MASKED_PATCHES = ('num_masking_patches', 'min_num_patches', 'max_num_patches')
 GRIDS = ('grid', 'input_size')  # of the masked decoder and of mask generators, in patches
 CROPS = {'CropPair': 'size', 'RandomCrop': 'crop_size'}  # of ...RandomResizedCrop: 'scale'
 PATCH = 16  # of every backbone here; a unit of Hiera has two patches a side
+
+
+def apply_overrides(cfg, options):
+    """Apply ``--epochs``, ``--iters`` and ``--image-size`` of a dict of options to ``cfg``.
+
+    Returns:
+        dict: The other options.
+    """
+    set_length(cfg, options.get('--epochs'), options.get('--iters'))
+    set_image_size(cfg, options.get('--image-size'))
+    return {key: value for key, value in options.items() if not key.startswith('--')}
 
 
 def set_length(cfg, epochs=None, iters=None):
@@ -33,6 +44,8 @@ def set_length(cfg, epochs=None, iters=None):
     """
     if epochs is None and iters is None:
         return
+    if epochs and iters:
+        raise UserError('--epochs and --iters exclude each other')
     unit = 'epochs' if iters is None else 'iters'
     other = 'iters' if iters is None else 'epochs'
     new = epochs if iters is None else iters
@@ -139,7 +152,9 @@ def _is_warm_up(scheduler, length):
 def _is_size(value):
     """Whether a value is a size in pixels: an integer or integers, not a range of ratios."""
     items = value if isinstance(value, (list, tuple)) else [value]
-    return bool(items) and all(isinstance(item, int) and not isinstance(item, bool) for item in items)
+    return bool(items) and all(
+        isinstance(item, int) and not isinstance(item, bool) for item in items
+    )
 
 
 def _crop_size(datasets):

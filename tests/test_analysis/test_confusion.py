@@ -162,7 +162,7 @@ def test_predictions_that_cannot_be_read_are_one_sentence(content, tmp_path, cap
         (
             "dict(type='PascalVOCDataset', data_root=folder, data_prefix=dict(img_path=''), "
             "ann_file='', _delete_=True)",
-            'error: test_dataloader.dataset of type PascalVOCDataset cannot be built: it needs its ',
+            'error: test_dataloader.dataset of type PascalVOCDataset cannot be built: it needs ',
         ),
         (
             'dict(metainfo=dict(classes=(), palette=[]))',

@@ -81,7 +81,10 @@ param_scheduler = [dict(type='A', end=size)]
 @pytest.mark.parametrize(
     ('key', 'message'),
     [
-        ('param_scheduler.5.type', r'--cfg-options param_scheduler\.5\.type=1 .*exceeds the length'),
+        (
+            'param_scheduler.5.type',
+            r'--cfg-options param_scheduler\.5\.type=1 .*exceeds the length',
+        ),
         ('model.depth.x', r'--cfg-options model\.depth\.x=1 does not fit'),
         (
             'size',

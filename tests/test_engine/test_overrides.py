@@ -4,6 +4,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from run_tool import run_tool
 
 from mmlite.engine.overrides import set_image_size, set_length
 from mmlite.errors import UserError
@@ -150,3 +151,26 @@ def test_everything_follows_the_image_size(path, size, expected):
 def test_sizes_that_cut_patches_are_refused(path, size):
     with pytest.raises(UserError, match=r'must be a multiple of (16|32) \(got \d+\)'):
         set_image_size(read(path), size)
+
+
+def test_options_of_the_command_line(capsys):
+    """Explicit settings win over what follows from the three options."""
+    config = str(suite_path('configs', SEG))
+    options = (
+        '--image-size',
+        256,
+        '--iters',
+        800,
+        '--cfg-options',
+        'model.test_cfg.stride=[99,99]',
+    )
+    assert run_tool('analysis_tools/print_config', config, *options) == 0
+    cfg = Config.fromstring(capsys.readouterr().out, '.py')
+    assert (cfg.model.backbone.img_size, cfg.train_cfg.max_iters) == (256, 800)
+    assert list(cfg.model.test_cfg.stride) == [99, 99]
+    assert spans(cfg) == [(0, 80), (80, 800)]
+    assert run_tool('analysis_tools/print_config', 'mmlite::absent/x.py') == 2
+    assert 'config not found' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run_tool('train', config, '--iters', 0)
+    assert 'argument --iters: must be an integer >= 1 (got 0)' in capsys.readouterr().err
