@@ -153,9 +153,7 @@ def test_a_write_that_fails_half_way_leaves_nothing_behind(tmp_path, monkeypatch
         raise OSError(errno.ENOSPC, 'No space left on device')
 
     monkeypatch.setattr('mmlite.utils.files.os.fsync', fails)
-    with pytest.raises(
-        CheckpointError, match=r'cannot write .*epoch_1\.pth: No space .* intact'
-    ):
+    with pytest.raises(CheckpointError, match=r'cannot write .*epoch_1\.pth: No space .* intact'):
         run(config(tmp_path, 1))
     assert not list(tmp_path.glob('*pth*'))
 
