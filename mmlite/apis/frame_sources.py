@@ -1,4 +1,4 @@
-"""Where frames come from: a video file, a folder, a pattern of file names, or a camera.
+"""Sources of frames: a video file, a directory, a pattern of file names, or a camera.
 
 A source has ``name``; ``count``, the number of frames or None, and ``exact``, whether that is
 sure; ``fps`` or None; and ``live``, whether it never ends. Iterating gives pairs of a printable
@@ -6,6 +6,7 @@ place and the frame, BGR uint8 (H, W, 3), or the :class:`DataError` that says wh
 """
 
 import glob
+import os
 from pathlib import Path
 
 import cv2
@@ -19,61 +20,53 @@ def open_source(source):
     """Open a source of frames.
 
     Args:
-        source (str | Path | int): A video file; a folder of frames, or a folder with frames in
-            ``img``; a pattern such as ``'clip/*.jpg'``; or the index of a camera, e.g. 0.
+        source (str | Path | int): A video file; a directory of frames, or one with frames in its
+            subdirectory ``img``; a pattern such as ``'clip/*.jpg'``; or the index of a camera.
 
     Returns:
-        ImageSource | VideoSource | CameraSource: See the module.
+        ImageSource | CaptureSource: See the module.
 
     Raises:
-        UserError: If there is no such thing.
-        DataError: If it cannot be opened or has no frames.
+        UserError: There is no such thing.
+        DataError: It cannot be opened or has no frames.
     """
     text = str(source)
     if text.isdecimal() and not Path(text).exists():
-        return CameraSource(int(text))
+        return CaptureSource(int(text))
     path = Path(text).expanduser()
     if path.is_dir():
-        inner = path / 'img'
-        return ImageSource(_video_name(path), inner if inner.is_dir() else path)
+        return ImageSource(path / 'img' if (path / 'img').is_dir() else path)
     if path.is_file():
-        return VideoSource(path)
+        return CaptureSource(path)
     if glob.has_magic(text):
         files = [Path(file) for file in glob.glob(str(path)) if Path(file).is_file()]
-        folders = {file.parent for file in files}
-        if len(folders) != 1:
-            problem = f'files of {len(folders)} folders' if folders else 'no file'
+        directories = {file.parent for file in files}
+        if len(directories) != 1:
+            problem = f'files of {len(directories)} directories' if directories else 'no file'
             raise UserError(f'{text} matches {problem}: give the frames of one video')
-        (folder,) = folders
-        return ImageSource(_video_name(folder), folder, [file.name for file in files])
+        return ImageSource(directories.pop(), [file.name for file in files])
     raise UserError(
-        f'{text} does not exist: give a video file, a folder of frames, a pattern such as '
+        f'{text} does not exist: give a video file, a directory of frames, a pattern such as '
         "'clip/*.jpg', or the index of a camera"
     )
 
 
-def _video_name(folder):
-    """Name of the video in a folder; data sets keep frames in ``<video>/img``."""
-    folder = folder.resolve()
-    return folder.parent.name if folder.name == 'img' else folder.name
-
-
 class ImageSource:
-    """Image files of one folder, in the order of the numbers in their names.
+    """Image files of one directory, in the order of the numbers in their names.
 
     Args:
-        name (str): Of the video.
-        folder (Path): Where they are.
-        names (list[str], optional): Files. Defaults to all images of the folder.
+        directory (Path): Its name is that of the video, in ``<video>/img`` the one above.
+        names (list[str], optional): Files. Defaults to all images of the directory.
     """
 
     fps = None
     exact, live = True, False
 
-    def __init__(self, name, folder, names=None):
-        tree = Tree(folder)
-        names, _ = sort_frames(tree.files('') if names is None else names, folder)
-        self.name = name
+    def __init__(self, directory, names=None):
+        tree = Tree(directory)
+        names, _ = sort_frames(tree.files('') if names is None else names, directory)
+        absolute = Path(os.path.abspath(directory))
+        self.name = absolute.parent.name if absolute.name == 'img' else absolute.name
         self._frames = ImageFrames(tree, '', names)
         self.count = len(names)
 
@@ -86,66 +79,42 @@ class ImageSource:
             yield self._frames.where(index), frame
 
 
-class VideoSource:
-    """A video file, read by OpenCV from its first frame on.
+class CaptureSource:
+    """A video file from its first frame on, or a camera until it is unplugged, read by OpenCV.
 
     Args:
-        path (Path): The file. ``count`` is what its header says.
+        source (Path | int): File, whose header says ``count``; or index of a camera.
     """
 
-    exact, live = False, False
+    exact, count = False, None
 
-    def __init__(self, path):
-        self.name = path.stem
-        self._path = path
-        self._capture = cv2.VideoCapture(str(path))
+    def __init__(self, source):
+        self.live = isinstance(source, int)
+        self.name = f'camera{source}' if self.live else source.stem
+        self._place = self.name if self.live else source
+        self._capture = cv2.VideoCapture(source if self.live else str(source))
+        if not self._capture.isOpened() and self.live:
+            raise DataError(f'camera {source} cannot be opened: is it connected, and free?')
         if not self._capture.isOpened():
-            raise DataError(f'{path} is no video that OpenCV can read')
+            raise DataError(f'{source} is not a video that OpenCV can read')
         self.fps = self._capture.get(cv2.CAP_PROP_FPS) or None
-        count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        self.count = count if count > 0 else None
-
-    def __iter__(self):
-        number = 0
-        while True:
-            decoded, frame = self._capture.read()
-            if not decoded:
-                break
-            yield f'{self._path}, frame {number}', frame
-            number += 1
-        self._capture.release()
-        # headers may be wrong by one
-        if not number or number + 1 < (self.count or 0):
-            place = f'{self._path}, frame {number}'
-            yield place, DataError(f'{place} of {self.count} and those after it cannot be decoded')
-
-
-class CameraSource:
-    """Frames of a camera, until it is taken away.
-
-    Args:
-        index (int): Its number.
-    """
-
-    count = None
-    exact, live = False, True
-
-    def __init__(self, index):
-        self.name = f'camera{index}'
-        self._capture = cv2.VideoCapture(index)
-        if not self._capture.isOpened():
-            raise DataError(f'camera {index} cannot be opened: is it there, and free?')
-        self.fps = self._capture.get(cv2.CAP_PROP_FPS) or None
+        if not self.live:
+            self.count = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))) or None
 
     def __iter__(self):
         number = 0
         try:
             while True:
                 decoded, frame = self._capture.read()
-                place = f'{self.name}, frame {number}'
-                yield place, frame if decoded else DataError(f'{place} did not come')
+                place = f'{self._place}, frame {number}'
                 if not decoded:
-                    return
+                    break
+                yield place, frame
                 number += 1
         finally:
             self._capture.release()
+        if self.live:
+            yield place, DataError(f'{place} did not arrive')
+        elif not number or number + 1 < (self.count or 0):  # headers may be wrong by one
+            reason = f'{place} of {self.count} and those after it cannot be decoded'
+            yield place, DataError(reason)

@@ -2,34 +2,65 @@
 
 import itertools
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 
-from mmlite.datasets.shapes.cli import Progress
+from mmlite.engine.build import as_device, init_model, open_config
 from mmlite.engine.online_tracker import OnlineTracker
 from mmlite.errors import ArgumentError, DataError, UserError
 from mmlite.evaluation.sot.results import read_boxes
+from mmlite.utils import Progress
 
 from .frame_sources import open_source
-from .tasks import check_on_unreadable
+from .onnx_tracker import ONNXTrackerNetwork
+from .tasks import check_on_unreadable, check_task
 from .track_video import Recording, ask_box, check_screen
-from .tracker_files import load_network
+
+
+def load_network(config, weights=None, device=None):
+    """Build a tracker with its weights, in evaluation mode.
+
+    Args:
+        config (str | Path | Config): Config file or open config; or a ``.onnx`` file of
+            ``tools/deploy/export_tracker.py``, which needs no weights.
+        weights (str | Path, optional): Checkpoint with all weights of the model and no others.
+            Defaults to the ``load_from`` of the config.
+        device (str, optional): Defaults to CUDA where there is a GPU; ``.onnx`` files run on the
+            CPU.
+
+    Returns:
+        nn.Module | ONNXTrackerNetwork: A :class:`~mmlite.engine.online_tracker.Network`.
+
+    Raises:
+        UserError: The config, the device or the weights are missing or wrong.
+        CheckpointError: The weights are not those of the model.
+    """
+    if isinstance(config, (str, Path)) and str(config).endswith('.onnx'):
+        if weights or as_device(device or 'cpu').type != 'cpu':
+            raise UserError(f'{config} has its own weights and runs on the CPU: give it alone')
+        return ONNXTrackerNetwork(config)
+    cfg = open_config(config)
+    weights = check_task(cfg, 'tracking', weights)
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmengine'):
+        return init_model(cfg, weights, device)
 
 
 @dataclass
 class TrackedVideo:
-    """What :class:`SOTInferencer` made of a video.
+    """Results of :class:`SOTInferencer` for a video.
 
     Args:
         tracks (list[Track]): Boxes, scores and seconds of each target; frames that could not be
             used have the boxes before them, score 0 and 0 seconds.
         unreadable (list[str]): A sentence for each frame that could not be used.
-        mean_iou (float | None): Over tracked frames behind the first that the truth has a box of.
+        mean_iou (float | None): Over tracked frames after the first with an annotated box.
         fps (float | None): Frames per second of the tracker alone.
-        files (list[Path]): What was written.
+        files (list[Path]): Written files.
     """
 
     tracks: list
@@ -40,7 +71,7 @@ class TrackedVideo:
 
 
 class SOTInferencer:
-    """Tracks objects in frames, videos and camera pictures.
+    """Track objects in frames, videos and camera images.
 
     Example::
 
@@ -50,20 +81,11 @@ class SOTInferencer:
         tracker('clip.mp4', (x, y, w, h), out_dir='tracked')
 
     Args:
-        config (str | Path | Config | Network): Config file, open config, file of a tracker or name
-            of one that comes with the suite, see :func:`~.tracker_files.load_network`; or a network
-            itself, e.g. an exported one, see :class:`~mmlite.engine.online_tracker.Network`.
-        weights (str | Path, optional): Checkpoint (``.pth`` or ``.safetensors``) for a config. All
-            its weights are used and none may be missing.
-        device (str, optional): Defaults to CUDA where there is a GPU. A given network stays where
-            it is.
+        config (str | Path | Config | Network): See :func:`load_network`; or a network itself, see
+            :class:`~mmlite.engine.online_tracker.Network`, which stays on its device.
+        weights, device: See :func:`load_network`.
         channel_order (str): Of frames given to :meth:`init` and :meth:`track`: ``'bgr'``, as OpenCV
-            reads them, or ``'rgb'``. Files and cameras are read rightly in any case. Defaults to
-            ``'bgr'``.
-
-    Raises:
-        UserError: If the config, the weights, the device or the channel order are wrong.
-        CheckpointError: If the weights are not those of the model.
+            reads them, or ``'rgb'``. Files and cameras do not depend on it. Defaults to ``'bgr'``.
     """
 
     def __init__(self, config, weights=None, device=None, channel_order='bgr'):
@@ -84,7 +106,7 @@ class SOTInferencer:
             box (ndarray | Sequence[float]): x, y, w, h in pixels, or (N, 4) for N targets.
 
         Raises:
-            DataError: If the frame is no picture, or a box is empty, not finite or outside it. The
+            DataError: The frame is not an image, or a box is empty, not finite or outside it. The
                 targets before stay.
         """
         boxes, single = _as_boxes(box)
@@ -102,7 +124,7 @@ class SOTInferencer:
             targets float64 (N, 4) and (N,).
 
         Raises:
-            DataError: If the frame is no picture or of another size; the targets stay as they are.
+            DataError: The frame is not an image or of another size; the targets stay as they are.
             UserError: Before :meth:`init`.
         """
         if not self._targets:
@@ -125,34 +147,33 @@ class SOTInferencer:
         """Track targets through a video.
 
         Args:
-            source (str | Path | int): Video file, folder of frames, pattern of file names or index
-                of a camera, see :func:`~.frame_sources.open_source`.
+            source (str | Path | int): Video file, directory of frames, pattern of file names or
+                index of a camera, see :func:`~.frame_sources.open_source`.
             box (ndarray | Sequence[float], optional): x, y, w, h in the first frame, or (N, 4) for
                 N targets. Defaults to the first of ``truth``; with ``show``, drawn by the user.
-            out_dir (str | Path, optional): Folder for ``<name>.mp4``, the annotated video,
+            out_dir (str | Path, optional): Directory for ``<name>.mp4``, the annotated video,
                 ``<name>.txt`` with the boxes (for N targets ``<name>_1.txt`` and so on) and
                 ``<name>.jpg``, a contact sheet. Defaults to None: nothing is written.
             show (bool): Show a window; q or Esc ends. Defaults to False.
             truth (ndarray | str | Path, optional): (F, 4) boxes of one target or their file, to be
                 drawn and compared.
-            on_unreadable (str): What to do about a frame that is unreadable or of another size:
-                ``'skip'`` it, or ``'stop'`` after what came before is written. Defaults to
-                ``'skip'``.
+            on_unreadable (str): ``'skip'`` a frame that is unreadable or of another size, or
+                ``'stop'`` after those before it are written. Defaults to ``'skip'``.
             max_frames (int, optional): End after so many.
-            progress (bool): Tell how far it is on stderr. Defaults to True.
+            progress (bool): Show the progress on stderr. Defaults to True.
 
         Returns:
             TrackedVideo: Boxes, scores, speed and files.
 
         Raises:
-            UserError: If an argument is wrong.
-            DataError: If the source or its first frame cannot be read, the box cannot be used, the
+            UserError: An argument is wrong.
+            DataError: The source or its first frame cannot be read, the box cannot be used, the
                 truth has another length than the video, or, with ``'stop'``, at a frame that cannot
                 be used.
         """
         check_on_unreadable(on_unreadable)
         if max_frames is not None and max_frames < 1:
-            raise ArgumentError(f'max_frames must be 1 or more, got {max_frames}')
+            raise ArgumentError(f'max_frames must be >= 1, got {max_frames}')
         if show:
             check_screen()
         source = open_source(source)
@@ -171,26 +192,30 @@ class SOTInferencer:
             targets = tracker.start([frame] * len(boxes), boxes)
         except DataError as error:
             raise DataError(f'{place}: {error}') from error
-        recording = Recording(
-            source.name, None if out_dir is None else Path(out_dir), source.fps, truth, show
-        )
+        recording = Recording(source.name, out_dir, source.fps, truth, show)
         recording.add(frame, boxes, np.ones(len(boxes)), 0.0)
-        told = _progress(source.count, max_frames) if progress else lambda done: None
-        unreadable, whole = [], max_frames is None
+        unreadable, stopped = [], False
+        total = min((number for number in (source.count, max_frames) if number), default=0)
+        progress = progress and total > 0
         try:
-            for number, (place, frame) in enumerate(frames, 1):
-                try:
-                    found = _find(tracker, targets, place, frame)
-                except DataError as error:
-                    unreadable.append(str(error))
-                    recording.skip()
-                    going = on_unreadable == 'skip'
-                else:
-                    going = recording.add(frame, *found)
-                told(number + 1)
-                if not going:
-                    whole = False
-                    break
+            with (
+                Progress('track', total, 'frames', 1)
+                if progress and total
+                else nullcontext() as bar
+            ):
+                for place, frame in frames:
+                    try:
+                        found = _find(tracker, targets, place, frame)
+                    except DataError as error:
+                        unreadable.append(str(error))
+                        recording.skip()
+                        stopped = on_unreadable == 'stop'
+                    else:
+                        stopped = not recording.add(frame, *found)
+                    if bar:
+                        bar.advance()
+                    if stopped:
+                        break
         except KeyboardInterrupt:
             if not source.live:
                 raise
@@ -198,7 +223,7 @@ class SOTInferencer:
             tracks = recording.close()
         if unreadable and on_unreadable == 'stop':
             raise DataError(f'{unreadable[0]}: tracking stopped there')
-        if truth is not None and whole:
+        if truth is not None and max_frames is None and not stopped:
             _check_length(truth, len(tracks[0]), source.name)
         overlap, fps = recording.mean_iou(), recording.fps()
         return TrackedVideo(tracks, unreadable, overlap, fps, recording.files)
@@ -217,18 +242,21 @@ def _find(tracker, targets, place, frame):
 
 
 def _choose_box(box, truth, show, title, frame):
-    """The init box: as given, the first of the truth, or drawn by the user."""
+    """The given box, the first of the truth, or one drawn by the user."""
     if box is not None:
         return box
     if truth is not None:
         return truth[0]
     if show:
         return ask_box(title, frame)
-    raise UserError('no init box is given: give box as x, y, w, h in pixels of the first frame')
+    raise UserError(
+        'no init box is given: give box (--box X Y W H) in pixels of the first frame, or show '
+        '(--show) to draw it'
+    )
 
 
 def _as_boxes(box):
-    """Boxes (N, 4), and whether there was one without a list."""
+    """Boxes (N, 4), and whether a single one was given."""
     try:
         boxes = np.asarray(box, np.float64)
     except (TypeError, ValueError) as error:
@@ -253,12 +281,3 @@ def _as_truth(truth):
 def _check_length(truth, frames, name):
     if len(truth) != frames:
         raise DataError(f'the truth has {len(truth)} boxes, but {name} has {frames} frames')
-
-
-def _progress(count, max_frames):
-    """A function that tells how many frames are done, if their number is known."""
-    known = [number for number in (count, max_frames) if number]
-    if not known:
-        return lambda done: None
-    tell = Progress('track', 'frames')
-    return lambda done: tell(done, max(done, min(known)), 0)

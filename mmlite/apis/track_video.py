@@ -1,12 +1,13 @@
-"""What is written and shown while a video is tracked."""
+"""Recording and display of a video that is tracked."""
 
 import os
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 
-from mmlite.errors import DataError, OutputError, UserError
+from mmlite.errors import OutputError, UserError
 from mmlite.evaluation.sot.ope import frames_per_second, iou
 from mmlite.evaluation.sot.results import Track, write_track
 from mmlite.utils import encode_jpeg, write_bytes
@@ -17,62 +18,59 @@ RECENT = 30  # frames that the shown speed is the mean of
 
 
 class Recording:
-    """Boxes, scores and times of a video, and the pictures of it.
+    """Boxes, scores and times of a video, its annotated copy and a contact sheet.
 
     Args:
-        name (str): Of the video; files have this name.
-        folder (Path | None): Where files go, None for none.
-        fps (float | None): Of the video that is written. Defaults to 30.
+        name (str): Of the video and of the files.
+        directory (str | Path | None): Where files go; None for none.
+        fps (float | None): Of the annotated video; None for 30.
         truth (ndarray | None): (F, 4) annotated boxes of the one target.
         show (bool): Show a window.
     """
 
-    def __init__(self, name, folder, fps, truth, show):
-        self.name, self.folder, self.truth, self.show = name, folder, truth, show
+    def __init__(self, name, directory, fps, truth, show):
+        self.name, self.truth, self.show = name, truth, show
+        self.directory = None if directory is None else Path(directory)
         self.files = []
         self._fps = fps or DEFAULT_FPS
         self._rows = []  # of boxes (N, 4), scores (N,), seconds
         self._overlaps, self._compared = 0.0, 0
         self._writer = None
         self._tiles = EvenSubsampler()
-        if folder is not None:
+        if self.directory is not None:
             try:
-                folder.mkdir(parents=True, exist_ok=True)
+                self.directory.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise OutputError(f'cannot write {folder}: {error.strerror}') from error
+                raise OutputError(f'cannot write {directory}: {error.strerror}') from error
 
     def add(self, frame, boxes, scores, seconds):
-        """Take the boxes (N, 4) and scores (N,) of a frame; False if the window was closed."""
+        """Record boxes (N, 4) and scores (N,) of a frame; False if the window was closed."""
         truth = self._compare(boxes[0])
         self._rows.append((boxes, scores, seconds))
-        if self.folder is not None:
+        if self.directory is not None:
             caption = f'frame {len(self._rows) - 1}'
             self._tiles.offer(
                 lambda: draw_targets(
                     frame[..., ::-1], boxes, truth=truth, caption=caption, sides=TILE
                 )
             )
-        if self.folder is None and not self.show:
+        if self.directory is None and not self.show:
             return True
         notes = [f'{score:.2f}' for score in scores]
         caption = self._summary(f'frame {len(self._rows) - 1}', RECENT)
-        picture = draw_targets(frame[..., ::-1], boxes, notes, truth, caption)
-        picture = np.ascontiguousarray(picture[..., ::-1])  # OpenCV wants BGR
-        if self.folder is not None:
-            self._write(picture)
-        return not self.show or show_picture(self.name, picture)
+        drawn = draw_targets(frame[..., ::-1], boxes, notes, truth, caption)
+        drawn = np.ascontiguousarray(drawn[..., ::-1])  # OpenCV wants BGR
+        if self.directory is not None:
+            self._write(drawn)
+        return not self.show or show_image(self.name, drawn)
 
     def skip(self):
-        """Take note of a frame that could not be used: the boxes stay, with score 0 and no time."""
+        """Record a frame that could not be used: the boxes before it, with score 0 and no time."""
         boxes, scores, _ = self._rows[-1]
         self._rows.append((boxes, np.zeros_like(scores), 0.0))
 
     def close(self):
-        """Finish the files and the window.
-
-        Returns:
-            list[Track]: One for each target.
-        """
+        """Finish the files and the window; a list with a Track of each target."""
         if self.show:
             cv2.destroyAllWindows()
         if self._writer is not None:
@@ -83,15 +81,15 @@ class Recording:
             Track(f'{self.name}_{k + 1}' if several else self.name, boxes[:, k], seconds, column)
             for k, column in enumerate(scores.T)
         ]
-        if self.folder is not None:
+        if self.directory is not None:
             for track in tracks:
-                write_track(self.folder, track)
-                self.files.append(self.folder / f'{track.name}.txt')
+                write_track(self.directory, track)
+                self.files.append(self.directory / f'{track.name}.txt')
             self._write_sheet(len(tracks))
         return tracks
 
     def mean_iou(self):
-        """float | None: Over frames behind the first with annotation; None without any."""
+        """float | None: Over annotated frames after the first; None without any."""
         return self._overlaps / self._compared if self._compared else None
 
     def fps(self, last=None):
@@ -115,19 +113,19 @@ class Recording:
         words += f', {speed:.0f} fps' if speed else ''
         return words + (f', mean IoU {overlap:.3f}' if overlap is not None else '')
 
-    def _write(self, picture):
-        height, width = (length - length % 2 for length in picture.shape[:2])
+    def _write(self, image):
+        height, width = (length - length % 2 for length in image.shape[:2])
         if self._writer is None:
-            path = self.folder / f'{self.name}.mp4'
+            path = self.directory / f'{self.name}.mp4'
             code = cv2.VideoWriter_fourcc(*'mp4v')
             self._writer = cv2.VideoWriter(str(path), code, self._fps, (width, height))
             if not self._writer.isOpened():
-                raise DataError(f'video {path} cannot be written')
+                raise OutputError(f'cannot write {path}: OpenCV has no encoder for it')
             self.files.append(path)
-        self._writer.write(np.ascontiguousarray(picture[:height, :width]))
+        self._writer.write(np.ascontiguousarray(image[:height, :width]))
 
     def _write_sheet(self, targets):
-        path = self.folder / f'{self.name}.jpg'
+        path = self.directory / f'{self.name}.jpg'
         summary = self._summary(f'{len(self._rows)} frames')
         tiles, has_truth = self._tiles.items(), self.truth is not None
         sheet = track_sheet(f'{self.name}\n{summary}', tiles, targets, has_truth)
@@ -136,11 +134,7 @@ class Recording:
 
 
 def check_screen():
-    """Refuse to open a window where there is no screen: Qt would end the program, without a word.
-
-    Raises:
-        UserError: On Linux, if neither ``DISPLAY`` nor ``WAYLAND_DISPLAY`` is set.
-    """
+    """Refuse to open a window where there is no screen: Qt would end the program without a word."""
     named = os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')
     if sys.platform.startswith('linux') and not named:
         raise UserError(
@@ -149,25 +143,17 @@ def check_screen():
         )
 
 
-def show_picture(title, picture):
-    """Show a picture; False if the user pressed q or Esc.
-
-    Raises:
-        UserError: If no window can be opened.
-    """
+def show_image(title, image):
+    """Show a BGR image; False if the user pressed q or Esc."""
     try:
-        cv2.imshow(title, picture)
+        cv2.imshow(title, image)
         return cv2.waitKey(1) & 0xFF not in (ord('q'), 27)
     except cv2.error as error:
         raise UserError(f'no window can be opened here: leave out show ({error.err})') from error
 
 
 def ask_box(title, frame):
-    """Let the user draw the init box into a frame: x, y, w, h.
-
-    Raises:
-        UserError: If no window can be opened, or the choice was cancelled.
-    """
+    """Let the user draw the init box x, y, w, h into a frame."""
     try:
         box = cv2.selectROI(title, frame, showCrosshair=False)
     except cv2.error as error:

@@ -318,9 +318,9 @@ def test_a_video_that_ends_early_is_named(inferencer, video, tmp_path):
 
 
 SOURCES = {
-    '{tmp}/no.mp4': (UserError, 'no.mp4 does not exist: give a video file, a folder of frames'),
+    '{tmp}/no.mp4': (UserError, 'no.mp4 does not exist: give a video file, a directory of frames'),
     '{tmp}/*.jpg': (UserError, r'\*.jpg matches no file: give the frames of one video'),
-    '{tmp}/text.mp4': (DataError, 'text.mp4 is no video that OpenCV can read'),
+    '{tmp}/text.mp4': (DataError, 'text.mp4 is not a video that OpenCV can read'),
     '{tmp}': (DataError, 'has no frames'),
 }
 
@@ -342,7 +342,7 @@ def test_bad_arguments_of_a_call(inferencer, clip, tmp_path):
         inferencer(clip, truth=BOXES[1:])
     with pytest.raises(ArgumentError, match="on_unreadable must be 'skip' or 'stop', got 'no'"):
         inferencer(clip, BOXES[0], on_unreadable='no')
-    with pytest.raises(ArgumentError, match='max_frames must be 1 or more, got 0'):
+    with pytest.raises(ArgumentError, match='max_frames must be >= 1, got 0'):
         inferencer(clip, BOXES[0], max_frames=0)
     (tmp_path / 'file').touch()
     with pytest.raises(UserError, match='cannot write .*file: File exists'):
@@ -380,7 +380,7 @@ def test_a_camera_is_tracked_until_it_is_interrupted(inferencer, tmp_path, monke
     np.testing.assert_allclose(result.tracks[0].boxes, BOXES[:8], atol=1)
     assert (tmp_path / 'camera3.mp4').stat().st_size > 1000
     monkeypatch.setattr(Camera, 'frames', 0)
-    with pytest.raises(DataError, match='camera 3 cannot be opened: is it there, and free'):
+    with pytest.raises(DataError, match='camera 3 cannot be opened: is it connected, and free'):
         inferencer('3', BOXES[0])
 
 
@@ -436,7 +436,9 @@ def test_the_tool_tracks_in_one_line(centred, clip, tmp_path, capsys):
     assert 'mean IoU with the truth: 0.9' in out
     assert str(tmp_path / 'out' / 'clip.mp4') in out
     np.testing.assert_allclose(read_boxes(tmp_path / 'out' / 'clip.txt'), BOXES, atol=1)
-    assert track_tool(*centred, clip, *box, *box, '--out', tmp_path / 'two') == 0
+    joined = ('--box', ','.join(map(str, BOXES[0])))  # as in a line of groundtruth.txt
+    assert track_tool(*centred, *box, clip, *joined, '--out', tmp_path / 'two') == 0
+    np.testing.assert_array_equal(read_boxes(tmp_path / 'two' / 'clip_2.txt')[0], BOXES[0])
     assert (tmp_path / 'two' / 'clip_2.txt').exists()
 
 

@@ -11,7 +11,7 @@ import tiny_tracker
 import torch
 
 from mmlite.apis import SOTInferencer
-from mmlite.apis.tracker_files import load_network
+from mmlite.apis.sot_inferencer import load_network
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = runpy.run_path(str(ROOT / 'tools' / 'analysis_tools' / 'benchmark_tracker.py'))

@@ -270,7 +270,7 @@ CASES = {
         'no turn': ('{seg} --turns 0', 2, '--turns is 0; give 1 or more'),
     },
     'analysis_tools/benchmark_tracker': {
-        'a classifier': ('{cls} {cls_pth}', 2, 'ImageClassifier is no tracker'),
+        'a classifier': ('{cls} {cls_pth}', 2, 'is for classification'),
         'no way': ('{track} --variants trt', 2, "invalid choice: 'trt'", 'onnxruntime'),
         'table is a folder': ('{track} --csv {p}/folder', 2, '--csv {p}/folder is a folder'),
     },
@@ -364,7 +364,7 @@ CASES = {
     'demo/image': {
         'no pictures': ('{cls} {cls_pth} {p}/folder', 1, '{p}/folder has no image'),
         'no pattern': ('{cls} {cls_pth} {p}/*.bmp', 2, '*.bmp matches no file: give'),
-        'no weights': ('{cls} {p}/folder {p}/whole.jpg', 1, '{p}/folder is a folder, not a'),
+        'no weights': ('{cls} {p}/folder {p}/whole.jpg', 1, '{p}/folder is a directory, not a'),
         'a score': (
             '{det} {det_pth} {p}/whole.jpg --score-threshold 2', 2,
             'score_threshold must be from 0 to 1, got 2',
@@ -375,11 +375,11 @@ CASES = {
     'demo/track': {
         'outside': ('{clip} --box 999 999 9 9', 1, 'lies outside the frame of 160x120 pixels'),
         'an empty box': ('{clip} --box 1 1 0 9', 1, 'is empty: width and height should be'),
-        'no box': ('{clip}', 2, 'no init box is given: give box as x, y, w, h'),
-        'no video': ('{track} {track_pth} {p}/text --box 1 1 9 9', 1, 'no video'),
+        'no box': ('{clip}', 2, 'no init box is given: give box (--box X Y W H)'),
+        'no video': ('{track} {track_pth} {p}/text --box 1 1 9 9', 1, 'is not a video'),
         'no screen': ('{clip} --box 1 1 9 9 --show', 2, 'neither DISPLAY nor WAYLAND_DISPLAY'),
         'out is a file': ('{clip} --box 1 1 9 9 --out {p}/text', 1, 'cannot write {p}/text'),
-        'no truth': ('{clip} --truth {p}/text', 1, "{p}/text, line 1: 'hello' is not numbers"),
+        'no truth': ('{clip} --truth {p}/text', 1, "{p}/text, line 1: 'hello' is not 4 numbers"),
     },
     'deploy/export_tracker': {
         'a suffix': ('{track} {track_pth} --out x.pth', 2, 'x.pth must end in .onnx'),

@@ -26,7 +26,7 @@ from mmlite.analysis.benchmark import append_row, device_name, synchronize
 from mmlite.apis import SOTInferencer, init_model
 from mmlite.apis.onnx_export import export_tracker
 from mmlite.apis.onnx_tracker import ONNXTrackerNetwork, import_package
-from mmlite.apis.tracker_files import load_network
+from mmlite.apis.sot_inferencer import load_network
 from mmlite.datasets.shapes import Job, task_spec
 from mmlite.engine.cli import check_device, check_out_file, tool
 from mmlite.engine.config_file import load_config

@@ -1,9 +1,9 @@
-"""Track an object through a video, a folder of frames or a camera's pictures.
+"""Track an object through a video, a directory of frames or the images of a camera.
 
     python tools/demo/track.py CONFIG WEIGHTS SOURCE --box X Y W H --out tracked
     python tools/demo/track.py CONFIG WEIGHTS 0 --show
 
-The second follows a box drawn by hand into the first picture of camera 0.
+The second follows a box that you draw into the first image of camera 0.
 
 Writes the annotated video, the boxes of every frame and a contact sheet.
 """
@@ -13,7 +13,7 @@ import sys
 
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
 from mmlite.apis import SOTInferencer
-from mmlite.engine.cli import tool
+from mmlite.engine.cli import positive_int, tool
 from mmlite.errors import DataError
 
 
@@ -28,18 +28,25 @@ def parse_args(argv):
     )  # fmt: skip
     parser.add_argument(
         'source',
-        help="video file, folder of frames, pattern such as 'clip/*.jpg', or index of a camera",
+        help="video file, directory of frames, pattern such as 'clip/*.jpg', or index of a camera",
     )
     parser.add_argument(
         '--box', type=float, nargs=4, action='append', metavar=('X', 'Y', 'W', 'H'),
-        help='target in the first frame: upper left corner, width and height in pixels; give it '
-        'several times for several targets (default: the first of --truth; with --show, drawn by '
-        'hand)',
+        help='target in the first frame: upper left corner, width and height in pixels, also as '
+        'X,Y,W,H; several times for several targets (default: the first of --truth; with --show, '
+        'drawn by hand)',
     )  # fmt: skip
     parser.add_argument(
-        '--out', metavar='DIR', default='tracked', help='folder of the results (default: tracked)'
+        '--out',
+        metavar='DIR',
+        default='tracked',
+        help='directory of the results (default: tracked)',
     )
-    parser.add_argument('--show', action='store_true', help='show a window; q or Esc ends')
+    parser.add_argument(
+        '--show',
+        action='store_true',
+        help='show a window, and draw the box without --box; q or Esc ends',
+    )
     parser.add_argument(
         '--truth', metavar='FILE',
         help='groundtruth.txt with a line x,y,w,h a frame, to be drawn and compared',
@@ -48,13 +55,19 @@ def parse_args(argv):
         '--on-unreadable', choices=['skip', 'stop'], default='skip',
         help='what to do about a frame that cannot be used; either way the exit code is 1',
     )  # fmt: skip
-    parser.add_argument('--max-frames', type=int, metavar='N', help='end after so many frames')
+    parser.add_argument(
+        '--max-frames', type=positive_int, metavar='N', help='end after so many frames'
+    )
     parser.add_argument('--device', help='default: cuda where there is a GPU, else cpu')
+    argv = list(sys.argv[1:] if argv is None else argv)
+    for index in range(1, len(argv)):
+        if argv[index - 1] == '--box' and ',' in argv[index]:
+            argv[index : index + 1] = argv[index].split(',')
     return parser.parse_intermixed_args(argv)
 
 
 def summary(result):
-    """What was done, in a few lines."""
+    """Frames, speed, overlap and files in a few lines."""
     frames = len(result.tracks[0])
     speed = f', {result.fps:.1f} fps without reading and drawing' if result.fps else ''
     lines = [f'{frames} frames{speed}']

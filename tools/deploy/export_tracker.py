@@ -12,7 +12,7 @@ from pathlib import Path
 
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
 from mmlite.apis.onnx_export import export_tracker
-from mmlite.apis.tracker_files import load_network
+from mmlite.apis.sot_inferencer import load_network
 from mmlite.engine.cli import tool
 
 
