@@ -1,59 +1,58 @@
-"""Pictures of what a masked pre-trainer sees and what it makes of the rest."""
+"""Reconstructions of images by masked pre-trainers."""
 
-import cv2
+import copy
+
 import numpy as np
 import torch
+from mmengine.registry import init_default_scope
 
-from mmlite import stack
+from mmlite.engine.build import init_model
 from mmlite.errors import UserError
-from mmlite.models.weights import load_exactly
 from mmlite.registry import MODELS
+from mmlite.utils import image_grid
 
-GAP = 4  # px between pictures
-HEADER = 26  # px of the line with the titles
-TILE = 160  # px; smaller pictures are enlarged to about this
-UNDRAWN = ('RandomFlip', 'ColorJitter')
-"""Random transforms that a picture of a whole image does without."""
+TILE = 160
+"""Smaller images are enlarged to about this side, in pixels."""
 
 
-def build_reconstructor(cfg, checkpoint):
-    """The model of a config with trained weights, without what only training needs.
-
-    ``distill`` is left out, so that no teacher is looked for.
+def build_reconstructor(cfg, checkpoint, device='cpu'):
+    """Build the model of a config with trained weights, without its teacher.
 
     Args:
-        cfg (dict): ``model`` of a config.
-        checkpoint (str): A checkpoint of such a model.
+        cfg (mmengine.config.Config): Config of a pre-training.
+        checkpoint (str | Path): A checkpoint of it.
+        device (str, optional): As in :func:`~mmlite.engine.build.init_model`.
 
     Returns:
         BaseSelfSupervisor: With ``reconstruct``.
 
     Raises:
-        UserError: If the model does not reconstruct images.
-        CheckpointError: If the checkpoint is missing or belongs to another model.
+        UserError: The model does not reconstruct images.
+        CheckpointError: The checkpoint is missing or belongs to another model.
     """
-    cfg = dict(cfg)
-    if cfg.pop('distill', None) and not cfg.get('neck'):
+    cfg = copy.deepcopy(cfg)
+    if cfg.model.pop('distill', None) and not cfg.model.get('neck'):
         raise UserError(
             'the model learns by distillation alone: without a decoder (model.neck) there is '
             'nothing to draw'
         )
-    model = MODELS.build(cfg)
-    if not hasattr(model, 'reconstruct'):
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    with MODELS.switch_scope_and_registry(None) as registry:
+        method = registry.get(cfg.model.type)
+    if method and not hasattr(method, 'reconstruct'):
         known = sorted(name for name, c in MODELS.module_dict.items() if hasattr(c, 'reconstruct'))
         raise UserError(
-            f'{type(model).__name__} does not reconstruct images, only masked methods do: '
+            f'{method.__name__} does not reconstruct images, only masked methods do: '
             f'{", ".join(known)}'
         )
-    load_exactly(model, stack.load(checkpoint), checkpoint, ignore='distill.')
-    return model
+    return init_model(cfg, checkpoint, device, ignore='distill.')
 
 
 def steady_pipeline(pipeline):
-    """A training pipeline that shows the largest central square of an image, unflipped.
+    """Replace the random crops and flips of a training pipeline by the central square.
 
     Args:
-        pipeline (list[dict]): Transforms of a config. What is not known to be random stays.
+        pipeline (list[dict]): Transforms of a config. Unknown transforms stay.
 
     Returns:
         list[dict]: Transforms of a config.
@@ -64,22 +63,22 @@ def steady_pipeline(pipeline):
         if name.endswith('RandomResizedCrop'):
             # no such crop fits into an image that is not square: the central one is taken
             transform = {**transform, 'crop_ratio_range': (1, 1), 'aspect_ratio_range': (1, 1)}
-        if name not in UNDRAWN:
+        if name not in ('RandomFlip', 'ColorJitter'):
             steady.append(transform)
     return steady
 
 
 @torch.no_grad()
 def reconstruction_sheet(model, batch, seed=0):
-    """Draw a batch: a row for each image, its original, masked and reconstructed form.
+    """Draw a row for each image of a batch: original, masked, reconstruction.
 
-    Where the model predicts something else than the image, that target is a fourth column. The
-    state of the random generators and the mode of the model are left as they were.
+    A model that predicts something else than the image adds that target as a fourth column. The
+    state of the random generators and the mode of the model stay as they are.
 
     Args:
         model (MaskedPretrainer): With ``data_preprocessor`` and ``reconstruct``.
         batch (dict): Collated batch from a loader.
-        seed (int): Of the masks that the model draws. Defaults to 0.
+        seed (int): Seed of the masks. Defaults to 0.
 
     Returns:
         ndarray: RGB uint8 (H, W, 3).
@@ -97,17 +96,20 @@ def reconstruction_sheet(model, batch, seed=0):
     columns = {'original': original, 'masked': result.masked, 'reconstruction': result.restored}
     if result.target is not None:
         columns['target'] = result.target
-    pictures = [to_pictures(images, model.data_preprocessor) for images in columns.values()]
-    return draw_table(list(columns), list(zip(*pictures, strict=True)))
+    images = [to_images(column, model.data_preprocessor) for column in columns.values()]
+    scale = max(1, round(TILE / original.shape[-1]))
+    # every pixel as it is, for patches have edges
+    images = np.stack(images, axis=1).repeat(scale, axis=2).repeat(scale, axis=3)
+    return image_grid([*images.reshape(-1, *images.shape[2:])], list(columns), len(columns), gap=4)
 
 
-def to_pictures(images, preprocessor):
-    """Undo the normalisation of a data pre-processor.
+def to_images(images, preprocessor):
+    """Undo the normalization of a data preprocessor.
 
     Args:
-        images (Tensor): Normalised images (B, 3, H, W).
-        preprocessor (ImgDataPreprocessor): Its mean and deviation in 0 to 255. Where it leaves the
-            order of channels as it is, images are BGR, as OpenCV loads them.
+        images (Tensor): Normalized images (B, 3, H, W).
+        preprocessor (ImgDataPreprocessor): With mean and deviation in 0 to 255. Images are BGR, as
+            OpenCV loads them, unless it converts them.
 
     Returns:
         ndarray: RGB uint8 (B, H, W, 3).
@@ -119,31 +121,3 @@ def to_pictures(images, preprocessor):
         images = images.flip(1)
     images = images.round().clamp(0, 255).to(torch.uint8)
     return images.permute(0, 2, 3, 1).cpu().numpy()
-
-
-def draw_table(titles, rows):
-    """Pictures of one size in rows under titles.
-
-    Args:
-        titles (Sequence[str]): One for each column.
-        rows (Sequence[Sequence[ndarray]]): RGB uint8 (H, W, 3), as many a row as titles.
-
-    Returns:
-        ndarray: RGB uint8, on white.
-    """
-    scale = max(1, round(TILE / rows[0][0].shape[1]))
-    height, width = (scale * side for side in rows[0][0].shape[:2])
-    shape = (HEADER + len(rows) * (height + GAP), len(titles) * (width + GAP) - GAP, 3)
-    sheet = np.full(shape, 255, np.uint8)
-    for column, title in enumerate(titles):
-        left = column * (width + GAP)
-        cv2.putText(
-            sheet, title, (left + 2, HEADER - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (40, 40, 40), 1,
-            cv2.LINE_AA,
-        )  # fmt: skip
-        for row, pictures in enumerate(rows):
-            top = HEADER + row * (height + GAP)
-            # every pixel as it is, for patches have edges
-            picture = cv2.resize(pictures[column], (width, height), interpolation=cv2.INTER_NEAREST)
-            sheet[top : top + height, left : left + width] = picture
-    return sheet

@@ -1,4 +1,4 @@
-"""Shows what a data pipeline makes of a sample, whatever the task."""
+"""Samples of a data pipeline as images, for every task."""
 
 import copy
 from typing import NamedTuple
@@ -10,34 +10,35 @@ import torch
 from mmlite.datasets.sot import TrackPairs
 from mmlite.datasets.sot.base import SequenceDataset
 from mmlite.errors import UserError
-from mmlite.visualization import PALETTE, draw_instances
+from mmlite.utils import image_grid
+from mmlite.visualization import class_colors, class_name, draw_instances
 
 IGNORED = 255  # label of pixels without a class
-GAP = 4  # px between pictures
+SHORTEST = 320  # px; smaller images are enlarged, so that text upon them is legible
 
 
 class Step(NamedTuple):
-    """What a sample was after the transform ``name``."""
+    """State of a sample after the transform ``name``."""
 
     name: str
     data: dict
 
 
 class Recorder:
-    """Records every step of a data set's own pipeline; wrappers are looked through.
+    """Record every step of a data set's own pipeline, inside any wrappers.
 
     Args:
         dataset: A built data set or a wrapper around one.
 
     Raises:
-        UserError: If it holds whole sequences, which go through no pipeline.
+        UserError: It holds whole sequences, which go through no pipeline.
     """
 
     def __init__(self, dataset):
         if isinstance(dataset, SequenceDataset):
             raise UserError(
                 f'{type(dataset).__name__} holds sequences without a pipeline: browse the training '
-                f'pairs (--phase train), or draw results by tools/test.py --show-dir'
+                'pairs (--phase train), or draw results by tools/test.py --show-dir'
             )
         self.dataset = dataset
         self.steps = []
@@ -46,27 +47,27 @@ class Recorder:
             hasattr(inner, 'dataset') or hasattr(inner, 'datasets')
         ):
             inner = inner.dataset if hasattr(inner, 'dataset') else inner.datasets[0]
-        self._numbered = isinstance(inner, TrackPairs)
+        self._pairs = isinstance(inner, TrackPairs)
+        first = [LoadFrames()] if self._pairs else []
         pipeline = inner.pipeline
-        first = [LoadFrames()] if self._numbered else []
         pipeline.transforms = [self._recorded(t) for t in (*first, *pipeline.transforms)]
 
     def __getitem__(self, index):
-        """The packed sample of ``index`` and the steps that led to it.
+        """Get a sample and the steps that led to it.
 
-        Of tracking pairs, that is pair ``index`` of the first epoch with seed 0.
+        For tracking, that is pair ``index`` of the first epoch with seed 0.
 
         Returns:
-            tuple[dict, list[Step]]: What the data set returns, and its way through the pipeline.
+            tuple[dict, list[Step]]: The packed sample, and its states in the pipeline.
         """
         self.steps.clear()
-        sample = self.dataset[(0, 0, index) if self._numbered else index]
+        sample = self.dataset[(0, 0, index) if self._pairs else index]
         return sample, list(self.steps)
 
     def _recorded(self, transform):
         def run(data):
             data = transform(data)
-            if data is None:  # the data set draws another sample
+            if data is None:  # the data set takes another sample
                 self.steps.clear()
             else:
                 self.steps.append(Step(type(transform).__name__, copy.deepcopy(data)))
@@ -76,38 +77,37 @@ class Recorder:
 
 
 class LoadFrames:
-    """Stands for what :class:`TrackPairs` reads, which is before its pipeline."""
+    """Name the reading of frames by :class:`TrackPairs`, which precedes its pipeline."""
 
     def __call__(self, data):
         return data
 
 
-def picture(sample, steps, mode, names, bgr=True):
-    """The picture of a sample.
+def draw_steps(sample, steps, mode, names, bgr=True, shortest=SHORTEST):
+    """Draw a sample with its ground truth.
 
     Args:
         sample (dict): Packed sample from :class:`Recorder`.
         steps (list[Step]): Its steps.
         mode (str): ``'original'`` (as loaded), ``'transformed'`` (as the model gets it) or
             ``'pipeline'`` (after every step, side by side).
-        names (Sequence[str]): Class names.
-        bgr (bool): Channel order of the packed images. Defaults to True.
+        names, bgr, shortest: As in :func:`draw_sample`; steps before packing are BGR.
 
     Returns:
         ndarray: RGB uint8 (H, W, 3).
     """
     if mode == 'transformed':
-        return draw(sample, names, bgr)
+        return draw_sample(sample, names, bgr, shortest)
     if mode == 'original':
-        loading = [s for s in steps if s.name.startswith('Load')] or steps[:1]
-        return draw(loading[-1].data, names)
-    shown = [
-        (step.name, draw(step.data, names, bgr or 'inputs' not in step.data)) for step in steps
+        loading = [step for step in steps if step.name.startswith('Load')] or steps[:1]
+        return draw_sample(loading[-1].data, names, shortest=shortest)
+    images = [
+        draw_sample(step.data, names, bgr or 'inputs' not in step.data, shortest) for step in steps
     ]
-    return side_by_side([_titled(image, name) for name, image in shown])
+    return image_grid(images, [step.name for step in steps])
 
 
-def draw(data, names, bgr=True):
+def draw_sample(data, names, bgr=True, shortest=SHORTEST):
     """Draw images and ground truth of a sample, before or after packing.
 
     Args:
@@ -116,34 +116,26 @@ def draw(data, names, bgr=True):
             template and search image of a tracking pair.
         names (Sequence[str]): Class names.
         bgr (bool): Channel order of the images. Defaults to True.
+        shortest (int): Images with a shorter longest side, in pixels, are enlarged to it.
+            Defaults to 320.
 
     Returns:
         ndarray: RGB uint8 (H, W, 3).
     """
-    pair = _pair(data)
-    if pair:
-        return side_by_side([_with_target(to_rgb(image, bgr), box) for image, box in pair])
-    images = data['inputs'] if 'inputs' in data else data['img']
-    if isinstance(images, dict):
-        images = list(images.values())
-    views = images if isinstance(images, (list, tuple)) else [images]
-    canvases = [to_rgb(view, bgr) for view in views]
-    truth = _truth(data)
-    if len(canvases) == 1:
-        canvases = [_with_truth(canvases[0], truth, names)]
-    canvas = side_by_side(canvases)
-    if truth['label'] is not None:
-        canvas = _titled(canvas, ', '.join(_name(names, int(i)) for i in truth['label']))
-    return canvas
+    views = _views(data)
+    drawn = [_draw(to_rgb(image, bgr), truth, names, shortest) for image, truth in views]
+    label = views[0][1].get('label', ())
+    caption = ', '.join(class_name(names, int(index)) for index in label)
+    return image_grid(drawn, [caption]) if caption or len(drawn) > 1 else drawn[0]
 
 
 def to_rgb(image, bgr=True):
-    """An image of any range and layout as RGB uint8 (H, W, 3).
+    """Convert an image of any range and layout to RGB uint8 (H, W, 3).
 
     Args:
         image (ndarray | Tensor): (H, W, 3), (H, W), or a tensor (3, H, W) or (1, H, W). Floats
-            that leave 0 to 255, as after normalisation, are stretched to that range.
-        bgr (bool): Whether the channels are in BGR order. Defaults to True.
+            outside 0 to 255, as after normalization, are stretched to that range.
+        bgr (bool): Channel order. Defaults to True.
     """
     if isinstance(image, torch.Tensor):
         image = image.permute(1, 2, 0).numpy() if image.ndim == 3 else image.numpy()
@@ -159,103 +151,66 @@ def to_rgb(image, bgr=True):
     return np.ascontiguousarray(image[..., ::-1] if bgr else image)
 
 
-def side_by_side(images):
-    """Join RGB images of any height in a row on white."""
-    height = max(image.shape[0] for image in images)
-    padded = [
-        np.pad(
-            image,
-            ((0, height - image.shape[0]), (0, GAP * (i < len(images) - 1)), (0, 0)),
-            constant_values=255,
-        )
-        for i, image in enumerate(images)
-    ]
-    return np.concatenate(padded, axis=1)
-
-
-def _pair(data):
-    """Template and search image of a tracking pair, each with its box or None; () for others."""
+def _views(data):
+    """Images of a sample, each with its ground truth."""
     if 'search_image' in data:
-        return [(data[f'{name}_image'], data[f'{name}_box']) for name in ('template', 'search')]
-    if isinstance(data.get('inputs'), dict) and 'search' in data['inputs']:
-        search = data['inputs']['search']
-        height, width = search.shape[1:]
+        names = ('template', 'search')
+        return [(data[f'{name}_image'], _target(data[f'{name}_box'])) for name in names]
+    images = data['inputs'] if 'inputs' in data else data['img']
+    if isinstance(images, dict) and 'search' in images:
+        height, width = images['search'].shape[1:]
         box = data['data_samples']['box'].numpy() * (width, height, width, height)
-        return [(data['inputs']['template'], None), (search, box)]
-    return ()
+        return [(images['template'], {}), (images['search'], _target(box))]
+    truth = _truth(data)
+    images = list(images.values()) if isinstance(images, dict) else images
+    if not isinstance(images, (list, tuple)):
+        return [(images, truth)]
+    return [(image, {k: v for k, v in truth.items() if k == 'label'}) for image in images]
 
 
-def _with_target(canvas, box):
-    """``canvas`` with the box ``x, y, w, h`` of a target."""
-    if box is None:
-        return canvas
+def _target(box):
     x, y, w, h = box
-    corners = np.array([[x, y, x + w, y + h]])
-    return draw_instances(canvas, corners, [0], np.zeros((1, *canvas.shape[:2])), ['target'])
+    return dict(boxes=np.array([[x, y, x + w, y + h]]), labels=np.zeros(1), names=['target'])
 
 
 def _truth(data):
-    """Boxes, labels, masks, semantic map and image label of a sample, None where it has none."""
-    if 'data_samples' in data:
-        sample = data['data_samples']
-        instances = sample.get('gt_instances')
-        found = dict(
-            boxes=instances.get('bboxes') if instances is not None else None,
-            labels=instances.get('labels') if instances is not None else None,
-            masks=instances.get('masks') if instances is not None else None,
-            seg=sample.gt_sem_seg.data if 'gt_sem_seg' in sample else None,
-            label=sample.get('gt_label'),
-        )
-    else:
+    """Boxes, labels, masks, semantic map and image label of a sample, those that it has."""
+    sample = data.get('data_samples')
+    if sample is None:
         keys = ('gt_bboxes', 'gt_bboxes_labels', 'gt_masks', 'gt_seg_map', 'gt_label')
         values = [data.get(key) for key in keys]
-        found = dict(zip(('boxes', 'labels', 'masks', 'seg', 'label'), values, strict=True))
-    return {key: _array(value) for key, value in found.items()}
+    else:
+        instances = sample.get('gt_instances') or {}
+        seg = sample.get('gt_sem_seg')
+        values = [instances.get(key) for key in ('bboxes', 'labels', 'masks')]
+        values += [None if seg is None else seg.data, sample.get('gt_label')]
+    found = zip(('boxes', 'labels', 'masks', 'seg', 'label'), values, strict=True)
+    return {key: _array(value) for key, value in found if value is not None}
 
 
 def _array(value):
-    """The NumPy array in a box, mask or tensor object, None for None."""
-    if value is None:
-        return None
+    """NumPy array in a box, mask or tensor object."""
     if hasattr(value, 'to_ndarray'):
         return value.to_ndarray()
-    value = getattr(value, 'tensor', value)
-    return np.atleast_1d(np.asarray(value))
+    return np.atleast_1d(np.asarray(getattr(value, 'tensor', value)))
 
 
-def _with_truth(canvas, truth, names):
-    """``canvas`` with semantic map, boxes and masks."""
-    if truth['seg'] is not None:
-        canvas = _overlay(canvas, truth['seg'].squeeze())
-    if truth['boxes'] is None or truth['labels'] is None:
-        return canvas
-    boxes, labels = truth['boxes'].reshape(-1, 4), truth['labels'].astype(int)
-    masks = truth['masks']
-    masks = np.zeros((len(boxes), *canvas.shape[:2])) if masks is None else masks
-    shown = [_name(names, i) for i in range(labels.max(initial=-1) + 1)]
-    return draw_instances(canvas, boxes, labels, masks, shown)
+def _draw(image, truth, names, shortest):
+    """Enlarge an image and draw its semantic map, boxes and masks."""
+    scale = max(1.0, shortest / max(image.shape[:2]))
+    has_boxes = 'boxes' in truth and 'labels' in truth
+    boxes = truth['boxes'].reshape(-1, 4) if has_boxes else ()
+    labels = truth['labels'].astype(int) if has_boxes else ()
+    if 'seg' in truth:
+        image = _overlay(image, truth['seg'].squeeze())
+    names = truth.get('names', names)
+    return draw_instances(image, boxes, labels, truth.get('masks'), names, scale=scale)
 
 
-def _overlay(canvas, seg):
-    """Half-transparent class colours over ``canvas``; a map of another size is resized."""
-    height, width = canvas.shape[:2]
+def _overlay(image, seg):
+    """Mix class colors into an image; a map of another size is resized."""
+    height, width = image.shape[:2]
     seg = cv2.resize(seg.astype(np.int32), (width, height), interpolation=cv2.INTER_NEAREST)
-    colours = np.array(PALETTE, dtype=np.uint8)[seg % len(PALETTE)]
-    mixed = cv2.addWeighted(canvas, 0.5, colours, 0.5, 0)
-    return np.where((seg == IGNORED)[..., None], canvas, mixed)
-
-
-def _name(names, index):
-    return str(names[index]) if 0 <= index < len(names) else f'class {index}'
-
-
-def _titled(image, text, height=18):
-    """``image`` under a white strip with ``text``, widened so that it fits."""
-    width = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.42, 1)[0][0] + 6
-    image = np.pad(
-        image, ((height, 0), (0, max(0, width - image.shape[1])), (0, 0)), constant_values=255
-    )
-    cv2.putText(
-        image, text, (3, height - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA
-    )
-    return image
+    colors = np.array(class_colors(IGNORED + 1), np.uint8)[np.clip(seg, 0, IGNORED)]
+    mixed = cv2.addWeighted(image, 0.5, colors, 0.5, 0)
+    return np.where((seg == IGNORED)[..., None], image, mixed)

@@ -19,10 +19,11 @@ def draw_curves(panels, xlabel='iteration'):
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axis, (title, curves) in zip(axes, panels.items(), strict=True):
         for name, (x, y) in curves.items():
-            axis.plot(x, y, label=name, linewidth=1.4, marker='o' if len(x) < 12 else None)
+            axis.plot(x, y, label=name[-70:], linewidth=1.4, marker='o' if len(x) < 12 else None)
         axis.set(title=title, xlabel=xlabel)
         axis.grid(alpha=0.3)
         if len(curves) > 1:  # below the axes: it would hide curves
-            place = dict(loc='upper center', bbox_to_anchor=(0.5, -0.18))
-            axis.legend(fontsize=8, ncols=min(3, len(curves)), frameon=False, **place)
+            longest = max(map(len, curves))
+            place = dict(loc='upper center', bbox_to_anchor=(0.5, -0.18), frameon=False)
+            axis.legend(fontsize=8, ncols=max(1, min(3, len(curves), 60 // longest)), **place)
     return figure_png(figure)

@@ -1,4 +1,4 @@
-"""Pictures of samples: right colours, right places, for every task."""
+"""Images of samples: right colors, right places, for every task."""
 
 import numpy as np
 import pytest
@@ -13,10 +13,11 @@ from mmpretrain.structures import DataSample
 from mmseg.structures import SegDataSample
 
 from mmlite.datasets.sot import FrameFolderDataset, PackTrackPair, TrackPairs
-from mmlite.engine.browse import GAP, Recorder, draw, picture, side_by_side, to_rgb
+from mmlite.engine.browse import Recorder, draw_sample, draw_steps, to_rgb
 from mmlite.errors import UserError
 from mmlite.visualization import PALETTE
 
+GAP, LINE = 6, 24  # px of an image grid
 GREY = np.full((40, 60, 3), 128, np.uint8)
 
 
@@ -45,14 +46,6 @@ def test_images_of_any_kind_become_rgb(image, bgr, pixel):
     assert out[0, 0].tolist() == pixel
 
 
-def test_side_by_side_pads_with_white():
-    out = side_by_side([np.zeros((2, 3, 3), np.uint8), np.zeros((5, 4, 3), np.uint8)])
-    assert out.shape == (5, 3 + GAP + 4, 3)
-    assert (out[2:, :3] == 255).all()
-    assert (out[:, 3 : 3 + GAP] == 255).all()
-    assert (out[:, -4:] == 0).all()
-
-
 @pytest.mark.parametrize('packed', [False, True])
 def test_boxes_and_masks_are_drawn_where_they_are(packed):
     mask = np.zeros((1, 40, 60), np.uint8)
@@ -66,13 +59,16 @@ def test_boxes_and_masks_are_drawn_where_they_are(packed):
     else:
         data = dict(img=GREY, gt_bboxes=HorizontalBoxes(boxes), gt_bboxes_labels=labels,
                     gt_masks=BitmapMasks(mask, 40, 60))  # fmt: skip
-    drawn = differs(draw(data, ('a', 'b')))
+    out = draw_sample(data, ('a', 'b'), shortest=600)
+    drawn = differs(out)
+    assert out.shape == (400, 600, 3)
     rows, columns = drawn.nonzero()
-    assert 28 <= columns.min() <= 30
-    assert rows.max() <= 32
-    assert drawn[22:28, 32:48].all()
-    without = draw(dict(data, gt_masks=None), ('a', 'b')) if not packed else None
-    assert packed or not differs(without)[25, 40]
+    assert 297 <= columns.min() <= 300 and 500 <= columns.max() <= 503
+    assert 300 <= rows.max() <= 303 and 175 <= rows.min() <= 200  # the name is above the box
+    assert drawn[225:275, 325:475].all() and not drawn[210, 310]
+    if not packed:
+        without = draw_sample(dict(data, gt_masks=None), ('a', 'b'), shortest=600)
+        assert not differs(without)[250, 400]
 
 
 @pytest.mark.parametrize('packed', [False, True])
@@ -84,7 +80,7 @@ def test_semantic_maps_cover_all_but_ignored_pixels(packed):
         data = dict(inputs=torch.from_numpy(GREY).permute(2, 0, 1), data_samples=sample)
     else:
         data = dict(img=GREY, gt_seg_map=seg)
-    out = draw(data, ())
+    out = draw_sample(data, (), shortest=1)
     mixed = np.round(64 + np.array(PALETTE[2]) / 2)
     np.testing.assert_allclose(out[:, :30], np.broadcast_to(mixed, (40, 30, 3)), atol=1)
     assert not differs(out)[:, 30:].any()
@@ -93,18 +89,19 @@ def test_semantic_maps_cover_all_but_ignored_pixels(packed):
 def test_the_label_of_an_image_is_written_above_it():
     sample = DataSample().set_gt_label(1)
     data = dict(inputs=torch.from_numpy(GREY).permute(2, 0, 1), data_samples=sample)
-    out = draw(data, ('cat', 'dog'))
-    assert out.shape[0] > 40
-    assert not differs(out)[-40:, :60].any()
-    other = draw(dict(img=GREY, gt_label=np.int64(0)), ('cat', 'dog'))
+    out = draw_sample(data, ('cat', 'dog'), shortest=1)
+    assert out.shape == (LINE + 40 + GAP, GAP + 60 + GAP, 3)
+    assert not differs(out[LINE:-GAP, GAP:-GAP]).any() and out[:LINE].min() < 100
+    other = draw_sample(dict(img=GREY, gt_label=np.int64(0)), ('cat', 'dog'), shortest=1)
     assert not np.array_equal(out, other)  # 'dog' and 'cat'
-    assert draw(dict(img=GREY, gt_label=7), ()).shape[0] > 40  # a class without a name
+    assert draw_sample(dict(img=GREY, gt_label=7), ()).shape[0] > 40  # a class without a name
 
 
 @pytest.mark.parametrize('kind', [list, lambda x: dict(zip('ab', x, strict=True))])
 def test_several_views_stand_side_by_side(kind):
     views = kind([torch.zeros(3, 10, 20), torch.zeros(3, 30, 15)])
-    assert draw(dict(inputs=views), ()).shape == (30, 20 + GAP + 15, 3)
+    shape = (GAP + 30 + GAP, GAP + 20 + GAP + 15 + GAP, 3)
+    assert draw_sample(dict(inputs=views), (), shortest=1).shape == shape
 
 
 class Load:
@@ -142,11 +139,11 @@ def test_steps_are_recorded_as_they_were():
         sample, steps = recorder[index]
         assert [step.name for step in steps] == ['Load', 'Double']
         assert tuple(step.data['img'][0, 0, 0] for step in steps) == seen
-        assert (picture(sample, steps, 'original', ()) == seen[0]).all()
-        assert (picture(sample, steps, 'transformed', ()) == seen[1]).all()
-    joined = picture(sample, steps, 'pipeline', ())
-    assert (joined[-8:, :8] == 1).all()
-    assert (joined == 2).all(-1).sum() >= 64
+        assert (draw_steps(sample, steps, 'original', ()) == seen[0]).all()
+        assert (draw_steps(sample, steps, 'transformed', ()) == seen[1]).all()
+    joined = draw_steps(sample, steps, 'pipeline', (), shortest=8)
+    first, second = joined[LINE:-GAP, GAP : GAP + 8], joined[LINE:-GAP, -GAP - 8 : -GAP]
+    assert (first == 1).all() and (second == 2).all()
 
 
 class Film:
@@ -188,8 +185,9 @@ def test_tracking_pairs_stand_side_by_side_with_their_target():
     sample, steps = shown[0]
     assert [step.name for step in steps] == ['LoadFrames', 'Shift', 'PackTrackPair']
     for mode, top in (('original', 20), ('transformed', 60 * float(tops[0]))):
-        out = picture(sample, steps, mode, ())
-        assert out.shape == (60, 80 + GAP + 80, 3)
+        out = draw_steps(sample, steps, mode, (), shortest=1)
+        assert out.shape == (60 + 2 * GAP, 80 + 80 + 3 * GAP, 3)
+        out = out[GAP:-GAP, GAP:-GAP]
         assert out[-1, 0].tolist() == [200, 0, 0]  # RGB
         template, search = out[:, :80], out[:, 80 + GAP :]
         drawn = (search == PALETTE[0]).all(-1)
@@ -197,10 +195,11 @@ def test_tracking_pairs_stand_side_by_side_with_their_target():
         assert not drawn[round(top) + 24 :].any()
         assert drawn[round(top) + 10, [10, 50]].all()
         assert (template == PALETTE[0]).all(-1).any() == (mode == 'original')
-    joined = picture(sample, steps, 'pipeline', (), bgr=False)
-    assert joined.shape == (60 + 18, 3 * 164 + 2 * GAP, 3)
+    joined = draw_steps(sample, steps, 'pipeline', (), bgr=False, shortest=1)
+    assert joined.shape == (LINE + 72 + GAP, 3 * (178 + GAP) + GAP, 3)
     # packed images are shown as they are, all others are BGR
-    assert (joined[-1, 0].tolist(), joined[-1, -1].tolist()) == ([200, 0, 0], [0, 0, 200])
+    corners = joined[-2 * GAP - 1, 2 * GAP], joined[-2 * GAP - 1, -2 * GAP - 1]
+    assert [corner.tolist() for corner in corners] == [[200, 0, 0], [0, 0, 200]]
 
 
 def test_sequences_have_no_pipeline_to_look_at(tmp_path):

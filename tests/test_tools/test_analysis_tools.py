@@ -34,11 +34,11 @@ def test_print_config_resolves_bases_and_options(config, tmp_path, capsys):
     assert 'must end in .py, .json or .yaml' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(('mode', 'width'), [('original', 80), ('transformed', 64)])
+@pytest.mark.parametrize(('mode', 'width'), [('original', 320), ('transformed', 320)])
 def test_browse_dataset_writes_pictures(mode, width, config, tmp_path, capsys):
     args = ('--output-dir', tmp_path, '--number', 2, '--mode', mode, '--not-show')
     assert tool('browse_dataset', config, *args) == 0
-    assert f'2 pictures of 4 samples are in {tmp_path}' in capsys.readouterr().out
+    assert f'2 images of 4 samples are in {tmp_path}' in capsys.readouterr().out
     files = sorted(tmp_path.iterdir())
     assert [file.name for file in files] == ['000000_0.png', '000001_1.png']
     image = cv2.imread(str(files[0]))
