@@ -13,7 +13,6 @@ from mmengine.config import Config
 from tiny_tracker import HIERA, VIT
 
 from mmlite.analysis.complexity import tracker_complexity
-from mmlite.engine.convert.layouts import all_rules, recognise
 from mmlite.engine.hooks import EliminationScheduleHook
 from mmlite.errors import ArgumentError
 from mmlite.models import HieraOSTrack, OSTrack
@@ -23,6 +22,7 @@ from mmlite.models.track.elimination import template_attention
 from mmlite.models.track.targets import gaussian_radius, score_target
 from mmlite.models.track.window import hann_window
 from mmlite.registry import MODELS
+from mmlite.weights.layouts import all_rules, recognise
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'track'
 CLOSE = dict(rtol=1e-4, atol=1e-5)

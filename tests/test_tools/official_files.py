@@ -8,7 +8,7 @@ from pathlib import Path
 import golden
 import torch
 
-from mmlite.engine.convert import convert
+from mmlite.weights import convert
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'model_converters' / 'convert.py'
 

@@ -22,10 +22,10 @@ from official_files import (
 from torch import nn
 
 from mmlite import stack
-from mmlite.engine.convert import convert, save, summary
 from mmlite.errors import CheckpointError
 from mmlite.models import Hiera, OSTrack, SimpleFeaturePyramid, ViT
 from mmlite.registry import MODELS
+from mmlite.weights import convert, save, summary
 
 CLOSE = dict(rtol=1e-4, atol=1e-5)
 VITDET = dict(

@@ -394,7 +394,7 @@ CASES = {
     'model_converters/convert': {
         'a source': ('{cls_pth} x.pth --source mea', 2, "invalid choice: 'mea'", 'mae-lite'),
         'ours': ('{cls_pth} x.pth --source mae', 1, 'of mmlite itself, which need no'),
-        'a folder': ('{p}/folder x.pth --source mae', 1, '{p}/folder is a folder, not a file'),
+        'a folder': ('{p}/folder x.pth --source mae', 1, '{p}/folder is a directory, not a file'),
         'a suffix': ('{cls_pth} x.bin --source mae', 2, 'x.bin does not end in .pth or'),
     },
 }  # fmt: skip

@@ -1,10 +1,12 @@
 """Publishing: the same model from a smaller file, with what must be known of it."""
 
 import functools
+import hashlib
 import json
 import re
 
 import mmengine
+import numpy as np
 import pytest
 import tiny
 import tiny_classifier
@@ -13,14 +15,12 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from run_tool import run_tool
-from safetensors.torch import save_file
 
 from mmlite import stack
-from mmlite.engine.publish import content_hash
-from mmlite.engine.published_config import parse_config
 from mmlite.errors import CheckpointError
 from mmlite.models import ViT
 from mmlite.registry import MODELS
+from mmlite.weights.publish import parse_config
 
 PUBLISH = 'model_converters/publish'
 WRITERS = {
@@ -55,8 +55,7 @@ def trained(tmp_path_factory):
 def publish(checkpoint, folder, *options, name='mine.safetensors'):
     """Run the tool; returns the weights that it wrote."""
     assert run_tool(PUBLISH, checkpoint, folder / name, *options) == 0
-    (file,) = folder.glob('mine-*.safetensors')
-    return file
+    return folder / name
 
 
 @pytest.mark.parametrize('task', WRITERS)
@@ -74,8 +73,8 @@ def test_weights_and_meta_are_those_of_the_checkpoint(trained, task, tmp_path, c
         want = old.get(key) or None
         assert meta.get(key) == json.loads(json.dumps(want)), key
     assert (meta['task'], meta['license'], meta['weights']) == (task, 'unknown', 'last')
-    assert {'mmlite_version', 'torch_version', 'mmengine_version', 'format'} < meta.keys()
-    cfg, recorded = parse_config(meta['cfg']), parse_config(old['cfg'])
+    assert {'mmlite_version', 'mmengine_version', 'format'} < meta.keys()
+    cfg, recorded = (parse_config(m['cfg'], 'a.pth').to_dict() for m in (meta, old))
     added = [hook for hook in recorded['custom_hooks'] if hook not in cfg.get('custom_hooks', [])]
     assert [hook['type'].removeprefix('mmlite.') for hook in added] == [
         'CheckpointFitHook', 'FiniteHook', 'StopHook'
@@ -83,11 +82,9 @@ def test_weights_and_meta_are_those_of_the_checkpoint(trained, task, tmp_path, c
     differ = {key for key in cfg | recorded if cfg.get(key) != recorded.get(key)}
     assert differ - {'custom_hooks'} <= {'work_dir', 'launcher', 'resume'}
     assert file.with_suffix('.py').read_text() == meta['cfg']
-    assert meta['sha256'] == content_hash(file) and file.stem == f'mine-{meta["sha256"][:8]}'
     rows = dict(re.findall(r'^  (\S.*?)  +(.*)$', out, re.M))
     assert int(rows['tensors'].replace(',', '')) == len(given['state_dict'])
-    assert float(rows['MB after']) < float(rows['MB before']) and rows['sha256'] == meta['sha256']
-    assert out.splitlines()[-1].startswith('licence unknown: ')
+    assert rows['sha256'] == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize('task', ['detection', 'classification'])
@@ -101,14 +98,6 @@ def test_metrics_are_those_of_the_checkpoint(trained, task, tmp_path):
         assert run_tool('test', *pair, *args) == 0
         metrics.append(mmengine.load(out))
     assert metrics[0] == metrics[1] and metrics[0]
-
-
-def test_published_twice_it_is_the_same(trained, tmp_path):
-    _, checkpoint = trained('classification')
-    one, two = (publish(checkpoint, tmp_path / name) for name in 'ab')
-    assert one.name == two.name and one.read_bytes() == two.read_bytes()
-    other = publish(checkpoint, tmp_path / 'c', '--license', 'MIT')
-    assert other.name != one.name and stack.load(other)['meta']['license'] == 'MIT'
 
 
 @pytest.mark.parametrize('options', [(), ('--backbone-only',)])
@@ -157,68 +146,34 @@ def test_distilled_pre_training_is_published_without_its_teacher(tmp_path):
     read = stack.load(publish(path, tmp_path))
     assert not any('teacher' in key for key in read['state_dict'])
     assert any(key.startswith('distill.pairs.') for key in read['state_dict'])
-    assert 'start_licenses' not in read['meta']  # a teacher's weights are not the student's
 
 
-def test_moving_average(tmp_path, capsys):
+def test_ema(tmp_path):
     path = save(tmp_path / 'a.pth', ema_state_dict={'module.backbone.w': torch.zeros(4)})
-    read = stack.load(publish(path, tmp_path, '--ema'))
+    read = stack.load(publish(path, tmp_path))
     assert read['state_dict']['backbone.w'].tolist() == [0, 1, 2, 3]  # as mmengine saves it
-    assert read['meta']['weights'] == 'moving average'
+    assert read['meta']['weights'] == 'EMA'
 
 
-# ---- licences -----------------------------------------------------------------------------------
+def test_licence_classes_and_an_existing_file(tmp_path, capsys):
+    meta = dict(license='Apache-2.0', seed=np.int64(3), CLASSES=('a', 'b'))
+    path = save(tmp_path / 'a.pth', meta=meta)
+    file = publish(path, tmp_path / 'new')
+    read = stack.load(file)['meta']
+    assert (read['license'], read['seed'], read['CLASSES']) == ('Apache-2.0', 3, ['a', 'b'])
+    assert run_tool(PUBLISH, path, file) == 2
+    assert f'error: {file} exists' in capsys.readouterr().err
+    for option in ('--licence', '--license'):
+        meta = stack.load(publish(path, tmp_path / option, option, 'MIT'))['meta']
+        assert meta['license'] == 'MIT'
 
 
-def starting_from(path):
-    init = f"init_cfg=dict(type='Pretrained', checkpoint={str(path)!r})"
-    return f"default_scope = 'mmdet'\nmodel = dict(backbone=dict({init}))\n"
-
-
-@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
-@pytest.mark.parametrize(
-    ('options', 'license_name', 'line'),
-    [
-        ((), 'CC-BY-NC 4.0', None),
-        (('--license', 'MIT'), 'MIT', 'training started from mae{}, whose licence is: CC'),
-    ],
-)  # fmt: skip
-def test_a_licence_comes_through_two_trainings(
-    tmp_path, capsys, suffix, options, license_name, line
-):
-    start = tmp_path / f'mae{suffix}'
-    if suffix == '.pth':
-        save(start, meta=dict(license='CC-BY-NC 4.0'))
-    else:
-        save_file({'backbone.w': torch.ones(4)}, start, {'license': '"CC-BY-NC 4.0"'})
-    middle = save(tmp_path / 'middle.pth', cfg=starting_from(start))
-    last = save(tmp_path / 'last.pth', cfg=f'load_from = {str(middle)!r}\n')
-    meta = stack.load(publish(last, tmp_path, *options))['meta']
-    assert meta['license'] == license_name
-    assert meta['start_licenses'] == {f'mae{suffix}': 'CC-BY-NC 4.0'}
-    out = capsys.readouterr().out.splitlines()
-    told = [text.removesuffix('-BY-NC 4.0') for text in out if 'licence is' in text]
-    assert told == ([line.format(suffix)] if line else [])
-
-
-@pytest.mark.parametrize('start', ['gone.pth', 'https://example.com/gone.pth', 'own.pth'])
-def test_a_licence_that_cannot_be_known(tmp_path, capsys, start):
-    """The file is not here, or trained from itself without saying where that began."""
-    start = start if '://' in start else tmp_path / start
-    path = save(tmp_path / 'own.pth', cfg=starting_from(start))
-    assert stack.load(publish(path, tmp_path))['meta']['license'] == 'unknown'
-    assert sum('licence unknown' in text for text in capsys.readouterr().out.splitlines()) == 1
-
-
-def test_licence_of_a_file(tmp_path, capsys):
-    (tmp_path / 'LICENSE').write_text('Zero\nClause\n')
-    path = save(tmp_path / 'a.pth', meta=dict(license='Apache-2.0'))
-    file = publish(path, tmp_path / 'a', '--license-file', tmp_path / 'LICENSE')
-    assert stack.load(file)['meta']['license'] == 'Zero\nClause'
-    assert stack.load(publish(path, tmp_path / 'b'))['meta']['license'] == 'Apache-2.0'
-    empty = ('--license-file', tmp_path / 'nothing')
-    assert run_tool(PUBLISH, path, tmp_path / 'c.safetensors', *empty) == 2
-    assert 'licence file' in capsys.readouterr().err
+def test_a_config_of_its_own(tmp_path):
+    config = tmp_path / 'own.py'
+    config.write_text("default_scope = 'mm' + 'seg'\nmodel = dict(type='X')\n")
+    file = publish(save(tmp_path / 'a.pth', cfg=None), tmp_path, '--config', config)
+    assert stack.load(file)['meta']['task'] == 'segmentation'
+    assert Config.fromfile(file.with_suffix('.py')).model.type == 'X'
 
 
 # ---- what is refused ----------------------------------------------------------------------------
@@ -229,16 +184,13 @@ MISTAKES = {
     'empty.pth mine.safetensors': (1, 'empty.pth: it holds no weights'),
     'heads.pth mine.safetensors --backbone-only': (1, 'it holds no weights of a backbone'),
     'text.pth mine.safetensors': (1, "'backbone.w' is of type str, not a tensor"),
-    'sparse.pth mine.safetensors': (1, 'its weights are no plain tensors'),
     'good.pth mine.pth': (2, 'mine.pth does not end in .safetensors'),
-    'good.pth there.safetensors': (2, 'there.safetensors exists'),
-    'good.pth folder.safetensors': (2, 'folder.safetensors is a folder'),
-    'good.pth good.pth/a/mine.safetensors': (2, 'good.pth is no folder'),
-    'good.pth mine.safetensors --ema': (1, 'it has no moving average'),
+    'good.pth there.safetensors': (2, 'there.py exists: name another file'),
+    'good.pth folder.safetensors': (2, 'folder.safetensors is a directory'),
+    'good.pth good.pth/a/mine.safetensors': (1, 'cannot write good.pth/a/mine.py: Not a directory'),
     'good.pth mine.safetensors --config no.py': (2, 'config not found: no.py'),
     'bare.pth mine.safetensors': (1, 'bare.pth: it records no config: give --config'),
-    'hostile.pth mine.safetensors': (1, 'line 2 of the config that it records is no plain data'),
-    'broken.pth mine.safetensors': (1, 'the config that it records is no valid Python'),
+    'hostile.pth mine.safetensors': (1, 'hostile.pth: the config that it records is no plain data'),
 }
 
 
@@ -247,15 +199,13 @@ def test_mistakes_are_one_sentence(tmp_path, monkeypatch, capsys, line, code, me
     monkeypatch.chdir(tmp_path)
     good = save(tmp_path / 'good.pth')
     (tmp_path / 'torn.pth').write_bytes(good.read_bytes()[:-100])
-    (tmp_path / 'there.safetensors').touch()
+    (tmp_path / 'there.py').touch()
     (tmp_path / 'folder.safetensors').mkdir()
     save('empty.pth', {})
     save('heads.pth', {'head.w': torch.ones(1)})
     save('text.pth', {'backbone.w': 'text'})
-    save('sparse.pth', {'backbone.w': torch.eye(2).to_sparse()})
     save('bare.pth', cfg=None)
     save('hostile.pth', cfg='a = 1\nb = open("flag", "w")\n')
-    save('broken.pth', cfg='a = (')
     before = sorted(tmp_path.rglob('*'))
     assert run_tool(PUBLISH, *line.split()) == code
     out, err = capsys.readouterr()
@@ -269,44 +219,27 @@ def test_mistakes_are_one_sentence(tmp_path, monkeypatch, capsys, line, code, me
         'import os',
         'a = os',
         'a.b = 1',
-        'a = b = 1',
         'a = [x for x in (1, 2)]',
-        'a = dict(**{})',
-        "a = dict([('b', 1)])",
-        'a = {**{}}',
         "a = f'{1}'",
         'a = (lambda: 1)()',
         "a = float(open('flag', 'w'))",
         "a = __import__('os')",
-        'a: int = 1',
-        'del a',
+        "a = dict(b=open('flag', 'w'))",
         "'text'.join([])",
+        'a = (',
         'a = ' + '(' * 5000,
     ],
 )
 def test_a_config_that_is_a_program_is_not_published(text):
-    with pytest.raises(CheckpointError, match='no plain data|no valid Python'):
-        parse_config(f'x = 1\n{text}\n')
+    with pytest.raises(CheckpointError, match='a.pth: the config that it records is no plain data'):
+        parse_config(f'x = 1\n{text}\n', 'a.pth')
 
 
-def test_a_config_of_its_own_and_a_second_time(tmp_path, capsys):
-    config = tmp_path / 'own.py'
-    config.write_text("default_scope = 'mm' + 'seg'\nmodel = dict(type='X')\n")
-    path = save(tmp_path / 'a.pth', cfg=None)
-    file = publish(path, tmp_path / 'b', '--config', config)
-    assert stack.load(file)['meta']['task'] == 'segmentation'
-    assert run_tool(PUBLISH, path, tmp_path / 'b' / 'mine.safetensors', '--config', config) == 2
-    assert f'error: {file} exists' in capsys.readouterr().err
-
-
-def test_a_folder_that_is_not_writable(tmp_path, monkeypatch, capsys):
-    path = save(tmp_path / 'a.pth')
-    monkeypatch.setattr('mmlite.engine.cli.os.access', lambda *_: False)
-    out = tmp_path / 'new' / 'mine.safetensors'
-    assert run_tool(PUBLISH, path, out) == 2
-    told = f'error: output {out} cannot be written: {tmp_path} is not writable\n'
-    assert capsys.readouterr().err == told
-    assert not (tmp_path / 'new').exists()
+def test_a_recorded_config_is_read_as_it_was_written():
+    value = dict(a=[1, -2.5], b=dict(c=('x', None, {1, 2}), e=set()), d={1: True})
+    text = Config(dict(value=value)).pretty_text + "more = dict(scale=float('inf'))\n"
+    read = parse_config(text, 'a.pth').to_dict()
+    assert read == dict(value=value, more=dict(scale=float('inf')))
 
 
 @pytest.mark.parametrize('full_at', [1, 2])
@@ -315,7 +248,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch, capsys, full_at):
 
     def fsync(_):
         calls.append(1)
-        if len(calls) == full_at:
+        if len(calls) == 2 * full_at - 1:  # each file, then its directory
             raise OSError(28, 'No space left on device')
 
     path = save(tmp_path / 'a.pth')
@@ -324,4 +257,4 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch, capsys, full_at):
     assert run_tool(PUBLISH, path, tmp_path / 'out' / 'mine.safetensors') == 1
     err = capsys.readouterr().err
     assert re.fullmatch(r'error: cannot write .*: No space left on device \(.* free\)\n', err)
-    assert list((tmp_path / 'out').iterdir()) == [] and len(calls) == full_at
+    assert list((tmp_path / 'out').iterdir()) == []

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mmlite import stack
 from mmlite.engine.cli import tool
-from mmlite.engine.convert import SOURCES, check_destination, convert, save, summary
 from mmlite.errors import CheckpointError, UserError
+from mmlite.weights import SOURCES, check_destination, convert, save, summary
 
 
 def parse(argv):

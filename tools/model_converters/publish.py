@@ -4,37 +4,31 @@ python tools/model_converters/publish.py work_dirs/my-run/epoch_9.pth published/
 """
 
 import argparse
+import hashlib
 import sys
+from pathlib import Path
 
 from mmlite.engine.cli import tool
-from mmlite.engine.publish import publish, read_license, remarks, table
+from mmlite.engine.config_file import load_config
+from mmlite.weights.publish import publish
 
 
 def parse(argv):
     parser = argparse.ArgumentParser(
-        description='Strip a training checkpoint to its weights as safetensors, with what must be '
-        'known of them, and write its config beside them: tools/test.py takes both.'
+        description='Strip a training checkpoint to its weights (the EMA of EMAHook where there is '
+        'one) as safetensors, and write its config beside them: tools/test.py takes both.'
     )
     parser.add_argument('checkpoint', help='checkpoint of the suite (read as data, never run)')
-    parser.add_argument(
-        'out', help='NAME.safetensors: NAME-<hash>.safetensors and NAME-<hash>.py are written'
-    )
+    parser.add_argument('out', type=Path, help='NAME.safetensors; the config goes to NAME.py')
     parser.add_argument('--config', help='config file (default: the config that it records)')
-    note = parser.add_mutually_exclusive_group()
-    note.add_argument(
+    parser.add_argument(
+        '--licence',
         '--license',
         metavar='TEXT',
-        help='licence of the weights (default: what the checkpoint, or the weights that training '
-        'started from, record; else "unknown")',
+        help='licence of the weights (default: what the checkpoint records, else "unknown")',
     )
-    note.add_argument('--license-file', metavar='FILE', help='text file with the licence')
     parser.add_argument(
         '--backbone-only', action='store_true', help='leave out all but the backbone'
-    )
-    parser.add_argument(
-        '--ema',
-        action='store_true',
-        help='insist on the moving average of EMAHook, which is published wherever there is one',
     )
     return parser.parse_args(argv)
 
@@ -42,12 +36,19 @@ def parse(argv):
 @tool
 def main(argv=None):
     args = parse(argv)
-    note = read_license(args.license_file) if args.license_file else args.license
-    published = publish(args.checkpoint, args.out, args.config, note, args.backbone_only, args.ema)
-    print(f'{args.checkpoint} -> {published.weights}, {published.config.name}')
-    print(table(published))
-    for line in remarks(published):
-        print(line)
+    cfg = load_config(args.config) if args.config else None
+    state, meta = publish(args.checkpoint, args.out, cfg, args.licence, args.backbone_only)
+    print(f'{args.checkpoint} -> {args.out}, {args.out.with_suffix(".py")}')
+    rows = {
+        'tensors': f'{len(state):,}',
+        'parameters': f'{sum(tensor.numel() for tensor in state.values()):,}',
+        'MB': f'{args.out.stat().st_size / 1e6:.2f}',
+        'weights': f'{meta["weights"]}, {meta["part"]}',
+        'licence': meta['license'],
+        'sha256': hashlib.sha256(args.out.read_bytes()).hexdigest(),
+    }
+    for name, value in rows.items():
+        print(f'  {name:<12}{value}')
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Which backbone weights belong to: read off their shapes, built, and compared."""
+"""The backbone that weights belong to: read off their shapes, built, and compared."""
 
 import inspect
 import math
@@ -8,6 +8,7 @@ import torch
 
 from mmlite.errors import CheckpointError, UserError
 from mmlite.models import SimpleFeaturePyramid
+from mmlite.models.weights import compare
 
 #: Heads of a ViT by its width, as the code of each source builds it: shapes do not tell.
 VIT_HEADS = {
@@ -23,13 +24,9 @@ HIERA_HEADS = {46: 1, 96: 1, 112: 2, 144: 2, 256: 4}
 
 
 def shape_of(state, name, ndim):
-    """Shape of a weight that every backbone has.
-
-    Raises:
-        CheckpointError: If it is missing or has another number of axes than ``ndim``.
-    """
+    """Shape of a weight that every backbone has, with ``ndim`` axes."""
     if name not in state:
-        raise CheckpointError(f"'{name}' is not in it: it is cut short or of another architecture")
+        raise CheckpointError(f"'{name}' is not in it: it is truncated or of another architecture")
     shape = tuple(state[name].shape)
     if len(shape) != ndim:
         raise CheckpointError(f"'{name}' has shape {shape} where {ndim} axes are expected")
@@ -49,34 +46,34 @@ def table_side(table):
 
 
 def vit_arguments(state, source, heads):
-    """Arguments of the :class:`mmlite.ViT` that weights belong to, read off their shapes.
+    """Read the arguments of the :class:`mmlite.models.ViT` that weights belong to off their shapes.
 
     Args:
         state (dict[str, Tensor]): Weights by their new names.
-        source (str): Where they are from.
+        source (str): Code base that they are from.
         heads (int, optional): Number of heads, if the user gave it.
 
     Returns:
         tuple[dict, str]: The arguments, and where the number of heads is known from.
 
     Raises:
-        UserError: If the number of heads is unknown or contradicted.
-        CheckpointError: If a weight is missing or has another number of axes.
+        UserError: The number of heads is unknown or contradicted.
+        CheckpointError: A weight is missing or has another number of axes.
     """
     dim, channels, patch, _ = shape_of(state, 'backbone.patch_embed.proj.weight', 4)
     stored = grid = math.isqrt(shape_of(state, 'backbone.pos_embed', 3)[1] - 1)
-    told, rel_pos, windows = None, None, {}
+    table_heads, rel_pos, windows = None, None, {}
     lengths = _decomposed_lengths(state)
     if lengths:
-        told = dim // state['backbone.blocks.0.attn.rel_pos_h'].shape[1]
+        table_heads = dim // state['backbone.blocks.0.attn.rel_pos_h'].shape[1]
         rel_pos, grid = 'decomposed', max(lengths)
         if min(lengths) < grid:
             global_blocks = tuple(i for i, length in enumerate(lengths) if length == grid)
             windows = dict(window_size=min(lengths), global_blocks=global_blocks)
     elif bias_table(state):
-        told = bias_table(state)[1]
+        table_heads = bias_table(state)[1]
         rel_pos, grid = 'bias', table_side(bias_table(state))
-    heads, heads_from = _count_heads(heads, told, VIT_HEADS.get(source, {}), dim, source)
+    heads, heads_from = _count_heads(heads, table_heads, VIT_HEADS.get(source, {}), dim, source)
     kwargs = dict(
         arch=_arch(state, dim, _depth(state), heads),
         img_size=grid * patch,
@@ -92,7 +89,7 @@ def vit_arguments(state, source, heads):
 
 
 def hiera_arguments(state, source, heads):
-    """Arguments of the :class:`mmlite.Hiera` that weights belong to, as :func:`vit_arguments`."""
+    """Read the arguments of the :class:`mmlite.models.Hiera`, as :func:`vit_arguments`."""
     dim, channels = shape_of(state, 'backbone.patch_embed.proj.weight', 4)[:2]
     heads, heads_from = _count_heads(heads, None, HIERA_HEADS, dim, source)
     depth = _depth(state)
@@ -125,14 +122,16 @@ def _decomposed_lengths(state):
     return [(shape_of(state, name, 2)[0] + 1) // 2 for name in names]
 
 
-def _count_heads(given, told, usual, dim, source):
+def _count_heads(given, table_heads, usual, dim, source):
     """Number of heads, and where it is known from."""
-    if None not in (given, told) and given != told:
-        raise UserError(f'heads={given} cannot be: its relative positions are made for {told}')
+    if None not in (given, table_heads) and given != table_heads:
+        raise UserError(
+            f'heads={given} cannot be: its relative positions are made for {table_heads}'
+        )
     if given is not None:
         heads, known_from = given, 'option'
-    elif told is not None:
-        heads, known_from = told, 'relative position tables'
+    elif table_heads is not None:
+        heads, known_from = table_heads, 'relative position tables'
     elif dim in usual:
         heads, known_from = usual[dim], f'what {source} builds with {dim} channels'
     else:
@@ -144,26 +143,21 @@ def _count_heads(given, told, usual, dim, source):
     return heads, known_from
 
 
-def check_weights(state, cls, kwargs):
-    """Build the models that weights are meant for, and compare the weights with theirs.
-
-    Args:
-        state (dict[str, Tensor]): Weights by their new names.
-        cls (type): :class:`mmlite.ViT` or :class:`mmlite.Hiera`.
-        kwargs (dict): Its arguments.
+def build_backbone(state, cls, kwargs):
+    """Build the backbone that weights are meant for, and compare all weights with their models.
 
     Returns:
-        Backbone: The model, on the meta device.
+        Backbone: On the meta device.
 
     Raises:
-        CheckpointError: If weights are missing, left over, or have other shapes.
+        CheckpointError: Weights are missing, left over, or have other shapes.
     """
     try:
         with torch.device('meta'):
             backbone = cls(**kwargs, out_type='raw')
     except ValueError as error:
         raise CheckpointError(f'its shapes fit no mmlite.{cls.__name__}: {error}') from error
-    _compare(state, 'backbone.', backbone, optional=r'backbone\.((fc_)?norm\..*|cls_token)')
+    _compare(state, 'backbone.', backbone, optional=r'(fc_)?norm\..*|cls_token')
     if any(name.startswith('neck.') for name in state):
         width = shape_of(state, 'neck.levels.2.0.weight', 4)[0]
         with torch.device('meta'):
@@ -173,29 +167,23 @@ def check_weights(state, cls, kwargs):
 
 
 def _compare(state, prefix, module, optional=''):
-    own = {f'{prefix}{name}': tuple(v.shape) for name, v in module.state_dict().items()}
-    given = {name: tuple(v.shape) for name, v in state.items() if name.startswith(prefix)}
-    for name in sorted(own.keys() ^ given.keys()):
+    given = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    missing, unexpected, misshapen = compare(module, given)
+    for name in sorted(missing + unexpected):
         if not re.fullmatch(optional, name):
-            problem = 'is not in it' if name in own else 'has no place'
-            raise CheckpointError(f"'{name}' {problem}: it is cut short or of another architecture")
-    for name in own.keys() & given.keys():
-        if own[name] != given[name]:
+            problem = 'is not in it' if name in missing else 'has no place'
             raise CheckpointError(
-                f"'{name}' has shape {given[name]} where {own[name]} follows from other weights"
+                f"'{prefix}{name}' {problem}: it is truncated or of another architecture"
             )
+    for name in misshapen:
+        shapes = tuple(given[name].shape), tuple(module.state_dict()[name].shape)
+        raise CheckpointError(
+            f"'{prefix}{name}' has shape {shapes[0]} where {shapes[1]} follows from other weights"
+        )
 
 
 def shortest_config(backbone, kwargs):
-    """The config of a backbone without defaults, with the name of its architecture if it has one.
-
-    Args:
-        backbone (Backbone): The model.
-        kwargs (dict): Arguments that it was built with.
-
-    Returns:
-        dict: ``type``, ``arch`` and what differs from the defaults.
-    """
+    """Config of a backbone: ``type``, ``arch``, by name if it has one, and non-defaults."""
     cls = type(backbone)
     defaults = inspect.signature(cls).parameters
     changed = {k: v for k, v in kwargs.items() if k != 'arch' and v != defaults[k].default}

@@ -1,4 +1,4 @@
-"""What the files of each code base call their weights, and what becomes of every name."""
+"""Names of weights in the files of each code base, and rules for every name."""
 
 import re
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ ENCODER_RULES = (
      'decoder of pre-training'),
     (r'head_dist\..*', DROP, 'second classifier of distillation'),
     (r'reg_token|register_tokens|storage_tokens', REFUSE, 'register tokens'),
-    (r'(?:norm|ln)_pre\..*', REFUSE, 'a norm in front of the blocks'),
+    (r'(?:norm|ln)_pre\..*', REFUSE, 'a norm before the blocks'),
     (r'pos_embed_win', REFUSE, 'window positions beside a global table of another resolution'),
     (r'pos_embed.+|.*segment_pos_embed', REFUSE, 'a further position embedding'),
     (r'(?:blocks|patch_embed)\..*', REFUSE, 'a part of another kind of encoder'),
@@ -54,7 +54,7 @@ def _center_head_name(match):
 
 @dataclass(frozen=True)
 class Layout:
-    """How the files of one code base name their weights, without ``module.``.
+    """Names of weights in the files of one code base, without ``module.``.
 
     Attributes:
         title: What messages call it.
@@ -109,17 +109,10 @@ LAYOUTS = (
 
 
 def recognise(weights, source):
-    """The layout of the weights.
-
-    Args:
-        weights (Iterable[str]): Their names in the file.
-        source (str): The source that the user named.
-
-    Returns:
-        Layout: The first whose mark is there.
+    """The layout of weights: the first whose mark is among their names.
 
     Raises:
-        CheckpointError: If it is none of ``source``; the message names what it looks like.
+        CheckpointError: It is none of ``source``; names what it looks like.
     """
     keys = [key.removeprefix('module.') for key in weights]
     layout = next((i for i in LAYOUTS if any(re.match(i.mark, key) for key in keys)), None)

@@ -1,0 +1,204 @@
+"""Converts checkpoints of other code bases to the keys of mmlite, and accounts for every weight."""
+
+import math
+import re
+
+import torch
+
+from mmlite.errors import CheckpointError, UserError
+from mmlite.models import Hiera, ViT
+from mmlite.models.weights import find_weights
+
+from .architecture import (
+    bias_table,
+    build_backbone,
+    hiera_arguments,
+    shape_of,
+    shortest_config,
+    table_side,
+    vit_arguments,
+)
+from .layouts import EXTRA, MOVE, REFUSE, SOURCES, all_rules, recognise
+
+LICENSES = {'mae-lite': 'Apache-2.0', 'mae': 'CC-BY-NC 4.0', 'hiera': 'CC-BY-NC 4.0'}
+
+
+def convert(contents, source, heads=None, keep_extra=False):
+    """Convert the contents of a checkpoint.
+
+    Every block gets a fused ``qkv.bias`` (zeros where the file has none: exact), a shared table of
+    relative positions is copied to every block (exact), and ``pos_embed`` always starts with the
+    class token's row (zeros where it has none: exact). The distillation token of DeiT is dropped
+    with its row, which changes the features. The ``norm`` of D2-MAE is kept, although it was
+    trained after the eighth block.
+
+    Args:
+        contents (dict): From :func:`mmlite.stack.load`; ``module.`` before names is ignored.
+        source (str): Code base that wrote it, one of ``SOURCES``.
+        heads (int, optional): Attention heads (of the first stage of Hiera). Defaults to what
+            tables of relative positions imply, else to what ``source`` builds at that width: 3 for
+            the 192 channels of DeiT and timm, 12 for those of MAE-Lite.
+        keep_extra (bool): Keep what only pre-training needs, by its official names: ``decoder_*``,
+            ``mask_token``, ``encoder_norm.*``, ``multi_scale_fusion_heads.*``, the attention-only
+            block of D2-MAE, ``tch_model.*`` and ``attn_adapter.*``. Defaults to False.
+
+    Returns:
+        dict: ``state_dict`` has ``backbone.*`` as :class:`mmlite.models.ViT` or ``Hiera``,
+        ``head.fc.*`` as mmpretrain's ``LinearClsHead``, ``neck.levels.*`` as
+        ``SimpleFeaturePyramid``, ``pos_embed_{z,x}`` and ``head.{ctr,offset,size}.*`` as
+        ``OSTrack``. ``meta`` has ``backbone`` (its ``describe()``), ``source``, ``license`` and
+        ``num_heads_from``. ``report`` has ``converted`` ({old key: [new keys]}), ``dropped`` ({old
+        key: reason}), ``zeros`` (new keys that the file lacks), ``beside`` (entries of the file
+        that are no weights) and ``backbone_cfg`` (config of a backbone that the weights fit).
+
+    Raises:
+        UserError: ``source`` or ``heads`` cannot be right, or ``heads`` is required.
+        CheckpointError: The weights are not what ``source`` writes, or have no equivalent here.
+    """
+    if source not in SOURCES:
+        raise UserError(f"source '{source}' is unknown: choose from {', '.join(SOURCES)}")
+    weights, beside = find_weights(contents)
+    ledger = place(weights, recognise(weights, source), keep_extra)
+    state = ledger.state
+    if any(re.fullmatch(r'backbone\.blocks\.\d+\.proj\.weight', key) for key in state):
+        cls, arguments = Hiera, hiera_arguments
+    else:
+        cls, arguments = ViT, vit_arguments
+        complete_vit(ledger)
+    kwargs, heads_from = arguments(state, source, heads)
+    backbone = build_backbone(state, cls, kwargs)
+    license_name = LICENSES.get(source, 'unknown')
+    if any(key.startswith('tch_model.') for key in state):
+        license_name += f' (tch_model: {LICENSES["mae"]})'
+    converted = {}
+    for name, origins in ledger.origins.items():
+        for key in origins:
+            converted.setdefault(key, []).append(name)
+    return dict(
+        # cloned: a view would be saved together with all of the storage that it looks at
+        state_dict={
+            name: tensor.detach().clone(memory_format=torch.contiguous_format)
+            for name, tensor in state.items()
+        },
+        meta=dict(
+            backbone=backbone.describe(),
+            source=source,
+            license=license_name,
+            num_heads_from=heads_from,
+        ),
+        report=dict(
+            converted=converted,
+            dropped=ledger.dropped,
+            zeros=[name for name, origins in ledger.origins.items() if not origins],
+            beside=beside,
+            backbone_cfg=shortest_config(backbone, kwargs),
+        ),
+    )
+
+
+class Ledger:
+    """Converted weights and their account.
+
+    Attributes:
+        state (dict[str, Tensor]): By new name.
+        origins (dict[str, tuple[str]]): Old keys by new name; empty where the file had none.
+        dropped (dict[str, str]): Reason by old key.
+    """
+
+    def __init__(self):
+        self.state, self.origins, self.dropped = {}, {}, {}
+
+    def put(self, name, tensor, origins):
+        """Enter a weight; two of one name are refused."""
+        if name in self.state:
+            both = ' and '.join(f"'{key}'" for key in (*self.origins[name], *origins))
+            raise CheckpointError(f"{both} would both become '{name}': it mixes two layouts")
+        self.state[name], self.origins[name] = tensor, tuple(origins)
+
+    def take(self, name):
+        """Remove a weight; returns the tensor and its old keys, ``(None, ())`` without one."""
+        return self.state.pop(name, None), self.origins.pop(name, ())
+
+    def discard(self, name, why):
+        """Drop a weight that was entered."""
+        self.dropped.update(dict.fromkeys(self.take(name)[1], why))
+
+
+def place(weights, layout, keep_extra):
+    """Give every weight its new name, or a reason to drop it."""
+    ledger = Ledger()
+    names = {key: key.removeprefix('module.') for key in weights}
+    rules = all_rules(layout, names.values())
+    for key, name in names.items():
+        verb, text = next(
+            (verb, text(match) if callable(text) else match.expand(text))
+            for pattern, verb, text in rules
+            if (match := re.fullmatch(pattern, name))
+        )
+        if verb == REFUSE:
+            raise CheckpointError(f"'{key}' is {text}, which no backbone of mmlite has")
+        if verb == MOVE:
+            ledger.put(text, weights[key], [key])
+        elif verb == EXTRA and keep_extra:
+            ledger.put(re.sub(f'^(?:{layout.encoder})', '', name), weights[key], [key])
+        else:
+            ledger.dropped[key] = text
+    if any(re.search(r'\b(attn_pool|pre_logits)\.', key) for key in ledger.dropped):
+        for name in [name for name in ledger.state if name.startswith('head.fc.')]:
+            ledger.discard(name, 'classifier after layers that are not part of the backbone')
+    return ledger
+
+
+def complete_vit(ledger):
+    """Bring the variants of a plain ViT into the form of :class:`mmlite.models.ViT`, all exactly.
+
+    Fuses the biases of BEiT's projections, copies a table that all blocks share to each of them,
+    and puts the row of the class token before ``pos_embed``.
+    """
+    state = ledger.state
+    table, origins = ledger.take('backbone.relative_position_bias_table')
+    projections = [key for key in state if re.fullmatch(r'backbone\..*\.attn\.qkv\.weight', key)]
+    for key in projections:
+        attn = key.removesuffix('qkv.weight')
+        if table is not None:
+            ledger.put(f'{attn}relative_position_bias_table', table, origins)
+        if f'{attn}qkv.bias' not in state:
+            zeros = state[key].new_zeros(len(state[key]) // 3)
+            parts = [ledger.take(f'{attn}{part}_bias') for part in 'qkv']
+            bias = torch.cat([zeros if tensor is None else tensor for tensor, _ in parts])
+            ledger.put(f'{attn}qkv.bias', bias, [key for _, keys in parts for key in keys])
+    _complete_positions(ledger)
+
+
+def _complete_positions(ledger):
+    """Make ``pos_embed`` (1, 1 + h * w, C), the first row the class token's."""
+    state = ledger.state
+    name, token = 'backbone.pos_embed', 'backbone.dist_token'
+    if name not in state:
+        table = bias_table(state)
+        if table is None:
+            raise CheckpointError(
+                'it has neither pos_embed nor tables of relative positions: rotary and other '
+                'positions are not supported'
+            )
+        width = shape_of(state, 'backbone.patch_embed.proj.weight', 4)[0]
+        ledger.put(name, torch.zeros(1, 1 + table_side(table) ** 2, width), ())
+        return
+    rows = shape_of(state, name, 3)[1]
+    prefix = next((n for n in (1 + (token in state), 0) if _is_square(rows - n)), None)
+    if prefix is None:
+        raise CheckpointError(
+            f"'pos_embed' has {rows} rows, which are no square grid, with or without class token"
+        )
+    if prefix == 1:
+        return
+    pos, origins = ledger.take(name)
+    first = pos[:, :1] if prefix else torch.zeros_like(pos[:, :1])
+    ledger.put(name, torch.cat([first, pos[:, prefix:]], dim=1), origins)
+    if token in state:
+        why = 'distillation token with its row of pos_embed: the features change without it'
+        ledger.discard(token, why)
+
+
+def _is_square(number):
+    return number > 0 and math.isqrt(number) ** 2 == number
