@@ -63,7 +63,7 @@ test_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(type='FrameFolderDataset', data_root={root!r}),
 )
-test_cfg = dict(type='SequenceTestLoop', batch_size=3, log_seconds=0)
+test_cfg = dict(type='SequenceTestLoop', batch_size=3)
 test_evaluator = dict(type='SOTMetric', plots=False)
 """
 

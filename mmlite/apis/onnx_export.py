@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from mmlite.engine.track_loop import digest
+from mmlite.engine.tracking import digest
 from mmlite.errors import ArgumentError, CheckpointError, UserError
 from mmlite.models.track.deploy import fuse_for_tracking
 

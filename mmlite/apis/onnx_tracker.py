@@ -22,7 +22,7 @@ class ONNXTrackerNetwork:
     """A file of :func:`~.onnx_export.export_tracker` as a network that tracks.
 
     It takes the place of a model in :class:`~mmlite.apis.SOTInferencer` and
-    :class:`~mmlite.engine.online_tracker.OnlineTracker`::
+    :class:`~mmlite.engine.tracking.OnlineTracker`::
 
         tracker = SOTInferencer(ONNXTrackerNetwork('ostrack.onnx', backend='openvino'))
 

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from mmlite.engine.build import as_device, init_model, open_config
-from mmlite.engine.online_tracker import OnlineTracker
+from mmlite.engine.tracking import OnlineTracker
 from mmlite.errors import ArgumentError, DataError, UserError
 from mmlite.evaluation.sot.results import read_boxes
 from mmlite.utils import Progress
@@ -34,7 +34,7 @@ def load_network(config, weights=None, device=None):
             CPU.
 
     Returns:
-        nn.Module | ONNXTrackerNetwork: A :class:`~mmlite.engine.online_tracker.Network`.
+        nn.Module | ONNXTrackerNetwork: A :class:`~mmlite.engine.tracking.Network`.
 
     Raises:
         UserError: The config, the device or the weights are missing or wrong.
@@ -82,7 +82,7 @@ class SOTInferencer:
 
     Args:
         config (str | Path | Config | Network): See :func:`load_network`; or a network itself, see
-            :class:`~mmlite.engine.online_tracker.Network`, which stays on its device.
+            :class:`~mmlite.engine.tracking.Network`, which stays on its device.
         weights, device: See :func:`load_network`.
         channel_order (str): Of frames given to :meth:`init` and :meth:`track`: ``'bgr'``, as OpenCV
             reads them, or ``'rgb'``. Files and cameras do not depend on it. Defaults to ``'bgr'``.

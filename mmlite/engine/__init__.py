@@ -15,7 +15,7 @@ from .hooks import (
 )
 from .loops import EpochTrainLoop, IterTrainLoop
 from .optimizers import LayerDecayOptimWrapperConstructor
-from .track_loop import SequenceTestLoop, SequenceValLoop
+from .tracking import SequenceTestLoop, SequenceValLoop
 
 __all__ = [
     'CheckpointFitHook',

@@ -6,7 +6,7 @@ import pytest
 import tiny_tracker
 import torch
 
-from mmlite.engine.online_tracker import OnlineTracker
+from mmlite.engine.tracking import OnlineTracker
 from mmlite.errors import ArgumentError, CheckpointError, DataError
 from mmlite.registry import MODELS
 
@@ -211,14 +211,14 @@ def test_a_network_need_not_be_a_module():
 
 BOXES = {
     (10, 10, 0, 5): 'init box x=10, y=10, w=0, h=5 is empty',
-    (10, 10, 5, -1): 'is empty: width and height should be positive',
+    (10, 10, 5, -1): 'is empty: width and height must be positive',
     (10, float('nan'), 5, 5): 'y=nan, w=5, h=5 has a value that is not finite',
     (10, 10, float('inf'), 5): 'has a value that is not finite',
     (160, 10, 5, 5): 'lies outside the frame of 160x120 pixels',
     (-5, 10, 5, 5): 'lies outside the frame',
     (10, 120, 5, 5): 'lies outside the frame',
-    (10, 10, 5): 'should be four numbers: x, y, w, h',
-    ('a', 1, 1, 1): 'should be four numbers',
+    (10, 10, 5): 'must be four numbers: x, y, w, h',
+    ('a', 1, 1, 1): 'must be four numbers',
 }
 
 
@@ -237,9 +237,9 @@ def test_an_init_box_may_leave_the_frame(finder):
 
 FRAMES = {
     'none': (None, 'the frame is None: it could not be read'),
-    'list': ([[1]], 'is of type list: it should be a NumPy array of uint8'),
+    'list': ([[1]], 'is of type list; it must be a NumPy array of uint8'),
     'float': (np.zeros((120, 160, 3)), 'is of type float64'),
-    'grey': (np.zeros((120, 160), np.uint8), r'has shape \(120, 160\): it should be \(height'),
+    'grey': (np.zeros((120, 160), np.uint8), r'has shape \(120, 160\); it must be \(height'),
     'alpha': (np.zeros((120, 160, 4), np.uint8), r'has shape \(120, 160, 4\)'),
     'empty': (np.zeros((0, 160, 3), np.uint8), r'has shape \(0, 160, 3\)'),
 }

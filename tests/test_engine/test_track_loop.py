@@ -26,9 +26,7 @@ from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
 from mmlite.datasets.sot.sequence import Sequence
-from mmlite.engine.lockstep import track_sequences
-from mmlite.engine.online_tracker import OnlineTracker
-from mmlite.engine.track_loop import digest, split_by_frames
+from mmlite.engine.tracking import OnlineTracker, digest, split_by_frames, track_sequences
 from mmlite.errors import DataError
 from mmlite.evaluation.sot.results import read_boxes
 from mmlite.registry import DATASETS
@@ -262,11 +260,11 @@ def test_the_others_go_on_where_sequences_are_bad(evaluate, bad_videos, capsys):
         assert words in line
 
 
-def test_progress_tells_what_is_left(evaluate, capsys):
+def test_progress_shows_what_is_left(evaluate, capsys):
     evaluate('work')
-    lines = [line for line in capsys.readouterr().out.splitlines() if ' left' in line]
-    assert any('/6 sequences, 54/54 frames, ' in line for line in lines)
-    assert 'frames/s, 0:00:00 left' in lines[-1]
+    lines = [line for line in capsys.readouterr().err.splitlines() if ' left' in line]
+    assert len(lines) > 5 and lines[-1].startswith('tracking: 54/54 frames, ')
+    assert lines[-1].endswith('/s, 0:00:00 left')
 
 
 def locate_until(monkeypatch, calls, then):
@@ -347,7 +345,7 @@ def test_results_that_begin_at_another_box_are_named(evaluate, tmp_path, capsys)
     code, metrics = evaluate('second', out)
     assert (code, metrics['sot/failed']) == (1, 1)
     error = capsys.readouterr().err
-    assert 'd.txt begins at another box than the annotation of sequence d' in error
+    assert 'd.txt begins with another box than the annotation of sequence d' in error
 
 
 def test_a_result_of_another_length_is_named(evaluate, tmp_path, capsys):

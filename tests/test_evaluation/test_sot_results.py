@@ -29,7 +29,7 @@ def make_track(name='cat-1', frames=5, scores=True):
 
 
 def sequence(name='cat-1', frames=5):
-    return SimpleNamespace(name=name, frames=range(frames))
+    return SimpleNamespace(name=name, frames=range(frames), boxes=make_track(name, frames).boxes)
 
 
 def assert_equal(track, other):

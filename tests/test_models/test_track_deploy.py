@@ -11,7 +11,7 @@ from tiny_tracker import HIERA, VIT
 from torch import nn
 
 from mmlite.analysis.complexity import count_macs
-from mmlite.engine.online_tracker import OnlineTracker
+from mmlite.engine.tracking import OnlineTracker
 from mmlite.errors import ArgumentError
 from mmlite.models import HieraOSTrack, OSTrack
 from mmlite.models.track.deploy import fuse_for_tracking

@@ -14,7 +14,7 @@ import torch
 from mmlite.apis import ONNXTrackerNetwork, SOTInferencer, onnx_export
 from mmlite.apis.onnx_export import compare, export_tracker
 from mmlite.apis.sot_inferencer import load_network
-from mmlite.engine.track_loop import digest
+from mmlite.engine.tracking import digest
 from mmlite.errors import ArgumentError, CheckpointError, UserError
 
 ROOT = Path(__file__).resolve().parents[2]

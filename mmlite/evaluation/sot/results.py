@@ -112,7 +112,8 @@ class ResultFolder:
         """Read the finished track of a sequence; None if it was not tracked yet.
 
         Raises:
-            DataError: A file is malformed or of another length than the sequence.
+            DataError: A file is malformed, of another length than the sequence, or begins with
+                another box than its annotation.
         """
         file = self.path / f'{sequence.name}.txt'
         if not file.is_file():
@@ -127,6 +128,11 @@ class ResultFolder:
                         f'{path} has {len(values[key])} lines, but sequence {sequence.name} has '
                         f'{len(sequence.frames)} frames: remove the file to track it again'
                     )
+        if not np.allclose(values['boxes'][0], sequence.boxes[0], atol=1e-3):
+            raise DataError(
+                f'{file} begins with another box than the annotation of sequence {sequence.name}: '
+                'remove the file to track it again'
+            )
         return Track(sequence.name, **values)
 
     def write(self, track):

@@ -81,7 +81,7 @@ class OneStreamTracker(BaseModel):
             data_samples (dict[str, Tensor], optional): For ``'loss'``: ``box`` (B, 4), the target's
                 x, y, w, h in the search region, as fractions of its side.
             mode (str): ``'tensor'`` or ``'loss'``; tracking itself is
-                :class:`~mmlite.engine.online_tracker.OnlineTracker`.
+                :class:`~mmlite.engine.tracking.OnlineTracker`.
 
         Returns:
             dict[str, Tensor]: For ``'tensor'`` the maps ``score_map`` (B, 1, F, F), ``size_map``

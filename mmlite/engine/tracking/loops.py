@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-import time
-from datetime import timedelta
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -15,43 +14,42 @@ from mmlite import __version__
 from mmlite.errors import DataError
 from mmlite.evaluation.sot.results import ResultFolder
 from mmlite.registry import LOOPS
+from mmlite.utils import Progress
 
-from .cli import reported_once
-from .hooks.fit import unwrap_model
+from ..cli import reported_once
+from ..hooks.fit import unwrap_model
 from .lockstep import track_sequences
 from .online_tracker import OnlineTracker
 
 
 class SequenceLoop(BaseLoop):
-    """What :class:`SequenceTestLoop` and :class:`SequenceValLoop` share.
+    """Base class of :class:`SequenceTestLoop` and :class:`SequenceValLoop`.
 
-    The data loader only carries the data set of sequences; give it ``batch_size=1`` and no
-    shuffling, so that its length is the number of sequences. Each process gets whole sequences, so
-    that all have about the same number of frames, and tracks ``batch_size`` of them at once. To
-    hooks, an iteration is one finished sequence: ``before_*_iter`` is called when waiting for it
-    begins, with no batch, ``after_*_iter`` with ``data_batch=[Sequence]`` and ``outputs=[Track]``.
-
-    Speed is measured, see :func:`~.lockstep.track_sequences`: the wall time of the tracker divided
-    by the sequences in the batch, without waiting for frames from the disk.
+    The data loader only carries the data set of sequences; it must have ``batch_size=1`` and no
+    shuffling, so that its length is the number of sequences. Each process gets whole sequences of
+    about the same number of frames in total, and tracks ``batch_size`` of them at once. To hooks,
+    an iteration is one finished sequence: ``before_*_iter`` is called when waiting for it begins,
+    with no batch, ``after_*_iter`` with ``data_batch=[Sequence]`` and ``outputs=[Track]``.
 
     Args:
-        runner (Runner): Its model has what :class:`~mmlite.engine.online_tracker.Network` lists.
+        runner (Runner): Its model is a :class:`~mmlite.engine.tracking.Network`.
         dataloader (DataLoader | dict): Holds the data set.
         evaluator (Evaluator | dict | list): Gets ``process(data_batch=[Sequence],
-            data_samples=[Track])`` for every finished sequence; of those that fail, its metrics
-            hear by ``failed(name, sentence)`` where they have it.
+            data_samples=[Track])`` for every finished sequence; its metrics get
+            ``add_failure(name, reason)``, if they have it, for those that fail.
         batch_size (int): Sequences in one forward pass. Boxes differ by less than 0.001 pixels
             from those of one sequence at a time. Defaults to 8.
-        threads (int): Of each process, that read and decode frames. Defaults to 4.
+        threads (int): Threads of each process that read and decode frames. Defaults to 4.
         fp16 (bool): Run in mixed precision. Defaults to False.
-        log_seconds (float): Time between lines of the log with progress. Defaults to 30.
+
+    Attributes:
+        failures (dict[str, str]): Sequence that could not be tracked -> reason, after a run.
+        problem (str | None): One sentence if sequences could not be tracked or scored, after a run.
     """
 
     stage = None
 
-    def __init__(
-        self, runner, dataloader, evaluator, batch_size=8, threads=4, fp16=False, log_seconds=30.0
-    ):
+    def __init__(self, runner, dataloader, evaluator, batch_size=8, threads=4, fp16=False):
         super().__init__(runner, dataloader)
         self.evaluator = runner.build_evaluator(evaluator)
         self.dataset = self.dataloader.dataset
@@ -60,10 +58,7 @@ class SequenceLoop(BaseLoop):
         self.batch_size = batch_size
         self.threads = threads
         self.fp16 = fp16
-        self.log_seconds = log_seconds
-        #: dict[str, str]: Sequence that could not be tracked -> why, on all processes after a run.
         self.failures = {}
-        #: str | None: One sentence if sequences could not be tracked or scored, after a run.
         self.problem = None
 
     def run(self):
@@ -89,13 +84,13 @@ class SequenceLoop(BaseLoop):
         return metrics
 
     def open_results(self):
-        """ResultFolder | None: Where finished sequences are kept; none by default."""
+        """ResultFolder | None: Directory of finished sequences; none by default."""
         return None
 
     def _reuse(self, folder):
-        """Evaluate what an earlier run has finished; returns the indices that are left.
+        """Evaluate the results of an earlier run; returns the indices that are left.
 
-        All processes look before any of them writes, each at its share.
+        All processes read before any of them writes, each its share.
         """
         indices = range(len(self.dataset))
         if folder is None:
@@ -106,7 +101,6 @@ class SequenceLoop(BaseLoop):
             try:
                 sequence = self.dataset[index]
                 track = folder.read(sequence)
-                _check_start(sequence, track, folder)
             except DataError as error:
                 self._fail(index, error)
                 settled.append(index)
@@ -122,23 +116,23 @@ class SequenceLoop(BaseLoop):
         return [index for index in indices if index not in settled]
 
     def _track(self, indices, folder):
-        """Track this process's share of ``indices``."""
+        """Track this process's share of ``indices``; the first process shows its progress."""
         lengths = self.dataset.lengths
         rank, world = get_dist_info()
         share = split_by_frames(lengths, indices, world)[rank]
-        progress = Progress(self.runner.logger, len(share), lengths[share].sum(), self.log_seconds)
         tracker = OnlineTracker(unwrap_model(self.runner.model))
+        progress = Progress('tracking', int(lengths[share].sum()), 'frames')
 
         def on_step(frames):
             self._await()
-            progress.step(frames)
+            if rank == 0:
+                progress.advance(frames)
 
         tracked = track_sequences(
             tracker, share, self.dataset.__getitem__, self.batch_size, self.threads, on_step
         )
-        with autocast(enabled=self.fp16):
+        with autocast(enabled=self.fp16), progress if rank == 0 else nullcontext():
             for index, sequence, outcome in tracked:
-                progress.sequences += 1
                 if isinstance(outcome, DataError):
                     self._fail(index, outcome)
                     continue
@@ -147,7 +141,7 @@ class SequenceLoop(BaseLoop):
                 self._finish(sequence, outcome)
 
     def _await(self):
-        """Tell the hooks, once, that a sequence is waited for."""
+        """Notify the hooks, once, that a sequence is waited for."""
         if not self._waiting:
             self._waiting = True
             self._call('before_{}_iter', batch_idx=self._finished, data_batch=None)
@@ -173,8 +167,8 @@ class SequenceLoop(BaseLoop):
         failed = max([len(self.failures), *map(int, counts)])
         if not failed:
             return None
-        name, why = next(iter(sorted(self.failures.items())), (None, 'see the log'))
-        first = f'the first, {name}: {why}' if name else why
+        name, reason = next(iter(sorted(self.failures.items())), (None, 'see the log'))
+        first = f'the first, {name}: {reason}' if name else reason
         return f'{failed} of {len(self.dataset)} sequences were not evaluated; {first}'
 
     def _call(self, point, **kwargs):
@@ -183,24 +177,20 @@ class SequenceLoop(BaseLoop):
 
 @LOOPS.register_module()
 class SequenceValLoop(SequenceLoop):
-    """Evaluates the tracker in training, every ``val_interval`` of it.
-
-    Args: As :class:`SequenceLoop`.
-    """
+    """Evaluate a tracker during training, every ``val_interval``; see :class:`SequenceLoop`."""
 
     stage = 'val'
 
 
 @LOOPS.register_module()
 class SequenceTestLoop(SequenceLoop):
-    """Evaluates a tracker, and keeps what is finished if the run is interrupted.
+    """Evaluate a tracker, keeping finished sequences if the run is interrupted.
 
     Args:
         out_dir (str, optional): Results of data set ``d`` go to ``out_dir/d``, a file a sequence
-            as soon as it ends. A run with the same weights, model, data set and version of the
-            suite takes them from there; a run with others is refused. Defaults to ``'auto'``:
-            ``results/d-*`` in the ``work_dir``, a folder of its own for whatever the results depend
-            on. None keeps nothing.
+            as soon as it ends. A run with the same weights, model, data set and version of mmlite
+            reuses them; a run with others is refused. Defaults to ``'auto'``: ``results/d-*`` in
+            the ``work_dir``, one for each of these combinations. None keeps nothing.
         **kwargs: As in :class:`SequenceLoop`.
     """
 
@@ -230,49 +220,16 @@ class SequenceTestLoop(SequenceLoop):
         return ResultFolder(path, identity)
 
 
-class Progress:
-    """Logs frames, speed and the time that is left, at most once every so many seconds.
-
-    Args:
-        logger (MMLogger): Where to.
-        sequences, frames (int): How many there are to do.
-        seconds (float): Between two lines.
-    """
-
-    def __init__(self, logger, sequences, frames, seconds):
-        self._logger = logger
-        self._totals = sequences, int(frames)
-        self._seconds = seconds
-        self._began = self._told = time.monotonic()
-        self._frames = 0
-        self.sequences = 0
-
-    def step(self, frames):
-        """Count ``frames`` more."""
-        self._frames += frames
-        now = time.monotonic()
-        if now - self._told < self._seconds:
-            return
-        self._told = now
-        speed = self._frames / (now - self._began)
-        sequences, total = self._totals
-        left = timedelta(seconds=round(max(total - self._frames, 0) / speed))
-        self._logger.info(
-            f'{self.sequences}/{sequences} sequences, {self._frames}/{total} frames, '
-            f'{speed:.1f} frames/s, {left} left'
-        )
-
-
 def split_by_frames(lengths, indices, parts):
-    """Share sequences out so that the numbers of frames are balanced: longest first, greedy.
+    """Split sequences into shares of balanced numbers of frames: longest first, greedy.
 
     Args:
         lengths (ndarray): Frames of every sequence.
-        indices (Iterable[int]): Sequences to share out.
+        indices (Iterable[int]): Sequences to split.
         parts (int): Number of shares.
 
     Returns:
-        list[list[int]]: Indices of each share, the longest first. Equal everywhere.
+        list[list[int]]: Indices of each share, the longest first; the same in all processes.
     """
     shares, loads = [[] for _ in range(parts)], [0] * parts
     for index in sorted(indices, key=lambda i: (-lengths[i], i)):
@@ -282,20 +239,8 @@ def split_by_frames(lengths, indices, parts):
     return shares
 
 
-def _check_start(sequence, track, folder):
-    """Raise if the annotation has changed since ``track`` was made."""
-    if track is not None and not np.allclose(track.boxes[0], sequence.boxes[0], atol=1e-3):
-        raise DataError(
-            f'{folder.path / track.name}.txt begins at another box than the annotation of sequence '
-            f'{track.name}: remove the file to track the sequence again'
-        )
-
-
 def digest(state_dict):
-    """A hash of names, types, shapes and every bit of the values of a state dict.
-
-    Args:
-        state_dict (dict[str, Tensor]): On any device.
+    """Hash names, types, shapes and every bit of the values of a state dict.
 
     Returns:
         str: 32 hexadecimal digits (BLAKE2b).
@@ -309,7 +254,7 @@ def digest(state_dict):
 
 
 def _settings(model):
-    """The config of a model as text, without what only training uses."""
+    """The config of a model as text, without the keys that only training uses."""
     if isinstance(model, dict):
         kept = {k: v for k, v in model.items() if k not in ('init_cfg', 'train_cfg')}
         return '{' + ', '.join(f'{k}: {_settings(kept[k])}' for k in sorted(kept)) + '}'

@@ -1,4 +1,4 @@
-"""Tracking frame by frame with any network that finds targets in crops.
+"""Tracking frame by frame with any network that locates targets in crops.
 
 Nothing of mmengine's runner is needed: frames and boxes are NumPy arrays and plain floats.
 """
@@ -18,11 +18,11 @@ CHANNEL_ORDERS = ('bgr', 'rgb')
 
 
 class Network(Protocol):
-    """What :class:`OnlineTracker` needs of a network; a model of this suite, compiled or exported.
+    """Interface of a network, also compiled or exported, for :class:`OnlineTracker`.
 
     ``data_preprocessor`` has ``mean`` and ``std`` (tensors of 3 values, in 0..255) and
-    ``bgr_to_rgb``, as :class:`~mmlite.models.track.TrackDataPreprocessor`; its tensors also tell
-    device and data type of a network that is no ``nn.Module``. Both methods take and give torch
+    ``bgr_to_rgb``, as :class:`~mmlite.models.track.TrackDataPreprocessor`; its tensors also define
+    device and data type of a network that is not a ``nn.Module``. Both methods take and return
     tensors, for any number N of targets.
     """
 
@@ -34,23 +34,23 @@ class Network(Protocol):
     data_preprocessor: object
 
     def embed_template(self, images):
-        """Normalised templates (N, 3, T, T) to tokens of each, (N, ...)."""
+        """Encode normalised templates (N, 3, T, T) as tokens (N, ...)."""
 
     def locate(self, template, search):
-        """Tokens and normalised search regions (N, 3, S, S) to (N, 6) float32.
+        """Locate targets, given tokens and normalised search regions (N, 3, S, S).
 
-        The columns are cx, cy, w, h in units of the crop's side, the raw score of the chosen cell
-        in 0..1, and the same times the window.
+        Returns (N, 6) float32: cx, cy, w, h in units of the crop's side, the raw score of the
+        chosen cell in 0..1, and the same times the window.
         """
 
 
 @dataclass
 class Target:
-    """A target that is being followed, as of its latest frame.
+    """State of a tracked target after its latest frame.
 
     Args:
         box (tuple[float]): x, y, w, h in pixels of the frame, never rounded.
-        template (Tensor): Its tokens (1, ...), which stay what they were in the first frame.
+        template (Tensor): Tokens (1, ...) of the target in the first frame.
         shape (tuple[int]): Height and width of the frames.
     """
 
@@ -60,18 +60,15 @@ class Target:
 
 
 class OnlineTracker:
-    """Follows any number of targets, each on its own frame or several on one, in one forward pass.
+    """Track any number of targets, on one or several frames, in one forward pass.
 
     As OSTrack: the search region is cut around the latest box, the network's answer is mapped back
     and cut at the border of the frame with a margin of 10 pixels; the template never changes.
-    Frames are cropped before anything else, on the CPU, and only the crops go to the device.
+    Frames are cropped on the CPU, and only the crops go to the device.
 
     Args:
         network (Network): In evaluation mode. Its device and data type are used.
         channel_order (str): ``'bgr'``, as OpenCV reads frames, or ``'rgb'``. Defaults to ``'bgr'``.
-
-    Raises:
-        ArgumentError: If ``channel_order`` is neither of the two.
     """
 
     def __init__(self, network, channel_order='bgr'):
@@ -82,26 +79,26 @@ class OnlineTracker:
         self._flip = (channel_order == 'bgr') == pre.bgr_to_rgb
         self._device, self._dtype = _placement(network)
         mean, std = (v.double().flatten().cpu() for v in (pre.mean, pre.std))
-        # (x - mean) / std as one multiply-add
+        # (x - mean) / std as one fused operation
         self._scale, self._shift = (
             v.float().view(3, 1, 1).to(self._device) for v in (1 / std, -mean / std)
         )
 
     @torch.inference_mode()
     def start(self, frames, boxes):
-        """Take targets from their first frames.
+        """Initialize targets from their first frames.
 
         Args:
             frames (Sequence[ndarray]): N frames (H, W, 3), uint8.
             boxes (Sequence[Sequence[float]]): N boxes x, y, w, h in pixels. They may leave the
-                frame, but not altogether.
+                frame, but not entirely.
 
         Returns:
-            list[Target]: To be given to :meth:`step`.
+            list[Target]: For :meth:`step`.
 
         Raises:
-            DataError: If a frame is no uint8 picture, or a box is empty, not finite or outside.
-            ArgumentError: If the network is in training mode.
+            DataError: A frame is not a uint8 image, or a box is empty, not finite or outside.
+            ArgumentError: The network is in training mode.
         """
         if getattr(self.network, 'training', False):
             raise ArgumentError('the network is in training mode: call its eval() before tracking')
@@ -117,7 +114,7 @@ class OnlineTracker:
 
     @torch.inference_mode()
     def step(self, targets, frames):
-        """Find targets in their next frames; their boxes are updated once all are found.
+        """Locate targets in their next frames and update their boxes.
 
         Args:
             targets (Sequence[Target]): N targets from :meth:`start`.
@@ -128,19 +125,19 @@ class OnlineTracker:
             of each in 0..1, as a confidence.
 
         Raises:
-            DataError: If a frame is no uint8 picture or not of the size of those before it. No
+            DataError: A frame is not a uint8 image or has another size than those before.
+            CheckpointError: The network returns numbers that are not finite. In both cases, no
                 target is changed.
-            CheckpointError: If the network answers with numbers that are not finite.
         """
         for target, frame in zip(targets, frames, strict=True):
             check_frame(frame, target)
         windows = self._plan([target.box for target in targets], 'search')
         template = torch.cat([target.template for target in targets])
-        # the one time that the host waits for the device
+        # the only synchronization with the device
         found = self.network.locate(template, self._images(frames, windows)).tolist()
         if not all(math.isfinite(value) for row in found for value in row):
             raise CheckpointError(
-                'the network gives numbers that are not finite: its weights are broken, or its '
+                'the network returns numbers that are not finite: its weights are broken, or its '
                 'precision is too low'
             )
         boxes = []
@@ -169,27 +166,19 @@ class OnlineTracker:
 
 
 def check_frame(frame, target=None):
-    """Refuse what a tracker cannot take as a frame.
-
-    Args:
-        frame (ndarray): Should be uint8 (H, W, 3).
-        target (Target, optional): Whose next frame it is: it must be of the same size.
-
-    Raises:
-        DataError: If it is anything else.
-    """
+    """Raise DataError unless ``frame`` is uint8 (H, W, 3), and of the size of ``target``'s."""
     if frame is None:
         raise DataError('the frame is None: it could not be read')
     if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8:
         kind = getattr(frame, 'dtype', type(frame).__name__)
-        raise DataError(f'the frame is of type {kind}: it should be a NumPy array of uint8')
+        raise DataError(f'the frame is of type {kind}; it must be a NumPy array of uint8')
     if frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
-        raise DataError(f'the frame has shape {frame.shape}: it should be (height, width, 3)')
+        raise DataError(f'the frame has shape {frame.shape}; it must be (height, width, 3)')
     if target is not None and frame.shape[:2] != target.shape:
         height, width = target.shape
         raise DataError(
             f'the frame has {frame.shape[1]}x{frame.shape[0]} pixels, those before it '
-            f'{width}x{height}: frames of one video have one size, start anew for another'
+            f'{width}x{height}; all frames of a video must have the same size'
         )
 
 
@@ -198,12 +187,12 @@ def _init_box(box, shape):
     try:
         x, y, w, h = (float(value) for value in box)
     except (TypeError, ValueError) as error:
-        raise DataError(f'init box {box!r} should be four numbers: x, y, w, h') from error
+        raise DataError(f'init box {box!r} must be four numbers: x, y, w, h') from error
     text = f'init box x={x:g}, y={y:g}, w={w:g}, h={h:g}'
     if not all(map(math.isfinite, (x, y, w, h))):
         raise DataError(f'{text} has a value that is not finite')
     if w <= 0 or h <= 0:
-        raise DataError(f'{text} is empty: width and height should be positive')
+        raise DataError(f'{text} is empty: width and height must be positive')
     if x >= shape[1] or y >= shape[0] or x + w <= 0 or y + h <= 0:
         raise DataError(f'{text} lies outside the frame of {shape[1]}x{shape[0]} pixels')
     return x, y, w, h

@@ -1,4 +1,4 @@
-"""Tracks many sequences, several of them in one forward pass."""
+"""Tracking of many sequences, several of them in one forward pass."""
 
 import time
 from collections import deque
@@ -16,24 +16,24 @@ READ_AHEAD = 3
 
 
 def track_sequences(tracker, indices, load, batch_size=1, threads=4, on_step=None):
-    """Follow one target through each sequence.
+    """Track one target through each sequence.
 
-    ``batch_size`` sequences move on in lockstep; when one ends, the next takes its place. Frames
-    are read ahead by threads. A sequence with bad data ends there, the others go on.
+    ``batch_size`` sequences advance in lockstep; when one ends, the next takes its place. Frames
+    are read ahead by threads. A sequence with bad data ends there, the others continue.
 
     Args:
         tracker (OnlineTracker): For frames in BGR.
-        indices (Iterable[int]): Sequences in the order in which they are begun.
-        load (callable): Gives the :class:`~mmlite.datasets.sot.sequence.Sequence` of an index.
+        indices (Iterable[int]): Sequences in the order in which they are started.
+        load (Callable): Returns the :class:`~mmlite.datasets.sot.sequence.Sequence` of an index.
         batch_size (int): Sequences in one forward pass. Defaults to 1.
-        threads (int): That read and decode frames. Defaults to 4.
-        on_step (callable, optional): Called after every step with the number of its frames.
+        threads (int): Threads that read and decode frames. Defaults to 4.
+        on_step (Callable, optional): Called after every step with the number of its frames.
 
     Yields:
         tuple[int, Sequence | None, Track | DataError]: Index, sequence (None if it cannot be
-        loaded), and the boxes or what is wrong. ``Track.seconds`` is the wall time of the tracker's
+        loaded), and the boxes or the problem. ``Track.seconds`` is the wall time of the tracker's
         step divided by the sequences in it: cropping, network and mapping back, without reading and
-        decoding. Frame 0 has the init box, score 1 and the time to take in the template.
+        decoding. Frame 0 has the initial box, score 1 and the time to encode the template.
     """
     waiting = iter(indices)
     slots = []
@@ -47,9 +47,9 @@ def track_sequences(tracker, indices, load, batch_size=1, threads=4, on_step=Non
                     yield index, None, error
             if not slots:
                 return
-            going = [slot for slot in slots if slot.arrive(tracker)]
-            if going:
-                _step(tracker, going)
+            ready = [slot for slot in slots if slot.next_frame(tracker)]
+            if ready:
+                _step(tracker, ready)
             if on_step:
                 on_step(sum(slot.error is None for slot in slots))
             for slot in [slot for slot in slots if slot.ended]:
@@ -60,7 +60,7 @@ def track_sequences(tracker, indices, load, batch_size=1, threads=4, on_step=Non
 
 
 def _step(tracker, slots):
-    """Move the targets of ``slots`` to the frames that have arrived."""
+    """Move the targets of ``slots`` to their next frames."""
     began = time.perf_counter()
     boxes, scores = tracker.step([s.target for s in slots], [s.frame for s in slots])
     seconds = (time.perf_counter() - began) / len(slots)
@@ -69,7 +69,7 @@ def _step(tracker, slots):
 
 
 class _Slot:
-    """A sequence on its way: frames that are being read, the target, and the boxes so far."""
+    """A running sequence: frames that are being read, the target, and the boxes so far."""
 
     def __init__(self, index, sequence, pool):
         self.index = index
@@ -80,24 +80,24 @@ class _Slot:
         self.rows = []  # x, y, w, h, score, seconds
         self._numbers = iter(range(len(sequence)))
         self._pool = pool
-        self._coming = deque()
+        self._pending = deque()
         self._latest = None
         for _ in range(READ_AHEAD):
-            self._order()
+            self._read_one_more()
 
     @property
     def ended(self):
         return self.error is not None or len(self.rows) == len(self.sequence)
 
-    def arrive(self, tracker):
-        """Wait for the next frame; True if the target can be looked for in it.
+    def next_frame(self, tracker):
+        """Wait for the next frame; True if the target can be tracked into it.
 
-        Frame 0 gives the target. Data that cannot be used become the slot's error.
+        Frame 0 initializes the target. Unusable data become the slot's error.
         """
         number = len(self.rows)
         try:
-            self.frame = self._coming.popleft().result()
-            self._order()
+            self.frame = self._pending.popleft().result()
+            self._read_one_more()
             if self.target is not None:
                 check_frame(self.frame, self.target)
                 return True
@@ -106,10 +106,9 @@ class _Slot:
             (self.target,) = tracker.start([self.frame], [box])
             self.rows.append((*box, 1.0, time.perf_counter() - began))
         except DataError as error:
-            where = self.sequence.frames.where(number)
-            named = str(where) in str(error)
-            self.error = error if named else DataError(f'{where}: {error}')
-            for future in self._coming:
+            where = str(self.sequence.frames.where(number))
+            self.error = error if where in str(error) else DataError(f'{where}: {error}')
+            for future in self._pending:
                 future.cancel()
         return False
 
@@ -118,17 +117,16 @@ class _Slot:
         rows = np.array(self.rows, float)
         return Track(self.sequence.name, rows[:, :4], seconds=rows[:, 5], scores=rows[:, 4])
 
-    def _order(self):
-        """Have one more frame read."""
+    def _read_one_more(self):
         number = next(self._numbers, None)
         if number is not None:
             frames = self.sequence.frames
             self._latest = self._pool.submit(_read_after, self._latest, frames, number)
-            self._coming.append(self._latest)
+            self._pending.append(self._latest)
 
 
 def _read_after(earlier, frames, number):
-    """Read a frame when the one before it is read: a video has one decoder, which goes forward."""
+    """Read a frame after the one before it: a video has one decoder, which goes forward."""
     if earlier is not None:
         wait([earlier])
     return frames.read(number)
