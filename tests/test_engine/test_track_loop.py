@@ -30,6 +30,8 @@ from mmlite.engine.tracking import OnlineTracker, digest, split_by_frames, track
 from mmlite.errors import DataError
 from mmlite.evaluation.sot.results import read_boxes
 from mmlite.registry import DATASETS
+from mmlite.visualization.palette import PALETTE
+from mmlite.visualization.tracks import TRUTH
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = itertools.count()
@@ -384,8 +386,8 @@ def test_a_contact_sheet_of_every_sequence_is_drawn(tmp_path, videos):
     rows = {name: cv2.imread(str(folder / f'{name}.jpg')).shape[0] for name in LENGTHS}
     assert rows['b'] - rows['d'] == 0 and rows['b'] - rows['e'] == 225 + 6  # 3 rows and 2
     picture = cv2.imread(str(folder / 'f.jpg'))[60:280].astype(int)  # without header and legend
-    for colour in ((80, 230, 60), (63, 63, 255)):  # annotated, and predicted beside it
-        assert (np.abs(picture - colour).max(2) < 70).sum() > 40
+    for color in (TRUTH, PALETTE[0]):  # annotated, and predicted beside it
+        assert (np.abs(picture - color[::-1]).max(2) < 70).sum() > 40
 
 
 CALLS = []

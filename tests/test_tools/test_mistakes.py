@@ -374,7 +374,7 @@ CASES = {
     },
     'demo/track': {
         'outside': ('{clip} --box 999 999 9 9', 1, 'lies outside the frame of 160x120 pixels'),
-        'an empty box': ('{clip} --box 1 1 0 9', 1, 'is empty: width and height should be'),
+        'an empty box': ('{clip} --box 1 1 0 9', 1, 'is empty: width and height must be'),
         'no box': ('{clip}', 2, 'no init box is given: give box (--box X Y W H)'),
         'no video': ('{track} {track_pth} {p}/text --box 1 1 9 9', 1, 'is not a video'),
         'no screen': ('{clip} --box 1 1 9 9 --show', 2, 'neither DISPLAY nor WAYLAND_DISPLAY'),
