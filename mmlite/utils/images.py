@@ -58,9 +58,10 @@ def image_grid(images, captions=(), columns=None, title='', legend=(), gap=6):
     lefts = np.cumsum([gap, *(width + gap for width in widths)]).tolist()
     strips = []
     for number, line in enumerate(title.splitlines()):
-        strips.append(_blank(LINE + 4 * (number == 0), lefts[-1]))
+        strips.append(_blank(LINE + 6 * (number == 0), lefts[-1]))
         style = dict(color=GREY) if number else dict(size=0.65)
-        put_text(strips[-1], line, (gap, LINE - 6), width=lefts[-1] - gap, **style)
+        baseline = len(strips[-1]) - 7
+        put_text(strips[-1], line, (gap, baseline), width=lefts[-1] - gap, **style)
     for start in range(0, len(images), columns):
         row, titles = (items[start : start + columns] for items in (images, captions))
         top = LINE if any(titles) else gap

@@ -54,11 +54,14 @@ def draw_instances(image, boxes, labels, masks, names, scores=None, scale=1.0):
         mask = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_LINEAR) > 0
         color = np.array(PALETTE[label % len(PALETTE)])
         canvas[mask] = (0.55 * canvas[mask] + 0.45 * color).astype(np.uint8)
-    for index, (box, label) in enumerate(zip(boxes, labels, strict=True)):
+    colors = [PALETTE[label % len(PALETTE)] for label in labels]
+    boxes = [np.asarray(box) * scale for box in boxes]
+    for box, color in zip(boxes, colors, strict=True):
+        draw_box(canvas, box, color)
+    for index, label in enumerate(labels):  # upon all boxes
         text = class_name(names, label)
-        if scores is not None:
-            text = f'{text} {scores[index]:.2f}'
-        draw_box(canvas, np.asarray(box) * scale, PALETTE[label % len(PALETTE)], text)
+        text += '' if scores is None else f' {scores[index]:.2f}'
+        draw_note(canvas, boxes[index], colors[index], text)
     return canvas
 
 
@@ -68,12 +71,16 @@ def class_name(names, label):
     return str(names[label]) if known else f'class {label}'
 
 
-def draw_box(canvas, box, color, text=''):
-    """Draw a box ``x1, y1, x2, y2`` in place, its text above it or, at the upper edge, inside."""
-    x1, y1, x2, y2 = (int(round(float(value))) for value in box)
+def draw_box(canvas, box, color):
+    """Draw a box ``x1, y1, x2, y2`` in place."""
+    x1, y1, x2, y2 = (round(float(value)) for value in box)
     cv2.rectangle(canvas, (x1, y1), (x2, y2), color, 2, cv2.LINE_AA)
-    if text:
-        draw_tag(canvas, text, x1, y1 if y1 >= TAG else y1 + TAG, color)
+
+
+def draw_note(canvas, box, color, text):
+    """Write above a box, or inside where it touches the upper edge; see :func:`draw_tag`."""
+    y = round(float(box[1]))
+    draw_tag(canvas, text, float(box[0]), y if y >= TAG else y + TAG, color)
 
 
 def draw_tag(canvas, text, x, y, color):

@@ -2,6 +2,8 @@
 
 from mmlite.utils import figure_png
 
+from .palette import LINE_COLORS
+
 
 def draw_curves(panels, xlabel='iteration'):
     """Draw line plots side by side, each over its legend.
@@ -18,6 +20,7 @@ def draw_curves(panels, xlabel='iteration'):
     figure = Figure(figsize=(5.2 * len(panels), 3.6), layout='constrained')
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axis, (title, curves) in zip(axes, panels.items(), strict=True):
+        axis.set_prop_cycle(color=LINE_COLORS)
         for name, (x, y) in curves.items():
             axis.plot(x, y, label=name[-70:], linewidth=1.4, marker='o' if len(x) < 12 else None)
         axis.set(title=title, xlabel=xlabel)

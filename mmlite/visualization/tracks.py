@@ -4,7 +4,7 @@ import numpy as np
 
 from mmlite.utils import image_grid
 
-from .drawing import draw_box, draw_tag, legible
+from .drawing import draw_box, draw_note, draw_tag, legible
 from .palette import PALETTE, class_colors
 
 TRUTH = PALETTE[1]
@@ -36,12 +36,17 @@ def draw_targets(frame, boxes, notes=None, truth=None, caption='', sides=(640, 1
     canvas, scale = legible(frame, *sides)
     if truth is not None and np.isfinite(truth).all() and min(truth[2:]) > 0:
         draw_box(canvas, _corners(truth, scale), TRUTH)
-    notes = notes or [''] * len(boxes)
-    for box, note, color in zip(boxes, notes, class_colors(len(boxes)), strict=True):
-        draw_box(canvas, _corners(box, scale), color, note)
+    for number, (box, color) in enumerate(zip(boxes, _colors(len(boxes)), strict=True)):
+        draw_box(canvas, _corners(box, scale), color)
+        if notes:
+            draw_note(canvas, _corners(box, scale), color, notes[number])
     if caption:
         draw_tag(canvas, caption, 0, canvas.shape[0], (40, 40, 40))
     return canvas
+
+
+def _colors(targets):
+    return class_colors(targets, [color for color in PALETTE if color != TRUTH])
 
 
 def _corners(box, scale):
@@ -62,7 +67,7 @@ def track_sheet(title, tiles, targets=1, truth=False):
         ndarray: RGB uint8.
     """
     names = ['tracked'] if targets == 1 else [f'target {i}' for i in range(1, targets + 1)]
-    legend = list(zip(names, class_colors(targets), strict=True))
+    legend = list(zip(names, _colors(targets), strict=True))
     legend += [('annotated', TRUTH)] if truth else []
     return image_grid(tiles, columns=COLUMNS, title=title, legend=legend)
 

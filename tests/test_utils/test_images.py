@@ -29,11 +29,11 @@ def test_captions_title_and_legend_add_lines():
     grid = image_grid(
         [image] * 4, ['first', 'second'], 2, title='title\nmore', legend=[('a', (1, 2, 3))]
     )
-    above = (LINE + 4) + LINE
+    above = (LINE + 6) + LINE
     assert len(grid) == above + (LINE + 50) + (GAP + 50) + GAP + LINE
     top = above + LINE
     np.testing.assert_array_equal(grid[top : top + 50, GAP : GAP + 200], image)
-    for text in (grid[:28], grid[28:52], grid[52:76, :200], grid[52:76, 212:], grid[-LINE:]):
+    for text in (grid[:30], grid[30:54], grid[54:78, :200], grid[54:78, 212:], grid[-LINE:]):
         assert text.min() < 120
     assert (grid[-LINE:] == (1, 2, 3)).all(-1).sum() > 200
     assert (grid[above - 4 : above, :] == 255).all()

@@ -37,7 +37,7 @@ def test_boxes_are_drawn_where_they_are():
     frame = np.full((320, 640, 3), 100, np.uint8)
     drawn = draw_targets(frame, [[100, 50, 40, 20], [300, 50, 40, 20]], truth=[400, 200, 60, 60])
     assert drawn.shape == frame.shape and (frame == 100).all()
-    for x, y, color in ((100, 60, PALETTE[0]), (300, 60, PALETTE[1]), (460, 230, TRUTH)):
+    for x, y, color in ((100, 60, PALETTE[0]), (300, 60, PALETTE[2]), (460, 230, TRUTH)):
         np.testing.assert_array_equal(drawn[y, x], color)
     np.testing.assert_array_equal(drawn[60, 120], [100] * 3)
     empty = draw_targets(frame, [], truth=[np.nan, 0, 5, 5])

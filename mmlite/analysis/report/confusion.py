@@ -114,7 +114,8 @@ def draw_confusion(matrix, names):
     if few:
         for (row, column), value in np.ndenumerate(percent):
             color = 'black' if value > 60 else 'white'
-            axis.text(column, row, f'{value:.0f}', ha='center', va='center', c=color, size=8)
+            text = f'{value:.0f}' if value >= 0.5 else ''
+            axis.text(column, row, text, ha='center', va='center', c=color, size=8)
     else:
         axis.tick_params(labeltop=True, labelright=True, top=True, right=True)
     label = "% of the true class's pixels"
