@@ -220,12 +220,6 @@ CASES = {
         'no task': ('{mae_pth} --tasks verse', 2, "no task 'verse': choose from class"),
         'a seed': ('{mae_pth} --seeds -1', 2, '--seeds: must not be negative, got -1'),
     },
-    'model_zoo': {
-        'no folder': ('--check --root {p}/no', 1, 'no metafile.yml below {p}/no/configs'),
-        'a list': ('--check --root {p}/zoo-a', 1, 'x/metafile.yml must be a mapping'),
-        'a key': ('--check --root {p}/zoo-b', 1, 'x/metafile.yml: Collections is missing'),
-        'no YAML': ('--check --root {p}/zoo-c', 1, 'x/metafile.yml, line 1 is no valid YAML'),
-    },
     'analysis_tools/analyze_logs': {
         'no curve': ('draw {p}/good.json', 2, "invalid choice: 'draw'", 'plot_curve'),
         'no log': ('plot_curve {p}/folder', 1, '{p}/folder holds no log: */vis_data/scalars.json'),
@@ -260,11 +254,6 @@ CASES = {
         'table is a folder': ('{mae} --csv {p}/folder', 2, '--csv {p}/folder is a folder'),
         'a tracker': ('{track}', 2, 'finder.py does not train: no train_dataloader'),
     },
-    'analysis_tools/benchmark_safety': {
-        'no config': ('no.py', 2, 'config not found', 'no.py'),
-        'no turn': ('{mae} --turns 0', 2, '--turns: must be at least 1'),
-        'one round': ('{mae} --rounds 1', 2, '--rounds: must be at least 2, got 1'),
-    },
     'analysis_tools/benchmark_seg': {
         'a detector': ('{det}', 2, 'detector.py should be of a segmentation model'),
         'no turn': ('{seg} --turns 0', 2, '--turns is 0; give 1 or more'),
@@ -296,11 +285,6 @@ CASES = {
         'too small': ('{seg} --shape 10', 2, 'the model does not take 10x10 pixels: '),
         'no region': ('{det} --rois -1', 2, '--rois is -1; give 1 or more'),
         'no arch': ('{mae}', 2, 'mae.py has no test', 'benchmark_pretrain.py'),
-    },
-    'analysis_tools/lightweight_zoo': {
-        'no model': ('--models resnet_80', 2, "'resnet_80' is neither in the table nor a model"),
-        'no batch': ('--batch-sizes 0', 2, '--batch-sizes must be 1 or more'),
-        'table is a folder': ('--csv {p}/folder', 2, '--csv {p}/folder is a folder'),
     },
     'analysis_tools/plot_sweep': {
         'no sweep': ('{p}/folder --x lr', 1, '{p}/folder/grid.csv does not exist: give the work'),

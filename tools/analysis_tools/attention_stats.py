@@ -25,9 +25,9 @@ from mmlite.analysis.attention_stats import (
 from mmlite.analysis.layer_figures import draw_heads, draw_maps
 from mmlite.analysis.layer_images import CentralCrops
 from mmlite.analysis.layer_models import ModelSource
-from mmlite.analysis.zoo import write_table, write_whole
 from mmlite.engine.cli import tool
 from mmlite.errors import UserError
+from mmlite.utils import write_bytes, write_csv
 
 AXIS_LABELS = {
     'patches': 'attention distance, patches',
@@ -80,7 +80,7 @@ def write_stats(models, measures, args, size):
         for kind, blocks in (('distance', found['patches']), ('entropy', entropies[index])):
             file = args.out / f'{kind}_{layer_run.file_name(model.name)}.npy'
             layer_run.write_array(file, as_table(blocks, len(model.backbone.blocks)))
-    write_table(args.out / 'attention.csv', rows)
+    write_csv(args.out / 'attention.csv', rows)
     print(f'{args.out / "attention.csv"}: {len(rows)} rows')
     names = [model.name for model in models]
     panels = {
@@ -88,7 +88,7 @@ def write_stats(models, measures, args, size):
         'attention entropy, nats': dict(zip(names, entropies, strict=True)),
     }
     figure = draw_heads(panels, uniform_lines(models, args.unit, size))
-    write_whole(args.out / 'attention.png', figure)
+    write_bytes(args.out / 'attention.png', figure)
     print(f'{args.out / "attention.png"}: {args.num_images} images of {size} pixels')
 
 
@@ -135,7 +135,7 @@ def write_maps(models, args, size):
     picture = pixels[0].permute(1, 2, 0).numpy()
     shown = 'mean over heads' if head is None else f'head {head + 1}'
     caption = f'attention of the framed patch to all patches, {shown}'
-    write_whole(args.out / 'maps.png', draw_maps(picture, query, maps, cells, caption))
+    write_bytes(args.out / 'maps.png', draw_maps(picture, query, maps, cells, caption))
     print(f'{args.out / "maps.png"}: {shown}, from ({query[0]:g}, {query[1]:g})')
 
 

@@ -17,9 +17,9 @@ from mmlite.analysis import layer_run
 from mmlite.analysis.cka import LEAST, compare_models
 from mmlite.analysis.layer_figures import draw_similarity
 from mmlite.analysis.layer_models import ModelSource
-from mmlite.analysis.zoo import write_table, write_whole
 from mmlite.engine.cli import tool
 from mmlite.errors import UserError
+from mmlite.utils import write_bytes, write_csv
 
 
 def parse_args(argv):
@@ -86,9 +86,9 @@ def main(argv=None):
         rows += rows_of(model.name, similarities[model.name], reference)
     for name, similarity in similarities.items():
         layer_run.write_array(args.out / f'cka_{layer_run.file_name(name)}.npy', similarity)
-    write_table(args.out / 'cka.csv', rows)
+    write_csv(args.out / 'cka.csv', rows)
     print(f'{args.out / "cka.csv"}: {len(rows)} rows')
-    write_whole(args.out / 'cka.png', draw_similarity(reference, similarities))
+    write_bytes(args.out / 'cka.png', draw_similarity(reference, similarities))
     print(f'{args.out / "cka.png"}: {args.num_images} images of {size} pixels')
 
 
