@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From nothing to a pre-trained and fine-tuned detector and a page about it: bash tools/quickstart.sh
-# Makes .venv, draws the data, pre-trains a ViT-Tiny by MAE, distils it into another by D2-MAE, trains
+# Makes .venv, generates data, pre-trains a ViT-Tiny by MAE, distils it into another by D2-MAE, trains
 # Mask R-CNN from that, evaluates it with the COCO metric and writes work_dirs/quickstart/index.html:
 # less than ten minutes on two cores after the installation. Interrupted, it goes on where it
 # stopped. Options go to the training of the detector.
@@ -17,9 +17,9 @@ short="train_cfg.max_epochs=$epochs param_scheduler.1.end=$epochs"
 teacher=$work/mae/epoch_$epochs.pth
 student=$work/d2-mae/epoch_$epochs.pth
 
-echo '== 1/7 drawing the data sets'
+echo '== 1/7 generating the data'
 for config in "$mae" "$detector"; do
-    # a config itself says how its data are made
+    # a config says how its data are generated
     $(python -c "from mmengine.config import Config; print(Config.fromfile('$config').make_data)")
 done
 echo '== 2/7 pre-training the teacher: MAE'

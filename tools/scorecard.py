@@ -22,11 +22,11 @@ import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
 from mmlite.analysis import scorecard_results as numbers
 from mmlite.analysis.report.page import versions
 from mmlite.analysis.scorecard_page import scorecard_page
-from mmlite.datasets.shapes.job import write_json, write_text
 from mmlite.engine import scorecard
 from mmlite.engine.cli import stopped_by_signals, tool
 from mmlite.engine.sweep import duration
 from mmlite.errors import DataError, UserError
+from mmlite.utils import write_json, write_text
 
 PRESETS = dict(shapes='shapes-quick', real='paper')
 """``--data`` -> the preset that is taken where none is named."""

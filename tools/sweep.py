@@ -26,13 +26,13 @@ from pathlib import Path
 import torch
 
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
-from mmlite.datasets.shapes.job import write_json
 from mmlite.engine import launch, sweep
 from mmlite.engine import sweep_results as results
 from mmlite.engine.check_config import check_config
 from mmlite.engine.cli import sentence, stopped_by_signals, tool
 from mmlite.engine.config_file import load_config
 from mmlite.errors import UserError
+from mmlite.utils import write_json
 
 TRAIN = Path(__file__).resolve().with_name('train.py')
 POLL_SECONDS = 0.2

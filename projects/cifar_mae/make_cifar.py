@@ -14,11 +14,10 @@ import cv2
 import numpy as np
 
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
-from mmlite.datasets.shapes import Job, task_spec
-from mmlite.datasets.shapes.job import write_bytes
-from mmlite.datasets.shapes.render import render
+from mmlite.datasets.shapes import Job, render, task_spec
 from mmlite.engine.cli import tool
 from mmlite.errors import DataError, UserError
+from mmlite.utils import write_bytes
 
 FOLDER = 'cifar-10-batches-py'
 BATCHES = 5  # of training pictures

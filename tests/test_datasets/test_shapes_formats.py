@@ -1,4 +1,4 @@
-"""COCO, ImageNet and ADE20K sets against the scenes they were drawn from."""
+"""COCO, ImageNet and ADE20K sets against their scenes."""
 
 import contextlib
 import io
@@ -109,17 +109,17 @@ def test_coco_annotations_are_the_rendered_objects(coco_job, split):
     for image_id, image in coco.imgs.items():
         assert image['file_name'] == f'{image_id:012d}.jpg'
         scene = coco_job.scene(split, image_id - 1)
-        picture = render(scene)
+        rendering = render(scene)
         stored = cv2.imread(str(coco_job.root / f'{split}2017' / image['file_name']))
-        assert stored.shape == (image['height'], image['width'], 3) == picture.image.shape
-        assert np.abs(stored[..., ::-1].astype(int) - picture.image).mean() < 12  # JPEG
+        assert stored.shape == (image['height'], image['width'], 3) == rendering.image.shape
+        assert np.abs(stored[..., ::-1].astype(int) - rendering.image).mean() < 12  # JPEG
         things = [n for n, o in enumerate(scene.instances) if o.label != CLUTTER]
         annotations = coco.imgToAnns[image_id]
         assert [a['category_id'] - 1 for a in annotations] == [
             scene.instances[n].label for n in things
         ]
         for number, annotation in zip(things, annotations, strict=True):
-            visible, read = picture.mask(number), coco.annToMask(annotation).view(bool)
+            visible, read = rendering.mask(number), coco.annToMask(annotation).view(bool)
             assert iou(visible, read) > 0.98
             x, y, w, h = annotation['bbox']
             rows, cols = np.nonzero(visible)
@@ -194,11 +194,11 @@ def test_ade_label_maps(ade_job):
         for index, (image, labels) in enumerate(pairs):
             assert labels.dtype == np.uint8 and labels.shape == image.shape[:2]
             scene = ade_job.scene(split, index)
-            picture = render(scene)
-            expected = picture.stuff + 1
+            rendering = render(scene)
+            expected = rendering.stuff + 1
             for number, instance in enumerate(scene.instances):
                 label = 0 if instance.label == CLUTTER else len(STUFF) + 1 + instance.label
-                expected[picture.mask(number)] = label
+                expected[rendering.mask(number)] = label
             np.testing.assert_array_equal(labels, expected)
             seen += np.bincount(labels.ravel(), minlength=classes + 1)
     assert (seen > 0).all()
@@ -206,7 +206,7 @@ def test_ade_label_maps(ade_job):
 
 
 def test_ade_object_info(ade_job):
-    path = ade_job.root / 'ADEChallengeData2016' / 'objectInfo13.txt'
+    path = ade_job.root / 'ADEChallengeData2016' / 'objectInfo9.txt'
     rows = [line.split('\t') for line in path.read_text().splitlines()]
     assert rows[0] == ['Idx', 'Ratio', 'Train', 'Val', 'Stuff', 'Name']
     names = [*STUFF, *ade_job.spec.class_names]

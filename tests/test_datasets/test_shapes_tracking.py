@@ -25,7 +25,7 @@ def make(tmp_path_factory, task):
 
 @pytest.fixture(scope='module')
 def filmed():
-    """Rendered sequences: (sequence, pictures, states)."""
+    """Rendered sequences: (sequence, renderings, states)."""
     spec = task_spec('sot', size=96, min_size=0.15)
     job = Job('sot', Path('unused'), spec, seed=0)
     sequences = [job.sequence('train', index) for index in range(14)]
@@ -54,15 +54,15 @@ def test_targets_get_hidden_leave_and_return(filmed):
 
 def test_box_holds_the_visible_target_and_is_tight(filmed):
     tight = 0
-    for sequence, pictures, states in filmed:
-        for picture, state in zip(pictures, states, strict=True):
-            target = picture.mask(sequence.target)
+    for sequence, renderings, states in filmed:
+        for rendering, state in zip(renderings, states, strict=True):
+            target = rendering.mask(sequence.target)
             if state.box is None:
-                assert target.sum() < 0.02 * picture.amodal[sequence.target]
+                assert target.sum() < 0.02 * rendering.amodal[sequence.target]
                 continue
             x1, y1, x2, y2 = state.box
-            assert 0 <= x1 < x2 <= picture.image.shape[1]
-            assert 0 <= y1 < y2 <= picture.image.shape[0]
+            assert 0 <= x1 < x2 <= rendering.image.shape[1]
+            assert 0 <= y1 < y2 <= rendering.image.shape[0]
             if not target.any():
                 continue
             x, y, w, h = cv2.boundingRect(target.view(np.uint8))
@@ -160,8 +160,8 @@ def test_lasot_files(tmp_path_factory):
 
 
 def check_lasot_sequence(folder, states):
-    pictures = sorted(p.name for p in (folder / 'img').iterdir())
-    assert pictures == [f'{i:08d}.jpg' for i in range(1, FRAMES + 1)]
+    images = sorted(p.name for p in (folder / 'img').iterdir())
+    assert images == [f'{i:08d}.jpg' for i in range(1, FRAMES + 1)]
     assert has_lines(folder / 'groundtruth.txt', r'\d+,\d+,\d+,\d+', FRAMES)
     boxes = np.loadtxt(folder / 'groundtruth.txt', delimiter=',')
     for name, flag in (('full_occlusion', 'fully_occluded'), ('out_of_view', 'out_of_view')):
@@ -190,7 +190,7 @@ def test_got10k_files(tmp_path_factory):
 
 def check_got10k_sequence(folder, states, split, job):
     files = sorted(p.name for p in folder.iterdir())
-    pictures = [f'{i:08d}.jpg' for i in range(1, FRAMES + 1)]
+    images = [f'{i:08d}.jpg' for i in range(1, FRAMES + 1)]
     lines = 1 if split == 'test' else FRAMES
     assert has_lines(folder / 'groundtruth.txt', r'\d+\.\d{4}(,\d+\.\d{4}){3}', lines)
     boxes = np.loadtxt(folder / 'groundtruth.txt', delimiter=',', ndmin=2)
@@ -198,10 +198,10 @@ def check_got10k_sequence(folder, states, split, job):
         expected = (0, 0, 0, 0) if state.out_of_view else state.box
         np.testing.assert_allclose((x, y, x + w, y + h), expected, atol=2e-4)
     if split == 'test':
-        assert files == [*pictures, 'groundtruth.txt']
+        assert files == [*images, 'groundtruth.txt']
         return
     labels = ['absence.label', 'cover.label', 'cut_by_image.label', 'groundtruth.txt']
-    assert files == [*pictures, *labels, 'meta_info.ini']
+    assert files == [*images, *labels, 'meta_info.ini']
 
     def column(name):
         assert has_lines(folder / name, r'\d', FRAMES)

@@ -18,7 +18,7 @@ ADE20K = ROOT / 'configs/seg/semfpn_vit-tiny_8xb2-amp-160k_ade20k-512x512.py'
 
 @pytest.fixture
 def ade(tmp_path):
-    """Generated data of 8 + 4 classes in ADE20K's folders."""
+    """Generated data of 4 + 4 classes in ADE20K's folders."""
     spec = task_spec('seg', size=64, classes=4, min_size=0.3, max_objects=3)
     generate(Job('seg', tmp_path / 'ade', spec, train=12, val=4))
     return tmp_path / 'ade/ADEChallengeData2016'
@@ -39,13 +39,13 @@ def test_generated_data_are_clean_and_suit_their_config(ade, capsys, tmp_path):
     assert 'training: 12 images, 12 label maps, 12 pairs, 0 ignored pixels' in text.out
     assert 'check: 16/16 pairs' in text.err and '0:00:00 left' in text.err
     report = json.loads(out.read_text())
-    assert report['clean'] and report['classes'] == 12 and report['config'] == []
-    pixels = sum(np.bincount(np.asarray(Image.open(p)).ravel(), minlength=13)
+    assert report['clean'] and report['classes'] == 8 and report['config'] == []
+    pixels = sum(np.bincount(np.asarray(Image.open(p)).ravel(), minlength=9)
                  for p in labels_of(ade) if 'training' in p.parent.name)  # fmt: skip
     values = report['splits']['training']['values']
     assert [value['pixels'] for value in values] == pixels.tolist()
     assert [value['share'] for value in values] == pytest.approx(pixels / (12 * 64 * 64))
-    assert [values[i]['name'] for i in (0, 1, 12)] == ['(unlabelled)', 'clouds', 'star']
+    assert [values[i]['name'] for i in (0, 1, 8)] == ['(unlabelled)', 'clouds', 'star']
 
 
 def test_every_planted_defect_is_in_the_one_report(ade, capsys):
@@ -82,7 +82,7 @@ def test_classes_from_0_need_reduce_zero_label_false(ade, capsys):
         Image.fromarray(np.where(labels == 0, 255, labels - 1).astype(np.uint8)).save(path)
     assert run(ade, '--config', SMALL) == 1
     out = capsys.readouterr().out
-    assert 'reduce_zero_label=False: the largest value is 11 and 0 takes' in out
+    assert 'reduce_zero_label=False: the largest value is 7 and 0 takes' in out
     wrong = f'{SMALL}: train_dataloader.dataset has reduce_zero_label=True, which must be False'
     assert out.count(wrong) == 1
 
@@ -90,7 +90,7 @@ def test_classes_from_0_need_reduce_zero_label_false(ade, capsys):
 def test_the_number_of_classes_of_a_config_is_compared(ade, capsys):
     assert run(ade, '--config', ADE20K) == 1
     out, err = capsys.readouterr()
-    assert f'{ADE20K}: train_dataloader.dataset has 150 classes, but the data have 12' in out
+    assert f'{ADE20K}: train_dataloader.dataset has 150 classes, but the data have 8' in out
     assert 'error: the data are clean, 1 in the config: see the report' in err
 
 
@@ -98,16 +98,16 @@ def test_a_head_of_another_width_is_named(ade, tmp_path, capsys):
     config = tmp_path / 'head.py'
     config.write_text(f"_base_ = '{SMALL}'\nmodel = dict(decode_head=dict(num_classes=9))\n")
     assert run(ade, '--config', config) == 1
-    wrong = 'model.decode_head.num_classes is 9, but train_dataloader.dataset has 12 classes'
+    wrong = 'model.decode_head.num_classes is 9, but train_dataloader.dataset has 8 classes'
     assert f'{config}: {wrong}\n' in capsys.readouterr().out
 
 
 def test_any_two_folders_can_be_checked(ade, capsys):
     folders = '--images', ade / 'images/training', '--annotations', ade / 'annotations/training'
-    assert run(*folders, '--classes', 12) == 0
+    assert run(*folders, '--classes', 8) == 0
     assert 'pairs: 12 images, 12 label maps, 12 pairs' in capsys.readouterr().out
-    assert run(*folders, '--classes', 9) == 1  # disc is 9, star 12
-    assert 'value 12 in ' in capsys.readouterr().out
+    assert run(*folders, '--classes', 5) == 1  # disc is 5, star 8
+    assert 'value 8 in ' in capsys.readouterr().out
 
 
 def test_long_lists_are_cut_in_print_only(ade, tmp_path, capsys):
@@ -143,6 +143,6 @@ def test_a_config_of_another_task_is_refused(ade, tmp_path, capsys):
 
 
 def test_a_list_of_classes_that_contradicts_its_name_is_refused(ade, capsys):
-    (ade / 'objectInfo12.txt').rename(ade / 'objectInfo11.txt')
+    (ade / 'objectInfo8.txt').rename(ade / 'objectInfo7.txt')
     assert run(ade) == 1
-    assert 'objectInfo11.txt lists 12 classes' in capsys.readouterr().err
+    assert 'objectInfo7.txt lists 8 classes' in capsys.readouterr().err

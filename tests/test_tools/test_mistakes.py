@@ -335,7 +335,7 @@ CASES = {
         'turned round': (
             '--tasks det --out x --min-size 0.9 --max-size 0.1', 2, 'is 0.9..0.1', 'a range within'
         ),
-        'no worker': ('--tasks det --out x --workers 0', 2, '--workers is 0; it should be 1'),
+        'no worker': ('--tasks det --out x --workers 0', 2, '--workers: must be an integer >= 1'),
     },
     'dataset_converters/make_subset': {
         'a file': ('{p}/text --per-class 1', 1, "folder '{p}/text' is a file: give the one that"),

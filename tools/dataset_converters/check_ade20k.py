@@ -11,7 +11,6 @@ reduce_zero_label. Exits with 0 where nothing is wrong, with 1 otherwise.
 
 import argparse
 import inspect
-import itertools
 import json
 import os
 import re
@@ -31,11 +30,11 @@ from mmlite.datasets.check_segmentation import (
     find_splits,
     judge_zero,
 )
-from mmlite.datasets.shapes.cli import Progress
 from mmlite.engine.checks.data import datasets
 from mmlite.engine.cli import tool
 from mmlite.engine.config_file import load_config
 from mmlite.errors import DataError, UserError
+from mmlite.utils import Progress
 
 LISTED = 20  # problems of a kind in the printed report; --out has all
 ADE20K_CLASSES = 150
@@ -217,12 +216,12 @@ def check_labels(args, classes):
         for name, pair in folders.items()
     }
     total = sum(len(pairs) for pairs, _ in matched.values())
-    show, done = Progress('check', 'pairs'), itertools.count(1)
-    for name, (pairs, split) in matched.items():
-        check_split(
-            pairs, split, name, classes, args.ignore_index, args.workers,
-            progress=lambda: show(next(done), total, 0),
-        )  # fmt: skip
+    with Progress('check', total, 'pairs') as progress:
+        for name, (pairs, split) in matched.items():
+            check_split(
+                pairs, split, name, classes, args.ignore_index, args.workers,
+                progress=progress.advance,
+            )  # fmt: skip
     return {name: split for name, (_, split) in matched.items()}
 
 

@@ -1,225 +1,193 @@
-"""Make a set: share the items out over processes, resume what was begun, never mix options.
+"""Generate a set in several processes, go on where a run was stopped, and never mix options.
 
-The folder of a set holds ``shapes.json``, its options, from the first moment; ``complete`` in it
-turns true as the last step. Work is done in chunks. A chunk's records are written to ``.parts``
-after its files, so a run that was stopped anywhere goes on with the chunks that are missing.
+The directory of a set holds its options, ``shapes.json``, from the first moment; ``complete`` in it
+turns true as the last step. Until then ``.items.jsonl`` has a line for each item whose files are
+written.
 """
 
+import functools
 import json
 import multiprocessing
 import os
 import shutil
 import signal
 import threading
-import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import cv2
 
-from mmlite.errors import UserError
+from mmlite.errors import OutputError, UserError
+from mmlite.utils import Progress, encode_png, write_bytes, write_json, write_text
 
 from .formats import FORMATS
-from .job import write_json, write_png
+from .sheet import contact_sheet
 from .spec import SEQUENCE_TASKS
 
 MANIFEST = 'shapes.json'
-_PARTS = '.parts'
-_CHUNK = 16  # pictures
+_ITEMS = '.items.jsonl'
 
 
-def generate(job, workers=1, force=False, progress=None):
-    """Make the set of ``job``, unless it is complete already.
+def generate(job, workers=1, force=False, verbose=False):
+    """Generate the set of ``job``, unless it is complete already.
 
     Args:
-        job (Job): the set.
-        workers (int): processes; 1 works in this one. The files do not depend on it.
-        force (bool): replace what is there, also a set made with other options.
-        progress (callable, optional): called as ``progress(done, total, resumed)`` after every
-            chunk, in pictures or sequences; ``resumed`` of them had been made by an earlier run.
+        job (Job): The set.
+        workers (int): Processes; the files do not depend on it. Defaults to 1: this one.
+        force (bool): Replace an existing set, also one of other options. Defaults to False.
+        verbose (bool): Show the progress. Defaults to False.
 
     Returns:
         bool: False if the set was complete and nothing had to be done.
 
     Raises:
-        UserError: the folder holds something else, a set with other options (without ``force``),
-            or a worker process died.
+        UserError: The directory holds something else or a set of other options (without
+            ``force``), a file cannot be written, or a worker process died.
     """
     form = FORMATS[job.task](job)
     if check(job, force) and not force:
         return False
-    if force:
-        _remove(form)
-    write_json(job.root / MANIFEST, {**job.options(), 'complete': False}, indent=2)
-    chunks = _chunks(form)
-    pending = [chunk for chunk in chunks if not _part_path(job, chunk).exists()]
-    total = sum(form.counts().values())
-    done = resumed = total - sum(stop - start for _, start, stop in pending)
-    for _, start, stop in _run(job, pending, workers):
-        done += stop - start
-        if progress:
-            progress(done, total, resumed)
-    records = {split: [] for split in form.counts()}
-    for chunk in chunks:
-        records[chunk[0]] += json.loads(_part_path(job, chunk).read_text())
-    form.finish(records)
-    write_png(contact_path(job), _contact_sheet(form))
-    write_json(job.root / MANIFEST, {**job.options(), 'complete': True}, indent=2)
-    shutil.rmtree(job.root / _PARTS)
+    try:
+        if force:
+            _remove(form)
+        write_json(job.root / MANIFEST, {**job.options(), 'complete': False})
+        form.finish(_write_items(form, workers, verbose))
+        write_bytes(contact_path(job), encode_png(contact_sheet(job)))
+        write_json(job.root / MANIFEST, {**job.options(), 'complete': True})
+        (job.root / _ITEMS).unlink()
+    except OutputError:
+        raise
+    except OSError as error:
+        raise OutputError(f'cannot write {error.filename or job.root}: {error.strerror}') from error
     return True
 
 
 def check(job, force=False):
-    """Whether the set of ``job`` is complete; False if it is missing or only begun.
+    """Return whether the set of ``job`` is complete; False if it is missing or only begun.
 
     Raises:
-        UserError: the folder holds something that is not a generated set, or, without ``force``,
-            a set made with other options.
+        UserError: The directory holds something that is not a generated set, or, without ``force``,
+            a set of other options.
     """
     path = job.root / MANIFEST
     if not path.exists():
         if job.root.exists() and (not job.root.is_dir() or any(job.root.iterdir())):
             raise UserError(
-                f"'{job.root}' is not empty and has no {MANIFEST}, so it was not made by this "
-                'tool; choose another output folder.'
+                f"'{job.root}' is not empty and has no {MANIFEST}, so this tool did not write it; "
+                'choose another output directory'
             )
         return False
-    found = _read_manifest(path)
-    complete = found.pop('complete')
-    if found != job.options():
-        if force:
-            return False
+    try:
+        found = json.loads(path.read_text())
+        complete = found.pop('complete')
+        found['generator']
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise UserError(
-            f"'{job.root}' holds a set made with other options ({_differences(found, job)}); "
-            'give --force to replace it, or choose another output folder.'
+            f"'{path}' is not a manifest of this tool; choose another output directory"
+        ) from error
+    expected = job.options()
+    names = [name for name in {**expected, **found} if expected.get(name) != found.get(name)]
+    if names and not force:
+        differences = ', '.join(f'{n}: {found.get(n)} != {expected.get(n)}' for n in names)
+        raise UserError(
+            f"'{job.root}' holds a set of other options ({differences}); "
+            'replace it by --force, or choose another output directory'
         )
-    return complete
+    return complete and not names
 
 
 def contact_path(job):
-    """Path: the contact sheet of a set, beside its folder."""
+    """Path of the contact sheet of a set, beside its directory."""
     return job.root.parent / f'{job.task}_contact.png'
-
-
-def _read_manifest(path):
-    try:
-        found = json.loads(path.read_text())
-    except ValueError:
-        found = None
-    if not isinstance(found, dict) or not {'generator', 'complete'} <= found.keys():
-        raise UserError(f"'{path}' is not a manifest of this tool; choose another output folder.")
-    return found
-
-
-def _differences(found, job):
-    """The options that differ, as 'name: there, asked'."""
-
-    def flat(options):
-        options = dict(options)
-        return {**options.pop('spec', {}), **options}
-
-    there, asked = flat(found), flat(job.options())
-    names = [name for name in {**asked, **there} if there.get(name) != asked.get(name)]
-    return ', '.join(f'{n}: {there.get(n)} there, {asked.get(n)} asked' for n in names)
 
 
 def _remove(form):
     """Delete the set, and nothing that a user may have put beside it."""
-    root = form.job.root
-    for name in (MANIFEST, _PARTS, *form.entries):
-        path = root / name
+    for name in (MANIFEST, _ITEMS, *form.entries):
+        path = form.job.root / name
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
 
 
-def _chunks(form):
-    """All (split, start, stop), stop excluded."""
-    step = 1 if form.job.task in SEQUENCE_TASKS else _CHUNK
-    return [
-        (split, start, min(start + step, count))
-        for split, count in form.counts().items()
-        for start in range(0, count, step)
-    ]
+def _write_items(form, workers, verbose):
+    """Write the missing items; return the records of all by split, in order of index."""
+    job, log = form.job, form.job.root / _ITEMS
+    records = _read_items(log)
+    items = [(split, index) for split, count in form.counts().items() for index in range(count)]
+    pending = [item for item in items if item not in records]
+    write_text(log, ''.join(_line(*item) for item in records.items()))
+    done = len(items) - len(pending)
+    progress = Progress(job.task, len(items), form.unit, done=done) if verbose else nullcontext()
+    with _single_thread(), open(log, 'a') as file, progress:
+        for item, record in zip(pending, _records(job, pending, workers), strict=True):
+            records[item] = record
+            file.write(_line(item, record))
+            file.flush()
+            if verbose:
+                progress.advance()
+    return {s: [records[s, i] for i in range(count)] for s, count in form.counts().items()}
 
 
-def _part_path(job, chunk):
-    split, start, stop = chunk
-    return job.root / _PARTS / f'{split}-{start}-{stop}.json'
+def _line(item, record):
+    return json.dumps([*item, record]) + '\n'
 
 
-def _make_chunk(job, chunk):
-    """Write the items of a chunk, then their records; return the chunk."""
-    form = FORMATS[job.task](job)
-    split, start, stop = chunk
-    write_json(_part_path(job, chunk), [form.write(split, index) for index in range(start, stop)])
-    return chunk
+def _read_items(log):
+    """Records that an earlier run has left, ``{(split, index): record}``."""
+    records = {}
+    for line in log.read_text().splitlines() if log.exists() else ():
+        try:
+            split, index, record = json.loads(line)
+        except ValueError:
+            break  # the last line is truncated
+        records[split, index] = record
+    return records
 
 
-def _run(job, chunks, workers):
-    """Make chunks and yield each when it is done, in any order."""
-    with _single_threaded():
-        if workers == 1 or len(chunks) < 2:
-            for chunk in chunks:
-                yield _make_chunk(job, chunk)
-        else:
-            yield from _run_pool(job, chunks, workers)
+def _records(job, items, workers):
+    """Write items and yield their records in order."""
+    write = functools.partial(_write_item, job)
+    if workers == 1 or len(items) < 2:
+        yield from map(write, items)
+        return
+    # a forked worker shares what is imported; a fresh one would import PyTorch again
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context('fork' if 'fork' in methods else None)
+    try:
+        with ProcessPoolExecutor(min(workers, len(items)), context, _start_worker) as pool:
+            yield from pool.map(write, items, chunksize=1 if job.task in SEQUENCE_TASKS else 8)
+    except BrokenProcessPool as error:
+        raise UserError(
+            'a worker process died, perhaps for lack of memory; run the same command again with '
+            'fewer --workers'
+        ) from error
+
+
+def _write_item(job, item):
+    return FORMATS[job.task](job).write(*item)
+
+
+def _start_worker():
+    """Leave Ctrl-C to the parent, and end with it."""
+    cv2.setNumThreads(0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch():
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager
-def _single_threaded():
-    """Keep OpenCV to one thread: the processes share the cores, and a fork needs it so."""
+def _single_thread():
+    """Keep OpenCV to one thread: the processes share the cores, and a fork requires it."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(0)
     try:
         yield
     finally:
         cv2.setNumThreads(threads)
-
-
-def _run_pool(job, chunks, workers):
-    # A forked worker shares the memory of what is imported already; a fresh one would import
-    # PyTorch again.
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context('fork' if 'fork' in methods else None)
-    pool = ProcessPoolExecutor(min(workers, len(chunks)), context, _start_worker, (os.getpid(),))
-    try:
-        for future in as_completed([pool.submit(_make_chunk, job, chunk) for chunk in chunks]):
-            yield future.result()
-    except BrokenProcessPool as error:
-        raise UserError(
-            'A worker process died, perhaps for lack of memory; run the same command again to go '
-            'on, with fewer --workers.'
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _start_worker(parent):
-    """One thread a process; the parent alone answers Ctrl-C; no worker outlives the parent."""
-    cv2.setNumThreads(0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def watch():
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _contact_sheet(form):
-    job, counts = form.job, form.counts()
-    parts = [
-        ' + '.join(f'{count} {split}' for split, count in counts.items()) + f' {form.unit}',
-        f'{job.spec.size} px',
-        f'{job.spec.classes} classes',
-        f'seed {job.seed}',
-    ]
-    if form.unit == 'sequences':
-        parts.insert(1, f'{job.spec.frames} frames')
-    if job.shuffle_labels:
-        parts.append('labels shuffled')
-    return cv2.cvtColor(form.preview().draw(', '.join(parts)), cv2.COLOR_BGR2RGB)

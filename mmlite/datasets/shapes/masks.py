@@ -15,20 +15,23 @@ def encode_segmentation(mask):
         mask (np.ndarray): (H, W) bool with at least one pixel.
 
     Returns:
-        list[list[float]] | dict: polygons, one for each part, in picture coordinates where pixel i
+        list[list[float]] | dict: Polygons, one for each part, in image coordinates where pixel i
         covers i to i + 1; for a mask with holes, or with parts too small for a polygon, an
         uncompressed run-length encoding as in the official files. Read back by pycocotools a
         polygon gives the mask with an IoU of at least 0.985, a run-length encoding exactly.
     """
-    contours = _contours(mask)
-    if contours is not None:
-        for tolerance in _TOLERANCES:
-            polygons = [cv2.approxPolyDP(c, tolerance, True)[:, 0] for c in contours]
-            if min(len(p) for p in polygons) < 3:
-                continue
-            flat = [np.round(p, 2).ravel().tolist() for p in polygons]
-            if _polygon_iou(flat, mask) >= _LEAST_IOU:
-                return flat
+    x, y, width, height = tight_box(mask)
+    crop = mask[y : y + height, x : x + width].view(np.uint8)
+    double = cv2.resize(crop, (2 * width, 2 * height), interpolation=cv2.INTER_NEAREST)
+    contours, tree = cv2.findContours(double, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    has_holes = (tree.reshape(-1, 4)[:, 3] >= 0).any()
+    for tolerance in () if has_holes else _TOLERANCES:
+        # a quarter pixel inside the pixels' borders, so that every center is clearly on its side
+        outlines = [(c.astype(np.float32) + 0.5) / 2 + np.float32([x, y]) for c in contours]
+        polygons = [cv2.approxPolyDP(outline, tolerance, True) for outline in outlines]
+        flat = [np.round(polygon, 2).ravel().tolist() for polygon in polygons]
+        if min(map(len, flat)) >= 6 and _polygon_iou(flat, mask) >= _LEAST_IOU:
+            return flat
     return run_lengths(mask)
 
 
@@ -45,20 +48,6 @@ def run_lengths(mask):
 def tight_box(mask):
     """COCO ``bbox`` of a mask: x, y, width, height of the smallest box around its pixels."""
     return list(cv2.boundingRect(mask.view(np.uint8)))
-
-
-def _contours(mask):
-    """Outlines as float32 (n, 1, 2), a quarter pixel inside the pixels' borders; None with holes.
-
-    So every pixel centre lies clearly on its own side, whatever the rule for ties.
-    """
-    x, y, width, height = tight_box(mask)
-    crop = mask[y : y + height, x : x + width].view(np.uint8)
-    double = cv2.resize(crop, (2 * width, 2 * height), interpolation=cv2.INTER_NEAREST)
-    contours, tree = cv2.findContours(double, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    if (tree.reshape(-1, 4)[:, 3] >= 0).any():  # a contour with a parent is the border of a hole
-        return None
-    return [(c.astype(np.float32) + 0.5) / 2 + np.float32([x, y]) for c in contours]
 
 
 def _polygon_iou(polygons, mask):

@@ -1,4 +1,4 @@
-"""What a generated set is made of: the classes, the options and the seeds."""
+"""Classes, options and seeds of a generated set."""
 
 import zlib
 from dataclasses import dataclass
@@ -8,29 +8,8 @@ import numpy as np
 from mmlite.errors import UserError
 
 from .grounds import GROUNDS
-
-CLASS_TEXTURES = {
-    'disc': 'stripes',
-    'square': 'dots',
-    'triangle': 'checks',
-    'star': 'rings',
-    'cross': 'zigzag',
-    'ring': 'rays',
-    'heart': 'spots',
-    'crescent': 'lattice',
-    'hexagon': 'triangles',
-    'arrow': 'gradient',
-    'flower': 'spiral',
-    'leaf': 'scales',
-    'gear': 'honeycomb',
-    'drop': 'speckle',
-    'bolt': 'plaid',
-    'house': 'weave',
-}
-"""Object class (also the name of its outline family) -> its texture family. Colour is no cue."""
-
-CLASSES = tuple(CLASS_TEXTURES)
-"""All object classes; a set with ``classes=N`` uses the first N."""
+from .outlines import CLASSES
+from .textures import TEXTURES
 
 STUFF = tuple(GROUNDS)
 """Background classes of the segmentation task."""
@@ -58,23 +37,23 @@ class SceneSpec:
     """Options of the scene generator.
 
     Args:
-        size: longer side of a picture, px.
-        classes: number of object classes, the first of ``CLASSES``.
-        min_size, max_size: range of an object's longer extent, as a fraction of ``size``; drawn
-            log-uniformly.
-        max_objects: most objects in a picture; their number is uniform from 1. In a sequence: the
+        size: Longer side of an image, px.
+        classes: Number of object classes, the first of ``CLASSES``.
+        min_size, max_size: Range of an object's longer extent, as a fraction of ``size``;
+            log-uniform.
+        max_objects: Most objects in an image; their number is uniform from 1. In a sequence: the
             target and its distractors.
-        max_aspect: pictures are square for 1; above, width / height is drawn between
-            ``1 / max_aspect`` and ``max_aspect``.
-        min_visible: least fraction of an object's full extent that stays visible, inside the
-            picture and not behind other objects; in sequences objects may vanish.
-        clutter: chance of a lump that belongs to no class in a picture.
-        class_colors: objects of a class share a hue. Colour alone then tells the class: an easy
-            set for budgets of minutes. Off, colour is no cue.
-        frames: length of a sequence; 1 for pictures.
+        max_aspect: Images are square for 1; above, width / height is between ``1 / max_aspect``
+            and ``max_aspect``.
+        min_visible: Least fraction of an object's full extent that stays visible, inside the
+            image and not behind other objects; in sequences objects may vanish.
+        clutter: Probability of a lump that belongs to no class in an image.
+        class_colors: Objects of a class share a hue. Color alone then tells the class: an easy
+            set for budgets of minutes. Otherwise color is no cue.
+        frames: Length of a sequence; 1 for images.
 
     Raises:
-        UserError: a value is outside its range.
+        UserError: A value is outside its range.
     """
 
     size: int = 320
@@ -89,49 +68,55 @@ class SceneSpec:
     frames: int = 1
 
     def __post_init__(self):
-        _require(32 <= self.size <= 4096, 'size', self.size, 'between 32 and 4096 px')
-        ok = 1 <= self.classes <= len(CLASSES)
-        _require(ok, 'classes', self.classes, f'between 1 and {len(CLASSES)}')
-        ok = 0 < self.min_size <= self.max_size <= 1
-        span = f'{self.min_size}..{self.max_size}'
-        _require(ok, 'min_size..max_size', span, 'a range within 0 (excluded) and 1')
-        ok = self.min_size * self.size >= _SMALLEST_OBJECT
-        least = f'at least {_SMALLEST_OBJECT / self.size:.3f} for objects of {_SMALLEST_OBJECT} px'
-        _require(ok, 'min_size', self.min_size, f'{least} in pictures of {self.size} px')
-        _require(1 <= self.max_objects <= 50, 'max_objects', self.max_objects, 'between 1 and 50')
-        _require(1 <= self.max_aspect <= 4, 'max_aspect', self.max_aspect, 'between 1 and 4')
-        _require(0.1 <= self.min_visible <= 0.9, 'min_visible', self.min_visible, 'in 0.1..0.9')
-        _require(0 <= self.clutter <= 1, 'clutter', self.clutter, 'a probability')
-        _require(1 <= self.frames <= 99999, 'frames', self.frames, 'between 1 and 99999')
+        _require_range('size', self.size, 32, 4096)
+        _require_range('classes', self.classes, 1, len(CLASSES))
+        if not 0 < self.min_size <= self.max_size <= 1:
+            raise UserError(
+                f'min_size..max_size of the generated set is {self.min_size}..{self.max_size}; '
+                'it should be a range within 0 (excluded) and 1'
+            )
+        _require_range('min_size', self.min_size, round(_SMALLEST_OBJECT / self.size, 4), 1)
+        _require_range('max_objects', self.max_objects, 1, 50)
+        _require_range('max_aspect', self.max_aspect, 1, 4)
+        _require_range('min_visible', self.min_visible, 0.1, 0.9)
+        _require_range('clutter', self.clutter, 0, 1)
+        _require_range('frames', self.frames, 1, 99999)
 
     @property
     def class_names(self):
-        """tuple[str]: the object classes of this set."""
+        """Names of the object classes of this set, a tuple of strings."""
         return CLASSES[: self.classes]
 
 
-def _require(ok, name, value, right):
-    if not ok:
-        raise UserError(f'{name} of the generated set is {value}; it should be {right}.')
+def _require_range(name, value, low, high):
+    if not low <= value <= high:
+        raise UserError(
+            f'{name} of the generated set is {value}; it should be between {low} and {high}'
+        )
 
 
 def task_spec(task, **overrides):
-    """The options of ``task`` (one of ``TASKS``), with the given ones in place of the defaults.
+    """Options of ``task`` (one of ``TASKS``): its defaults and ``overrides``.
 
-    ``max_objects`` is always 1 for classification and ``frames`` always 1 for pictures: such
-    overrides are meant for other tasks made in the same run and have no effect here.
+    ``max_objects`` is always 1 for classification and ``frames`` always 1 for images: such
+    overrides are meant for other tasks of the same run and have no effect here.
 
     Raises:
-        UserError: an unknown task or a value outside its range.
+        UserError: An unknown task or a value outside its range.
     """
     if task not in TASKS:
-        raise UserError(f"There is no task '{task}'; it should be one of {', '.join(TASKS)}.")
+        raise UserError(f"unknown task '{task}'; it should be one of {', '.join(TASKS)}")
     used = {k: v for k, v in overrides.items() if k not in _FIXED.get(task, ())}
     return SceneSpec(**{**_TASK_DEFAULTS[task], **used})
 
 
+def class_texture(label):
+    """Name of the texture of class ``label``: one of four, in turn; that of clutter for -1."""
+    return 'mottled' if label == CLUTTER else list(TEXTURES)[label % (len(TEXTURES) - 1)]
+
+
 def item_rng(seed, task, split, index, purpose=''):
-    """Generator of item ``index`` of a split: a function of these values and of nothing else."""
+    """Random generator of item ``index`` of a split: a function of these values alone."""
     key = zlib.crc32(f'{task}/{split}/{purpose}'.encode())
     return np.random.default_rng([seed, key, index])
 

@@ -1,4 +1,4 @@
-"""Writers of the official folder layouts, one a task."""
+"""Writers of the official layouts, one per task."""
 
 from .ade20k import ADE20K
 from .base import Format

@@ -1,28 +1,34 @@
-"""What every format has in common."""
+"""Interface of the formats, and their writers of files."""
+
+from mmlite.utils import encode_jpeg
+
+_JPEG_QUALITY = 92
 
 
 class Format:
     """Writes one set in one official layout.
 
     Items are written one by one, in any order and by any process; ``finish`` then writes the files
-    that speak of all of them. The class attributes describe the layout.
+    that list all of them.
 
     Args:
-        job (Job): the set.
+        job (Job): The set.
+
+    Attributes:
+        task, folder (str): Key in ``FORMATS``; name of the set's directory.
+        unit (str): ``'images'`` or ``'sequences'``.
+        entries (tuple[str]): Names of the files and directories that can make up the set.
     """
 
-    task = ''
-    folder = ''
-    """Name of the set's folder in the output folder."""
-    unit = 'pictures'
+    task = folder = ''
+    unit = 'images'
     entries = ()
-    """Names of the files and folders that can make up the set."""
 
     def __init__(self, job):
         self.job = job
 
     def counts(self):
-        """dict[str, int]: items of every split."""
+        """Number of items of every split, a dict."""
         return {'train': self.job.train, 'val': self.job.val}
 
     def write(self, split, index):
@@ -31,8 +37,27 @@ class Format:
 
     def finish(self, records):
         """Write the common files from ``{split: [record, ...]}``, records in order of index."""
-        raise NotImplementedError
 
-    def preview(self):
-        """Sheet: a few items read back from the finished files."""
-        raise NotImplementedError
+
+def write_jpeg(path, image):
+    """Write an RGB image, making its directory.
+
+    Not atomic: an item counts as written only when its record is.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode_jpeg(image, _JPEG_QUALITY))
+
+
+def write_frames(folder, sequence):
+    """Write ``00000001.jpg``, ... of a sequence; return the TargetState of every frame."""
+    states = []
+    for number, (rendering, state) in enumerate(sequence.frames(), 1):
+        write_jpeg(folder / f'{number:08d}.jpg', rendering.image)
+        states.append(state)
+    return states
+
+
+def write_lines(path, lines):
+    """Write a text file, making its directory."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text('\n'.join(map(str, lines)) + '\n')

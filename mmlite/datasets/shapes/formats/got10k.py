@@ -2,9 +2,7 @@
 
 import math
 
-from ..job import write_jpeg, write_text
-from ..sheet import preview_sequences
-from .base import Format
+from .base import Format, write_frames, write_lines
 
 _COVER_STEPS = (0.15, 0.30, 0.45, 0.60, 0.75, 0.90)
 
@@ -13,12 +11,12 @@ class GOT10k(Format):
     """``{train,val,test}/list.txt`` and ``<split>/GOT-10k_Train_000001/{00000001.jpg, ...}``.
 
     ``groundtruth.txt`` has a line ``x,y,w,h`` of floats for every frame, counted from 0: the full
-    (amodal) extent of the target clipped to the picture, also behind an occluder, and zeros out
+    (amodal) extent of the target clipped to the image, also behind an occluder, and zeros out
     of view. ``absence.label`` (0 or 1), ``cover.label`` (0 to 8) and ``cut_by_image.label`` (0 or
-    1) have one line a frame. Cover is the visible fraction of the full extent in the official
+    1) have one line per frame. Cover is the visible fraction of the full extent in the official
     steps: 0 absent, 1 up to 15%, 2 up to 30%, ... 7 below 100%, 8 all. Trackers' readers take level
     / 8 for that fraction, which lies in each step or, for 7, just below it. The test split, as
-    large as val, has pictures and the first box only.
+    large as val, has images and the first box only.
     """
 
     task = 'got'
@@ -32,19 +30,15 @@ class GOT10k(Format):
     def write(self, split, index):
         folder = self._folder(split, index)
         sequence = self.job.sequence(split, index)
-        states = []
-        for number, (picture, state) in enumerate(sequence.frames(), 1):
-            write_jpeg(folder / f'{number:08d}.jpg', picture.image)
-            states.append(state)
+        states = write_frames(folder, sequence)
         if split == 'test':
-            _write_lines(folder / 'groundtruth.txt', [_line(states[0].box)])
-            return {}
-        _write_lines(folder / 'groundtruth.txt', [_line(s.box) for s in states])
-        _write_lines(folder / 'absence.label', [int(s.absent) for s in states])
-        _write_lines(folder / 'cover.label', [cover_level(s) for s in states])
-        _write_lines(folder / 'cut_by_image.label', [int(s.cut) for s in states])
+            write_lines(folder / 'groundtruth.txt', [_line(states[0].box)])
+            return
+        write_lines(folder / 'groundtruth.txt', [_line(s.box) for s in states])
+        write_lines(folder / 'absence.label', [int(s.absent) for s in states])
+        write_lines(folder / 'cover.label', [cover_level(s) for s in states])
+        write_lines(folder / 'cut_by_image.label', [int(s.cut) for s in states])
         self._write_meta(folder, sequence)
-        return {}
 
     def _write_meta(self, folder, sequence):
         scene = sequence.scene
@@ -63,25 +57,12 @@ class GOT10k(Format):
             'resolution': f'({scene.width}, {scene.height})',
         }
         lines = ['[METAINFO]', *(f'{key}: {value}' for key, value in meta.items())]
-        _write_lines(folder / 'meta_info.ini', lines)
+        write_lines(folder / 'meta_info.ini', lines)
 
     def finish(self, records):
         for split, items in records.items():
             names = [self._folder(split, index).name for index in range(len(items))]
-            _write_lines(self.job.root / split / 'list.txt', names)
-
-    def preview(self):
-        rows = []
-        for index in range(min(6, self.job.val)):
-            folder = self._folder('val', index)
-            boxes = (folder / 'groundtruth.txt').read_text().split()
-            covers = (folder / 'cover.label').read_text().split()
-            frames = [
-                (folder / f'{i:08d}.jpg', [float(v) for v in box.split(',')], f'cover {cover}')
-                for i, (box, cover) in enumerate(zip(boxes, covers, strict=True), 1)
-            ]
-            rows.append((folder.name, frames))
-        return preview_sequences('the target over time, cover 0 (absent) to 8 (all visible)', rows)
+            write_lines(self.job.root / split / 'list.txt', names)
 
     def _folder(self, split, index):
         name = f'GOT-10k_{split.capitalize()}_{index + 1:06d}'
@@ -100,7 +81,3 @@ def cover_level(state):
 def _line(box):
     x1, y1, x2, y2 = box or (0.0, 0.0, 0.0, 0.0)
     return ','.join(f'{value:.4f}' for value in (x1, y1, x2 - x1, y2 - y1))
-
-
-def _write_lines(path, lines):
-    write_text(path, '\n'.join(map(str, lines)) + '\n')
