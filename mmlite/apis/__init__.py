@@ -1,12 +1,12 @@
 """One-line use from Python."""
 
+from mmlite.deploy import ONNXTrackerNetwork
 from mmlite.engine.build import init_model
 
 from .build import build_inferencer
 from .classification import Classification, ClsInferencer
 from .detection import Detections, DetInferencer
 from .image_inferencer import Predictions
-from .onnx_tracker import ONNXTrackerNetwork
 from .segmentation import SegInferencer, Segmentation
 from .sot_inferencer import SOTInferencer, TrackedVideo
 

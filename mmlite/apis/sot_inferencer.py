@@ -10,6 +10,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from mmlite.deploy import ONNXTrackerNetwork
 from mmlite.engine.build import as_device, init_model, open_config
 from mmlite.engine.tracking import OnlineTracker
 from mmlite.errors import ArgumentError, DataError, UserError
@@ -17,7 +18,6 @@ from mmlite.evaluation.sot.results import read_boxes
 from mmlite.utils import Progress
 
 from .frame_sources import open_source
-from .onnx_tracker import ONNXTrackerNetwork
 from .tasks import check_on_unreadable, check_task
 from .track_video import Recording, ask_box, check_screen
 

@@ -24,10 +24,10 @@ import torch
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
 from mmlite.analysis.benchmark import append_row, device_name, synchronize
 from mmlite.apis import SOTInferencer, init_model
-from mmlite.apis.onnx_export import export_tracker
-from mmlite.apis.onnx_tracker import ONNXTrackerNetwork, import_package
 from mmlite.apis.sot_inferencer import load_network
 from mmlite.datasets.shapes import Job, task_spec
+from mmlite.deploy import ONNXTrackerNetwork, export_tracker
+from mmlite.deploy.onnx_tracker import import_package
 from mmlite.engine.cli import check_device, check_out_file, tool
 from mmlite.engine.config_file import load_config
 from mmlite.errors import CheckpointError, UserError

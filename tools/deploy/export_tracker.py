@@ -1,9 +1,9 @@
-"""Write a tracker as one ONNX file and check that it gives the numbers of the model.
+"""Export a tracker to one ONNX file that is compared with the model.
 
     python tools/deploy/export_tracker.py CONFIG WEIGHTS --out ostrack.onnx
 
-The file runs by mmlite.apis.ONNXTrackerNetwork in ONNX Runtime or OpenVINO. It takes normalised
-crops; sizes, factors, mean and std are in its metadata. Needs the packages of the extra 'export'.
+The file runs by mmlite.apis.ONNXTrackerNetwork in ONNX Runtime or OpenVINO. It takes normalized
+crops; sizes, factors, mean and std are in its metadata. The extra 'export' has the packages for it.
 """
 
 import argparse
@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
-from mmlite.apis.onnx_export import export_tracker
 from mmlite.apis.sot_inferencer import load_network
-from mmlite.engine.cli import tool
+from mmlite.deploy import export_tracker
+from mmlite.engine.cli import check_out_file, positive_float, tool
 
 
 def parse_args(argv):
@@ -22,15 +22,15 @@ def parse_args(argv):
     )
     add = parser.add_argument
     add('config', help='config file of a tracker')
-    add('weights', nargs='?', help='checkpoint, where a config is given')
+    add('weights', nargs='?', help='checkpoint; default: load_from of the config')
     add('--out', type=Path, required=True, metavar='FILE', help='.onnx file to write')
     add('--opset', type=int, default=17, help='of ONNX, 17 to 20; default: 17')
     add(
         '--int8', action='store_true',
-        help='linear layers in 8 bits, for ONNX Runtime; compare boxes by benchmark_tracker.py',
+        help='linear layers in 8 bits, for ONNX Runtime; compare boxes by benchmark.py',
     )  # fmt: skip
     add(
-        '--tolerance', type=float, default=1e-4,
+        '--tolerance', type=positive_float, default=1e-4,
         help='largest difference from torch, before --int8 rounds; default: 1e-4',
     )  # fmt: skip
     add('--overwrite', action='store_true', help='replace an existing file')
@@ -40,6 +40,7 @@ def parse_args(argv):
 @tool
 def main(argv=None):
     args = parse_args(argv)
+    check_out_file('--out', args.out)
     model = load_network(args.config, args.weights, 'cpu')
     found = export_tracker(model, args.out, args.opset, args.int8, args.tolerance, args.overwrite)
     kind = 'int8 linear layers' if args.int8 else 'fp32'

@@ -11,13 +11,14 @@ import pytest
 import tiny_tracker
 import torch
 
-from mmlite.apis import ONNXTrackerNetwork, SOTInferencer, onnx_export
-from mmlite.apis.onnx_export import compare, export_tracker
+from mmlite.apis import ONNXTrackerNetwork, SOTInferencer
 from mmlite.apis.sot_inferencer import load_network
+from mmlite.deploy.onnx_export import compare, export_tracker
 from mmlite.engine.tracking import digest
 from mmlite.errors import ArgumentError, CheckpointError, UserError
 
 ROOT = Path(__file__).resolve().parents[2]
+exporter = sys.modules['mmlite.deploy.onnx_export']
 main = runpy.run_path(str(ROOT / 'tools' / 'deploy' / 'export_tracker.py'))['main']
 CE = dict(type='mmlite.CandidateElimination', blocks=(0,), keep_ratio=0.5)
 MODEL = tiny_tracker.OSTRACK | dict(elimination=CE, coords='exact')
@@ -148,14 +149,14 @@ def test_int8(files, model, exported, tmp_path, capsys):
 
 
 def test_another_graph_is_not_kept(model, tmp_path, monkeypatch):
-    fuse = onnx_export.fuse_for_tracking
+    fuse = exporter.fuse_for_tracking
 
     def wrong(*args, **kwargs):
         network = fuse(*args, **kwargs)
         network.head.box[-1].bias += 0.01
         return network
 
-    monkeypatch.setattr(onnx_export, 'fuse_for_tracking', wrong)
+    monkeypatch.setattr(exporter, 'fuse_for_tracking', wrong)
     with pytest.raises(CheckpointError, match='differs from the model: .* more than 0.0001'):
         export_tracker(model, tmp_path / 'wrong.onnx')
     assert not list(tmp_path.iterdir())
@@ -166,7 +167,7 @@ def test_another_graph_is_not_kept(model, tmp_path, monkeypatch):
     [
         (['--out', 'x.onnx', '--opset', '25'], 'opset 25 cannot be written: give 17 to 20'),
         (['--out', 'x.pt'], 'x.pt must end in .onnx'),
-        (['--out', __file__ + '/x.onnx'], 'cannot write'),
+        (['--out', __file__ + '/x.onnx'], 'cannot be written'),
     ],
 )
 def test_wrong_options(options, message, files, capsys):
@@ -226,7 +227,7 @@ def spoiled(exported, path, how):
         ('text', '{backend} [0-9.]+.* cannot read .*spoiled.onnx'),
         ('opset', '{backend} [0-9.]+.* cannot read .*spoiled.onnx'),
         ('metadata', "spoiled.onnx has no 'template_size' in its metadata"),
-        ('inputs', 'is no exported tracker: its inputs are .*first'),
+        ('inputs', 'is not an exported tracker: its inputs are .*first'),
     ],
 )
 def test_wrong_files(how, message, backend, exported, tmp_path):
@@ -241,7 +242,7 @@ def test_wrong_files(how, message, backend, exported, tmp_path):
     [
         (dict(backend='tensorrt'), "backend 'tensorrt' is unknown"),
         (dict(precision='fp8'), "precision 'fp8' is unknown"),
-        (dict(precision='bf16'), "precision 'bf16' needs backend 'openvino'"),
+        (dict(precision='bf16'), "precision 'bf16' requires backend 'openvino'"),
     ],
 )
 def test_wrong_arguments(options, message, exported):

@@ -1,0 +1,151 @@
+"""Export of trackers to ONNX."""
+
+import json
+import logging
+import tempfile
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from mmlite.engine.tracking import digest
+from mmlite.errors import ArgumentError, CheckpointError, UserError
+from mmlite.models.track.deploy import fuse_for_tracking
+from mmlite.utils import write_bytes
+
+from .onnx_tracker import BACKENDS, INPUTS, SETTINGS, ONNXTrackerNetwork, import_package
+
+OPSETS = range(17, 21)
+"""From the first with layer normalization to the last of torch's TorchScript exporter."""
+COLUMNS = ('cx', 'cy', 'w', 'h', 'score', 'windowed score')
+
+
+def export_tracker(model, path, opset=17, int8=False, tolerance=1e-4, overwrite=False):
+    """Write a tracker as one ONNX file after comparing its outputs with the model's.
+
+    The graph maps a normalized ``template`` (1, 3, T, T) and a normalized ``search`` region (1, 3,
+    S, S) to ``found`` (1, 6), the row of
+    :meth:`~mmlite.models.track.one_stream.OneStreamTracker.locate`. All its shapes are constant,
+    also after candidate elimination. The file's metadata are :data:`~.onnx_tracker.SETTINGS`.
+
+    Args:
+        model (OneStreamTracker): On the CPU, in evaluation mode; it is not changed.
+        path (str | Path): ``.onnx`` file to write.
+        opset (int): Of ONNX, 17 to 20. Defaults to 17.
+        int8 (bool): Quantize linear layers to 8 bits, weights by channel and activations at run
+            time, for ONNX Runtime. Defaults to False.
+        tolerance (float): Largest accepted difference from ``model`` before weights are
+            quantized. Defaults to 1e-4.
+        overwrite (bool): Replace an existing file. Defaults to False.
+
+    Returns:
+        dict[str, float]: Largest difference from ``model`` by name of the column.
+
+    Raises:
+        ArgumentError: The opset is out of range or the path does not end in ``.onnx``.
+        UserError: A package is missing, or the file exists.
+        CheckpointError: The outputs differ from the model's.
+        OutputError: The file cannot be written.
+    """
+    path = Path(path)
+    if opset not in OPSETS:
+        raise ArgumentError(f'opset {opset} cannot be written: give {OPSETS[0]} to {OPSETS[-1]}')
+    if path.suffix != '.onnx':
+        raise ArgumentError(f'{path} must end in .onnx')
+    if path.exists() and not overwrite:
+        raise UserError(f'{path} exists: give another name, or --overwrite')
+    import_package('onnx')
+    installed = [name for name in BACKENDS if find_spec(name)]
+    backend = 'onnxruntime' if int8 or not installed else installed[0]
+    import_package(backend)
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory) / 'tracker.onnx'
+        _write_graph(model, file, opset)
+        differences = compare(model, ONNXTrackerNetwork(file, backend))
+        name = max(differences, key=differences.get)
+        if not differences[name] <= tolerance:
+            raise CheckpointError(
+                f'the exported graph differs from the model: {name} by {differences[name]:.2g}, '
+                f'more than {tolerance:g}; nothing was written'
+            )
+        if int8:
+            file = _quantize(file)
+            differences = compare(model, ONNXTrackerNetwork(file, backend))
+        write_bytes(path, file.read_bytes())
+    return differences
+
+
+@torch.no_grad()
+def compare(model, network, pairs=4):
+    """Largest differences between the outputs of two networks on random pairs of images.
+
+    Args:
+        model, network (Network): On the CPU.
+        pairs (int): Defaults to 4.
+
+    Returns:
+        dict[str, float]: By name of the column of ``locate``.
+    """
+    generator = torch.Generator().manual_seed(0)
+    template, search = (
+        torch.randn(pairs, 3, size, size, generator=generator)
+        for size in (model.template_size, model.search_size)
+    )
+    expected, found = (
+        each.locate(each.embed_template(template), search).float() for each in (model, network)
+    )
+    return dict(zip(COLUMNS, (found - expected).abs().amax(dim=0).tolist(), strict=True))
+
+
+class Graph(nn.Module):
+    """A tracker as one function of two images."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.network = fuse_for_tracking(model, sparse=False)
+
+    def forward(self, template, search):
+        return self.network.locate(self.network.embed_template(template), search)
+
+
+def _write_graph(model, file, opset):
+    """Write the graph with its metadata."""
+    import onnx
+
+    images = tuple(torch.zeros(1, 3, n, n) for n in (model.template_size, model.search_size))
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter('ignore')  # of deprecation, and of shapes, which are constant here
+        torch.onnx.export(
+            Graph(model), images, str(file), input_names=list(INPUTS), output_names=['found'],
+            opset_version=opset, dynamo=False,  # the other exporter needs onnxscript
+        )  # fmt: skip
+    pre = model.data_preprocessor
+    metadata = {name: getattr(model, name, None) for name in SETTINGS}
+    metadata.update(
+        mean=pre.mean.flatten().tolist(),
+        std=pre.std.flatten().tolist(),
+        bgr_to_rgb=pre.bgr_to_rgb,
+        weights=digest(model.state_dict()),
+    )
+    graph = onnx.load(str(file))
+    onnx.helper.set_model_props(graph, {k: json.dumps(v) for k, v in metadata.items()})
+    onnx.checker.check_model(graph)
+    onnx.save(graph, str(file))
+
+
+def _quantize(file):
+    """Write ``file`` with linear layers in 8 bits beside it; returns the new path."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    quantized = file.with_name('int8.onnx')
+    logging.disable(logging.WARNING)  # it recommends to fold constants, which the exporter did
+    try:
+        quantize_dynamic(
+            str(file), str(quantized), op_types_to_quantize=['MatMul'], per_channel=True,
+            weight_type=QuantType.QInt8,
+        )  # fmt: skip
+    finally:
+        logging.disable(logging.NOTSET)
+    return quantized
