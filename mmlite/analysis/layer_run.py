@@ -11,10 +11,10 @@ import torch
 
 from mmlite.engine.cli import check_device, check_out_folder
 from mmlite.errors import UserError
+from mmlite.utils import write_bytes
 
 from .layer_images import draw_sample, open_images
 from .layer_models import build_model
-from .zoo import write_whole
 
 OFFICIAL_IMAGES, OFFICIAL_BATCH = 1152, 128
 """The paper's: batches of 128 until more than 1024 images are seen."""
@@ -175,5 +175,5 @@ def write_array(path, array):
     """
     buffer = io.BytesIO()
     np.save(buffer, array)
-    write_whole(path, buffer.getvalue())
+    write_bytes(path, buffer.getvalue())
     print(f'{path}: {" x ".join(map(str, array.shape))}')
