@@ -39,7 +39,8 @@ def draw_instances(image, boxes, labels, masks, names, scores=None, scale=1.0):
         image (ndarray): RGB uint8 (H, W, 3).
         boxes (ndarray): (N, 4) as x1, y1, x2, y2 in pixels.
         labels (Sequence[int]): Class of each box.
-        masks (Sequence | None): A bool array (H, W) or a run-length encoding for each box.
+        masks (Sequence | None): For each box a bool array (H, W), or COCO's polygons or run
+            lengths.
         names (Sequence[str] | dict[int, str]): Class names. A class beyond them is numbered.
         scores (Sequence[float], optional): Written after the names.
         scale (float): Enlargement of the image. Defaults to 1.
@@ -50,8 +51,8 @@ def draw_instances(image, boxes, labels, masks, names, scores=None, scale=1.0):
     size = tuple(round(scale * n) for n in image.shape[1::-1])
     canvas = cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_CUBIC)
     for mask, label in zip(masks if masks is not None else (), labels, strict=False):
-        mask = coco_mask.decode(mask) if isinstance(mask, dict) else mask
-        mask = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_LINEAR) > 0
+        mask = _mask(mask, image.shape[:2])
+        mask = cv2.resize(mask, size, interpolation=cv2.INTER_LINEAR) > 0
         color = np.array(PALETTE[label % len(PALETTE)])
         canvas[mask] = (0.55 * canvas[mask] + 0.45 * color).astype(np.uint8)
     colors = [PALETTE[label % len(PALETTE)] for label in labels]
@@ -63,6 +64,17 @@ def draw_instances(image, boxes, labels, masks, names, scores=None, scale=1.0):
         text += '' if scores is None else f' {scores[index]:.2f}'
         draw_note(canvas, boxes[index], colors[index], text)
     return canvas
+
+
+def _mask(segmentation, shape):
+    """A mask in any form as uint8 (H, W)."""
+    if isinstance(segmentation, np.ndarray):
+        return segmentation.astype(np.uint8)
+    if isinstance(segmentation, list):
+        segmentation = coco_mask.merge(coco_mask.frPyObjects(segmentation, *shape))
+    elif isinstance(segmentation['counts'], list):
+        segmentation = coco_mask.frPyObjects(segmentation, *shape)
+    return coco_mask.decode(segmentation)
 
 
 def class_name(names, label):

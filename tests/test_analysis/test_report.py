@@ -12,13 +12,12 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.structures import InstanceData
+from pycocotools import mask as coco_mask
 
 from mmlite.analysis.report import write_report
-from mmlite.analysis.report.detection import polygon_mask
 from mmlite.datasets.shapes import Job, generate, task_spec
 from mmlite.engine.logs import split_records
 from mmlite.errors import DataError
-from mmlite.visualization import PALETTE, draw_instances
 
 ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / ('configs/shapes/det/mask-rcnn_vit-tiny-sfp_8xb8-amp-lsj-100e_coco-640px_shapes.py')
@@ -53,7 +52,7 @@ def finished_run(tmp_path_factory):
         bboxes=torch.tensor([[5.0, 5, 30, 30], [9, 9, 20, 20]]),
         labels=torch.tensor([1, 2]),
         scores=torch.tensor([0.9, 0.1]),
-        masks=[np.zeros((64, 64), bool)] * 2,
+        masks=[coco_mask.encode(np.zeros((64, 64), np.uint8, order='F'))] * 2,
     )
     predictions = [dict(img_id=i + 1, pred_instances=found) for i in range(5)]
     with open(work_dir / 'predictions.pkl', 'wb') as file:
@@ -61,7 +60,7 @@ def finished_run(tmp_path_factory):
     return work_dir
 
 
-def test_the_page_shows_numbers_pictures_and_commands(finished_run):
+def test_the_page_shows_numbers_images_and_commands(finished_run):
     page = write_report(
         finished_run, finished_run / 'predictions.pkl', count=3, title='Mask R-CNN <ours>'
     ).read_text()
@@ -95,7 +94,7 @@ def assert_it_stands_alone(page):
         assert (ROOT / config).exists() or Path(config).exists() or config == 'plot_curve'
 
 
-def test_predictions_of_other_pictures_are_refused(finished_run, tmp_path):
+def test_predictions_of_other_images_are_refused(finished_run, tmp_path):
     (tmp_path / 'p.pkl').write_bytes(pickle.dumps([dict(img_id=99, pred_instances=None)]))
     with pytest.raises(DataError, match=r'no boxes for image 1 \(.*\.jpg\): they should be those'):
         write_report(finished_run, tmp_path / 'p.pkl')
@@ -107,18 +106,14 @@ def test_other_tasks_are_refused(finished_run, tmp_path):
         write_report(tmp_path)
 
 
-def test_without_predictions_there_are_no_pictures(finished_run):
-    page = write_report(finished_run).read_text()
-    assert 'Validation images' not in page and 'data:image/png' in page
-
-
 def test_reconstructions_are_part_of_the_page(finished_run, tmp_path):
-    picture = tmp_path / 'reconstructions.png'
+    image = tmp_path / 'reconstructions.png'
     with pytest.raises(DataError, match=r'vis_reconstruction\.py'):
-        write_report(finished_run, reconstructions=picture)
-    cv2.imwrite(str(picture), np.zeros((4, 4, 3), np.uint8))
-    page = write_report(finished_run, reconstructions=picture).read_text()
+        write_report(finished_run, reconstructions=image)
+    cv2.imwrite(str(image), np.zeros((4, 4, 3), np.uint8))
+    page = write_report(finished_run, reconstructions=image).read_text()
     assert page.count('data:image/png') == 4 and '<h2>Pre-training</h2>' in page
+    assert 'Validation images' not in page  # there are no predictions
 
 
 def test_a_resumed_run_continues_the_curve(tmp_path):
@@ -142,24 +137,3 @@ def test_what_is_missing_is_named(finished_run, tmp_path, missing, message):
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     with pytest.raises(DataError, match=message):
         write_report(work_dir, work_dir / 'predictions.pkl')
-
-
-def test_boxes_and_masks_are_drawn_where_they_are():
-    image = np.full((40, 60, 3), 100, np.uint8)
-    mask = np.zeros((40, 60), bool)
-    mask[10:30, 20:50] = True
-    drawn = draw_instances(image, [[20, 10, 50, 30]], [0], [mask], ['disc'], [0.5], scale=2)
-    assert drawn.shape == (80, 120, 3)
-    colour = np.array(PALETTE[0])
-    np.testing.assert_allclose(drawn[50, 70], 0.55 * 100 + 0.45 * colour, atol=1)
-    np.testing.assert_array_equal(drawn[60, 70], colour)  # lower edge of the box
-    np.testing.assert_array_equal(drawn[70, 20], [100] * 3)
-
-
-def test_polygons_and_run_lengths_become_the_same_mask():
-    polygon = [[2.0, 1, 8, 1, 8, 6, 2, 6]]
-    counts = [0] * 0 + [10 * 2 + 1, 6, 4, 6, 4, 6, 4, 6, 4, 6, 4, 6, 4, 6, 3]
-    rle = dict(size=[10, 9], counts=[*counts, 90 - sum(counts)])
-    from_polygon, from_rle = (polygon_mask(s, (10, 9)) for s in (polygon, rle))
-    assert from_polygon.sum() == 7 * 6
-    np.testing.assert_array_equal(from_polygon, from_rle)

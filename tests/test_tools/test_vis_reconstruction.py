@@ -1,4 +1,4 @@
-"""Pictures of reconstructions: what each column shows, which weights are taken, mistakes."""
+"""Images of reconstructions: what each column shows, which weights are taken, mistakes."""
 
 import runpy
 from pathlib import Path
@@ -35,7 +35,7 @@ def run(*args):
 
 
 def cell(sheet, row, column, scale=5):
-    """The picture at a place of a sheet, in its own pixels."""
+    """The image at a place of a sheet, in its own pixels."""
     top, left = HEADER + row * (SIDE + GAP), GAP + column * (SIDE + GAP)
     return sheet[top : top + SIDE : scale, left : left + SIDE : scale]
 
@@ -85,18 +85,14 @@ class HalfHidden(MaskedPretrainer):
         return Reconstruction(masked, restored, -inputs)
 
 
-@pytest.fixture
-def half_hidden():
+def test_columns_show_pixels_as_they_are():
     init_default_scope('mmpretrain')
     cfg = dict(type='SelfSupDataPreprocessor', mean=[100, 120, 140], std=[50, 60, 70], to_rgb=True)
-    return HalfHidden(cfg)
-
-
-def test_columns_show_pixels_as_they_are(half_hidden):
+    model = HalfHidden(cfg)
     packed, images = batch()
     state = torch.get_rng_state()
-    half_hidden.train()
-    sheet = reconstruction_sheet(half_hidden, packed, seed=3)
+    model.train()
+    sheet = reconstruction_sheet(model, packed, seed=3)
     assert sheet.dtype == np.uint8
     assert sheet.shape == (HEADER + 2 * (SIDE + GAP), WIDTH + SIDE + GAP, 3)
     torch.manual_seed(3)
@@ -105,27 +101,21 @@ def test_columns_show_pixels_as_they_are(half_hidden):
         rgb = image[..., ::-1]
         original, masked, restored, target = (cell(sheet, row, c) for c in range(4))
         np.testing.assert_array_equal(original, rgb)
-        np.testing.assert_array_equal(masked, np.where(hidden[None, :, None], (100, 120, 140), rgb))
-        np.testing.assert_array_equal(
-            restored, np.where(hidden[None, :, None], (150, 180, 210), rgb)
-        )
+        for column, color in ((masked, (100, 120, 140)), (restored, (150, 180, 210))):
+            np.testing.assert_array_equal(column, np.where(hidden[None, :, None], color, rgb))
         negative = np.clip(2 * np.array([100, 120, 140]) - rgb.astype(int), 0, 255)
         np.testing.assert_array_equal(target, negative)
-    assert (half_hidden.training, half_hidden.mode_seen) == (True, False)
+    assert (model.training, model.mode_seen) == (True, False)
     torch.set_rng_state(state)
     before = torch.get_rng_state()
-    again = reconstruction_sheet(half_hidden, packed, seed=3)
+    again = reconstruction_sheet(model, packed, seed=3)
     assert torch.equal(torch.get_rng_state(), before)
     np.testing.assert_array_equal(again, sheet)
-    assert (reconstruction_sheet(half_hidden, packed, seed=4) != sheet).any()
-
-
-def test_bgr_models_without_normalisation_are_drawn_in_rgb():
-    init_default_scope('mmpretrain')
-    model = HalfHidden(dict(type='SelfSupDataPreprocessor'))
-    packed, images = batch(1)
-    sheet = reconstruction_sheet(model, packed)
-    np.testing.assert_array_equal(cell(sheet, 0, 0), images[0][..., ::-1])
+    assert (reconstruction_sheet(model, packed, seed=4) != sheet).any()
+    model = HalfHidden(dict(type='SelfSupDataPreprocessor'))  # BGR, not normalized
+    np.testing.assert_array_equal(
+        cell(reconstruction_sheet(model, packed), 0, 0), images[0][..., ::-1]
+    )
 
 
 def test_a_real_mae_shows_what_it_sees(config):
@@ -141,8 +131,8 @@ def test_a_real_mae_shows_what_it_sees(config):
         grey = (masked == mean).all(-1).reshape(4, 8, 4, 8).all((1, 3))
         assert grey.sum() == 12  # 75% of 16 patches
         seen = ~grey.repeat(8, 0).repeat(8, 1)
-        for picture in (masked, restored):
-            np.testing.assert_array_equal(picture[seen], image[..., ::-1][seen])
+        for column in (masked, restored):
+            np.testing.assert_array_equal(column[seen], image[..., ::-1][seen])
         assert (restored[~seen] != mean).any(-1).mean() > 0.9
 
 
@@ -197,18 +187,9 @@ def test_no_teacher_is_needed(tmp_path):
     assert run(config, checkpoint, '--out', tmp_path / 'a.png', '--num', 1) == 0
 
 
-def test_foreign_checkpoints_are_refused(config, tmp_path, capsys):
-    checkpoint = save(config, 'lacking.pth', **{'neck.mask_token': None})
-    assert run(config, checkpoint) == 1
-    assert "(first 'neck.mask_token')" in capsys.readouterr().err
-    checkpoint = save(config, 'more.pth', extra=torch.zeros(1))
-    assert run(config, checkpoint) == 1
+def test_foreign_checkpoints_are_refused(config, capsys):
+    assert run(config, save(config, 'more.pth', extra=torch.zeros(1))) == 1
     assert "have no place in it (first 'extra')" in capsys.readouterr().err
-    option = 'model.backbone.arch.num_heads=4'
-    assert run(config, tmp_path / 'epoch_1.pth', '--cfg-options', option) == 1
-    assert 'trained with num_heads=3 but the config builds num_heads=4' in capsys.readouterr().err
-    assert run(config, tmp_path / 'gone.pth') == 1
-    assert 'gone.pth' in capsys.readouterr().err
 
 
 def test_models_that_draw_nothing_are_refused(config):
@@ -231,9 +212,7 @@ def test_models_that_draw_nothing_are_refused(config):
         (('--out', 'sheet.gif'), 2, '--out sheet.gif must end in .png or .jpg'),
         (('no.png',), 1, 'image no.png does not exist'),
         (('{root}/empty',), 1, 'has no image'),
-        (('{root}/mae.py',), 1, 'mae.py cannot be read: it is no image'),
         (('--cfg-options', 'train_dataloader.dataset.data_root=no/'), 1, "'no/', which does not"),
-        (('--cfg-options', 'model.type=Nonsense'), 2, 'Nonsense'),
     ],
 )
 def test_mistakes_are_one_sentence(args, code, message, config, capsys):

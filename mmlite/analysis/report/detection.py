@@ -2,10 +2,7 @@
 
 from pathlib import Path
 
-import cv2
-import numpy as np
 from mmengine.registry import init_default_scope
-from pycocotools import mask as coco_mask
 
 from mmlite.datasets.transforms import LoadImageFromFile
 from mmlite.errors import DataError
@@ -65,7 +62,7 @@ def figures(cfg, results, count, min_score=0.3):
 def _draw(image, truth, found, names, min_score):
     """Ground truth and predictions over an image."""
     scale = max(1.0, 384 / max(image.shape[:2]))
-    masks = [polygon_mask(item['mask'], image.shape[:2]) for item in truth if 'mask' in item]
+    masks = [item['mask'] for item in truth if 'mask' in item]
     boxes, labels = ([item[key] for item in truth] for key in ('bbox', 'bbox_label'))
     left = draw_instances(image, boxes, labels, masks, names, scale=scale)
     keep = (found['scores'] >= min_score).nonzero().flatten().tolist()
@@ -73,15 +70,3 @@ def _draw(image, truth, found, names, min_score):
     masks = [found['masks'][i] for i in keep] if 'masks' in found else None
     right = draw_instances(image, boxes, labels, masks, names, scores, scale)
     return {'ground truth': left, 'predictions': right}
-
-
-def polygon_mask(segmentation, shape):
-    """Convert COCO polygons or a run-length encoding to a bool mask (H, W)."""
-    if isinstance(segmentation, dict):
-        if isinstance(segmentation['counts'], list):
-            segmentation = coco_mask.frPyObjects(segmentation, *shape)
-        return coco_mask.decode(segmentation).astype(bool)
-    mask = np.zeros(shape, np.uint8)
-    for polygon in segmentation:
-        cv2.fillPoly(mask, [np.asarray(polygon).reshape(-1, 2).round().astype(np.int32)], 1)
-    return mask.astype(bool)
