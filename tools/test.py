@@ -15,7 +15,7 @@ from mmlite.engine.cli import (
     check_out_file,
     check_out_folder,
     export_local_rank,
-    reported_once,
+    report_errors_once,
     tool,
 )
 from mmlite.errors import UserError
@@ -58,7 +58,7 @@ def configure(args):
 def main(argv=None):
     args = parse_args(argv)
     export_local_rank(args)
-    with reported_once(args.launcher):
+    with report_errors_once(args.launcher):
         cfg = configure(args)
     launch.test(cfg, out=args.out if args.out and args.out.endswith('.json') else None)
 

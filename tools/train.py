@@ -13,7 +13,7 @@ from mmlite.engine.cli import (
     add_config_options,
     add_launch_options,
     export_local_rank,
-    reported_once,
+    report_errors_once,
     tool,
 )
 
@@ -56,7 +56,7 @@ def configure(args):
 def main(argv=None):
     args = parse_args(argv)
     export_local_rank(args)
-    with reported_once(args.launcher):
+    with report_errors_once(args.launcher):
         cfg = configure(args)
     launch.train(cfg)
 

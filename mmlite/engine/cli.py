@@ -1,4 +1,4 @@
-"""What every command-line tool shares: options, and errors shown as one sentence."""
+"""Options of the command-line tools, and errors as one sentence."""
 
 import argparse
 import functools
@@ -147,7 +147,7 @@ def add_config_options(parser):
 def add_launch_options(parser):
     """Add ``--work-dir``, ``--launcher`` and ``--local_rank`` to ``parser``."""
     parser.add_argument(
-        '--work-dir', help='where logs and checkpoints go (default: work_dirs/<config name>)'
+        '--work-dir', help='directory of logs and checkpoints (default: work_dirs/<config name>)'
     )
     parser.add_argument(
         '--launcher',
@@ -159,47 +159,39 @@ def add_launch_options(parser):
 
 
 def check_out_file(option, path):
-    """Fail before the work rather than when its result is written.
+    """Refuse an output file that cannot be written, before the work rather than after it.
 
     Args:
-        option (str): That named the file, e.g. ``'--out'``.
-        path (str | Path): File to write; its folder may be missing.
+        option (str): Name of the option, e.g. ``'--out'``.
+        path (str | Path): File to write; its directory may be missing.
 
     Raises:
-        UserError: It is a folder, or its folder cannot be made or written.
+        UserError: It is a directory, or its directory cannot be created or written.
     """
     if Path(path).is_dir():
-        raise UserError(f'{option} {path} is a folder: name a file')
-    _check_folder(option, path, Path(path).absolute().parent)
+        raise UserError(f'{option} {path} is a directory: name a file')
+    check_out_folder(option, path, Path(path).absolute().parent)
 
 
-def check_device(device):
-    """Refuse ``--device cuda`` where there is no GPU.
-
-    Raises:
-        UserError: Says what to give.
-    """
-    if device == 'cuda' and not torch.cuda.is_available():
-        raise UserError('--device cuda needs a GPU, but torch sees none: give --device cpu')
-
-
-def check_out_folder(option, path):
-    """As :func:`check_out_file`, for a folder of results, which may be missing."""
-    _check_folder(option, path, Path(path).absolute())
-
-
-def _check_folder(option, path, folder):
-    """Look at the first folder above that is there."""
+def check_out_folder(option, path, folder=None):
+    """As :func:`check_out_file`, for a directory of results, which may be missing."""
+    folder = folder or Path(path).absolute()
     while not os.path.lexists(folder):
         folder = folder.parent
     if not folder.is_dir():
-        raise UserError(f'{option} {path} cannot be written: {folder} is no folder')
+        raise UserError(f'{option} {path} cannot be written: {folder} is not a directory')
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(f'{option} {path} cannot be written: {folder} is not writable')
 
 
+def check_device(device):
+    """Refuse ``--device cuda`` where there is no GPU."""
+    if device == 'cuda' and not torch.cuda.is_available():
+        raise UserError('--device cuda needs a GPU, but torch sees none: use --device cpu')
+
+
 def export_local_rank(args):
-    """Put ``--local_rank`` of old launchers where torch and mmengine look for it."""
+    """Set ``LOCAL_RANK``, which torch and mmengine read, from ``--local_rank`` of old launchers."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
 
 
@@ -208,15 +200,15 @@ LOCAL_RANKS = {
     'slurm': 'SLURM_LOCALID',
     'mpi': 'OMPI_COMM_WORLD_LOCAL_RANK',
 }
-"""Launcher -> the environment variable with the rank of a process on its machine."""
+"""Launcher -> environment variable with the local rank."""
 
 
 @contextmanager
-def reported_once(launcher, seconds=20):
-    """For code that every process of a run goes through alike: one of them reports its errors.
+def report_errors_once(launcher, seconds=20):
+    """Let only local rank 0 print a :class:`UserError` that every rank raises.
 
-    The first process of a machine speaks and ends, whereupon the launcher stops the others. These
-    wait for it: if one of them ended first, silently, the one that speaks would be stopped.
+    The others wait until the launcher stops them: if one of them ended first, silently, the
+    launcher would stop rank 0 before it prints.
 
     Args:
         launcher (str): ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
@@ -232,7 +224,7 @@ def reported_once(launcher, seconds=20):
 
 @contextmanager
 def stopped_by_signals():
-    """Let a request to end the program unwind it, unless it is ignored, as under nohup."""
+    """Raise SystemExit at SIGTERM and SIGHUP, unless they are ignored, as under nohup."""
 
     def unwind(number, _frame):
         raise SystemExit(128 + number)

@@ -22,7 +22,7 @@ from mmlite.errors import DataError, UserError
 
 from .check_config import check_config, require
 from .checkpointing import find_checkpoint, saved_seed
-from .cli import reported_once
+from .cli import report_errors_once
 from .config_file import load_config
 from .loops import keep_workers
 
@@ -269,7 +269,7 @@ def _choose_checkpoint(cfg):
             choice = [error]
     broadcast_object_list(choice)
     if isinstance(choice[0], UserError):
-        with reported_once(cfg.launcher):
+        with report_errors_once(cfg.launcher):
             raise choice[0]
     cfg.load_from, cfg.resume, seed = choice[0]
     if seed is not None:
@@ -294,7 +294,7 @@ def _restarted():
 
 
 def _build_runner(cfg, phase):
-    with reported_once(cfg.launcher):
+    with report_errors_once(cfg.launcher):
         check_config(cfg, phase)
         _check_work_dir(cfg.work_dir)
     if get_device() == 'cpu':

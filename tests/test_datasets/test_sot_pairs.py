@@ -240,7 +240,7 @@ def test_the_whole_draw_is_repeated_after_a_failure(failure):
         assert len(source.bad_samples.met) == pytest.approx(2000 / 0.6 * 0.4, rel=0.1)
 
 
-def test_unreadable_files_are_reported_once(tmp_path):
+def test_unreadable_files_are_report_errors_once(tmp_path):
     source = pairs([Videos('a', 3, absent=(0,), broken=(1,), length=20)])
     source.bad_samples = BadSamples(tmp_path / 'bad.csv', size=300, max_share=0.01)
     stream(source, count=300)

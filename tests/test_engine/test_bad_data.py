@@ -65,7 +65,7 @@ def train(folder, work_dir, share=None, workers=0, ann_file='broken.json', resum
 
 
 @pytest.mark.parametrize('workers', [0, 2])
-def test_every_bad_sample_is_reported_once(workers, folder, unreadable, tmp_path, capfd):
+def test_every_bad_sample_is_report_errors_once(workers, folder, unreadable, tmp_path, capfd):
     assert train(folder, tmp_path, share=0.06, workers=workers) == 0
     rows = report(tmp_path)
     assert len({tuple(row) for row in rows}) == len(rows) == len(WRONG) + 1

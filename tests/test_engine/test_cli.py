@@ -144,6 +144,6 @@ def test_other_ranks_wait_for_the_first_to_report(launcher, variable, rank, wait
     slept = []
     monkeypatch.setattr(cli.time, 'sleep', slept.append)
     monkeypatch.setenv(variable, rank)
-    with pytest.raises(UserError), cli.reported_once(launcher, seconds=7):
+    with pytest.raises(UserError), cli.report_errors_once(launcher, seconds=7):
         raise UserError('the same for all')
     assert slept == ([7] if waits else [])

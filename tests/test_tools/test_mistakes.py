@@ -187,11 +187,11 @@ CASES = {
         'empty weights': ('{det} {p}/empty.pth', 1, 'empty.pth', 'is empty'),
         'out in a file': (
             '{det} {det_pth} --out {p}/text/x.pkl', 2,
-            '--out {p}/text/x.pkl cannot be written: {p}/text is no folder',
+            '--out {p}/text/x.pkl cannot be written: {p}/text is not a directory',
         ),
         'out is a folder': (
             '{det} {det_pth} --out x.pkl --show-dir {p}/text', 2,
-            '--show-dir {p}/text cannot be written: {p}/text is no folder',
+            '--show-dir {p}/text cannot be written: {p}/text is not a directory',
         ),
         'other annotations': (
             '{det} {det_pth} --cfg-options test_evaluator.ann_file='
@@ -228,10 +228,10 @@ CASES = {
         'no time': ('cal_train_time {p}/words.json', 1, "words.json: time is 'long', not a number"),
         'no key': ('plot_curve {p}/good.json --keys los', 2, "no key 'los'", 'near names: loss'),
         'out in a file': (
-            'plot_curve {p}/good.json --out {p}/text/x.png', 2, '{p}/text is no folder'
+            'plot_curve {p}/good.json --out {p}/text/x.png', 2, '{p}/text is not a directory'
         ),
         'out is a folder': (
-            'plot_curve {p}/good.json --out {p}/folder', 2, '--out {p}/folder is a folder: name a '
+            'plot_curve {p}/good.json --out {p}/folder', 2, '--out {p}/folder is a directory: name '
         ),
     },
     'analysis_tools/attention_stats': {
@@ -292,8 +292,8 @@ CASES = {
         'no text': ('{p}/bytes --x lr', 1, '{p}/bytes cannot be read as the table of a sweep'),
     },
     'analysis_tools/print_config': {
-        'in a file': ('{det} --save-path {p}/text/x.py', 2, '{p}/text is no folder'),
-        'a folder': ('{det} --save-path {p}/x.py', 2, '{p}/x.py is a folder: name a file'),
+        'in a file': ('{det} --save-path {p}/text/x.py', 2, '{p}/text is not a directory'),
+        'a folder': ('{det} --save-path {p}/x.py', 2, '{p}/x.py is a directory: name a file'),
         'a suffix': ('{det} --save-path x.txt', 2, '--save-path x.txt must end in .py'),
     },
     'analysis_tools/replay': {
@@ -301,7 +301,7 @@ CASES = {
         'no step': ('{p}/folder', 1, '{p}/folder holds no failed step: give a folder failed_step'),
     },
     'analysis_tools/report': {
-        'no folder': ('{p}/no', 1, '{p}/no is no folder: give the work directory of a training'),
+        'no folder': ('{p}/no', 1, '{p}/no is not a directory: give the work directory'),
         'no config': ('{p}/folder', 1, '{p}/folder: no config file (*.py)'),
         'no picture': ('{p}/run --count 0', 2, '--count is 0; give 1 or more'),
         'a score': ('{p}/run --min-score 7', 2, '--min-score is 7; give a number from 0 to 1'),

@@ -234,7 +234,9 @@ def share(config, work, rank):
 def test_two_processes_stop_together(tmp_path, replay, monkeypatch):
     """The loss of one is infinite and all gradients are finite: nothing tells the other but us."""
     monkeypatch.setattr(launch, 'get_device', lambda: 'cpu')
-    monkeypatch.setattr('mmlite.engine.hooks.finite.reported_once', lambda *_, **__: nullcontext())
+    monkeypatch.setattr(
+        'mmlite.engine.hooks.finite.report_errors_once', lambda *_, **__: nullcontext()
+    )
     config = write_config(tmp_path, fault='infinite loss', at=[3], rank=1)
     fork = multiprocessing.get_context('fork')
     arguments = [(config, tmp_path / 'work', rank) for rank in (0, 1)]

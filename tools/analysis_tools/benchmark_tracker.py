@@ -115,7 +115,7 @@ def chosen_variants(names, device):
     """Names of the variants to run; by default, those whose packages are there."""
     on_cpu_only = {name for name in VARIANTS if not name.startswith('torch')}
     if device == 'cuda' and on_cpu_only & set(names or ()):
-        raise UserError('ONNX Runtime and OpenVINO run on the CPU here: give --device cpu')
+        raise UserError('ONNX Runtime and OpenVINO run on the CPU here: use --device cpu')
     if names:
         return names
     if device == 'cuda':

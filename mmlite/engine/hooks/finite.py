@@ -11,7 +11,7 @@ from mmengine.hooks import Hook
 from mmlite.errors import ArgumentError, CheckpointError, NonFiniteError
 from mmlite.registry import HOOKS
 
-from ..cli import reported_once
+from ..cli import report_errors_once
 from ..failed_step import StepKeeper, machine, numerics, progress, write
 from ..finite_watch import FiniteWatch
 from .fit import unwrap_model
@@ -86,7 +86,7 @@ class FiniteHook(Hook):
         except CheckpointError as error:
             end = f'the step could not be kept: {error}'
         barrier()  # the first process that ends takes the others with it
-        with reported_once(runner.launcher, seconds=60):
+        with report_errors_once(runner.launcher, seconds=60):
             raise NonFiniteError(f'{describe(record)}; {end}')
 
 

@@ -16,7 +16,7 @@ from mmlite.evaluation.sot.results import ResultFolder
 from mmlite.registry import LOOPS
 from mmlite.utils import Progress
 
-from ..cli import reported_once
+from ..cli import report_errors_once
 from ..hooks.fit import unwrap_model
 from .lockstep import track_sequences
 from .online_tracker import OnlineTracker
@@ -72,7 +72,7 @@ class SequenceLoop(BaseLoop):
         self.runner.model.eval()
         self.failures = {}
         self._finished, self._waiting = 0, False
-        with reported_once(self.runner.launcher):
+        with report_errors_once(self.runner.launcher):
             folder = self.open_results()
         self._track(self._reuse(folder), folder)
         for failures in all_gather_object(self.failures):
