@@ -56,7 +56,7 @@ GOOD = ['1,2,3,4'] * 6
         (lasot_of(full_occlusion=['0,0,0']), r'full_occlusion.txt has 3 labels for 6 boxes'),
         (
             lasot_of(out_of_view=['0,0,0', '0,2,0']),
-            r"out_of_view.txt, line 2: '2' is not an integer from 0 to 1",
+            r"out_of_view.txt, line 2: '0,2,0' are not integers from 0 to 1",
         ),
     ],
 )

@@ -1,6 +1,7 @@
 """Text files of tracking data sets: boxes, flags, lists of names and tables of frame ranges.
 
-Numbers are separated by commas, tabs or spaces. Every error names the file and the line.
+Numbers are separated by commas, tabs or spaces. All functions raise DataError for files that are
+missing, empty or malformed; it names the file and the line.
 """
 
 import re
@@ -22,10 +23,7 @@ def read_boxes(tree, path, nan_legal=False):
         nan_legal (bool): Whether NaN stands for an absent target. Defaults to False.
 
     Returns:
-        ndarray: float64 (M, 4), M >= 1, as in the file.
-
-    Raises:
-        DataError: The file is missing, empty or malformed, or a value is not finite.
+        ndarray: float64 (M, 4), M >= 1.
     """
     text, where = _read(path, tree)
     boxes = parse_table(text, where, columns=4)
@@ -43,12 +41,7 @@ def read_table(path, columns=None):
 
 
 def parse_table(text, where, columns=None):
-    """Parse lines of numbers.
-
-    Args:
-        text (str): Lines without a header; blank ones are legal at the end only.
-        where (str | Path): Path for messages.
-        columns (int, optional): Numbers in a line. Defaults to those of the first line.
+    """Parse lines of ``columns`` numbers, by default as many as in the first line.
 
     Returns:
         ndarray: float64 (N, K), N >= 1.
@@ -73,42 +66,21 @@ def parse_table(text, where, columns=None):
 
 
 def read_labels(tree, path, largest=1):
-    """Read a file of one small integer a frame, on a line each or all on one line.
-
-    Args:
-        tree (Tree): Holds the file.
-        path (str): Below the root of ``tree``.
-        largest (int): The largest legal label; the smallest is 0. Defaults to 1.
-
-    Returns:
-        ndarray: int64 (M,).
-
-    Raises:
-        DataError: The file is missing or holds anything else.
-    """
+    """Read integers from 0 to ``largest``, on a line each or all on one line, as int64 (M,)."""
     text, where = _read(path, tree)
     legal = {str(value) for value in range(largest + 1)}
     labels = text.replace(',', ' ').split()
     if not legal.issuperset(labels):
         for number, line in enumerate(text.splitlines(), 1):
-            for label in line.replace(',', ' ').split():
-                if label not in legal:
-                    raise DataError(
-                        f'{where}, line {number}: {_excerpt(label)} is not an integer from 0 to '
-                        f'{largest}'
-                    )
+            if not legal.issuperset(line.replace(',', ' ').split()):
+                raise DataError(
+                    f'{where}, line {number}: {_excerpt(line)} are not integers from 0 to {largest}'
+                )
     return np.array(labels, dtype=np.int64)
 
 
 def read_list(path, tree=None):
     """Read a list of one sequence name a line; blank lines are skipped.
-
-    Args:
-        path (str | Path): The file.
-        tree (Tree, optional): Below whose root ``path`` is.
-
-    Returns:
-        list[str]: Names in the order of the file.
 
     Raises:
         DataError: The file is missing or empty, or has a name twice or one that leaves its
@@ -130,14 +102,7 @@ def read_list(path, tree=None):
 
 
 def read_indices(path, names):
-    """Select from ``names`` by a file of 0-based indices, one a line.
-
-    Returns:
-        list[str]: The selected names in the order of the file.
-
-    Raises:
-        DataError: The file is missing or empty, or has an index twice or one out of range.
-    """
+    """Select from ``names`` by a file of distinct 0-based indices, one a line."""
     lines = read_list(path)
     for line in lines:
         if not re.fullmatch(r'\d+', line) or int(line) >= len(names):
@@ -152,17 +117,11 @@ def read_indices(path, names):
 
 
 def read_ranges(path):
-    """Read a table of lines ``sequence,video,first,last``: the frames that make a sequence.
-
-    Args:
-        path (str | Path): The table; lines that begin with ``#`` are skipped.
+    """Read a table of lines ``sequence,video,first,last``; those that begin with # are skipped.
 
     Returns:
         dict[str, tuple[str, int, int]]: Sequence -> directory of the video, numbers of its first
         and last frame as in their file names.
-
-    Raises:
-        DataError: The table is missing or empty, or has a sequence twice or a malformed line.
     """
     ranges = {}
     for number, line in _read_lines(path)[0]:

@@ -104,14 +104,11 @@ class COCOStillsDataset(Dataset):
 def read_objects(path):
     """Read the objects of a COCO annotation file that are not crowds.
 
-    Args:
-        path (str): The JSON file.
-
     Returns:
         dict[str, ndarray]: ``ids`` (S,) of the annotations in file order, ``boxes`` float64 (S, 4),
-        ``x, y, w, h`` in pixels, ``images`` int32 (S,) as indices into ``files``, the names (F,) of
-        the images that have objects. Invalid annotations are -1 and NaN there; ``faulty`` (W,) are
-        their indices and ``reasons`` (W,) their problems.
+        ``x, y, w, h`` in pixels, ``images`` int32 (S,) as indices into ``files`` (F,). Invalid
+        annotations are -1 and NaN there; ``faulty`` (W,) are their indices and ``reasons`` (W,)
+        their problems.
 
     Raises:
         DataError: The file is missing, not COCO or has no such object.
@@ -126,32 +123,24 @@ def read_objects(path):
     if not isinstance(data, dict):
         raise DataError(f'{path} is not COCO: it must be a JSON object')
     faults = {fault.row: fault.reason for fault in check_coco(data, path)}
-    objects = [
-        (row, item)
+    rows = [
+        (item, faults.get(row))
         for row, item in enumerate(data['annotations'])
         if row in faults or not item.get('iscrowd', 0)
     ]
-    sound = [item for row, item in objects if row not in faults]
-    if not sound:
+    if all(fault for _, fault in rows):
         raise DataError(f'{path} has no annotated object that is not a crowd')
-    valid = np.array([row not in faults for row, _ in objects])
-    image_ids, images = np.unique([item['image_id'] for item in sound], return_inverse=True)
-    names = {item['id']: item['file_name'] for item in data['images']}
+    places = {image['id']: place for place, image in enumerate(data['images'])}
+    boxes = [[np.nan] * 4 if fault else item['bbox'] for item, fault in rows]
+    images = [-1 if fault else places[item['image_id']] for item, fault in rows]
     return dict(
-        ids=_spread(np.array([item['id'] for item in sound]), valid, -1),
-        boxes=_spread(np.array([item['bbox'] for item in sound], np.float64), valid, np.nan),
-        images=_spread(images.astype(np.int32), valid, -1),
-        files=np.array([names[number] for number in image_ids.tolist()]),
-        faulty=np.flatnonzero(~valid),
-        reasons=np.array([faults[row] for row, _ in objects if row in faults], dtype=str),
+        ids=np.array([-1 if fault else item['id'] for item, fault in rows]),
+        boxes=np.array(boxes, np.float64),
+        images=np.array(images, np.int32),
+        files=np.array([image['file_name'] for image in data['images']]),
+        faulty=np.array([place for place, (_, fault) in enumerate(rows) if fault], np.int64),
+        reasons=np.array([fault for _, fault in rows if fault], dtype=str),
     )
-
-
-def _spread(values, mask, filler):
-    """``values`` where ``mask`` is True, ``filler`` elsewhere."""
-    spread = np.full((len(mask), *values.shape[1:]), filler, values.dtype)
-    spread[mask] = values
-    return spread
 
 
 def _drop_outline(node):
@@ -161,7 +150,7 @@ def _drop_outline(node):
 
 
 def _load_objects(root, split, rebuild):
-    """Result of :func:`read_objects`, from the kept arrays or from the annotation file."""
+    """Result of :func:`read_objects`, kept or from the annotation file."""
     path = os.path.join(root, 'annotations', f'instances_{split}.json')
     file = index_file(root, f'coco-{split}')
     file = file and file.with_suffix('.npz')

@@ -36,14 +36,11 @@ class FrameFolderDataset(SequenceDataset):
     be a single such sequence, and a sequence of frames a zip archive (``my_cat.zip``). Directories
     with neither frames nor boxes are ignored. Frames of videos are counted by decoding them once.
 
-    Args:
-        data_root (str): See above.
+    Args (others, attributes and errors as in :class:`~.base.SequenceDataset`):
         split (str): Only a name, for logs. Defaults to ``'all'``.
         list_file (str, optional): A list of the sequences to use, one a line, such as those to
             train with. Defaults to all, by name.
-        rebuild_index (bool): Defaults to False: for these data, added or removed frames are
-            noticed anyway. See :class:`~mmlite.datasets.sot.base.SequenceDataset`, also for
-            attributes and errors.
+        rebuild_index (bool): Rarely needed: added or removed frames are noticed. Defaults to False.
     """
 
     dataset = 'frames'

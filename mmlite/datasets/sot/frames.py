@@ -23,22 +23,14 @@ _GRAB_AHEAD = 64  # up to this many frames, decoding and dropping is faster than
 
 @dataclass(frozen=True, slots=True)
 class FrameNames:
-    """File names of the frames of a video, stored as a rule where they are counted up.
+    """File names of the frames of a video, stored as a rule where they are counted up."""
 
-    Args:
-        first (int): Number in the first name.
-        count (int): Number of names.
-        digits (int): Width to which numbers are padded with zeros.
-        prefix, suffix (str): Text before and after the number.
-        listed (tuple[str]): The names themselves, where they follow no such rule.
-    """
-
-    first: int
+    first: int  # number in the first name
     count: int
-    digits: int
+    digits: int  # width to which numbers are padded with zeros
     prefix: str
     suffix: str
-    listed: tuple = ()
+    listed: tuple = ()  # the names themselves, where they follow no such rule
 
     @classmethod
     def of(cls, names):
@@ -61,14 +53,9 @@ class FrameNames:
 
 
 class ImageFrames:
-    """Frames that are image files of one directory, unpacked or in a zip archive.
+    """Frames that are image files ``names`` of a directory of a :class:`~.storage.Tree`.
 
     Grey and 16-bit images are converted to BGR ``uint8``; an EXIF orientation is applied.
-
-    Args:
-        tree (Tree): Holds the directory.
-        folder (str): Directory below the root of ``tree``.
-        names (FrameNames | list[str]): File names in order.
     """
 
     def __init__(self, tree, folder, names):
@@ -182,13 +169,7 @@ def decode_image(content, where):
 
 
 def sort_frames(names, where):
-    """Sort the image files among ``names`` by the number at the end of their stem.
-
-    ``2.jpg`` comes before ``10.jpg``, and ``frame_09.png`` before ``frame_10.png``.
-
-    Args:
-        names (Iterable[str]): File names.
-        where (str): Their directory, for messages.
+    """Sort the image files among ``names`` of a directory by the number at the end of their stem.
 
     Returns:
         tuple[list[str], list[int]]: Names in order, and their numbers.

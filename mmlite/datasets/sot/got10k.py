@@ -36,14 +36,11 @@ class GOT10kDataset(SequenceDataset):
     one was excluded instead, and 890 of the 1,000 remain (765 in ``vot_train``, 125 in
     ``vot_val``). Use them to repeat published training, not to claim results on VOT.
 
-    Args:
-        data_root (str): See above.
+    Args (others, attributes and errors as in :class:`~.base.SequenceDataset`):
         split (str): ``'train'``, ``'val'``, ``'test'``, or, from the directory ``train`` by
             ``index_file``, ``'vot_train'`` or ``'vot_val'``. Defaults to ``'val'``.
         index_file (str, optional): A 0-based index into the split's ``list.txt`` a line. Required
             for the VOT splits; selects a part of any other.
-        rebuild_index (bool): See :class:`~mmlite.datasets.sot.base.SequenceDataset`, also for
-            attributes and errors. Defaults to False.
 
     Raises:
         ArgumentError: A VOT split comes without ``index_file``.

@@ -34,34 +34,19 @@ _PATIENCE = 1  # seconds until the progress is shown
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A sequence of the index. Paths are relative to the root of the data set, with ``/``.
-
-    Args:
-        name (str): Name of the sequence.
-        annotation (str): File of its boxes.
-        video (str, optional): Directory of its frames, or video file; None if unknown, see
-            ``fault``.
-        first, last (int, optional): Numbers of the first and last frame, as in their file names.
-            Default to those of the directory.
-        by_boxes (bool): Use as many of the first frames as there are boxes. Defaults to False.
-        skip (int): Lines of the annotation before the first frame. Defaults to 0.
-        gaps (bool): Allow numbers to be missing between frames. Defaults to False.
-        length (int): Number of frames, from :func:`look_up`.
-        names (FrameNames, optional): Their file names; None for a video file.
-        fault (str): Why the sequence cannot be used; empty if it can.
-    """
+    """A sequence of the index. Paths are relative to the root of the data set, with ``/``."""
 
     name: str
-    annotation: str
-    video: str | None
-    first: int | None = None
-    last: int | None = None
-    by_boxes: bool = False
-    skip: int = 0
-    gaps: bool = False
-    length: int = 0
-    names: FrameNames | None = None
-    fault: str = ''
+    annotation: str  # file of the boxes
+    video: str | None  # directory of the frames, or video file; None if unknown, see fault
+    first: int | None = None  # numbers of the first and last frame in their file names;
+    last: int | None = None  # None: those of the directory
+    by_boxes: bool = False  # use as many of the first frames as there are boxes
+    skip: int = 0  # lines of the annotation before the first frame
+    gaps: bool = False  # allow numbers to be missing between frames
+    length: int = 0  # frames; this and the rest by look_up()
+    names: FrameNames | None = None  # of the frames; None for a video file
+    fault: str = ''  # why the sequence cannot be used
 
     @property
     def is_video(self):

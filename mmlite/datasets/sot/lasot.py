@@ -71,13 +71,10 @@ class LaSOTDataset(_LaSOTLayout):
     LaSOT distributes them (``airplane.zip``). The target is visible where it is neither fully
     occluded nor out of view and has a box of positive size; other boxes are legal, zeros included.
 
-    Args:
-        data_root (str): See above.
+    Args (others, attributes and errors as in :class:`~.base.SequenceDataset`):
         split (str): ``'train'`` (1,120), ``'test'`` (280, protocol II), or ``'all'`` for every
             sequence directory (1,400, protocol I). Defaults to ``'test'``.
         list_file (str, optional): List of the sequences in place of that of the split.
-        rebuild_index (bool): See :class:`~mmlite.datasets.sot.base.SequenceDataset`, also for
-            attributes and errors. Defaults to False.
     """
 
     dataset = 'lasot'
@@ -118,11 +115,8 @@ class LaSOTExtDataset(_LaSOTLayout):
     Layout as :class:`LaSOTDataset`, without lists: every ``<class>/<class>-<n>`` is a sequence. A
     directory ``LaSOT_extension_subset`` around the classes is fine.
 
-    Args:
-        data_root (str): See above.
-        split (str): ``'test'``, the default and only one.
-        rebuild_index (bool): See :class:`~mmlite.datasets.sot.base.SequenceDataset`, also for
-            attributes and errors. Defaults to False.
+    Arguments, attributes and errors are those of :class:`~.base.SequenceDataset`; the only split is
+    ``'test'``.
     """
 
     dataset = 'lasot_ext'

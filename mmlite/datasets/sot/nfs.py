@@ -19,13 +19,10 @@ class NFSDataset(SequenceDataset):
     Where a video has more frames than boxes, the first ones are used. The target is visible where
     its box has a positive size.
 
-    Args:
-        data_root (str): See above.
+    Args (others, attributes and errors as in :class:`~.base.SequenceDataset`):
         split (str): ``'test'``, the default and only one.
         range_file (str, optional): A table of lines ``sequence,video,first,last``, the numbers of
             the first and last frame of the sequence, in place of the first frames.
-        rebuild_index (bool): See :class:`~mmlite.datasets.sot.base.SequenceDataset`, also for
-            attributes and errors. Defaults to False.
     """
 
     dataset = 'nfs'

@@ -42,14 +42,11 @@ class OTB100Dataset(SequenceDataset):
     Tiger1 the first five frames and boxes are skipped. Of any other video with more frames than
     boxes, the first frames are used. The target is visible where its box has a positive size.
 
-    Args:
-        data_root (str): See above.
+    Args (others, attributes and errors as in :class:`~.base.SequenceDataset`):
         split (str): ``'test'``, the default and only one.
         list_file (str, optional): A list of the sequences to use, one a line. Defaults to all.
         range_file (str, optional): A table of lines ``sequence,video,first,last``, the numbers of
             the first and last frame, in place of the built-in ranges.
-        rebuild_index (bool): See :class:`~mmlite.datasets.sot.base.SequenceDataset`, also for
-            attributes and errors. Defaults to False.
     """
 
     dataset = 'otb100'

@@ -22,12 +22,9 @@ class TrackingNetDataset(SequenceDataset):
 
     The target is visible where its box has a positive size.
 
-    Args:
-        data_root (str): See above.
+    Args (others, attributes and errors as in :class:`~.base.SequenceDataset`):
         split (str): ``'train'`` or ``'test'``, the default.
         chunks (Sequence[int], optional): The ``TRAIN_<n>`` to use. Defaults to all, 0 to 11.
-        rebuild_index (bool): See :class:`~mmlite.datasets.sot.base.SequenceDataset`, also for
-            attributes and errors. Defaults to False.
 
     Raises:
         ArgumentError: A chunk is not a number from 0 to 11, there are none, or the split is

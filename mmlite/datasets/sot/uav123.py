@@ -33,13 +33,10 @@ class UAV123Dataset(SequenceDataset):
 
     The target is visible where its box has a positive size; NaN is legal.
 
-    Args:
-        data_root (str): See above.
+    Args (others, attributes and errors as in :class:`~.base.SequenceDataset`):
         split (str): ``'uav123'``, the default, or ``'uav20l'``.
         range_file (str, optional): A table of lines ``sequence,video,first,last``, the numbers of
             the first and last frame as in the file names of the video. It takes precedence.
-        rebuild_index (bool): See :class:`~mmlite.datasets.sot.base.SequenceDataset`, also for
-            attributes and errors. Defaults to False.
     """
 
     dataset = 'uav123'
