@@ -37,15 +37,11 @@ GOOD = ['1,2,3,4'] * 6
     ('make', 'message'),
     [
         (lasot_of(groundtruth=GOOD[:4]), r'groundtruth.txt has 4 boxes for the 6 frames of .*img'),
-        (lasot_of(groundtruth=GOOD[:1]), r'has 1 boxes for the 6 frames'),
-        (lasot_of(groundtruth=GOOD + GOOD), r'has 12 boxes for the 6 frames'),
         (
             lasot_of(groundtruth=[*GOOD[:2], '1,2,x,4', *GOOD[3:]]),
             r"groundtruth.txt, line 3: '1,2,x,4' is not 4 numbers",
         ),
         (lasot_of(groundtruth=[*GOOD[:5], '1,2,3']), r"line 6: '1,2,3' is not 4 numbers"),
-        (lasot_of(groundtruth=['1,2,3', '1,2,3,4,5']), r"line 1: '1,2,3' is not 4 numbers"),
-        (lasot_of(groundtruth=['1,2,3'] * 6), r"line 1: '1,2,3' is not 4 numbers"),
         (lasot_of(groundtruth=[*GOOD[:3], '', *GOOD[3:]]), r"line 4: '' is not 4 numbers"),
         (
             lasot_of(groundtruth=[*GOOD[:5], 'nan,nan,nan,nan']),
@@ -73,17 +69,13 @@ def test_nan_is_legal_where_the_data_set_uses_it_but_infinity_is_not(tmp_path):
         UAV123Dataset(tmp_path)
 
 
-@pytest.mark.parametrize('content', [b'\xff\xfe1,2', b'1,2,3,\x804'])
-def test_annotation_that_is_no_text(tmp_path, content):
-    (write_lasot(tmp_path, 'cat-1') / 'groundtruth.txt').write_bytes(content)
+def test_missing_annotation(tmp_path):
+    folder = write_lasot(tmp_path, 'cat-1')
+    (folder / 'groundtruth.txt').write_bytes(b'1,2,3,\x804')
     with pytest.raises(DataError, match=r'groundtruth.txt is not a text file'):
         LaSOTDataset(tmp_path, 'all')[0]
-
-
-@pytest.mark.parametrize('file', ['groundtruth.txt', 'full_occlusion.txt', 'out_of_view.txt'])
-def test_missing_annotation(tmp_path, file):
-    (write_lasot(tmp_path, 'cat-1') / file).unlink()
-    with pytest.raises(DataError, match=f'cat-1/{file} is missing'):
+    (folder / 'groundtruth.txt').unlink()
+    with pytest.raises(DataError, match='cat-1/groundtruth.txt is missing'):
         LaSOTDataset(tmp_path, 'all')[0]
 
 
@@ -109,23 +101,16 @@ def test_byte_order_mark_and_windows_lines(tmp_path):
         (lambda img: write_frames(img, [3], '{}th.jpg'), r"img/3th.jpg' has no number at the end"),
     ],
 )
-def test_missing_frames(tmp_path, spoil, message):
+def test_missing_frames(tmp_path, spoil, message, capfd):
     """The sequence is at fault, and only it."""
     write_lasot(tmp_path, 'cat-2')
     spoil(write_lasot(tmp_path, 'cat-1') / 'img')
     dataset = LaSOTDataset(tmp_path, 'all')
     assert dataset.lengths.tolist() == [0, 6] and len(dataset[1]) == 6
     assert list(dataset.faults) == ['cat-1']
+    assert '1 of 2 sequences of lasot (all) cannot be used; the first:' in capfd.readouterr().out
     with pytest.raises(DataError, match=message):
         dataset[0]
-
-
-def test_faults_are_logged(tmp_path, capfd):
-    write_lasot(tmp_path, 'cat-2')
-    (write_lasot(tmp_path, 'cat-1') / 'img' / '00000004.jpg').unlink()
-    LaSOTDataset(tmp_path, 'all')
-    text = ''.join(capfd.readouterr())
-    assert '1 of 2 sequences of lasot (all) cannot be used; the first: directory' in text
 
 
 def test_frames_fewer_than_the_boxes_of_a_range(tmp_path):
@@ -196,11 +181,5 @@ def test_bad_list(tmp_path, lines, message):
         write_lines(tmp_path / 'testing_set.txt', lines)
     with pytest.raises(DataError, match=message):
         LaSOTDataset(tmp_path)
-
-
-def test_missing_list_file(tmp_path):
-    write_lasot(tmp_path, 'cat-1')
     with pytest.raises(DataError, match=r'nowhere.txt cannot be read'):
         LaSOTDataset(tmp_path, list_file=tmp_path / 'nowhere.txt')
-    with pytest.raises(DataError, match=r'val/list.txt is missing'):
-        GOT10kDataset(tmp_path)

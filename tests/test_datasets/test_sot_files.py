@@ -127,14 +127,13 @@ def test_archive_that_leaves_its_folder_is_refused(tmp_path, name):
     assert_refused(file, name, 'leaves the directory')
 
 
-@pytest.mark.parametrize('target', ['/etc/passwd', '../..', '00000001.jpg'])
-def test_archive_with_a_link_is_refused(tmp_path, target):
+def test_archive_with_a_link_is_refused(tmp_path):
     write_frames(tmp_path / 'cat-1', [1])
     file = pack(tmp_path / 'cat-1')
     link = zipfile.ZipInfo('img/00000002.jpg')
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(file, 'a') as archive:
-        archive.writestr(link, target)
+        archive.writestr(link, '00000001.jpg')
     assert_refused(file, 'img/00000002.jpg', 'is a symbolic link')
 
 
@@ -218,12 +217,12 @@ def test_video_in_any_order(video):
     assert sequence.frames.where(7) == f'{video}, frame 7'
     with pytest.raises(IndexError):
         sequence.frames.read(100)
-
-
-def test_video_with_a_longer_annotation(video):
     write_boxes(video.parent / 'groundtruth.txt', 101)
     with pytest.raises(DataError, match=r'has 101 boxes for the 100 frames of .*cat.avi'):
         FrameFolderDataset(video.parent.parent)[0]
+    (video.parent / 'other.mp4').touch()
+    with pytest.raises(DataError, match=r"sequence '.*cat' has 2 videos"):
+        FrameFolderDataset(video.parent.parent)
 
 
 def test_video_frame_that_is_not_there(video):
@@ -241,12 +240,6 @@ def test_no_video(tmp_path, content):
     problem = 'missing' if content is None else 'not a video that OpenCV can read'
     with pytest.raises(DataError, match=f'x.mp4 is {problem}'):
         VideoFrames(file)
-
-
-def test_several_videos_in_a_folder(video):
-    (video.parent / 'other.mp4').touch()
-    with pytest.raises(DataError, match=r"sequence '.*cat' has 2 videos"):
-        FrameFolderDataset(video.parent.parent)
 
 
 @pytest.mark.parametrize(
@@ -302,14 +295,8 @@ def test_index_is_kept_and_needs_no_annotation(tmp_path, looked_up, monkeypatch)
     assert len(looked_up) == 2
     assert again.names == first.names and again.lengths.tolist() == [6, 6]
     assert os.listdir(tmp_path / '.mmlite') == ['lasot-all.json']
-
-
-def test_index_moves_with_the_data(tmp_path, looked_up):
-    write_lasot(tmp_path / 'here', 'cat-1')
-    lasot(tmp_path / 'here')
-    (tmp_path / 'here').rename(tmp_path / 'there')
-    sequence = lasot(tmp_path / 'there')[0]
-    assert len(looked_up) == 1 and sequence.frames.read(0).shape == SHAPE
+    moved = tmp_path.rename(tmp_path.with_name('moved'))
+    assert lasot(moved).names == first.names and len(looked_up) == 2
 
 
 def test_splits_and_options_have_their_own_index(tmp_path):
@@ -325,16 +312,13 @@ def test_splits_and_options_have_their_own_index(tmp_path):
     assert len(os.listdir(tmp_path / '.mmlite')) == 3
 
 
-def test_index_is_built_anew_when_a_list_changes(tmp_path):
-    for name in ('cat-1', 'cat-2'):
-        write_lasot(tmp_path, name)
-    write_lines(tmp_path / 'testing_set.txt', ['cat-1'])
-    assert lasot(tmp_path, 'test').names == ['cat-1']
-    write_lines(tmp_path / 'testing_set.txt', ['cat-1', 'cat-2'])
-    assert lasot(tmp_path, 'test').names == ['cat-1', 'cat-2']
-
-
-def test_index_is_built_anew_when_a_top_folder_changes(tmp_path):
+def test_index_is_built_anew_when_a_list_or_a_top_folder_changes(tmp_path):
+    for names in (['cat-1'], ['cat-1', 'cat-2']):
+        for name in names:
+            write_lasot(tmp_path / 'listed', name)
+        write_lines(tmp_path / 'listed' / 'testing_set.txt', names)
+        assert lasot(tmp_path / 'listed', 'test').names == names
+    tmp_path /= 'all'
     write_lasot(tmp_path, 'cat-1')
     assert lasot(tmp_path).names == ['cat-1']
     write_lasot(tmp_path, 'cat-2')

@@ -78,11 +78,8 @@ def test_videos_that_are_used(count, shown, usable):
     visible = np.zeros(count, bool)
     visible[-shown:] = True
     assert is_usable(visible) == usable
-
-
-def test_a_pair_needs_two_visible_frames():
     with pytest.raises(ValueError, match='needs two visible frames, got 1'):
-        sample_causal(np.random.default_rng(0), np.array([False, True, False]))
+        sample_causal(np.random.default_rng(0), np.arange(3) == 1)
 
 
 class Frames:
@@ -204,12 +201,6 @@ def test_a_pair_is_a_function_of_seed_epoch_and_number():
     assert len(set(first)) == 200
 
 
-def test_order_and_distance_of_frames():
-    drawn = stream(pairs([Videos('a', 5, length=400)], max_interval=30), count=600)
-    gaps = [search - template for _, template, search, _ in drawn]
-    assert (min(gaps), max(gaps)) == (1, 29)
-
-
 def test_unsuitable_videos_are_replaced_within_their_data_set():
     source = pairs([
         Videos('a', 10, hidden=tuple(range(8))), Videos('b', 2), Videos('c', 6, length=19)
@@ -272,14 +263,6 @@ def test_no_usable_pair_is_an_error(videos, pipeline, message):
         source[5, 3, 1]
 
 
-def test_mistakes_of_a_transform_are_not_hidden():
-    def wrong(sample):
-        raise DataError('wrong')
-
-    with pytest.raises(DataError, match='^wrong$'):
-        TrackPairs([Videos('a', 2)], pipeline=[wrong])[0, 0, 0]
-
-
 def test_no_more_is_read_than_a_pair_needs():
     videos, stills = Videos('a', 5), Videos('b', 5, length=1, protocol='stills')
     for source, frames in ((videos, 2), (stills, 1)):
@@ -319,13 +302,6 @@ def test_wrong_arguments_are_named(options, error, message):
         TrackPairs(**dict(dict(datasets=[Videos('a', 1)]), **options))
 
 
-@pytest.mark.parametrize('index', [3, (1, 2)])
-def test_other_samplers_are_refused(index):
-    """They would give the same pairs in every epoch."""
-    with pytest.raises(ArgumentError, match='PairSampler'):
-        pairs([Videos('a', 1)])[index]
-
-
 @pytest.mark.parametrize('world', [1, 3, 4])
 def test_processes_share_an_epoch_evenly(world, monkeypatch):
     parts = []
@@ -337,12 +313,11 @@ def test_processes_share_an_epoch_evenly(world, monkeypatch):
         assert len(sampler) == len(parts[-1]) == 10 // world
     drawn = sorted(index for part in parts for index in part)
     assert drawn == [(7, 5, k) for k in range(10 // world * world)]
-
-
-def test_fewer_pairs_than_processes_are_refused(monkeypatch):
     monkeypatch.setattr(pairs_module, 'get_dist_info', lambda: (0, 4))
     with pytest.raises(ArgumentError, match='3 pairs an epoch are too few for 4 processes'):
         PairSampler(range(3), seed=0)
+    with pytest.raises(ArgumentError, match='PairSampler'):  # else all epochs were the same
+        pairs([Videos('a', 1)])[3]
 
 
 @TRANSFORMS.register_module()

@@ -14,7 +14,6 @@ from mmlite.datasets.sot.transforms import (
     PackTrackPair,
     cut_changed,
     jitter_box,
-    mirror_box,
 )
 from mmlite.errors import ArgumentError
 
@@ -141,15 +140,6 @@ def test_frames_are_not_changed_and_the_crop_is_not_a_view():
         sample = steps(pair(seed, images=images))
         sample['search_image'][:] = 0
         assert all((a == b).all() for a, b in zip(images, before, strict=True))
-
-
-def test_mirroring_twice_is_the_identity():
-    box = (30.0, 20.0, 24.5, 17.0)
-    for coords, back in (('ostrack', box), ('exact', box)):
-        mirrored = mirror_box(box, WIDTH, coords)
-        assert mirror_box(mirrored, WIDTH, coords) == back
-    assert mirror_box(box, WIDTH, 'ostrack')[0] == 119 - 54.5
-    assert mirror_box(box, WIDTH, 'exact')[0] == 120 - 54.5
 
 
 @pytest.mark.parametrize(('coords', 'slip'), [('exact', 0.0), ('ostrack', 1.0)])

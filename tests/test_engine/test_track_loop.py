@@ -262,13 +262,6 @@ def test_the_others_go_on_where_sequences_are_bad(evaluate, bad_videos, capsys):
         assert words in line
 
 
-def test_progress_shows_what_is_left(evaluate, capsys):
-    evaluate('work')
-    lines = [line for line in capsys.readouterr().err.splitlines() if ' left' in line]
-    assert len(lines) > 5 and lines[-1].startswith('tracking: 54/54 frames, ')
-    assert lines[-1].endswith('/s, 0:00:00 left')
-
-
 def locate_until(monkeypatch, calls, then):
     """Have the finder call ``then`` in the given call of ``locate``."""
     locate, made = tiny_tracker.RectangleFinder.locate, []
@@ -339,27 +332,21 @@ def test_by_default_results_are_kept_apart_in_the_work_dir(evaluate, tmp_path, m
     assert all(results(folder).keys() == LENGTHS.keys() for folder in folders)
 
 
-def test_results_that_begin_at_another_box_are_named(evaluate, tmp_path, capsys):
+def test_a_result_that_contradicts_the_annotation_is_named(evaluate, tmp_path, capsys):
     out = f'test_cfg.out_dir={tmp_path / "results"}'
     evaluate('first', out)
+    assert capsys.readouterr().err.splitlines()[-1].startswith('tracking: 54/54 frames, ')
     file = tmp_path / 'results' / 'frames' / 'd.txt'
-    file.write_text('1,2,3,4\n' + file.read_text().split('\n', 1)[1])
-    code, metrics = evaluate('second', out)
-    assert (code, metrics['sot/failed']) == (1, 1)
-    error = capsys.readouterr().err
-    assert 'd.txt begins with another box than the annotation of sequence d' in error
-
-
-def test_a_result_of_another_length_is_named(evaluate, tmp_path, capsys):
-    out = f'test_cfg.out_dir={tmp_path / "results"}'
-    evaluate('first', out)
-    file = tmp_path / 'results' / 'frames' / 'd.txt'
-    file.write_text(file.read_text().split('\n', 1)[1])
-    code, metrics = evaluate('second', out)
-    assert (code, metrics['sot/failed'], metrics['sot/sequences']) == (1, 1, 5)
-    error = capsys.readouterr().err
-    assert '1 of 6 sequences were not evaluated; the first, d:' in error
-    assert 'd.txt has 13 lines, but sequence d has 14 frames' in error
+    rest = file.read_text().split('\n', 1)[1]
+    for text, problem in (
+        ('1,2,3,4\n' + rest, 'd.txt begins with another box than the annotation of sequence d'),
+        (rest, 'd.txt has 13 lines, but sequence d has 14 frames'),
+    ):
+        file.write_text(text)
+        code, metrics = evaluate('second', out)
+        assert (code, metrics['sot/failed'], metrics['sot/sequences']) == (1, 1, 5)
+        error = capsys.readouterr().err
+        assert '1 of 6 sequences were not evaluated; the first, d:' in error and problem in error
 
 
 def test_the_digest_tells_every_bit():

@@ -147,9 +147,6 @@ def test_failed_sequences_are_named_and_not_scored(tmp_path, capsys):
         errors = {row['sequence']: row['error'] for row in csv.DictReader(file)}
     assert errors['dog-2'] == 'dog-2/img/00000007.jpg cannot be read'
     assert errors['cat-1'] == ''
-
-
-def test_nothing_but_failures_is_no_score_of_zero(tmp_path):
     evaluator = make_evaluator(tmp_path, names=['cat-1'])
     evaluator.metrics[0].add_failure('cat-1', 'no frames')
     got = evaluator.evaluate(1)
@@ -167,12 +164,14 @@ def test_a_missing_sequence_is_an_error_that_names_it(tmp_path):
 
 def test_papers_count_uav123_otherwise(tmp_path, capsys):
     meta = dict(dataset='uav123', protocol='uav')
-    ours = run(tmp_path, metainfo=meta)
+    default = run(tmp_path, metainfo=meta)
     assert "papers score this data set by protocol 'uav'" in capsys.readouterr().out
-    theirs = run(tmp_path, metainfo=meta, protocol='uav')
+    papers = run(tmp_path, metainfo=meta, protocol='uav')
     assert "protocol 'uav'" not in capsys.readouterr().out
-    assert theirs['sot/P'] > ours['sot/P']
-    assert theirs['sot/AUC'] == ours['sot/AUC']
+    assert papers['sot/P'] > default['sot/P']
+    assert papers['sot/AUC'] == default['sot/AUC']
+    with pytest.raises(ArgumentError, match="no evaluation protocol 'lazot'"):
+        Evaluator([dict(type='mmlite.SOTMetric', protocol='lazot')])
 
 
 def test_test_sets_without_annotation_give_the_archive_for_the_server(tmp_path):
@@ -187,34 +186,23 @@ def test_test_sets_without_annotation_give_the_archive_for_the_server(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['trackingnet_submission.zip']
 
 
-def test_an_archive_that_lacks_sequences_is_not_written(tmp_path):
-    evaluator = make_evaluator(tmp_path, dict(dataset='got10k', protocol='got10k'))
+def test_an_archive_is_complete_and_in_a_directory(tmp_path, capsys):
+    metainfo = dict(dataset='got10k', protocol='got10k')
+    evaluator = make_evaluator(tmp_path, metainfo)
     feed(evaluator, NAMES[1:], annotated=False)
     evaluator.metrics[0].add_failure('cat-1', 'no frames')
     assert evaluator.evaluate(6) == counts(5, 1)
     assert not list(tmp_path.iterdir())
-
-
-def test_an_archive_needs_a_folder():
     evaluator = Evaluator([dict(type='mmlite.SOTMetric')])
-    evaluator.dataset_meta = dict(dataset='got10k', protocol='got10k')
+    evaluator.dataset_meta = metainfo
     feed(evaluator, NAMES, annotated=False)
     with pytest.raises(UserError, match='set out_dir of SOTMetric'):
         evaluator.evaluate(6)
-
-
-def test_own_sequences_without_annotation_are_named_and_not_scored(tmp_path, capsys):
     evaluator = make_evaluator(tmp_path, dict(dataset='frames', protocol='lasot'))
     feed(evaluator, NAMES[:5])
     feed(evaluator, NAMES[5:], annotated=False)
-    got = evaluator.evaluate(6)
-    assert got['sot/sequences'] == 5
+    assert evaluator.evaluate(6)['sot/sequences'] == 5
     assert '1 sequences have no annotation and are not scored: dog-3' in capsys.readouterr().out
-
-
-def test_unknown_protocol_is_refused_at_once():
-    with pytest.raises(ArgumentError, match="no evaluation protocol 'lazot'"):
-        Evaluator([dict(type='mmlite.SOTMetric', protocol='lazot')])
 
 
 def test_attributes_group_sequences(tmp_path):

@@ -44,6 +44,8 @@ def test_a_track_comes_back_from_its_files_bit_by_bit(tmp_path):
     assert folder.read(sequence()) is None
     folder.write(track)
     assert_equal(ResultFolder(folder.path, IDENTITY).read(sequence()), track)
+    identity = json.loads((folder.path / 'identity.json').read_text())
+    assert identity == dict(IDENTITY, size=[128, 256])
     names = sorted(path.name for path in folder.path.iterdir())
     assert names == ['cat-1.txt', 'cat-1_score.txt', 'cat-1_time.txt', 'identity.json']
     first = (folder.path / 'cat-1.txt').read_text().splitlines()[0]
@@ -72,11 +74,6 @@ def test_results_of_other_weights_are_neither_read_nor_overwritten(tmp_path):
     (tmp_path / 'identity.json').unlink()
     with pytest.raises(UserError, match='holds results, but no identity.json'):
         ResultFolder(tmp_path, IDENTITY)
-
-
-def test_identity_lies_beside_the_results(tmp_path):
-    ResultFolder(tmp_path, IDENTITY)
-    assert json.loads((tmp_path / 'identity.json').read_text()) == dict(IDENTITY, size=[128, 256])
 
 
 @pytest.mark.parametrize('file', ['cat-1.txt', 'cat-1_time.txt', 'cat-1_score.txt'])
@@ -131,6 +128,9 @@ def test_other_files_are_refused_with_their_line(text, message, tmp_path):
         read_boxes(path)
     with pytest.raises(DataError, match='none.txt cannot be read'):
         read_boxes(tmp_path / 'none.txt')
+    path.write_text('0.5,1\n0.25\n')
+    with pytest.raises(DataError, match="line 2: '0.25' is not 2 numbers"):
+        read_column(path)
 
 
 @pytest.mark.parametrize(
@@ -175,13 +175,6 @@ def test_too_few_predictions_or_times_are_refused(tmp_path):
         read_track(tmp_path, 'cat-1', 4)
 
 
-def test_shapes_of_a_track_are_checked():
-    with pytest.raises(DataError, match=r'track x: boxes have shape \(3, 5\), not \(N, 4\)'):
-        Track('x', np.ones((3, 5)))
-    with pytest.raises(DataError, match=r'track x: 3 boxes, but scores of shape \(2,\)'):
-        Track('x', np.ones((3, 4)), scores=np.ones(2))
-
-
 def test_submission_to_got10k(tmp_path):
     tracks = [make_track(f'GOT-10k_Test_00000{i}') for i in (1, 2)]
     names = [track.name for track in tracks]
@@ -205,15 +198,6 @@ def read_layout(archive, folder, name):
     return read_track(folder, name, 5, 'got10k')
 
 
-def test_submission_to_trackingnet_has_no_folders(tmp_path):
-    tracks = [make_track(name) for name in ('b', 'a')]
-    file = write_submission(tmp_path / 't.zip', 'trackingnet', tracks, ['a', 'b'])
-    with zipfile.ZipFile(file) as archive:
-        assert archive.namelist() == ['a.txt', 'b.txt']
-        lines = archive.read('b.txt').decode().splitlines()
-    assert lines == [','.join(f'{v:.2f}' for v in box) for box in tracks[0].boxes]
-
-
 def test_submissions_are_whole_or_not_written(tmp_path):
     track = make_track('a')
     file = tmp_path / 'x.zip'
@@ -228,12 +212,3 @@ def test_submissions_are_whole_or_not_written(tmp_path):
     with pytest.raises(UserError, match='data set nfs has boxes for the first frames only'):
         write_submission(file, 'nfs', [track], ['a'])
     assert not list(tmp_path.iterdir())
-
-
-def test_columns_are_read_from_the_first(tmp_path):
-    path = tmp_path / 't.txt'
-    path.write_text('0.5,1\n0.25,2\n')
-    np.testing.assert_array_equal(read_column(path), [0.5, 0.25])
-    path.write_text('0.5,1\n0.25\n')
-    with pytest.raises(DataError, match="line 2: '0.25' is not 2 numbers"):
-        read_column(path)
