@@ -25,10 +25,10 @@ class Step(NamedTuple):
 
 
 class Recorder:
-    """Record every step of a data set's own pipeline, inside any wrappers.
+    """Record every step of the pipeline of a data set, which may be wrapped.
 
     Args:
-        dataset: A built data set or a wrapper around one.
+        dataset (Dataset): The data set.
 
     Raises:
         UserError: It holds whole sequences, which go through no pipeline.
@@ -43,44 +43,33 @@ class Recorder:
         self.dataset = dataset
         self.steps = []
         inner = dataset
-        while not isinstance(inner, TrackPairs) and (
-            hasattr(inner, 'dataset') or hasattr(inner, 'datasets')
-        ):
+        while not isinstance(inner, TrackPairs) and {'dataset', 'datasets'} & vars(inner).keys():
             inner = inner.dataset if hasattr(inner, 'dataset') else inner.datasets[0]
         self._pairs = isinstance(inner, TrackPairs)
-        first = [LoadFrames()] if self._pairs else []
-        pipeline = inner.pipeline
-        pipeline.transforms = [self._recorded(t) for t in (*first, *pipeline.transforms)]
+        steps = [(type(transform).__name__, transform) for transform in inner.pipeline.transforms]
+        if self._pairs:  # these load frames before their pipeline
+            steps.insert(0, ('LoadFrames', lambda data: data))
+        inner.pipeline.transforms = [self._recorded(*step) for step in steps]
 
     def __getitem__(self, index):
-        """Get a sample and the steps that led to it.
+        """tuple[dict, list[Step]]: The packed sample and its states in the pipeline.
 
         For tracking, that is pair ``index`` of the first epoch with seed 0.
-
-        Returns:
-            tuple[dict, list[Step]]: The packed sample, and its states in the pipeline.
         """
         self.steps.clear()
         sample = self.dataset[(0, 0, index) if self._pairs else index]
         return sample, list(self.steps)
 
-    def _recorded(self, transform):
+    def _recorded(self, name, transform):
         def run(data):
             data = transform(data)
             if data is None:  # the data set takes another sample
                 self.steps.clear()
             else:
-                self.steps.append(Step(type(transform).__name__, copy.deepcopy(data)))
+                self.steps.append(Step(name, copy.deepcopy(data)))
             return data
 
         return run
-
-
-class LoadFrames:
-    """Name the reading of frames by :class:`TrackPairs`, which precedes its pipeline."""
-
-    def __call__(self, data):
-        return data
 
 
 def draw_steps(sample, steps, mode, names, bgr=True, shortest=SHORTEST):

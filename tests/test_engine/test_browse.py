@@ -33,10 +33,8 @@ def differs(image):
         (np.full((2, 2, 3), (1, 2, 3), np.uint8), False, [1, 2, 3]),
         (np.full((2, 2, 3), (1.4, 2.6, 3.0), np.float32), True, [3, 3, 1]),
         (np.full((2, 2), 7, np.uint8), True, [7, 7, 7]),
-        (np.full((2, 2, 1), 7, np.uint8), True, [7, 7, 7]),
         (torch.ByteTensor([1, 2, 3])[:, None, None].expand(3, 2, 2), True, [3, 2, 1]),
         (torch.Tensor([-1, 0, 1])[:, None, None].expand(3, 2, 2), False, [0, 128, 255]),
-        (torch.zeros(1, 2, 2, dtype=torch.bool), True, [0, 0, 0]),
     ],
 )
 def test_images_of_any_kind_become_rgb(image, bgr, pixel):
