@@ -1,7 +1,7 @@
-"""Print what mmlite stands on in this environment, and the command that mends what is wrong.
+"""Print the installed packages, and the command that fixes what is wrong.
 
-One table: packages (wanted and found), where the operators of ``mmcv.ops`` come from, the GPU.
-The exit code is 0 if all is right, else 1. It runs with any package missing.
+One table: packages (required and found), the source of the operators of ``mmcv.ops``, the GPU. The
+exit code is 0 if all is right, else 1. It runs with any package missing.
 """
 
 import platform
@@ -13,13 +13,14 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = (3, 10)
+MMCV = 'mmcv>=2.0.0rc4,<2.2.0'
 
 
 class Row(NamedTuple):
-    """A line of the table. What is not ``ok`` names what pip should install, where that helps."""
+    """A line of the table; ``install`` names what pip should install if it is not ``ok``."""
 
-    what: str
-    wanted: str = ''
+    name: str
+    required: str = ''
     found: str = ''
     state: str = 'ok'
     ok: bool = True
@@ -27,7 +28,7 @@ class Row(NamedTuple):
 
 
 def brief(error):
-    """The error in one short line of the table."""
+    """The error in one short line."""
     return textwrap.shorten(f'{type(error).__name__}: {error}', 90)
 
 
@@ -42,12 +43,12 @@ def installed(name):
 def python_row():
     """The interpreter."""
     ok = sys.version_info >= PYTHON
-    wanted = f'>={PYTHON[0]}.{PYTHON[1]}'
-    return Row('python', wanted, platform.python_version(), 'ok' if ok else 'too old', ok)
+    required = f'>={PYTHON[0]}.{PYTHON[1]}'
+    return Row('python', required, platform.python_version(), 'ok' if ok else 'too old', ok)
 
 
 def requirement_lines():
-    """The requirements in requirements.txt, without comments."""
+    """Lines of requirements.txt without comments."""
     text = (ROOT / 'requirements.txt').read_text()
     return list(filter(None, (line.partition('#')[0].strip() for line in text.splitlines())))
 
@@ -65,17 +66,17 @@ def package_rows():
 def package_row(line, requirement):
     """A required package. A compiled mmcv takes the place of mmcv-lite."""
     if requirement.name == 'mmcv-lite' and installed('mmcv'):
-        return package_row('mmcv>=2.0.0rc4,<2.2.0', type(requirement)('mmcv>=2.0.0rc4,<2.2.0'))
+        return package_row(MMCV, type(requirement)(MMCV))
     found = installed(requirement.name)
-    wanted = line.removeprefix(requirement.name)
+    required = line.removeprefix(requirement.name)
     if found and requirement.specifier.contains(found, prereleases=True):
-        return Row(requirement.name, wanted, found)
+        return Row(requirement.name, required, found)
     state = 'wrong version' if found else 'missing'
-    return Row(requirement.name, wanted, found or '', state, ok=False, install=(line,))
+    return Row(requirement.name, required, found or '', state, ok=False, install=(line,))
 
 
 def stack_rows():
-    """Whether ``import mmlite`` works, what it changed, and where the operators come from."""
+    """Whether ``import mmlite`` works, its changes, and the operators."""
     sys.path.insert(0, str(ROOT))
     try:
         import mmlite
@@ -86,7 +87,7 @@ def stack_rows():
 
 
 def operator_rows():
-    """Calls two operators of mmcv, and counts those that are not provided."""
+    """Call two operators of mmcv, and count those that are not provided."""
     try:
         import torch
         from mmcv import _ext, ops
@@ -119,18 +120,20 @@ def gpu_row():
 
 
 def render(rows):
-    """The rows as an aligned table."""
-    cells = [('what', 'wanted', 'found', 'state'), *(row[:4] for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(4)]
-    lines = ['  '.join(map(str.ljust, line, widths)).rstrip() for line in cells]
-    return '\n'.join([lines[0], '-' * max(map(len, lines)), *lines[1:]])
+    """The rows as a table, also where rich is missing."""
+    header, cells = ('package', 'required', 'found', 'state'), [row[:4] for row in rows]
+    try:
+        from mmlite.utils import render_table
+    except Exception:  # mmlite cannot be imported: that is in the table
+        return '\n'.join('  '.join(filter(None, line)) for line in [header, *cells])
+    return render_table(header, cells, left=4)
 
 
 def advice(rows):
-    """The commands that mend what is wrong, and the one that builds the other operators."""
+    """The commands that fix what is wrong, and the one that builds the other operators."""
     install = [f'"{name}"' for row in rows for name in row.install]
     if install:
-        yield f'To mend it: pip install {" ".join(install)}'
+        yield f'To fix it: pip install {" ".join(install)}'
     if any(row.state == 'raise if called' for row in rows):
         from mmlite.stack.errors import BUILD_FULL_MMCV
 
@@ -138,12 +141,12 @@ def advice(rows):
 
 
 def main():
-    """Print the table and the advice; returns the exit code."""
+    """Print the table and the advice; return the exit code."""
     rows = [python_row(), *package_rows(), *stack_rows(), gpu_row()]
     print(render(rows))
     for line in advice(rows):
         print(line)
-    wrong = [row.what for row in rows if not row.ok]
+    wrong = [row.name for row in rows if not row.ok]
     print(f'Wrong: {", ".join(wrong)}.' if wrong else 'All is right.')
     return 1 if wrong else 0
 

@@ -1,11 +1,12 @@
 """Compatibility of the frozen OpenMMLab wheels with today's torch.
 
-``import mmlite`` calls :func:`apply`, which changes three things:
+``import mmlite`` calls :func:`apply`, which makes four changes:
 
 - where no compiled mmcv is installed, :mod:`.mmcv_ext` stands in for ``mmcv._ext``, the compiled
   half of ``mmcv.ops``, and ``mmcv.ops.RoIAlign`` takes its torchvision path;
 - where setuptools has no ``pkg_resources``, :mod:`.pkg_resources` stands in for it;
-- mmengine reads checkpoints as data (:mod:`.checkpoints`).
+- mmengine reads checkpoints as data (:mod:`.checkpoints`);
+- configs inherit from those of the suite by ``_base_ = 'mmlite::...'`` (:mod:`.configs`).
 """
 
 import logging
@@ -48,16 +49,12 @@ def apply():
 
 
 def changes():
-    """What :func:`apply` changed in this process.
-
-    Returns:
-        tuple[str]: One short sentence each, for a log or a report.
-    """
+    """tuple[str]: Changes that :func:`apply` made in this process, a short sentence each."""
     return tuple(_changes)
 
 
 def _repair_early_mmcv():
-    """Give ``mmcv.cnn`` the layer that it went without if it was imported before mmlite."""
+    """Give ``mmcv.cnn`` the layer that it lacks if it was imported before mmlite."""
     transformer = sys.modules.get('mmcv.cnn.bricks.transformer')
     if transformer and not hasattr(transformer, 'MultiScaleDeformableAttention'):
         from mmcv.ops import MultiScaleDeformableAttention

@@ -62,13 +62,12 @@ def load(source, map_location='cpu'):
 
     Args:
         source (str | Path): A file (``~`` is expanded), a URL, or a name by one of mmengine's
-            schemes, such as ``torchvision://resnet18``. A ``.safetensors`` file gives its tensors
-            and its metadata.
+            schemes, such as ``torchvision://resnet18``.
         map_location: Where the tensors go, as in :func:`torch.load`. Defaults to ``'cpu'``.
 
     Returns:
-        dict: Contents of the file; ``dict(state_dict=..., meta=...)`` from safetensors, where the
-        values of ``meta`` are decoded from JSON if they are JSON.
+        dict: Contents of the file; ``dict(state_dict=..., meta=...)`` from ``.safetensors``, where
+        the values of ``meta`` are decoded from JSON if they are JSON.
 
     Raises:
         CheckpointNotFoundError: There is no such file.
@@ -94,18 +93,22 @@ def load_from_http(filename, map_location=None):
 
 def _download(url):
     """Path of the local copy. Of the processes of a machine one downloads; the others wait."""
+    directory = Path(torch.hub.get_dir()) / 'checkpoints'
     name = Path(urlparse(url).path).name
-    digest = hashlib.sha256(url.encode()).hexdigest()[:8]  # other hosts have files of that name
-    target = Path(torch.hub.get_dir()) / 'checkpoints' / digest / name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f'{target}.lock'):
-        if not target.exists():
-            try:
+    if not re.search(r'-[0-9a-f]{8}\.', name):  # without a hash, two servers may have that name
+        directory /= hashlib.sha256(url.encode()).hexdigest()[:8]
+    target = directory / name
+    if target.exists():
+        return target
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with FileLock(f'{target}.lock'):
+            if not target.exists():
                 torch.hub.download_url_to_file(url, str(target), progress=sys.stderr.isatty())
-            except OSError as error:  # such as URLError, ConnectionError, no space left
-                raise CheckpointError(
-                    f'{url} cannot be downloaded ({error}); put the file at {target}.'
-                ) from error
+    except OSError as error:  # such as URLError, ConnectionError, no space left
+        raise CheckpointError(
+            f'{url} cannot be downloaded ({error}); put the file at {target}.'
+        ) from error
     return target
 
 
@@ -162,14 +165,13 @@ def _read_safetensors(path, map_location):
             metadata = file.metadata() or {}
     except Exception as error:  # foreign bytes can fail in any way
         raise CheckpointError(f'is truncated or no safetensors file: {error}') from error
-    return dict(state_dict=state_dict, meta={k: _decoded(v) for k, v in metadata.items()})
-
-
-def _decoded(text):
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):  # such as format='pt', which other libraries write
-        return text
+    meta = {}
+    for key, text in metadata.items():
+        try:
+            meta[key] = json.loads(text)
+        except (ValueError, RecursionError):  # such as format='pt', which other libraries write
+            meta[key] = text
+    return dict(state_dict=state_dict, meta=meta)
 
 
 def _read_pickle(path, map_location):

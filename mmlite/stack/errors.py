@@ -1,4 +1,4 @@
-"""What the stack layer raises when the installation, not the code, is at fault."""
+"""Errors of the installation rather than of the code."""
 
 from ..errors import UserError
 
@@ -10,7 +10,7 @@ BUILD_FULL_MMCV = (
 
 
 class StackError(UserError, ImportError):
-    """A package that mmlite stands on is missing or of a version that cannot work."""
+    """A package that mmlite requires is missing or of a version that cannot work."""
 
     exit_code = 1
 

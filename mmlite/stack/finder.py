@@ -14,17 +14,12 @@ STAND_INS = {
 
 
 class StandInFinder(MetaPathFinder):
-    """Finds the stand-ins. It is asked last, so an installed module of that name always wins.
-
-    A stand-in is an ordinary source file run under the missing module's name: it has a spec and a
-    loader, so ``importlib.reload`` and the look-ups of mmengine and mmcv work on it.
-    """
+    """Finds the stand-ins; asked last, so that an installed module of that name always wins."""
 
     def find_spec(self, fullname, path=None, target=None):
-        """The spec of a stand-in, None for any other module."""
-        if fullname not in STAND_INS:
-            return None
-        return spec_from_file_location(fullname, STAND_INS[fullname])
+        """Spec of a stand-in, an ordinary source file; None for any other module."""
+        path = STAND_INS.get(fullname)
+        return path and spec_from_file_location(fullname, path)
 
 
 def install():
@@ -32,18 +27,13 @@ def install():
     if not any(isinstance(finder, StandInFinder) for finder in sys.meta_path):
         sys.meta_path.append(StandInFinder())
     if not hasattr(pkgutil, 'find_loader'):  # gone in Python 3.14, called by mmengine and mmcv
-        pkgutil.find_loader = _find_loader
+        pkgutil.find_loader = lambda name: getattr(find_spec(name), 'loader', None)
 
 
 def stands_in(module):
-    """Whether ``import module`` gives the stand-in here, found out without importing anything."""
+    """Whether ``import module`` gives the stand-in, without importing anything."""
     if module in sys.modules:
         return getattr(sys.modules[module], '__file__', None) == str(STAND_INS[module])
     parent = module.rpartition('.')[0]
     locations = find_spec(parent).submodule_search_locations if parent else None
     return PathFinder.find_spec(module, locations) is None
-
-
-def _find_loader(fullname):
-    spec = find_spec(fullname)
-    return spec and spec.loader

@@ -1,10 +1,9 @@
-"""Stand-in for ``mmcv._ext``: operators of ``mmcv.ops`` on torchvision's compiled kernels.
+"""Stand-in for ``mmcv._ext``, the compiled half of ``mmcv.ops``, on torchvision's kernels.
 
-mmcv-lite holds the Python half of ``mmcv.ops`` without its compiled half. This file is imported
-under the name ``mmcv._ext`` where no compiled mmcv is installed. It gives NMS, soft-NMS and
-RoIAlign on CPU and GPU with mmcv's call signatures; any other operator exists, because
+It is imported under the name ``mmcv._ext`` where no compiled mmcv is installed, and gives NMS,
+soft-NMS and RoIAlign on CPU and GPU with mmcv's call signatures. Any other operator exists, because
 ``mmcv.ops`` asks for every name at import, and raises :class:`OperatorError` when it is called.
-RoIPool is not among them: torchvision rounds the box to whole pixels, mmcv does not.
+RoIPool is not provided: torchvision rounds the box to whole pixels, mmcv does not.
 """
 
 import functools
@@ -14,14 +13,8 @@ import torchvision
 
 from mmlite.stack.errors import BUILD_FULL_MMCV, OperatorError
 
-__all__ = [
-    'get_compiler_version',
-    'get_compiling_cuda_version',
-    'nms',
-    'roi_align_backward',
-    'roi_align_forward',
-    'softnms',
-]
+__all__ = ['get_compiler_version', 'get_compiling_cuda_version', 'nms', 'roi_align_backward',
+           'roi_align_forward', 'softnms']  # fmt: skip
 
 NOT_PROVIDED = {}  # operators asked for in this process that only a compiled mmcv has
 NAIVE, LINEAR, GAUSSIAN = range(3)  # the codes of mmcv.ops.soft_nms
@@ -29,7 +22,7 @@ MAX_POOL = 0  # the code of mmcv.ops.roi_align
 
 
 def get_compiler_version():
-    """What mmengine's environment report shows as the compiler of mmcv."""
+    """Compiler of mmcv, for mmengine's environment report."""
     return f'none, kernels of torchvision {torchvision.__version__}'
 
 
@@ -39,7 +32,7 @@ def get_compiling_cuda_version():
 
 
 def _widened(*tensors):
-    """The tensors in their common floating type, at least float32: what every kernel takes."""
+    """The tensors in their common floating type, at least float32, which every kernel takes."""
     dtype = functools.reduce(torch.promote_types, (t.dtype for t in tensors), torch.float32)
     return [t.to(dtype) for t in tensors]
 
@@ -73,7 +66,7 @@ def softnms(boxes, scores, dets, iou_threshold, sigma, min_score, method, offset
         boxes (Tensor): ``(N, 4)`` corners in pixels.
         scores (Tensor): ``(N,)``; not changed.
         dets (Tensor): ``(N, 5)``; its first K rows are set to the kept boxes and lowered scores.
-        iou_threshold (float): Where ``naive`` and ``linear`` begin to lower a score.
+        iou_threshold (float): IoU from which ``naive`` and ``linear`` lower a score.
         sigma (float): Width of ``gaussian``.
         min_score (float): Lowest score kept.
         method (int): 0 naive (weight 0), 1 linear (1 - IoU), 2 gaussian (exp(-IoU^2 / sigma)).
@@ -109,74 +102,38 @@ def _soft_nms_weight(iou, iou_threshold, sigma, method):
     return torch.where(iou >= iou_threshold, lowered, 1.0)
 
 
-def _require_average(pool_mode):
-    if pool_mode == MAX_POOL:
-        raise _not_provided("roi_align with pool_mode='max'")
-
-
-def roi_align_forward(
-    input,
-    rois,
-    output,
-    argmax_y,
-    argmax_x,
-    aligned_height,
-    aligned_width,
-    spatial_scale,
-    sampling_ratio,
-    pool_mode,
-    aligned,
-):
-    """RoIAlign with average pooling (He et al., ICCV 2017), written to ``output``.
+def roi_align_forward(input, rois, output, argmax_y, argmax_x, **geometry):
+    """RoIAlign with average pooling (He et al., ICCV 2017).
 
     Args:
         input (Tensor): ``(B, C, H, W)``.
         rois (Tensor): ``(K, 5)``: index into the batch and the corners in image pixels.
         output (Tensor): ``(K, C, aligned_height, aligned_width)``, set in place.
-        argmax_y (Tensor): Of max pooling, left as it is; ``argmax_x`` likewise.
-        aligned_height (int): Bins in y; ``aligned_width``: bins in x.
-        spatial_scale (float): Feature pixels per image pixel.
-        sampling_ratio (int): Samples per bin and axis, 0 for as many as the bin has pixels.
-        pool_mode (int): 1 for average; 0 (max) raises :class:`OperatorError`.
-        aligned (bool): Shift by half a pixel, so that a pixel's centre is at its index.
+        argmax_y (Tensor): Of max pooling, not changed; ``argmax_x`` likewise.
+        geometry: ``aligned_height, aligned_width`` (bins), ``spatial_scale`` (feature pixels per
+            image pixel), ``sampling_ratio`` (samples per bin and axis, 0 for as many as the bin has
+            pixels), ``pool_mode`` (1 for average; 0, max, raises :class:`OperatorError`) and
+            ``aligned`` (a pixel's centre is at its index).
     """
-    _require_average(pool_mode)
-    pooled = torch.ops.torchvision.roi_align(
-        *_widened(input, rois),
-        spatial_scale,
-        aligned_height,
-        aligned_width,
-        sampling_ratio,
-        aligned,
-    )
-    output.copy_(pooled)
+    output.copy_(_roi_align(*_widened(input, rois), **geometry))
 
 
-def roi_align_backward(
-    grad_output,
-    rois,
-    argmax_y,
-    argmax_x,
-    grad_input,
-    aligned_height,
-    aligned_width,
-    spatial_scale,
-    sampling_ratio,
-    pool_mode,
-    aligned,
-):
+def roi_align_backward(grad_output, rois, argmax_y, argmax_x, grad_input, **geometry):
     """Gradient of :func:`roi_align_forward`, written to ``grad_input`` ``(B, C, H, W)``."""
-    _require_average(pool_mode)
-    gradient = torch.ops.torchvision._roi_align_backward(
-        *_widened(grad_output, rois),
-        spatial_scale,
-        aligned_height,
-        aligned_width,
-        *grad_input.shape,
-        sampling_ratio,
-        aligned,
-    )
+    grad_output, rois = _widened(grad_output, rois)
+    with torch.enable_grad():  # linear in the input: its values do not matter
+        zeros = torch.zeros_like(grad_input, dtype=rois.dtype, requires_grad=True)
+        (gradient,) = torch.autograd.grad(_roi_align(zeros, rois, **geometry), zeros, grad_output)
     grad_input.copy_(gradient)
+
+
+def _roi_align(
+    input, rois, aligned_height, aligned_width, spatial_scale, sampling_ratio, pool_mode, aligned
+):
+    if pool_mode == MAX_POOL:
+        raise _not_provided("roi_align with pool_mode='max'")
+    size = (aligned_height, aligned_width)
+    return torchvision.ops.roi_align(input, rois, size, spatial_scale, sampling_ratio, aligned)
 
 
 def _not_provided(operator):
@@ -187,7 +144,7 @@ def _not_provided(operator):
 
 
 def __getattr__(name):
-    """Any operator that is asked for: one that raises when it is called."""
+    """An operator that raises when it is called."""
     if name.startswith('__'):  # Python's own look-ups, such as __path__
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 

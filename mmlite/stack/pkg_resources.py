@@ -1,12 +1,10 @@
 """The part of ``pkg_resources`` that mmengine 0.10.7 calls, on ``importlib.metadata``.
 
-setuptools >= 82 has no ``pkg_resources`` any more; mmengine needs it to resolve
-``_base_ = 'mmdet::...'``. Imported under the name ``pkg_resources`` where no real one is installed.
+setuptools >= 82 has no ``pkg_resources``; mmengine needs it to resolve ``_base_ = 'mmdet::...'``.
+Imported under the name ``pkg_resources`` where no real one is installed.
 """
 
 from importlib import metadata
-
-__all__ = ['Distribution', 'DistributionNotFound', 'get_distribution']
 
 
 class DistributionNotFound(Exception):
@@ -14,15 +12,7 @@ class DistributionNotFound(Exception):
 
 
 class Distribution:
-    """An installed distribution.
-
-    Args:
-        distribution (importlib.metadata.Distribution): What is described.
-
-    Attributes:
-        location (str): Folder that holds the distribution's packages.
-        version (str): Its version.
-    """
+    """An installed distribution: ``location`` (directory of its packages) and ``version``."""
 
     def __init__(self, distribution):
         self._distribution = distribution
@@ -34,7 +24,7 @@ class Distribution:
         return self._distribution.read_text(name) is not None
 
     def get_metadata(self, name):
-        """Text of a metadata file."""
+        """Content of a metadata file."""
         text = self._distribution.read_text(name)
         if text is None:
             raise FileNotFoundError(f'{self._distribution.name} has no metadata file {name!r}.')
@@ -42,7 +32,7 @@ class Distribution:
 
 
 def get_distribution(name):
-    """The installed distribution of that name; :class:`DistributionNotFound` if there is none."""
+    """The installed distribution of that name; raises :class:`DistributionNotFound`."""
     try:
         return Distribution(metadata.distribution(name))
     except metadata.PackageNotFoundError as error:
@@ -51,6 +41,6 @@ def get_distribution(name):
 
 def __getattr__(name):
     raise AttributeError(
-        f'pkg_resources.{name} is not there: setuptools >= 82 has no pkg_resources, and mmlite '
-        'stands in for what mmengine calls only; "pip install setuptools<82" brings it back.'
+        f'pkg_resources.{name} does not exist: setuptools >= 82 has no pkg_resources, and mmlite '
+        'provides what mmengine calls only; "pip install setuptools<82" brings it back.'
     )

@@ -1,24 +1,16 @@
-"""Checks that the packages below mmlite are there, before one of them fails in its own words."""
+"""A check of the packages below mmlite, before one of them fails in its own words."""
 
 from importlib import metadata
 from importlib.util import find_spec
 
 from .errors import StackError
 
-PACKAGES = {  # what is imported -> what pip calls it
-    'torch': 'torch',
-    'torchvision': 'torchvision',
-    'timm': 'timm',
-    'mmengine': 'mmengine',
-    'mmcv': 'mmcv-lite',
-    'mmdet': 'mmdet',
-    'mmseg': 'mmsegmentation',
-    'mmpretrain': 'mmpretrain',
-    'ftfy': 'ftfy',
-    'regex': 'regex',
-    'safetensors': 'safetensors',
-    'packaging': 'packaging',
-}
+PACKAGES = {
+    name: name
+    for name in ('torch', 'torchvision', 'timm', 'mmengine', 'mmdet', 'mmpretrain', 'ftfy', 'regex',
+                 'safetensors', 'packaging')
+} | {'mmcv': 'mmcv-lite', 'mmseg': 'mmsegmentation'}  # fmt: skip
+"""Name of a module -> of its distribution."""
 MMCV_RANGE = '>=2.0.0rc4,<2.2.0'  # asserted by mmdet 3.3.0 and mmsegmentation 1.2.2
 
 
@@ -38,7 +30,7 @@ def check():
     if missing:
         raise StackError(
             f'mmlite needs {", ".join(missing)}, which this environment lacks: run "pip install -r '
-            'requirements.txt" in the folder of mmlite.'
+            'requirements.txt" in the directory of mmlite.'
         )
     from packaging.specifiers import SpecifierSet
 

@@ -27,18 +27,18 @@ def test_wrong_package(monkeypatch, capsys, found, state):
     )
     assert check_stack.main() == 1
     output = capsys.readouterr().out
-    row = next(line for line in output.splitlines() if line.startswith('timm'))
+    row = next(line for line in output.splitlines() if line.strip().startswith('timm'))
     assert row.split(maxsplit=2)[2].split() == [*filter(None, [found]), *state.split()]
-    assert 'To mend it: pip install "timm>=1.0.21,<1.1"' in output
+    assert 'To fix it: pip install "timm>=1.0.21,<1.1"' in output
     assert output.splitlines()[-1] == 'Wrong: timm.'
 
 
 def test_compiled_mmcv_takes_the_place_of_mmcv_lite(monkeypatch):
     monkeypatch.setattr(check_stack, 'installed', dict(mmcv='2.1.0').get)
-    rows = {row.what: row for row in check_stack.package_rows()}
+    rows = {row.name: row for row in check_stack.package_rows()}
     assert rows['mmcv'].ok and 'mmcv-lite' not in rows
     monkeypatch.setattr(check_stack, 'installed', dict(mmcv='2.2.0').get)
-    rows = {row.what: row for row in check_stack.package_rows()}
+    rows = {row.name: row for row in check_stack.package_rows()}
     assert rows['mmcv'].state == 'wrong version'
 
 
@@ -47,5 +47,5 @@ def test_runs_where_nothing_is_installed():
     command = [sys.executable, '-I', '-S', str(ROOT / 'tools' / 'check_stack.py')]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1 and not done.stderr
-    assert 'To mend it: pip install "-r" "requirements.txt"' in done.stdout
+    assert 'To fix it: pip install "-r" "requirements.txt"' in done.stdout
     assert 'StackError: mmlite needs torch' in done.stdout

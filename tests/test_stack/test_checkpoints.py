@@ -315,6 +315,15 @@ def test_files_of_one_name_on_two_servers_are_two_files(tmp_path, url):
         assert [weight(f'{address}/toy.pth') for address in (url, second, url)] == [2, 3, 2]
 
 
+def test_a_name_with_a_hash_is_found_where_torch_keeps_it(tmp_path, url):
+    """Also in a cache of another machine, which may be read-only."""
+    hub = tmp_path / 'hub' / 'hub' / 'checkpoints'
+    hub.mkdir(parents=True)
+    (tmp_path / 'toy.pth').rename(hub / 'toy-0123abcd.pth')
+    assert weight(f'{url}/toy-0123abcd.pth') == 2.0
+    assert [path.name for path in hub.iterdir()] == ['toy-0123abcd.pth']
+
+
 def fetch(rank, url, init, queue):
     torch.distributed.init_process_group('gloo', f'file://{init}', world_size=2, rank=rank)
     for name in ('none', 'toy'):
