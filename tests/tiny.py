@@ -1,6 +1,8 @@
 """A detector, a model and data sets that train in a second: shared by tests of engine and tools."""
 
+import atexit
 import json
+import time
 import zlib
 from pathlib import Path
 
@@ -188,7 +190,7 @@ class Losses(Hook):
 
 @HOOKS.register_module(force=True)
 class Batches(Hook):
-    """Writes step, image and check sum of the pixels of every sample, a file for each process.
+    """Write step, check sum of the pixels and seed of every sample, a file for each process.
 
     Args:
         folder (str): For the files.
@@ -198,7 +200,41 @@ class Batches(Hook):
         self.file = Path(folder) / f'batches_{get_rank()}'
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
+        images = data_batch.get('inputs', data_batch)
+        parts = [images[key] for key in sorted(images)] if isinstance(images, dict) else [images]
+        samples = data_batch['data_samples']
+        if isinstance(samples, dict):  # of a tracker, which draws no mask
+            samples = [None] * len(parts[0])
         with open(self.file, 'a') as file:
-            for image, sample in zip(data_batch['inputs'], data_batch['data_samples'], strict=True):
-                pixels = zlib.crc32(image.numpy().tobytes())
-                file.write(f'{runner.iter}/{sample.img_id}/{pixels}\n')
+            for sample, *tensors in zip(samples, *parts, strict=True):
+                pixels = zlib.crc32(b''.join(tensor.numpy().tobytes() for tensor in tensors))
+                seed = sample and sample.sample_seed
+                file.write(f'{runner.iter}/{pixels}/{seed}\n')
+
+
+@HOOKS.register_module(force=True)
+class Pause(Hook):
+    """Wait at a point of a run, the first time.
+
+    Args:
+        point (str): Method of a hook, or ``'exit'``, the end of the process.
+        file (str): Written when the waiting starts.
+        seconds (float): Defaults to 4.
+        rank (int): The only process that waits. Defaults to 0.
+    """
+
+    priority = 'LOWEST'
+
+    def __init__(self, point, file, seconds=4, rank=0):
+        self.file, self.seconds = Path(file), seconds
+        if get_rank() != rank:
+            return
+        if point == 'exit':
+            atexit.register(self.wait)
+        else:
+            setattr(self, point, self.wait)
+
+    def wait(self, *args, **kwargs):
+        if not self.file.exists():
+            self.file.touch()
+            time.sleep(self.seconds)

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import re
 import runpy
+import signal
 import socket
 import sys
 import time
@@ -105,6 +106,7 @@ CONTEXT.set_forkserver_preload([  # imported once for all processes
 
 
 def _run(tool, args, log):
+    os.setsid()  # a process group of its own, which a test can signal
     with open(log, 'a') as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
@@ -138,14 +140,17 @@ class Training:
         return self.log.read_text() if self.log.exists() else ''
 
     def signal_when(self, number, ready):
-        """Send a signal as soon as ``ready()``; returns whether it was still running."""
+        """Signal the process and its workers as soon as ``ready()``; returns whether it ran.
+
+        That is what ``timeout``, Slurm and containers do. SIGKILL ends the main process only.
+        """
         end = time.monotonic() + WAIT
         while self.process.is_alive() and not ready():
             assert time.monotonic() < end, self.text()[-3000:]
             time.sleep(0.002)
         alive = self.process.is_alive()
         if alive:
-            os.kill(self.process.pid, number)
+            (os.kill if number == signal.SIGKILL else os.killpg)(self.process.pid, number)
         return alive
 
 

@@ -2,10 +2,11 @@
 
 import pytest
 import tiny
+import torch
 from mmengine.config import Config, ConfigDict
 
 from mmlite.engine import launch
-from mmlite.errors import UserError
+from mmlite.errors import CheckpointError, UserError
 
 
 @pytest.fixture
@@ -81,11 +82,47 @@ def test_auto_scale_lr_needs_a_base(cfg):
     assert cfg.auto_scale_lr == dict(enable=True, base_batch_size=64)
 
 
-def test_resume(cfg):
-    launch.set_resume(cfg, 'auto')
-    assert (cfg.resume, cfg.get('load_from')) == ('auto', None)
-    launch.set_resume(cfg, 'a.pth')
-    assert (cfg.resume, cfg.load_from) == (True, 'a.pth')
+def choose(cfg, resume=None, **settings):
+    """What a run starts from, and its seed."""
+    cfg.merge_from_dict(dict(launcher='none', **settings))
+    if resume:
+        launch.set_resume(cfg, resume)
+    launch._choose_checkpoint(cfg)
+    seed = (cfg.get('randomness') or {}).get('seed')
+    return cfg.get('load_from'), bool(cfg.get('resume')), seed
+
+
+@pytest.mark.parametrize('found', [True, False])
+@pytest.mark.parametrize('restarted', [True, False])
+@pytest.mark.parametrize('resume', [None, 'auto', 'file'])
+def test_resuming_keeps_load_from_where_no_checkpoint_is_found(
+    resume, restarted, found, cfg, tmp_path, monkeypatch
+):
+    monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', str(int(restarted)))
+    files = [str(tmp_path / name) for name in ('start.pth', 'given.pth', 'work/iter_3.pth')]
+    start, given, latest = files
+    (tmp_path / 'work').mkdir()
+    for seed, file in enumerate(files):
+        if file != latest or found:
+            torch.save(dict(state_dict={}, meta=dict(seed=seed)), file)
+    want = dict(auto=(start, False, None), file=(given, True, 1)).get(resume, (start, False, None))
+    if found and (restarted or resume == 'auto'):
+        want = latest, True, 2
+    option = given if resume == 'file' else resume
+    work_dir = str(tmp_path / 'work')
+    assert choose(cfg, option, work_dir=work_dir, load_from=start) == want
+
+
+def test_only_the_first_process_chooses_a_checkpoint(cfg, tmp_path, monkeypatch):
+    sent = []
+    monkeypatch.setattr(launch, 'is_main_process', lambda: False)
+    monkeypatch.setattr(launch, 'find_checkpoint', lambda folder: pytest.fail('looks itself'))
+    monkeypatch.setattr(launch, 'broadcast_object_list', lambda data: data.__setitem__(0, sent[0]))
+    sent[:] = [('x.pth', True, 7)]
+    assert choose(cfg, 'auto', work_dir=str(tmp_path)) == sent[0]
+    sent[:] = [CheckpointError('all 2 checkpoints are damaged')]
+    with pytest.raises(CheckpointError, match='all 2 checkpoints'):
+        choose(cfg, 'auto')
 
 
 def test_tta_wraps_model_and_pipeline(cfg):

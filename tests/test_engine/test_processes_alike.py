@@ -5,8 +5,10 @@ from collections import Counter
 
 import pytest
 import tiny
+import tiny_pretrain
 import tiny_tasks
 import tiny_tracker
+import trainings
 from trainings import run_processes
 
 OPTIONS = {
@@ -61,32 +63,57 @@ def test_metrics_do_not_depend_on_the_number_of_processes(task, tmp_path):
 
 RECORDED = """
 custom_imports = dict(imports=['tiny'])
+custom_hooks = [dict(type='mmlite.Batches', folder={folder!r})]
+train_dataloader.update(batch_size={batch}, num_workers={workers}, persistent_workers=False)
+default_hooks = dict(checkpoint=None)
+val_cfg = val_dataloader = val_evaluator = None
+"""
+DETECTION = """
 pipeline.insert(2, dict(type='RandomFlip', prob=0.5))
 pipeline.insert(3, dict(type='mmdet.PhotoMetricDistortion'))
 pipeline[-1].pop('meta_keys')
 model.update(bbox_head=dict(num_classes=2, in_channels=16, feat_channels=16, stacked_convs=1))
-train_dataloader.update(
-    batch_size={batch}, num_workers={workers}, sampler=dict(type='DefaultSampler', shuffle=True)
-)
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=2, val_interval=9)
-default_hooks.update(checkpoint=None)
-custom_hooks = [dict(type='mmlite.Batches', folder={folder!r})]
+train_dataloader.update(sampler=dict(type='DefaultSampler', shuffle=True))
 """
+SHORT = {
+    'cls': 'train_cfg.max_epochs=1',
+    'det': 'train_cfg.max_epochs=2',
+    'pretrain': 'train_cfg.max_epochs=2',
+    'seg': 'train_cfg.max_iters=3',
+    'track': 'train_cfg.max_epochs=1',
+}
+"""Task -> option for a short run, of at least one step of four samples."""
 
 
-def stream(folder, world, workers):
-    """Step, image and pixels of every sample that so many processes of so many workers train on."""
-    out = folder / f'{world}_{workers}'
+def write_training(task, folder):
+    """Config of a small model with random augmentation."""
+    if task == 'det':
+        tiny.write_coco(folder, 'train', images=8)
+        return tiny.write_detector(folder, extra=DETECTION)
+    if task == 'pretrain':
+        return tiny_pretrain.write_recipe(folder, 'default_hooks = dict()\n')
+    if task == 'track':
+        return trainings.write('tracking', folder)
+    return tiny_tasks.write(task, folder).config
+
+
+def stream(config, task, world, workers):
+    """Step, pixels and seed of every sample that so many processes of so many workers train on."""
+    out = config.parent / f'{world}_{workers}'
     out.mkdir()
-    extra = RECORDED.format(batch=4 // world, workers=workers, folder=str(out))
-    config = tiny.write_detector(folder, f'{out.name}.py', extra)
-    run_processes('train', [config, '--work-dir', out / 'work'], world, out)
+    recorded = RECORDED.format(batch=4 // world, workers=workers, folder=str(out))
+    copy = config.with_name(f'{out.name}.py')
+    copy.write_text(config.read_text() + recorded)
+    options = ['--cfg-options', SHORT[task]]
+    run_processes('train', [copy, '--work-dir', out / 'work', *options], world, out)
     return Counter(line for file in out.glob('batches_*') for line in file.read_text().split())
 
 
-@pytest.mark.parametrize(('world', 'workers'), [(1, 1), (1, 4), (2, 0), (2, 2)])
-def test_samples_do_not_depend_on_processes_and_workers(world, workers, tmp_path):
-    tiny.write_coco(tmp_path, 'train', images=8)
-    tiny.write_coco(tmp_path, 'val', images=1)
-    want = stream(tmp_path, 1, 0)
-    assert len(want) == 16 and stream(tmp_path, world, workers) == want
+@pytest.mark.parametrize('task', SHORT)
+def test_samples_do_not_depend_on_processes_and_workers(task, tmp_path):
+    config = write_training(task, tmp_path)
+    want = stream(config, task, 1, 0)
+    assert len(want) == want.total() >= 4 and want.total() % 4 == 0
+    assert stream(config, task, 2, 2 if task == 'det' else 0) == want
+    if task == 'det':
+        assert stream(config, task, 1, 4) == want

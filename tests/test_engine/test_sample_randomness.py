@@ -1,6 +1,8 @@
 """A sample, its augmentation and its mask depend on seed, epoch and index alone."""
 
+import multiprocessing
 import random
+import subprocess
 
 import numpy as np
 import pytest
@@ -156,6 +158,35 @@ def test_generators_and_neighbours_draw_independently():
             set(torch.randint(1 << 32, (2000,)).tolist()),
         ]
     assert len(set.union(*streams)) > 5990  # none runs ahead of another
+
+
+def test_options_of_a_loader_are_kept():
+    options = dict(
+        num_workers=1, timeout=9, prefetch_factor=3, persistent_workers=True, in_order=False,
+        pin_memory=True, pin_memory_device='cuda', multiprocessing_context='spawn',
+        collate_fn=list,
+    )  # fmt: skip
+    stock = DataLoader(Drawing(), batch_size=4, drop_last=True, **options)
+    made = ResumableLoader(stock, seed=7)
+    assert made.batch_sampler.drop_last and made.batch_sampler.batch_size == 4 and len(made) == 2
+    for name in options:
+        assert getattr(made, name) == getattr(stock, name), name
+
+
+def test_workers_survive_the_signals_of_others_and_obey_their_parent():
+    batches = iter(loader(workers=2))
+    first = next(batches)
+    workers = multiprocessing.active_children()
+    assert len(workers) == 2
+    for name in ('-TERM', '-INT'):
+        subprocess.run(['kill', name, *(str(worker.pid) for worker in workers)], check=True)
+    assert [first, *batches] == list(loader())
+    endless = iter(loader(InfiniteSampler, workers=2))
+    next(endless)
+    for worker in multiprocessing.active_children():
+        worker.terminate()
+        worker.join(10)
+        assert worker.exitcode == 0
 
 
 def test_everything_else_is_the_data_set_s_own():

@@ -1,4 +1,4 @@
-"""Trainings that are killed at random moments end with the weights of an undisturbed one.
+"""Trainings that are killed or stopped at random moments end with the same weights.
 
 One kill a task in every run of the tests; ``--faults`` runs them all.
 """
@@ -77,3 +77,23 @@ def test_asked_to_end(task, number, undisturbed, tmp_path):
     Training(config, tmp_path, '--resume').end()
     assert_same_bits(last_weights(tmp_path), last_weights(whole))
     assert not list(tmp_path.glob('epoch_*_iter_*.pth'))  # it has made room for later ones
+
+
+VALIDATION = """
+custom_imports = dict(imports=['tiny'])
+custom_hooks = [dict(type='mmlite.Pause', point='before_val_iter', file={file!r})]
+val_dataloader.update(num_workers=2)
+"""
+
+
+def test_asked_to_end_in_validation(undisturbed, tmp_path):
+    config, whole = undisturbed('detection')
+    waiting = tmp_path / 'waiting'
+    paused = config.with_name('paused.py')
+    paused.write_text(config.read_text() + VALIDATION.format(file=str(waiting)))
+    training = Training(paused, tmp_path)
+    assert training.signal_when(signal.SIGTERM, waiting.exists)
+    training.end(ok=Stopped.exit_code)
+    assert 'SIGTERM ended training after step 6: ' in training.text()
+    Training(paused, tmp_path, '--resume').end()
+    assert_same_bits(last_weights(tmp_path), last_weights(whole))

@@ -11,26 +11,56 @@ import pytest
 import trainings
 from trainings import ROOT, WAIT, assert_same_bits, free_port, last_weights, steps
 
+PAUSE = """
+custom_imports = dict(imports=['tiny'])
+custom_hooks = [
+    dict(type='mmlite.Pause', point={point!r}, file={folder!r} + '/paused', rank=1),
+    dict(type='mmlite.Pause', point='exit', file={folder!r} + '/ending', rank=1),
+]
+"""
+SRUN = """#!{python}
+import os, signal, subprocess, sys
+options = sys.argv[1 : sys.argv.index('-u') - 1]
+command = ['pytorch' if arg == 'slurm' else arg for arg in sys.argv[len(options) + 1 :]]
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+reset = lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL)
+tasks = [subprocess.Popen(command, env=dict(os.environ, RANK=str(rank), LOCAL_RANK=str(rank),
+         WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT={port!r}), preexec_fn=reset)
+         for rank in range(2)]
+code = tasks[0].wait()
+if code and '--kill-on-bad-exit=1' in options:
+    tasks[1].terminate()
+code = max(c if c >= 0 else 128 - c for c in (code, tasks[1].wait()))
+sys.exit(code)
+"""
+"""Stands in for Slurm: two tasks, all of which are ended when the first one fails, as asked."""
+
 
 class Launched:
-    """A training of two processes by ``tools/dist_train.sh``."""
+    """A training of two processes by ``tools/dist_train.sh``, or another command.
 
-    def __init__(self, config, work_dir, *options, restarts=0):
+    Its processes are a group of their own, which a test can signal.
+    """
+
+    def __init__(self, config, work_dir, *options, restarts=0, command=None, **environ):
         work_dir.mkdir(exist_ok=True)
         self.log = work_dir / 'output.txt'
-        environ = dict(os.environ, PYTHON=sys.executable, PORT=str(free_port()))
+        environ = dict(os.environ, PYTHON=sys.executable, PORT=str(free_port()), **environ)
         environ['MAX_RESTARTS'] = str(restarts)
-        command = ['bash', ROOT / 'tools/dist_train.sh', config, '2', '--work-dir', work_dir]
+        environ['PYTHONPATH'] = f'{environ["PYTHONPATH"]}:{ROOT / "tests"}'
+        command = command or ['bash', ROOT / 'tools/dist_train.sh', config, '2']
+        command = [*command, '--work-dir', work_dir, *options]
         command += ['--cfg-options', 'train_cfg.max_epochs=12']  # a step each
         with open(self.log, 'a') as file:
             self.launcher = subprocess.Popen(
-                [*map(str, command), *options], stdout=file, stderr=file, env=environ
+                [*map(str, command)], stdout=file, stderr=file, env=environ, start_new_session=True
             )
 
-    def wait_for(self, saves):
-        """Wait until so many checkpoints are announced."""
+    def wait_for(self, ready):
+        """Wait until ``ready()``, or until so many checkpoints are announced."""
         end = time.monotonic() + WAIT
-        while len(steps(self.log.read_text())) < saves:
+        saves = ready if isinstance(ready, int) else None
+        while len(steps(self.log.read_text())) < saves if saves else not ready():
             assert self.launcher.poll() is None and time.monotonic() < end, self.tail()
             time.sleep(0.01)
 
@@ -40,6 +70,14 @@ class Launched:
         children = (of / 'task' / of.name / 'children').read_text().split()
         environs = {int(child): Path('/proc', child, 'environ').read_bytes() for child in children}
         return next(pid for pid, text in environs.items() if b'\0RANK=1\0' in text)
+
+    def ask(self, whom):
+        """Send SIGTERM to the ``'group'``, the ``'launcher'`` or ``'one process'``."""
+        if whom == 'group':
+            os.killpg(self.launcher.pid, signal.SIGTERM)
+        else:
+            process = self.launcher.pid if whom == 'launcher' else self.second_process()
+            os.kill(process, signal.SIGTERM)
 
     def end(self, code=0):
         """Wait for its end, and check its exit code."""
@@ -54,11 +92,19 @@ def undisturbed(tmp_path_factory):
     """Config and folder of a run that nothing happened to."""
     folder = tmp_path_factory.mktemp('two')
     config = trainings.write('pretraining', folder)
+    config.write_text(config.read_text() + "train_dataloader['num_workers'] = 1\n")
     Launched(config, folder / 'work').end()
     return config, folder / 'work'
 
 
-def test_a_killed_process_is_replaced_and_training_goes_on_by_itself(undisturbed, tmp_path):
+def paused(config, folder, point):
+    """The config with a pause of rank 1 at a point, and one at its end."""
+    made = folder / 'paused.py'
+    made.write_text(config.read_text() + PAUSE.format(point=point, folder=str(folder)))
+    return made
+
+
+def test_a_killed_process_is_replaced_and_training_continues_by_itself(undisturbed, tmp_path):
     config, whole = undisturbed
     run = Launched(config, tmp_path, restarts=1)
     run.wait_for(3)
@@ -68,14 +114,52 @@ def test_a_killed_process_is_replaced_and_training_goes_on_by_itself(undisturbed
     assert_same_bits(last_weights(tmp_path), last_weights(whole))
 
 
-@pytest.mark.fault
-@pytest.mark.parametrize('told', ['launcher', 'one process'])
-def test_all_processes_stop_after_the_same_step(told, undisturbed, tmp_path):
+@pytest.mark.parametrize(
+    'whom',
+    [
+        'group',
+        pytest.param('launcher', marks=pytest.mark.fault),
+        pytest.param('one process', marks=pytest.mark.fault),
+    ],
+)
+def test_all_processes_stop_after_the_same_step(whom, undisturbed, tmp_path):
     config, whole = undisturbed
-    run = Launched(config, tmp_path)
+    run = Launched(paused(config, tmp_path, 'before_save_checkpoint'), tmp_path)
     run.wait_for(2)
-    os.kill(run.launcher.pid if told == 'launcher' else run.second_process(), signal.SIGTERM)
+    run.ask(whom)
     run.end(75)
     assert run.log.read_text().count('ended training after step') == 2, run.tail()  # log, stderr
     Launched(config, tmp_path, '--resume').end()
     assert_same_bits(last_weights(tmp_path), last_weights(whole))
+
+
+def test_without_a_checkpoint_the_exit_code_is_not_75(undisturbed, tmp_path):
+    config, _ = undisturbed
+    unsaved = tmp_path / 'unsaved.py'
+    slow = PAUSE.format(point='after_train_iter', folder=str(tmp_path))
+    unsaved.write_text(config.read_text() + slow + "default_hooks['checkpoint'] = None\n")
+    run = Launched(unsaved, tmp_path)
+    run.wait_for((tmp_path / 'paused').exists)
+    run.ask('launcher')
+    run.end(143)
+    assert 'SIGTERM ended training after step' in run.log.read_text()
+    assert 'nothing is saved' in run.log.read_text()
+
+
+def test_a_slurm_job_is_queued_again_though_a_process_is_slow(undisturbed, tmp_path):
+    config, _ = undisturbed
+    for name, text in (
+        ('srun', SRUN.format(python=sys.executable, port=str(free_port()))),
+        ('scontrol', '#!/bin/sh\necho "scontrol $@"\n'),
+    ):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    slow = paused(config, tmp_path, 'before_save_checkpoint')
+    command = ['bash', ROOT / 'tools/slurm_batch.sh', slow]
+    path = f'{tmp_path}:{os.environ["PATH"]}'
+    environ = dict(PATH=path, SLURM_JOB_ID='7', SLURM_SUBMIT_DIR=str(ROOT))
+    run = Launched(slow, tmp_path / 'work', command=command, **environ)
+    run.wait_for(2)
+    run.ask('group')
+    run.end(75)
+    assert run.log.read_text().splitlines()[-1] == 'scontrol requeue 7'
