@@ -9,9 +9,9 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 from tiny_fragile import FragileModel, write_config
 
-from mmlite.engine.failed_step import StepKeeper
-from mmlite.engine.finite_watch import FiniteWatch
 from mmlite.engine.hooks import FiniteHook
+from mmlite.engine.nonfinite.step import StepKeeper
+from mmlite.engine.nonfinite.watch import FiniteWatch
 from mmlite.errors import ArgumentError, NonFiniteError
 
 ACCUMULATED = 'optim_wrapper.update(accumulative_counts=2)\n'
@@ -54,7 +54,7 @@ def trained(state):
     return {k: v for k, v in state.items() if k.startswith(('backbone', 'head', 'scale'))}
 
 
-@pytest.mark.parametrize('extra', ['', BY_EPOCH, CLIPPED, SCALED + CLIPPED])
+@pytest.mark.parametrize('extra', ['', BY_EPOCH + CLIPPED, SCALED + CLIPPED, SCALED + FUSED])
 @pytest.mark.parametrize(
     ('fault', 'message'),
     [
@@ -73,17 +73,18 @@ def test_training_stops_before_a_weight_changes(fault, message, extra, tmp_path)
     assert not equal(trained(states(runner)[3]), trained(states(runner)[2]))
 
 
-def test_the_record_is_plain_and_holds_the_state_before_the_step(tmp_path):
+def test_the_record_is_the_state_before_the_step(tmp_path):
     runner, error = stop(tmp_path, fault='nan loss', at=[3])
-    folder = tmp_path / 'run' / 'failed_step_4'
-    assert error.endswith(f'run that step again by: python tools/analysis_tools/replay.py {folder}')
-    record = torch.load(folder / 'rank0' / 'step.pth', weights_only=True)
-    assert equal({k: record['weights'][k] for k in states(runner)[3]}, states(runner)[3])
+    directory = tmp_path / 'run' / 'failed_step_4'
+    assert error.endswith(
+        f'run that step again by: python tools/analysis_tools/replay.py {directory}'
+    )
+    record = torch.load(directory / 'rank0' / 'step.pth', weights_only=True)
+    assert equal(record['weights'], states(runner)[3])
     assert not equal(runner.model.state_dict(), states(runner)[3])  # statistics have moved on
-    assert record['iter'] == 3 and record['seed'] == 0 and record['epoch'] == 0
+    assert record['iterations'][0]['iter'] == 3
     assert record['optimizer']['state'][0]['step'] == 3
-    assert 'loss_extra' in record['iterations'][0]['losses']
-    assert Config.fromfile(folder / 'rank0' / 'config.py').model.type == 'FragileModel'
+    assert Config.fromfile(directory / 'rank0' / 'config.py').model.type == 'FragileModel'
 
 
 def test_a_scaler_may_skip_now_and_then(tmp_path):
@@ -102,7 +103,6 @@ def test_a_scaler_may_not_skip_for_ever(extra, tmp_path):
     assert 'the gradient scaler has skipped 2 updates in a row' in error
     record = torch.load(tmp_path / 'run/failed_step_5/rank0/step.pth', weights_only=True)
     assert record['optimizer']['loss_scaler']['scale'] == 1024 / 4
-    assert runner.optim_wrapper.loss_scaler.get_scale() == 1024 / 8
 
 
 def test_accumulated_iterations_are_one_step(tmp_path):
@@ -111,11 +111,12 @@ def test_accumulated_iterations_are_one_step(tmp_path):
     assert 'iteration 4: loss is nan, loss_extra is nan at iteration 3' in error
     record = torch.load(tmp_path / 'run/failed_step_4/rank0/step.pth', weights_only=True)
     assert [state['iter'] for state in record['iterations']] == [2, 3]
-    assert equal({k: record['weights'][k] for k in states(runner)[2]}, states(runner)[2])
+    assert len(record['batches']) == 2
+    assert equal(record['weights'], states(runner)[2])
     assert record['counts'][0][0] == 2
 
 
-@pytest.mark.parametrize('extra', ['', ACCUMULATED, CLIPPED, SCALED, SCHEDULED, BY_EPOCH])
+@pytest.mark.parametrize('extra', ['', ACCUMULATED, CLIPPED, SCALED, SCHEDULED + BY_EPOCH])
 def test_an_undisturbed_run_is_the_same_with_the_hook(extra, tmp_path, recwarn):
     ends, attributes = [], []
     for name, without in (('with', ''), ('without', "default_hooks.pop('finite')\n")):
@@ -128,7 +129,7 @@ def test_an_undisturbed_run_is_the_same_with_the_hook(extra, tmp_path, recwarn):
     assert not [w for w in recwarn if 'has been overridden' in str(w.message)]
 
 
-def test_several_optimisers_are_all_watched():
+def test_several_optimizers_are_all_watched():
     """The first has made its step when the second fails: the record is of before both."""
     model = FragileModel()
     parts = dict(head=model.head, backbone=model.backbone)
@@ -139,16 +140,16 @@ def test_several_optimisers_are_all_watched():
     watch = FiniteWatch(model, wrappers, lambda *found: failures.append(found), max_skipped=1)
     keeper = StepKeeper(model, wrappers)
     before = {k: v.clone() for k, v in model.state_dict().items()}
-    keeper.begin(0, {}, watch.losses)
+    keeper.begin(0, {})
     wrappers['head'].update_params(model.head.bias.sum())
     assert not failures and not equal(model.state_dict(), before)
     wrappers['backbone'].update_params(model.backbone.norm.bias.sum() * float('inf'))
-    assert failures == [(['backbone.norm.bias'], 0, True)]
+    assert failures == [(['backbone.norm.bias'], 0)]
     record = keeper.record()
     assert equal(record['weights'], before)
     assert record['optimizer'].keys() == parts.keys()
     watch.remove()
-    assert not vars(wrappers['backbone']).keys() & {'step', 'backward'}
+    assert 'step' not in vars(wrappers['backbone'])
 
 
 def test_a_norm_that_overflows_is_no_failure():
@@ -191,7 +192,7 @@ def test_gradients_of_every_kind_are_looked_at_and_left_as_they_are(kind, wrong)
         model[name].grad = grad
     wrapper.step()
     watch.remove()
-    assert found == ([] if wrong is None else [(['other'], 0, False)])
+    assert found == ([] if wrong is None else [(['other'], 0)])
     for name, grad in grads.items():
         torch.testing.assert_close(grad, before[name], rtol=0, atol=0, equal_nan=True)
 
@@ -204,5 +205,5 @@ def test_a_step_that_cannot_be_kept_stops_all_the_same(tmp_path):
 
 
 def test_a_wrong_limit_is_an_error():
-    with pytest.raises(ArgumentError, match='max_skipped must be 1 or more, got 0'):
+    with pytest.raises(ArgumentError, match=r'max_skipped must be >= 1 \(got 0\)'):
         FiniteHook(max_skipped=0)

@@ -70,7 +70,7 @@ SETTING_WORDS = {
     'env_cfg.mp_cfg.mp_start_method=forkk': "mp_start_method='forkk' should be one of, spawn",
     'default_scope=mmdett': "default_scope='mmdett' is no installed, mmdet",
     'default_scope=mmseg': "LoadAnnotations takes no 'with_bbox'",
-    'modle.type=x': "unknown key 'modle', did you mean 'model'",
+    'modle.type=x': "nothing reads 'modle', did you mean model",
     'model=x': "model='x' should be a dict",
     'model.backbone=resnet': "model.backbone='resnet' should be a dict",
     'model.backbone.dept=18': "ResNet takes no 'dept', did you mean 'depth'",
@@ -297,8 +297,8 @@ CASES = {
         'a suffix': ('{det} --save-path x.txt', 2, '--save-path x.txt must end in .py'),
     },
     'analysis_tools/replay': {
-        'no folder': ('{p}/no', 1, '{p}/no does not exist: give a folder failed_step_*'),
-        'no step': ('{p}/folder', 1, '{p}/folder holds no failed step: give a folder failed_step'),
+        'no folder': ('{p}/no', 1, '{p}/no holds no failed step: give a directory'),
+        'no step': ('{p}/folder', 1, '{p}/folder holds no failed step: give a directory failed_'),
     },
     'analysis_tools/report': {
         'no folder': ('{p}/no', 1, '{p}/no is not a directory: give the work directory'),

@@ -1,9 +1,9 @@
 """Hooks, used in configs as ``type='mmlite.<name>'``."""
 
+from ..nonfinite import FiniteHook
 from .checkpoint import CheckpointHook
 from .ddp_comm import DDPCommHook
 from .elimination import EliminationScheduleHook
-from .finite import FiniteHook
 from .fit import CheckpointFitHook
 from .frozen_teacher import FrozenTeacherHook
 from .gradients import ClipEachTensorHook, ClipNormHook, FreezeLayersHook

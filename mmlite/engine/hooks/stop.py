@@ -18,8 +18,8 @@ from mmengine.hooks import Hook
 from mmlite.errors import Stopped
 from mmlite.registry import HOOKS
 
-from ..finite_watch import wrappers_of
 from ..loops import keep_workers
+from ..nonfinite.watch import optim_wrappers
 from .checkpoint import CheckpointHook
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -155,4 +155,4 @@ def _shared_store():
 
 def _weights_are_updated(optim_wrapper):
     """Whether no gradients are being accumulated."""
-    return all(wrapper.should_update() for wrapper in wrappers_of(optim_wrapper))
+    return all(wrapper.should_update() for wrapper in optim_wrappers(optim_wrapper))

@@ -1,0 +1,128 @@
+"""Replay of a training step that :class:`~.hook.FiniteHook` has kept."""
+
+from copy import deepcopy
+
+import torch
+from mmengine.logging import MessageHub
+from mmengine.model import revert_sync_batchnorm
+from mmengine.optim import build_optim_wrapper
+from mmengine.runner import set_random_seed
+from mmengine.structures import BaseDataElement
+from torch.nn.modules.module import register_module_forward_hook
+
+from mmlite.errors import CheckpointError
+from mmlite.registry import MODELS
+
+from ..loops import restore_rng
+from .step import COUNTS, named_tensors, settings
+from .watch import FiniteWatch, optim_wrappers
+
+
+class _Stopped(Exception):
+    """The step is not finite."""
+
+
+class Replay:
+    """Model and optimizer of a failed step; needs neither the data set nor other checkpoints.
+
+    Args:
+        cfg (mmengine.config.Config): Of the run.
+        record (dict): From :func:`~.step.read`.
+        device (torch.device): Where the step runs.
+    """
+
+    def __init__(self, cfg, record, device):
+        self.record = record
+        torch.set_num_threads(record['threads'])  # the last bits of sums depend on it
+        set_random_seed(0, deterministic=bool((cfg.get('randomness') or {}).get('deterministic')))
+        self.model = revert_sync_batchnorm(MODELS.build(cfg.model)).to(device)
+        self.optim_wrapper = build_optim_wrapper(self.model, cfg.optim_wrapper)
+
+    def run(self):
+        """Run the step from the state before it.
+
+        Returns:
+            tuple[list[dict[str, float]], list[str] | None]: Loss terms of every iteration, and the
+            names of the parameters whose gradients are not finite, None if the step is finite.
+        """
+        self._rewind()
+        gradients = []
+
+        def fail(names, skipped):
+            gradients.extend(names)
+            raise _Stopped
+
+        watch = FiniteWatch(self.model, self.optim_wrapper, fail, max_skipped=1)
+        try:
+            for batch, state in zip(self.record['batches'], self.record['iterations'], strict=True):
+                MessageHub.get_current_instance().update_info('iter', state['iter'])
+                watch.losses.append({})
+                restore_rng(state['random'])
+                self.model.train_step(deepcopy(batch), optim_wrapper=self.optim_wrapper)
+            gradients = None
+        except _Stopped:
+            pass
+        finally:
+            watch.remove()
+        return [{k: float(v) for k, v in terms.items()} for terms in watch.losses], gradients
+
+    def explain(self):
+        """Run the step under :func:`torch.autograd.detect_anomaly`, which warns on stderr.
+
+        Yields:
+            str: What is not finite: parts of batches, weights, the first output of a module, or the
+            first gradient of a backward function.
+        """
+        for name in ('batches', 'weights'):
+            for path in nonfinite_paths(self.record[name], name):
+                yield f'not finite before the step: {path}'
+        names = {module: name for name, module in self.model.named_modules()}
+        outputs = []
+
+        def look(module, inputs, output):  # a child ends before its parent
+            if not outputs and any(nonfinite_paths(output)) and not any(nonfinite_paths(inputs)):
+                outputs.append(names.get(module) or type(module).__name__)
+
+        handle = register_module_forward_hook(look)
+        try:
+            with torch.autograd.detect_anomaly():
+                self.run()
+        except RuntimeError as error:
+            if not outputs:
+                yield f'all outputs are finite; first in the backward pass: {error}'
+        handle.remove()
+        yield from (f'first output that is not finite: {name}' for name in outputs)
+
+    def _rewind(self):
+        """Restore the state before the step."""
+        tensors, saved = named_tensors(self.model), self.record['weights']
+        if {k: t.shape for k, t in tensors.items()} != {k: t.shape for k, t in saved.items()}:
+            raise CheckpointError(
+                'the step does not fit the model of its config: give no --cfg-options that change '
+                'the weights'
+            )
+        with torch.no_grad():
+            for name, tensor in tensors.items():
+                tensor.copy_(saved[name])
+        self.optim_wrapper.load_state_dict(deepcopy(self.record['optimizer']))
+        self.optim_wrapper.zero_grad()
+        for path, module in self.model.named_modules():
+            present, saved = settings(module), self.record['settings'].get(path, {})
+            vars(module).update({key: saved[key] for key in present if key in saved})
+        wrappers = optim_wrappers(self.optim_wrapper)
+        for wrapper, counts in zip(wrappers, self.record['counts'], strict=True):
+            vars(wrapper).update(zip(COUNTS, counts, strict=True))
+        MessageHub.get_current_instance().update_info_dict(self.record['progress'])
+
+
+def nonfinite_paths(value, path=''):
+    """Yield the paths of tensors with a NaN or infinity in containers and mmengine's structures."""
+    if isinstance(value, torch.Tensor):
+        if not value.isfinite().all():
+            yield path or 'value'
+    elif isinstance(value, (dict, BaseDataElement)):
+        for key, item in value.items():
+            yield from nonfinite_paths(item, f'{path}.{key}')
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from nonfinite_paths(item, f'{path}[{index}]')
