@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import re
+import traceback
 from contextlib import nullcontext
 
 import numpy as np
@@ -197,13 +198,16 @@ def test_structures_are_written_and_read_as_data(masks, tmp_path):
 
 def share(config, work, rank):
     """Train as one of two processes; writes its error beside the work directory. Never returns."""
-    os.environ.update(LOCAL_RANK=str(rank), RANK=str(rank), WORLD_SIZE='2')
+    variables = dict(LOCAL_RANK=str(rank), RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='localhost')
+    os.environ.update(variables)
     meeting = f'file://{work}.meeting'
     dist.init_process_group('gloo', init_method=meeting, rank=rank, world_size=2)
     try:
         launch.train(launch.read_config(config, str(work), launcher='pytorch'))
     except NonFiniteError as error:
         work.with_name(f'rank{rank}.txt').write_text(str(error))
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(0)
 
