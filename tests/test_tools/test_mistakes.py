@@ -264,7 +264,7 @@ CASES = {
         'table is a folder': ('{track} --csv {p}/folder', 2, '--csv {p}/folder is a folder'),
     },
     'analysis_tools/browse_dataset': {
-        'no pictures': ('{det} -o x -n 0', 2, '--number is 0; give 1 or more'),
+        'no images': ('{det} -o x -n 0', 2, '--number/-n: must be an integer >= 1 (got 0)'),
         'out is a file': ('{det} -o {p}/text', 2, '--output-dir {p}/text cannot be written'),
         'no validation': ('{mae} -o x --phase val', 2, 'the config has no val_dataloader'),
     },
@@ -303,8 +303,8 @@ CASES = {
     'analysis_tools/report': {
         'no folder': ('{p}/no', 1, '{p}/no is not a directory: give the work directory'),
         'no config': ('{p}/folder', 1, '{p}/folder: no config file (*.py)'),
-        'no picture': ('{p}/run --count 0', 2, '--count is 0; give 1 or more'),
-        'a score': ('{p}/run --min-score 7', 2, '--min-score is 7; give a number from 0 to 1'),
+        'no image': ('{p}/run --count 0', 2, '--count: must be an integer >= 1 (got 0)'),
+        'a score': ('{p}/run --min-score 7', 2, '--min-score must be a number from 0 to 1, got 7'),
     },
     'analysis_tools/score_tracker': {
         'no results': (
