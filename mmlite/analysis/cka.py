@@ -125,7 +125,7 @@ def compare_models(reference, models, batches):
     """CKA of models with one reference over the same images.
 
     Args:
-        reference (TappedModel): See :class:`~.layers.TappedModel`.
+        reference (TappedModel): See :class:`~.tapped.TappedModel`.
         models (Iterable[TappedModel]): Compared with it; it may be among them.
         batches (Iterable[Tensor]): RGB uint8 (n, 3, H, W).
 

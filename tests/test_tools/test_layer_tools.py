@@ -9,10 +9,9 @@ import tiny_pretrain
 import torch
 from run_tool import run_tool
 
-from mmlite.analysis.attention_stats import measure_attention
+from mmlite.analysis.attention import measure_attention
 from mmlite.analysis.cka import compare_models
-from mmlite.analysis.layer_images import open_images
-from mmlite.analysis.layer_models import ModelSource, build_model
+from mmlite.analysis.inputs import ModelSource, build_model, open_images
 from mmlite.models import Hiera, ViT
 
 VIT = dict(arch=dict(embed_dims=24, num_layers=2, num_heads=3), img_size=32, patch_size=8)
@@ -78,8 +77,9 @@ def test_similarity_of_two_models(root, tmp_path, capsys):
     assert (
         run('compare_layers', root, '--reference', MODELS[0], '--models', MODELS[1], *options) == 0
     )
-    out = capsys.readouterr().out
-    assert 'batch 2 of 2, 0:00 left' in out and 'cka.png: 8 images of 64 pixels' in out
+    captured = capsys.readouterr()
+    assert 'images: 2/2 batches' in captured.err
+    assert 'cka.png: 8 images of 64 pixels' in captured.out
     models = models_of(root)
     want = [m.value() for m in compare_models(models[0], models, batches_of(root))]
     rows = read(tmp_path / 'out' / 'cka.csv')
@@ -162,19 +162,18 @@ ONE = ('--models', MODELS[0])
 @pytest.mark.parametrize(
     ('args', 'code', 'message'),
     [
-        ((*ONE, *DATA, '--num-images', 12), 2, 'have 8 images, fewer than the 12 asked for'),
+        ((*ONE, *DATA, '--num-images', 12), 2, '--num-images must be <= 8'),
         ((*ONE, '--num-images', 8), 2, 'mae.py has no validation data'),
-        ((*ONE, *DATA, '--data', '{root}/none'), 1, 'none is neither a folder of images nor'),
-        ((*ONE, *DATA, '--batch-size', 0), 2, '--batch-size is 0; give 1 or more'),
+        ((*ONE, *DATA, '--data', '{root}/none'), 1, 'none is neither a directory of images nor'),
         ((*ONE, *DATA, '--image-size', 60), 2, 'squares of 8 pixels, into which 60x60'),
-        (('--models', *MODELS, *DATA[:6]), 2, 'MAE 32, Hi era 64 pixels): choose the one'),
+        (('--models', *MODELS, *DATA[:6]), 2, 'MAE 32, Hi era 64 pixels): choose one'),
         (('--models', 'A={root}/mae.py:{root}/none.pth', *DATA), 1, 'none.pth'),
         (('--models', 'A={root}/mae.py:{root}/hiera.pth', *DATA), 1, 'type=mmlite.Hiera but'),
         (('--models', '{root}/cnn.py', *DATA), 2, 'layers of ResNet cannot be read'),
         (('--models', 'timm:resnet18', *DATA), 2, 'has the class ResNet instead of'),
         (('--models', 'timm:vit_tinny', *DATA), 2, "cannot build model_name 'vit_tinny'"),
         (('--models', 'timm:vit_tiny_patch16_224:{root}/no.pth', *DATA), 1, "no.pth' does not"),
-        (('--models', 'x=', *DATA), 2, "'x=' names no model"),
+        (('--models', 'x=', *DATA), 2, "'x=' is not a model"),
     ],
 )
 @pytest.mark.parametrize('name', ['compare_layers', 'attention_stats'])
@@ -190,14 +189,13 @@ def test_mistakes_are_one_sentence(name, args, code, message, root, tmp_path, ca
         (
             'compare_layers',
             ('--batch-size', 3),
-            '--batch-size 3 make a batch of 2, but CKA needs 4',
+            '--batch-size 3 make a batch of 2, but CKA requires >= 4',
         ),
-        ('compare_layers', ('--batch-size', 5), 'make a batch of 3, but CKA needs 4 or more'),
-        ('compare_layers', ('--num-images', 3), 'make a batch of 3, but CKA needs 4 or more'),
-        ('attention_stats', ('--num-images', 0), '--num-images 0 is for maps only'),
+        ('compare_layers', ('--batch-size', 5), 'make a batch of 3, but CKA requires >= 4'),
+        ('compare_layers', ('--num-images', 3), 'make a batch of 3, but CKA requires >= 4'),
+        ('attention_stats', ('--num-images', 0), '--num-images 0 draws maps only'),
         ('attention_stats', ('--map-head', 1), '--map-head needs --map-image'),
         ('attention_stats', ('--map-query', 1, 2), '--map-query needs --map-image'),
-        ('attention_stats', ('--map-image', 'a.png', '--map-head', 0), 'heads count from 1'),
         ('attention_stats', ('--models', '{root}/windows.py'), 'attends inside windows only'),
         (
             'attention_stats',

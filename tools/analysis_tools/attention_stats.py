@@ -1,7 +1,7 @@
-"""How far and how evenly every head of models attends, as in MAE-Lite, and maps of one image.
+"""Attention distance and entropy of every head, as in MAE-Lite, and attention maps of one image.
 
     python tools/analysis_tools/attention_stats.py --models MAE=CONFIG:CHECKPOINT \\
-        scratch=CONFIG --data FOLDER --out FOLDER --map-image FILE --map-query 100 60
+        scratch=CONFIG --data DIR --out DIR --map-image FILE --map-query 100 60
 
 Writes attention.png (box plots over the heads), attention.csv and two .npy for each model; with
 --map-image also maps.png. Blocks count from 1 in figures and table; those that attend inside
@@ -15,19 +15,17 @@ from pathlib import Path
 import numpy as np
 
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
-from mmlite.analysis import layer_run
-from mmlite.analysis.attention_stats import (
+from mmlite.analysis.attention import (
     attention_maps,
     measure_attention,
     uniform_values,
     units,
 )
-from mmlite.analysis.layer_figures import draw_heads, draw_maps
-from mmlite.analysis.layer_images import CentralCrops
-from mmlite.analysis.layer_models import ModelSource
-from mmlite.engine.cli import tool
+from mmlite.analysis.figures import draw_heads, draw_maps
+from mmlite.analysis.inputs import CentralCrops, add_options, file_name, open_batches, open_models
+from mmlite.engine.cli import positive_int, tool
 from mmlite.errors import UserError
-from mmlite.utils import write_bytes, write_csv
+from mmlite.utils import atomic_write, write_bytes, write_csv
 
 AXIS_LABELS = {
     'patches': 'attention distance, patches',
@@ -40,7 +38,7 @@ def parse_args(argv):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    layer_run.add_layer_options(parser, 'attention_stats')
+    add_options(parser, 'attention_stats')
     add = parser.add_argument
     add(
         '--unit', choices=[*AXIS_LABELS], default='patches',
@@ -52,21 +50,23 @@ def parse_args(argv):
         '--map-query', type=float, nargs=2, metavar=('X', 'Y'),
         help='pixel of the crop whose patch attends; default: the centre',
     )  # fmt: skip
-    add('--map-head', type=int, metavar='N', help='one head, from 1; default: mean over heads')
+    add(
+        '--map-head',
+        type=positive_int,
+        metavar='N',
+        help='one head, from 1; default: mean over heads',
+    )
     return parser.parse_args(argv)
 
 
 def check(args):
-    """Refuse what asks for nothing or does not fit."""
-    layer_run.check_layer_options(args)
+    """Refuse options that ask for nothing or do not fit each other."""
     if not args.map_image:
         for option in ('map_query', 'map_head'):
             if getattr(args, option) is not None:
                 raise UserError(f'--{option.replace("_", "-")} needs --map-image')
         if not args.num_images:
-            raise UserError('--num-images 0 is for maps only: give --map-image, or 1 or more')
-    if args.map_head is not None and args.map_head < 1:
-        raise UserError(f'--map-head is {args.map_head}; heads count from 1')
+            raise UserError('--num-images 0 draws maps only and requires --map-image')
 
 
 def write_stats(models, measures, args, size):
@@ -78,10 +78,9 @@ def write_stats(models, measures, args, size):
         found = {unit: values[index] for unit, values in distances.items()}
         rows += rows_of(model.name, found, entropies[index])
         for kind, blocks in (('distance', found['patches']), ('entropy', entropies[index])):
-            file = args.out / f'{kind}_{layer_run.file_name(model.name)}.npy'
-            layer_run.write_array(file, as_table(blocks, len(model.backbone.blocks)))
+            with atomic_write(args.out / f'{kind}_{file_name(model.name)}.npy') as file:
+                np.save(file, as_table(blocks, len(model.backbone.blocks)))
     write_csv(args.out / 'attention.csv', rows)
-    print(f'{args.out / "attention.csv"}: {len(rows)} rows')
     names = [model.name for model in models]
     panels = {
         AXIS_LABELS[args.unit]: dict(zip(names, distances[args.unit], strict=True)),
@@ -143,18 +142,15 @@ def write_maps(models, args, size):
 def main(argv=None):
     args = parse_args(argv)
     check(args)
-    sources = ModelSource.parse_all(args.models)
-    models = layer_run.build_models(sources, args)
+    sources, models, size = open_models(args.models, args)
     for model in models:
         if not model.global_blocks:
-            raise UserError(f'{model.name} attends inside windows only: nothing to measure')
-    size = layer_run.choose_size(models, args.image_size)
-    with layer_run.memory_errors():
-        if args.map_image:
-            write_maps(models, args, size)
-        if args.num_images:
-            batches = layer_run.open_batches(sources, args, size)
-            write_stats(models, measure_attention(models, batches), args, size)
+            raise UserError(f'{model.name} attends inside windows only')
+    if args.map_image:
+        write_maps(models, args, size)
+    if args.num_images:
+        batches = open_batches(sources, args, size)
+        write_stats(models, measure_attention(models, batches), args, size)
 
 
 if __name__ == '__main__':

@@ -6,7 +6,7 @@ import pytest
 import tiny_pretrain
 import torch
 
-from mmlite.analysis.layer_images import draw_sample, open_images
+from mmlite.analysis.inputs import draw_sample, open_images
 from mmlite.errors import DataError, UserError
 
 
@@ -72,7 +72,7 @@ def test_a_sample_is_random_but_the_same_every_time(tmp_path):
     first = drawn()
     assert first == drawn() != drawn(seed=1)
     assert len(set(first)) == 7 and sorted(first) != list(range(7))
-    with pytest.raises(UserError, match='the data have 12 images, fewer than the 13 asked for'):
+    with pytest.raises(UserError, match='--num-images must be <= 12'):
         draw_sample(images, 13, 4)
 
 
@@ -80,9 +80,9 @@ def test_a_sample_is_random_but_the_same_every_time(tmp_path):
     ('place', 'error', 'message'),
     [
         ('empty', DataError, 'has no image'),
-        ('gone', DataError, 'is neither a folder of images nor a config'),
+        ('gone', DataError, 'is neither a directory of images nor a config'),
         ('gone.py', UserError, 'config not found'),
-        ('mae.py', UserError, 'mae.py has no validation data: give --data a folder'),
+        ('mae.py', UserError, 'mae.py has no validation data: --data must be'),
     ],
 )
 def test_data_that_are_not_there(place, error, message, tmp_path):

@@ -137,7 +137,7 @@ def measure_attention(models, batches):
     """Distance and entropy of the heads of models, over the same images.
 
     Args:
-        models (Sequence[TappedModel]): See :class:`~.layers.TappedModel`. Blocks that attend inside
+        models (Sequence[TappedModel]): See :class:`~.tapped.TappedModel`. Blocks that attend inside
             windows or mask units are left out.
         batches (Iterable[Tensor]): RGB uint8 (B, 3, H, W), of one size.
 
@@ -167,7 +167,7 @@ def attention_maps(model, pixels, query, head=None):
     """Where one place of an image attends to, in every block that attends globally.
 
     Args:
-        model (TappedModel): See :class:`~.layers.TappedModel`.
+        model (TappedModel): See :class:`~.tapped.TappedModel`.
         pixels (Tensor): RGB uint8 (1, 3, H, W).
         query (Sequence[float]): (x, y) in pixels; the nearest token is taken.
         head (int, optional): One head, from 0. Defaults to the mean over heads.

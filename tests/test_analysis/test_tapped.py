@@ -8,8 +8,8 @@ import tiny_pretrain
 import torch
 from torch import nn
 
-from mmlite.analysis.layer_models import ModelSource, build_model
-from mmlite.analysis.layers import TappedModel
+from mmlite.analysis.inputs import ModelSource, build_model
+from mmlite.analysis.tapped import TappedModel
 from mmlite.errors import ArgumentError, CheckpointError, UserError
 from mmlite.models import Hiera, ViT
 
@@ -194,10 +194,10 @@ def test_model_names_are_read(text, source):
 @pytest.mark.parametrize(
     ('texts', 'message'),
     [
-        (['a='], "'a=' names no model: write NAME=CONFIG:CHECKPOINT"),
-        (['b.py:'], "'b.py:' names no model"),
-        (['=b.py'], "'=b.py' names no model"),
-        (['timm:'], "'timm:' names no model"),
+        (['a='], "'a=' is not a model; expected NAME=CONFIG:CHECKPOINT"),
+        (['b.py:'], "'b.py:' is not a model"),
+        (['=b.py'], "'=b.py' is not a model"),
+        (['timm:'], "'timm:' is not a model"),
         (['b.py:1.pth', 'b.py:2.pth'], "two models are called 'b'"),
     ],
 )

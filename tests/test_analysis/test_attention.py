@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmlite.analysis.attention_stats import (
+from mmlite.analysis.attention import (
     AttentionStats,
     attention_entropy,
     attention_maps,
@@ -15,7 +15,7 @@ from mmlite.analysis.attention_stats import (
     patch_attention,
     uniform_values,
 )
-from mmlite.analysis.layers import TappedModel, cell_centres
+from mmlite.analysis.tapped import TappedModel, cell_centres
 from mmlite.errors import ArgumentError
 from mmlite.models import Hiera, ViT
 from mmlite.models.layers import join_units

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib import colormaps
 
-from mmlite.analysis.layer_figures import draw_heads, draw_maps, draw_similarity
+from mmlite.analysis.figures import draw_heads, draw_maps, draw_similarity
 from mmlite.visualization import LINE_COLORS
 
 
