@@ -178,14 +178,15 @@ def test_too_few_predictions_or_times_are_refused(tmp_path):
 def test_submission_to_got10k(tmp_path):
     tracks = [make_track(f'GOT-10k_Test_00000{i}') for i in (1, 2)]
     names = [track.name for track in tracks]
-    file = write_submission(tmp_path / 'a' / 'got.zip', 'got10k', tracks[::-1], names)
+    file, again = tmp_path / 'a' / 'got.zip', tmp_path / 'b.zip'
+    write_submission(file, 'got10k', tracks[::-1], names)
     with zipfile.ZipFile(file) as archive:
         wanted = [f'{n}/{n}_{end}.txt' for n in names for end in ('001', 'time')]
         assert archive.namelist() == wanted
         boxes, times = (archive.read(name).decode().splitlines() for name in wanted[:2])
     assert boxes == [','.join(f'{v:.3f}' for v in box) for box in tracks[0].boxes]
     assert times == [f'{v:.8f}' for v in tracks[0].seconds]
-    again = write_submission(tmp_path / 'b.zip', 'got10k', tracks, names)
+    write_submission(again, 'got10k', tracks, names)
     assert again.read_bytes() == file.read_bytes()
     assert read_layout(file, tmp_path / 'out', names[0]).boxes == pytest.approx(
         tracks[0].boxes, abs=1e-3

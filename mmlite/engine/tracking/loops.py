@@ -62,11 +62,7 @@ class SequenceLoop(BaseLoop):
         self.problem = None
 
     def run(self):
-        """Track and evaluate all sequences.
-
-        Returns:
-            dict[str, float]: The metrics.
-        """
+        """Track and evaluate all sequences; returns the metrics."""
         self._call('before_{}')
         self._call('before_{}_epoch')
         self.runner.model.eval()
@@ -221,15 +217,12 @@ class SequenceTestLoop(SequenceLoop):
 
 
 def split_by_frames(lengths, indices, parts):
-    """Split sequences into shares of balanced numbers of frames: longest first, greedy.
+    """Split sequences into ``parts`` lists of balanced numbers of frames: longest first, greedy.
 
     Args:
         lengths (ndarray): Frames of every sequence.
         indices (Iterable[int]): Sequences to split.
-        parts (int): Number of shares.
-
-    Returns:
-        list[list[int]]: Indices of each share, the longest first; the same in all processes.
+        parts (int): Number of lists, which are the same in all processes.
     """
     shares, loads = [[] for _ in range(parts)], [0] * parts
     for index in sorted(indices, key=lambda i: (-lengths[i], i)):
@@ -240,11 +233,7 @@ def split_by_frames(lengths, indices, parts):
 
 
 def digest(state_dict):
-    """Hash names, types, shapes and every bit of the values of a state dict.
-
-    Returns:
-        str: 32 hexadecimal digits (BLAKE2b).
-    """
+    """Hash names, types, shapes and every bit of the values of a state dict, as 32 hex digits."""
     total = hashlib.blake2b(digest_size=16)
     for name in sorted(state_dict):
         tensor = state_dict[name].detach().cpu().contiguous()

@@ -46,17 +46,11 @@ class Network(Protocol):
 
 @dataclass
 class Target:
-    """State of a tracked target after its latest frame.
+    """State of a tracked target after its latest frame."""
 
-    Args:
-        box (tuple[float]): x, y, w, h in pixels of the frame, never rounded.
-        template (Tensor): Tokens (1, ...) of the target in the first frame.
-        shape (tuple[int]): Height and width of the frames.
-    """
-
-    box: tuple
-    template: torch.Tensor
-    shape: tuple
+    box: tuple  # x, y, w, h in pixels of the frame, never rounded
+    template: torch.Tensor  # tokens (1, ...) of the target in the first frame
+    shape: tuple  # height and width of the frames
 
 
 class OnlineTracker:
@@ -95,10 +89,6 @@ class OnlineTracker:
 
         Returns:
             list[Target]: For :meth:`step`.
-
-        Raises:
-            DataError: A frame is not a uint8 image, or a box is empty, not finite or outside.
-            ArgumentError: The network is in training mode.
         """
         if getattr(self.network, 'training', False):
             raise ArgumentError('the network is in training mode: call its eval() before tracking')

@@ -20,18 +20,11 @@ bound; and the first box in every frame, a lower bound for any tracker."""
 
 
 def score_track(sequence, track, protocol):
-    """Score the track of an annotated sequence.
-
-    Args:
-        sequence (Sequence): See :mod:`mmlite.datasets.sot`.
-        track (Track): As many boxes as the sequence has frames.
-        protocol (Protocol): How to count. If it limits boxes to the image, frame 0 is read.
-
-    Returns:
-        SequenceScore: The score.
+    """Score the :class:`Track` of an annotated sequence.
 
     Raises:
-        DataError: Lengths differ, only the first frame is annotated, or it cannot be read.
+        DataError: Lengths differ, only the first frame is annotated, or frame 0 cannot be read,
+            which protocols need that limit boxes to the image.
     """
     if not sequence.annotated:
         raise DataError(f'sequence {sequence.name}: only its first frame is annotated')
@@ -54,9 +47,6 @@ def score_folders(dataset, folders, protocol, references=()):
     Returns:
         list[Evaluation]: One a tracker. ``failed`` are the sequences whose files are missing or
         malformed or that the data set cannot provide.
-
-    Raises:
-        UserError: A tracker has the name of a reference.
     """
     for name in references:
         if name in folders:

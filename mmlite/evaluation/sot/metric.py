@@ -75,12 +75,7 @@ class SOTMetric(BaseMetric):
         self.plots = plots
 
     def process(self, data_batch, data_samples):
-        """Score finished sequences.
-
-        Args:
-            data_batch (list[Sequence]): The sequences, see :mod:`mmlite.datasets.sot`.
-            data_samples (list[Track]): The boxes of each.
-        """
+        """Score the tracks ``data_samples`` of the finished sequences ``data_batch``."""
         for sequence, track in zip(data_batch, data_samples, strict=True):
             if not sequence.annotated:
                 self.results.append(track)
@@ -96,10 +91,7 @@ class SOTMetric(BaseMetric):
         self.results.append(_Failure(name, reason))
 
     def evaluate(self, size):
-        """Gather all sequences and compute the metrics.
-
-        Args:
-            size (int): Number of sequences of the data set.
+        """Gather the results of all ``size`` sequences and compute the metrics.
 
         Returns:
             dict[str, float]: The same on all processes.
@@ -124,14 +116,7 @@ class SOTMetric(BaseMetric):
         return {f'{self.prefix}/{key}': value for key, value in outcome[0].items()}
 
     def compute_metrics(self, results):
-        """Log and write the results of all processes.
-
-        Args:
-            results (list): Scores, tracks of sequences without annotation, and failures.
-
-        Returns:
-            dict[str, float]: See the class.
-        """
+        """Log and write scores, tracks without annotation, and failures of all processes."""
         order = {name: place for place, name in enumerate(self._meta('names') or ())}
         results = sorted(results, key=lambda r: (order.get(r.name, len(order)), r.name))
         failed = {r.name: r.reason for r in results if isinstance(r, _Failure)}

@@ -15,48 +15,28 @@ from .protocols import CENTRES
 
 @dataclass
 class Curves:
-    """Shares of frames, 0 to 1, at the thresholds of a protocol.
+    """Shares of frames, 0 to 1, at the thresholds of a protocol."""
 
-    Args:
-        success (ndarray): (T,) IoU above ``protocol.overlaps``.
-        precision (ndarray): (P,) centre error up to ``protocol.pixels``.
-        norm_precision (ndarray): (Q,) normalised centre error up to ``protocol.shares``.
-        overlap (float): Mean IoU, frames without annotation as 0.
-    """
-
-    success: np.ndarray
-    precision: np.ndarray
-    norm_precision: np.ndarray
-    overlap: float
+    success: np.ndarray  # (T,) IoU above protocol.overlaps
+    precision: np.ndarray  # (P,) centre error up to protocol.pixels
+    norm_precision: np.ndarray  # (Q,) normalised centre error up to protocol.shares
+    overlap: float  # mean IoU, frames without annotation as 0
 
 
 @dataclass
 class SequenceScore:
-    """Curves of one sequence.
-
-    Args:
-        name (str): The sequence.
-        curves (Curves): Of its counted frames.
-        frames (int): Frames in total.
-        counted (int): Frames that the protocol counts.
-        repaired (int): Predictions without area, see ``Protocol.repair``.
-        fps (float, optional): Frames per second.
-    """
+    """Curves of one sequence."""
 
     name: str
     curves: Curves
     frames: int
-    counted: int
-    repaired: int = 0
+    counted: int  # frames that the protocol counts
+    repaired: int = 0  # predictions without area, see Protocol.repair
     fps: float | None = None
 
 
 def iou(boxes, others):
-    """Intersection over union of pairs of boxes.
-
-    Args:
-        boxes (ndarray): (..., 4) x, y, w, h.
-        others (ndarray): (..., 4), broadcast against ``boxes``.
+    """Intersection over union of boxes (..., 4) with others that broadcast against them.
 
     Returns:
         ndarray: (...) in 0 to 1; exactly 1 for equal boxes, 0 where a box has no area, NaN where
@@ -135,9 +115,6 @@ def score_sequence(
         cover (ndarray, optional): int (N,), GOT-10k's visible share in eighths.
         image_shape (tuple[int, int], optional): Height and width, for ``protocol.bounded``.
         seconds (ndarray, optional): (N,) time of every frame.
-
-    Returns:
-        SequenceScore: Curves of the sequence.
 
     Raises:
         DataError: The numbers of frames differ, or ``image_shape`` is needed but missing.

@@ -20,44 +20,28 @@ class Protocol:
     An annotation is *unannotated* where its box is NaN or has no area, and *hidden* where the data
     set says that the target is not visible. Such a frame is never a success.
 
-    Args:
-        name (str): Printed with the numbers.
-        corner_inside (bool): Boxes count as annotated only with x > 0 and y > 0.
-        hidden_hits (tuple[str]): The ``CENTRES`` in which a hidden frame is a hit at every
-            threshold; in others it is a miss.
-        unannotated_hits (tuple[str]): The same for visible frames without a box.
-        skip_hidden (bool): Hidden frames are not counted.
-        by_cover (bool): Hidden means cover 0 where the data set has cover labels.
-        skip_first (bool): The first frame is not counted; else it counts as found.
-        repair (bool): A prediction without area or with NaN is replaced by the one before.
-        bounded (bool): Boxes are limited to the image, as GOT-10k's toolkit does.
-        whole_pixels (bool): All boxes are rounded to integers.
-        strict (bool): A success has IoU > threshold rather than >=.
-        overlaps (tuple[float]): IoU thresholds of the success curve, ascending.
-        pixels (tuple[float]): Thresholds in pixels of the precision curve.
-        shares (tuple[float]): Thresholds of the normalised one, as a share of the box.
-        area (bool): AUC, P and P_norm are trapezoidal areas under their curves rather than the
-            mean of the success curve and the values at 20 px and 0.2.
-        pooled (bool): Mean over all frames rather than over sequences.
-        columns (tuple[str]): Names of the numbers, best known first.
     """
 
     name: str
-    corner_inside: bool = False
+    corner_inside: bool = False  # boxes count as annotated only with x > 0 and y > 0
+    # CENTRES in which hidden, or visible unannotated, frames are hits at every threshold; in others
+    # they are misses
     hidden_hits: tuple = ()
     unannotated_hits: tuple = ()
-    skip_hidden: bool = False
-    by_cover: bool = False
-    skip_first: bool = False
-    repair: bool = True
-    bounded: bool = False
-    whole_pixels: bool = False
-    strict: bool = True
-    overlaps: tuple = tuple(i / 20 for i in range(21))
-    pixels: tuple = tuple(float(i) for i in range(51))
-    shares: tuple = tuple(i / 100 for i in range(51))
+    skip_hidden: bool = False  # hidden frames are not counted
+    by_cover: bool = False  # hidden means cover 0 where the data set has cover labels
+    skip_first: bool = False  # the first frame is not counted; else it counts as found
+    repair: bool = True  # predictions without area or with NaN are replaced by the one before
+    bounded: bool = False  # boxes are limited to the image, as by GOT-10k's toolkit
+    whole_pixels: bool = False  # all boxes are rounded to integers
+    strict: bool = True  # a success has IoU > threshold rather than >=
+    overlaps: tuple = tuple(i / 20 for i in range(21))  # IoU thresholds, ascending
+    pixels: tuple = tuple(float(i) for i in range(51))  # thresholds of the centre error
+    shares: tuple = tuple(i / 100 for i in range(51))  # the same as a share of the box
+    # AUC, P and P_norm are trapezoidal areas under their curves rather than the mean of the success
+    # curve and the values at 20 px and 0.2
     area: bool = False
-    pooled: bool = False
+    pooled: bool = False  # mean over all frames rather than over sequences
     columns: tuple = ('AUC', 'P', 'P_norm', 'OP50', 'OP75')
 
 
@@ -94,15 +78,9 @@ OWN_MEASURE = ('got10k', 'trackingnet')
 
 
 def find_protocol(name=None, usual=None):
-    """Find a protocol by name, or the default one of a data set.
+    """Find a protocol by name; None is the default of a data set whose papers use ``usual``.
 
-    Args:
-        name (str | Protocol, optional): One of :data:`PROTOCOLS`. Defaults to ``usual`` if that is
-            in :data:`OWN_MEASURE`, else to ``'lasot'``.
-        usual (str, optional): ``metainfo['protocol']`` of a data set.
-
-    Raises:
-        ArgumentError: There is no protocol of that name.
+    That is ``usual`` if it is in :data:`OWN_MEASURE`, else ``'lasot'``.
     """
     if isinstance(name, Protocol):
         return name

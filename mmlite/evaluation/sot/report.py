@@ -23,19 +23,12 @@ PRINTED_GROUPS = 20
 
 @dataclass
 class Evaluation:
-    """Scores of one tracker on one data set.
-
-    Args:
-        tracker (str): Its name in tables and plots.
-        protocol (Protocol): How frames were counted.
-        scores (list[SequenceScore]): In the order of the data set; may be empty.
-        failed (dict[str, str]): Sequences that have no score -> reason.
-    """
+    """Scores of one tracker on one data set, in the order of the data set."""
 
     tracker: str
     protocol: Protocol
     scores: list[SequenceScore]
-    failed: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)  # sequence without a score -> reason
 
     @property
     def curves(self):
@@ -43,12 +36,7 @@ class Evaluation:
         return mean_curves(self.scores, self.protocol)
 
     def numbers(self):
-        """Compute the published numbers.
-
-        Returns:
-            dict[str, float | int]: ``protocol.columns`` in percent (NaN without any sequence),
-            ``sequences`` and ``failed``.
-        """
+        """Published numbers in percent (NaN without any sequence), ``sequences`` and ``failed``."""
         if self.scores:
             numbers = measure(self.curves, self.protocol)
         else:
@@ -83,9 +71,7 @@ def summary_table(evaluations):
 def group_table(evaluations, groups):
     """Render a table with the first number of every tracker in every group of sequences.
 
-    Args:
-        evaluations (list[Evaluation]): Of one protocol.
-        groups (dict[str, set[str]]): Class or attribute -> names of its sequences.
+    ``groups`` is a dict of sets: class or attribute -> names of its sequences.
     """
     evaluations = ranked(evaluations)
     header = [evaluations[0].protocol.columns[0], 'sequences', *(e.tracker for e in evaluations)]
@@ -99,12 +85,8 @@ def group_table(evaluations, groups):
 def class_groups(dataset, names):
     """Group sequences by class, where names tell it: ``airplane-1`` of LaSOT is an airplane.
 
-    Args:
-        dataset (str): ``metainfo['dataset']``.
-        names (Sequence[str]): The sequences.
-
     Returns:
-        dict[str, set[str]]: Class -> names; empty for other data sets.
+        dict[str, set[str]]: Class -> names; empty for data sets other than LaSOT.
     """
     groups = {}
     if dataset.startswith('lasot'):
@@ -116,17 +98,11 @@ def class_groups(dataset, names):
 def read_attributes(folder, names, attributes=LASOT_ATTRIBUTES):
     """Group sequences by attribute, from the files of LaSOT's toolkit.
 
-    Args:
-        folder (str | Path): Holds ``<sequence>.txt`` with a 0 or 1 for every attribute, separated
-            by commas or spaces.
-        names (Sequence[str]): The sequences.
-        attributes (Sequence[str]): Names of the attributes. Defaults to LaSOT's 14.
+    ``folder`` holds ``<sequence>.txt`` with a 0 or 1 for each of ``attributes``, separated by
+    commas or spaces.
 
     Returns:
         dict[str, set[str]]: Attribute -> names.
-
-    Raises:
-        DataError: A file is missing or has other values.
     """
     groups = {attribute: set() for attribute in attributes}
     for name in names:
@@ -158,9 +134,6 @@ def write_reports(folder, dataset, evaluations, groups=None, plots=True):
 
     Returns:
         list[Path]: The files.
-
-    Raises:
-        OutputError: A file cannot be written.
     """
     folder = Path(folder)
     files = [folder / 'summary.json', folder / 'sequences.csv']

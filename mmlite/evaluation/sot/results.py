@@ -152,7 +152,6 @@ def write_track(folder, track, style='comma'):
 
     Raises:
         DataError: A box is not finite.
-        OutputError: A file cannot be written.
     """
     delimiter, box, time = STYLES[style]
     stem = Path(folder, track.name)
@@ -209,14 +208,7 @@ def read_track(folder, name, frames, dataset=None):
 
 
 def read_boxes(path):
-    """Read a file of boxes ``x, y, w, h``, separated by commas, tabs or spaces.
-
-    Returns:
-        ndarray: float64 (N, 4).
-
-    Raises:
-        DataError: The file cannot be read; names the line.
-    """
+    """Read a file of boxes ``x, y, w, h``, by commas, tabs or spaces, as float64 (N, 4)."""
     return read_table(path, columns=4)
 
 
@@ -226,23 +218,13 @@ def read_column(path):
 
 
 def format_rows(values, number, delimiter=','):
-    """Format rows of numbers (N, K) as lines.
-
-    Args:
-        values (ndarray): (N, K).
-        number (str): Format of a number; ``'%d'`` truncates towards zero.
-        delimiter (str): Between the numbers of a line. Defaults to a comma.
-    """
+    """Format rows of numbers (N, K) as lines; ``'%d'`` truncates towards zero."""
     line = delimiter.join([number] * values.shape[1]) + '\n'
     return ''.join(line % tuple(row) for row in values.tolist())
 
 
 def finite_boxes(track):
-    """The boxes of a track.
-
-    Raises:
-        DataError: A box is NaN or infinite; names the frame.
-    """
+    """The boxes of a track; DataError if one is NaN or infinite."""
     bad = np.flatnonzero(~np.isfinite(track.boxes).all(1))
     if len(bad):
         raise DataError(f'track {track.name}: the box of frame {bad[0]} is {track.boxes[bad[0]]}')

@@ -1,7 +1,6 @@
 """Archives for the servers that keep the annotation of their test videos."""
 
 import zipfile
-from pathlib import Path
 
 from mmlite.errors import DataError, UserError
 from mmlite.utils import atomic_write
@@ -21,13 +20,9 @@ def write_submission(path, dataset, tracks, names):
         tracks (Sequence[Track]): One for every test sequence.
         names (Sequence[str]): The test sequences.
 
-    Returns:
-        Path: The file.
-
     Raises:
         UserError: There is no server for ``dataset``.
         DataError: Sequences or times are missing, or a box is not finite.
-        OutputError: The file cannot be written.
     """
     if dataset not in SERVERS:
         raise UserError(
@@ -47,7 +42,6 @@ def write_submission(path, dataset, tracks, names):
                 entry = zipfile.ZipInfo(file)  # with a constant date
                 entry.external_attr = 0o644 << 16
                 archive.writestr(entry, text, zipfile.ZIP_DEFLATED)
-    return Path(path)
 
 
 def listed(names, shown=10):
