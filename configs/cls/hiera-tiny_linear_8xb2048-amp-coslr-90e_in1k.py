@@ -9,4 +9,4 @@ model = dict(
     neck=dict(input_features=368),
     head=dict(in_channels=368),
 )
-sweep_grid = []
+sweep_grid = dict(_delete_=True)

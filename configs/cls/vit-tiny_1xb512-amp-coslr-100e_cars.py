@@ -12,8 +12,8 @@ train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = _base_.param_scheduler
 param_scheduler[0].update(end=20)
 param_scheduler[1].update(begin=20, end=max_epochs)
-sweep_grid = [
-    _base_.lr_axis + '0.01,0.03,0.1',
-    _base_.epochs_axis + '(50,10),(100,20)',
-    _base_.decay_axis,
-]
+sweep_grid = {
+    'optim_wrapper.optimizer.lr': [0.01, 0.03, 0.1],
+    '--epochs': [50, 100],
+    **_base_.transfer_decays,
+}

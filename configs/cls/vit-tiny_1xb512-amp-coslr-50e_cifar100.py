@@ -7,8 +7,8 @@ _base_ = [
     '../_base_/cls_runtime.py',
 ]
 model = dict(data_preprocessor=dict(to_rgb=False), head=dict(num_classes=100))
-sweep_grid = [
-    _base_.lr_axis + '0.03,0.1,0.3',
-    _base_.epochs_axis + '(25,5),(50,10)',
-    _base_.decay_axis,
-]
+sweep_grid = {
+    'optim_wrapper.optimizer.lr': [0.03, 0.1, 0.3],
+    '--epochs': [25, 50],
+    **_base_.transfer_decays,
+}

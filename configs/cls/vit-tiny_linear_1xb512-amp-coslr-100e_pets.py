@@ -9,4 +9,4 @@ model = _base_.linear
 train_cfg = _base_.linear_train_cfg
 optim_wrapper = _base_.linear_wrapper
 param_scheduler = _base_.linear_schedule
-sweep_grid = _base_.linear_grid
+sweep_grid = dict(_base_.linear_grid, _delete_=True)

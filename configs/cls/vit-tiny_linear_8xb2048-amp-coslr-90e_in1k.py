@@ -12,4 +12,4 @@ model = _base_.linear
 train_dataloader = dict(batch_size=2048)
 # each GPU has its own statistics of the features
 custom_hooks = [*_base_.custom_hooks, dict(type='SyncBuffersHook')]
-sweep_grid = ['model.backbone.out_type=avg_featmap,cls_token']
+sweep_grid = {'model.backbone.out_type': ['avg_featmap', 'cls_token']}

@@ -9,4 +9,4 @@ train_cfg = dict(max_epochs=max_epochs)
 optim_wrapper = dict(type='AmpOptimWrapper')
 param_scheduler = _base_.param_scheduler
 param_scheduler[1].update(end=max_epochs)
-sweep_grid = ['blocks:model.backbone.init_cfg.reserve_blocks=0,1,2,3,4,5,6,7,8,9,10,11,12']
+sweep_grid = {'model.backbone.init_cfg.reserve_blocks': list(range(13))}

@@ -1,7 +1,7 @@
-"""Every task on generated pictures, as long as its recipe is, three trainings each."""
+"""Every task on generated images, as long as its recipe is, three trainings each."""
 
 _base_ = './shapes-quick.py'
-title = 'Generated pictures'
+title = 'Generated images'
 seeds = [0, 1, 2]
 tasks = _base_.tasks
 for task in tasks:

@@ -1,6 +1,5 @@
 """Transfer: official files of every data set, splits, classes, colours, the grid of Table S2."""
 
-import copy
 import json
 import pickle
 from pathlib import Path
@@ -13,9 +12,9 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmlite.datasets import INaturalist
-from mmlite.engine import sweep
-from mmlite.engine.config_file import merge_options
+from mmlite.engine.config_file import load_config
 from mmlite.errors import DataError
+from mmlite.experiments.grid import grid_axes, init_axis, make_trials
 from mmlite.registry import DATASETS, MODELS
 
 CONFIGS = Path(__file__).parents[2] / 'configs/cls'
@@ -193,12 +192,9 @@ def test_the_grid_is_that_of_table_s2(name, row):
     cfg = read(name)
     classes, rates, schedules = row
     assert cfg.model.head.num_classes == classes
-    axes = [sweep.parse_axis(item) for item in cfg.sweep_grid]
-    sweep.check_axes(axes, cfg)
     found = set()
-    for cell in sweep.make_cells(axes):
-        each = copy.deepcopy(cfg)
-        merge_options(each, sweep.parse_options(cell.options))
+    for trial in make_trials(grid_axes(cfg.sweep_grid)):
+        each = load_config(cfg.filename, trial.options)
         warm_up, cosine = each.param_scheduler
         epochs = each.train_cfg.max_epochs
         assert (warm_up.begin, warm_up.end, cosine.end) == (0, cosine.begin, epochs)
@@ -219,9 +215,7 @@ def test_the_grid_is_that_of_table_s2(name, row):
 
 def test_probing_searches_its_own_grid():
     cfg = Config.fromfile(CONFIGS / 'vit-tiny_linear_1xb512-amp-coslr-100e_cars.py')
-    axes = [sweep.parse_axis(item) for item in cfg.sweep_grid]
-    sweep.check_axes(axes, cfg)
-    assert len(sweep.make_cells(axes)) == 14
+    assert len(make_trials(grid_axes(cfg.sweep_grid))) == 14
     assert cfg.model.head.num_classes == 196 and cfg.model.backbone.frozen_stages == 13
     assert cfg.optim_wrapper.clip_grad is None
     assert [schedule.end for schedule in cfg.param_scheduler] == [10, 100]
@@ -230,24 +224,20 @@ def test_probing_searches_its_own_grid():
 @pytest.mark.parametrize(
     ('name', 'extra'),
     [
-        ('vit-tiny_reserve-blocks_1xb1024-amp-coslr-100e_in1k', ()),
+        ('vit-tiny_reserve-blocks_1xb1024-amp-coslr-100e_in1k', None),
         (
             'vit-tiny_1xb512-amp-coslr-150e_pets',
-            ['blocks:model.backbone.init_cfg.reserve_blocks=0,6,12'],
+            {'model.backbone.init_cfg.reserve_blocks': [0, 6, 12]},
         ),
     ],
 )
-def test_starts_and_reserved_blocks_are_swept_together(name, extra):
-    """Every cell has a checkpoint of one axis and a number of blocks of the other."""
+def test_initializations_and_reserved_blocks_are_swept_together(name, extra):
+    """Every trial has a checkpoint of one axis and a number of blocks of the other."""
     cfg = Config.fromfile(CONFIGS / f'{name}.py')
-    items = extra or cfg.sweep_grid
-    starts = sweep.init_axis(['mae=a.pth', 'mocov3=b.pth'], cfg.model.backbone)
-    axes = [starts, *map(sweep.parse_axis, items)]
-    sweep.check_axes(axes, cfg)
+    inits = init_axis(['mae=a.pth', 'mocov3=b.pth'], cfg.model.backbone)
     found = []
-    for cell in sweep.make_cells(axes):
-        each = copy.deepcopy(cfg)
-        merge_options(each, sweep.parse_options(cell.options))
+    for trial in make_trials({'init': inits, **grid_axes(extra or cfg.sweep_grid)}):
+        each = load_config(cfg.filename, trial.options)
         found.append(each.model.backbone.init_cfg)
     counts = (0, 6, 12) if extra else range(13)
     assert found == [

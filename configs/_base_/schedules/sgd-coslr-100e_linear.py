@@ -14,7 +14,7 @@ linear_schedule = [
         convert_to_iter_based=True,
     ),
 ]  # fmt: skip
-linear_grid = [
-    'optim_wrapper.optimizer.lr=0.01,0.03,0.1,0.3,1,3,10',
-    'model.backbone.out_type=avg_featmap,cls_token',
-]
+linear_grid = {
+    'optim_wrapper.optimizer.lr': [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0],
+    'model.backbone.out_type': ['avg_featmap', 'cls_token'],
+}

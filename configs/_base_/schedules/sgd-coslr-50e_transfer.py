@@ -1,7 +1,6 @@
 """MAE-Lite's transfer to small data sets (Table S2): SGD without weight decay, 512 images.
 
-The learning rates of its grid are not scaled. A recipe joins values to the axes below and hands
-them to tools/sweep.py as ``sweep_grid``.
+The learning rates of its grid are not scaled.
 """
 
 max_epochs = 50
@@ -28,9 +27,4 @@ param_scheduler = [
 # `--auto-scale-lr` scales the learning rate from 512 images to what is at hand
 auto_scale_lr = dict(enable=False, base_batch_size=512)
 
-lr_axis = 'optim_wrapper.optimizer.lr='
-epochs_axis = (
-    'epochs:(train_cfg.max_epochs+param_scheduler.1.end,'
-    'param_scheduler.0.end+param_scheduler.1.begin)='
-)
-decay_axis = 'optim_wrapper.paramwise_cfg.layer_decay_rate=1.0,0.75'
+transfer_decays = {'optim_wrapper.paramwise_cfg.layer_decay_rate': [1.0, 0.75]}

@@ -1,4 +1,4 @@
-"""The recipe of small data sets, shrunk to generated pictures, with a grid of four cells."""
+"""The recipe of small data sets, shrunk to generated pictures, with a grid of four trials."""
 
 _base_ = [
     '../../cls/vit-tiny_1xb512-amp-coslr-250e_flowers102.py',
@@ -24,4 +24,6 @@ param_scheduler[0].update(end=_base_.small_warm_up)
 param_scheduler[1].update(begin=_base_.small_warm_up, end=_base_.small_epochs)
 auto_scale_lr = _base_.small_scale_lr
 default_hooks = _base_.small_hooks
-sweep_grid = [_base_.lr_axis + '0.03,0.1', _base_.decay_axis]
+sweep_grid = dict(
+    {'optim_wrapper.optimizer.lr': [0.03, 0.1]}, **_base_.transfer_decays, _delete_=True
+)

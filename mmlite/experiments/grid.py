@@ -1,0 +1,173 @@
+"""The trials of a sweep: every combination of initializations, settings and seeds."""
+
+import itertools
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+from mmengine.config import DictAction
+
+from mmlite.errors import UserError
+
+SEED = 'seed'
+INIT = 'model.backbone.init_cfg'
+GRID = 'sweep_grid'
+"""Variable of a config: the grid of a sweep where none is given."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training: name of its directory, labels along the axes, seed, and settings by key."""
+
+    name: str
+    labels: tuple
+    seed: str | None
+    options: dict
+
+
+def parse_grid(items):
+    """Parse ``--grid``: ``KEY=V1,V2``, where a value in brackets is a list.
+
+    Returns:
+        dict[str, list]: For :func:`grid_axes`.
+
+    Raises:
+        UserError: An item has another form.
+    """
+    grid = {}
+    for item in items:
+        key, _, text = item.partition('=')
+        values = _parse(f'[{text}]')
+        if not key or not values or '' in values:
+            raise UserError(f'--grid {item!r} is not of the form KEY=V1,V2')
+        grid[key] = grid.get(key, []) + values
+    return grid
+
+
+def grid_axes(grid):
+    """Make an axis of each entry of a grid.
+
+    Args:
+        grid (dict[str, list]): Dotted key -> values; ``'--epochs'``, ``'--iters'`` and
+            ``'--image-size'`` are keys, too. Settings that vary together are a name -> a list of
+            dicts of settings.
+
+    Returns:
+        dict[str, list[tuple[str, dict]]]: Name of the axis -> label and settings of each value. The
+        name is the last part of the key, or the whole key where two keys share it.
+
+    Raises:
+        UserError: An entry is no list of values.
+    """
+    last_parts = Counter(key.split('.')[-1].lstrip('-') for key in grid)
+    axes = {}
+    for key, values in grid.items():
+        if not isinstance(values, (list, tuple)) or not values:
+            raise UserError(f'{GRID}[{key!r}] must be a list of values (got {values!r})')
+        last = key.split('.')[-1].lstrip('-')
+        settings = [dict(v) if isinstance(v, dict) else {key: v} for v in values]
+        axes[key if last_parts[last] > 1 else last] = [
+            (','.join(dict.fromkeys(map(option_text, s.values()))), s) for s in settings
+        ]
+    return axes
+
+
+def init_axis(items, backbone):
+    """Label and settings of each initialization.
+
+    Args:
+        items (Sequence[str]): ``NAME=CHECKPOINT``, or ``NAME`` for no checkpoint.
+        backbone (dict): ``model.backbone`` of the config; a bare ``NAME`` removes its ``init_cfg``
+            if that loads a checkpoint.
+
+    Raises:
+        UserError: A name or path is empty.
+    """
+    current = backbone.get('init_cfg') or []
+    kinds = [item.get('type') for item in ([current] if isinstance(current, dict) else current)]
+    kinds = {getattr(kind, '__name__', kind) for kind in kinds}
+    unload = {INIT: None} if kinds & {'Pretrained', 'PretrainedInit'} else {}
+    # without this, keys of another kind of initialization would remain
+    clear = {f'{INIT}._delete_': True} if 'init_cfg' in backbone else {}
+    values = []
+    for item in items:
+        name, equals, path = item.partition('=')
+        if not name or (equals and not path):
+            raise UserError(f'--init {item!r} is not of the form NAME=CHECKPOINT or NAME')
+        load = {**clear, f'{INIT}.type': 'Pretrained', f'{INIT}.checkpoint': path}
+        values.append((name, load if equals else unload))
+    return values
+
+
+def make_trials(axes, fixed=()):
+    """Combine the values of all axes, the last axis fastest.
+
+    Args:
+        axes (dict[str, list[tuple[str, dict]]]): See :func:`grid_axes`.
+        fixed (Iterable[str]): Keys of the settings that all trials share.
+
+    Returns:
+        list[Trial]: With different names.
+
+    Raises:
+        UserError: There is no axis; two axes, or an axis and ``fixed``, set the same key; a value
+            cannot be passed on; two trials have the same name.
+    """
+    if not axes:
+        raise UserError('nothing to sweep: give --init, --seeds or --grid')
+    owners = dict.fromkeys(('work_dir', 'resume', 'launcher'), 'the sweep itself')
+    owners |= dict.fromkeys(fixed, '--cfg-options')
+    for axis, values in axes.items():
+        keys = dict.fromkeys(key for _, settings in values for key in settings)
+        for key, (other, owner) in itertools.product(keys, owners.items()):
+            if f'{key}.'.startswith(f'{other}.') or f'{other}.'.startswith(f'{key}.'):
+                raise UserError(f'{axis} sets {key}, but {owner} sets {other}')
+        owners.update(dict.fromkeys(keys, axis))
+    trials = {}
+    for values in itertools.product(*axes.values()):
+        labels = {axis: label for axis, (label, _) in zip(axes, values, strict=True)}
+        name = '_'.join(f'{_slug(axis)}={_slug(label)}' for axis, label in labels.items())
+        if name in trials:
+            raise UserError(f'two trials are called {name}: give each value once')
+        options = {key: value for _, settings in values for key, value in settings.items()}
+        option_words(options)
+        seed = labels.pop(SEED, None)
+        trials[name] = Trial(name, tuple(labels.values()), seed, options)
+    return list(trials.values())
+
+
+def option_words(options):
+    """Write settings as command-line options; a key such as ``--epochs`` is one of its own.
+
+    Raises:
+        UserError: A value would be read as another one, e.g. a path with a comma.
+    """
+    for key, value in options.items():
+        if _parse(option_text(value)) != value:
+            raise UserError(
+                f'{key}={value!r} cannot be passed to a training: strings must not contain spaces, '
+                'commas, brackets or quotes, or look like a number'
+            )
+    words = [f'{key}={option_text(value)}' for key, value in options.items() if key[0] != '-']
+    own = [word for key, value in options.items() if key[0] == '-' for word in (key, str(value))]
+    return [*own, *(['--cfg-options', *words] if words else [])]
+
+
+def option_text(value):
+    """Write a value as ``--cfg-options`` reads it."""
+    if not isinstance(value, (list, tuple)):
+        return str(value)
+    inner = ','.join(map(option_text, value))
+    return f'[{inner}]' if isinstance(value, list) else f'({inner})'
+
+
+def _parse(text):
+    """The value that ``--cfg-options`` reads; None for brackets that do not match."""
+    try:
+        return DictAction._parse_iterable(text)
+    except (AssertionError, RecursionError):
+        return None
+
+
+def _slug(text):
+    return re.sub(r'[^\w.+-]+', '-', text.strip('()[]'))

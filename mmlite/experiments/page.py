@@ -1,0 +1,74 @@
+"""Table and page of a scorecard."""
+
+from pathlib import Path
+
+from mmlite.analysis.report import prediction_figures
+from mmlite.analysis.report.page import render_page
+from mmlite.analysis.report.predictions import load_predictions
+from mmlite.engine.logs import find_logs, split_records
+from mmlite.utils import render_table
+from mmlite.visualization import draw_curves
+
+BASELINES = SCRATCH, SUPERVISED = 'scratch', 'supervised'
+"""Initializations of every scorecard: random weights, and the classifier trained from them."""
+
+TEMPLATE = Path(__file__).with_name('templates') / 'scorecard.html'
+IMAGES = 3
+"""Validation images of each initialization and task."""
+
+
+def score_table(tasks, rows):
+    """Render rows of :meth:`.Scorecard.rows` as Markdown, a line for each initialization.
+
+    A cell is mean, deviation and the differences to the baselines: ``57.1 ± 0.4 (+3.2, -0.1)``.
+    """
+    lines = {row['init']: [row['init'], *['-'] * len(tasks)] for row in rows}
+    for row in rows:
+        text = f'{row["mean"]:.1f}' + (f' ± {row["std"]:.1f}' if row['std'] is not None else '')
+        gains = [row[f'minus_{baseline}'] for baseline in BASELINES]
+        known = ', '.join(f'{gain:+.1f}' for gain in gains if gain is not None)
+        column = [task.name for task in tasks].index(row['task']) + 1
+        lines[row['init']][column] = f'{text} ({known})' if known else text
+    header = ['init', *(f'{task.title}: {task.label}' for task in tasks)]
+    return render_table(header, lines.values(), 'markdown')
+
+
+def scorecard_page(card, rows):
+    """Render the page of a :class:`~.scorecard.Scorecard` as HTML; ``rows`` are its rows."""
+    tasks = card.preset.tasks
+    predictions = {}
+    for task in tasks:
+        for row in (row for row in rows if row['task'] == task.name):
+            file = card.folder(row) / 'predictions.pkl'
+            if file.is_file():
+                results = load_predictions(file)
+                figures = prediction_figures(card.config(task), results, IMAGES)
+                predictions[f'{task.title}, {row["init"]}'] = figures
+    return render_page(
+        TEMPLATE,
+        heading='Scorecard',
+        title=f'{", ".join(init.name for init in card.inits)}: {card.preset.title}',
+        card=card,
+        baselines=BASELINES,
+        names=list(dict.fromkeys(row['init'] for row in rows)),
+        cells={(row['init'], row['task']): row for row in rows},
+        best={t.name: max((r['mean'] for r in rows if r['task'] == t.name), default=0)
+              for t in tasks},
+        curves={task.title: png for task in tasks if (png := _curves(card, task, rows))},
+        figures=[(title, text, file.read_bytes()) for title, text, file in card.figures],
+        predictions=predictions,
+        configs={str(task.config): card.config(task).pretty_text for task in tasks},
+    )  # fmt: skip
+
+
+def _curves(card, task, rows):
+    """The metric of a task over its training, first seed, as PNG; None without two points."""
+    lines = {}
+    for row in (row for row in rows if row['task'] == task.name):
+        _, validation = split_records(find_logs(card.folder(row)))
+        found = [record for record in validation if task.metric in record]
+        steps = [record['step'] for record in found]
+        lines[row['init']] = steps, [task.factor * record[task.metric] for record in found]
+    if not any(len(steps) > 1 for steps, _ in lines.values()):
+        return None
+    return draw_curves({f'{task.title}: {task.label}': lines}, 'iteration or epoch')

@@ -1,0 +1,146 @@
+"""Presets of a scorecard, and the weights that it judges."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mmlite import stack
+from mmlite.engine.config_file import load_config
+from mmlite.errors import CheckpointError, UserError
+from mmlite.utils import near_names
+from mmlite.utils.paths import suite_path
+
+from .page import BASELINES
+from .sweep import fingerprint
+from .trial import file_digest
+
+
+@dataclass(frozen=True)
+class Task:
+    """A downstream task; see docs/scorecard.md for the keys of a preset."""
+
+    name: str
+    title: str
+    config: Path
+    metric: str
+    label: str
+    factor: float = 1.0
+    options: dict = field(default_factory=dict)
+    flags: tuple = ()
+    supervised: bool = False
+    predictions: bool = False
+    minutes: float = 0.0
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Tasks, the seeds that each is trained with, and the number of images of the figures."""
+
+    name: str
+    title: str
+    tasks: tuple
+    seeds: tuple
+    device: str
+    figure_images: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Init:
+    """Weights that are judged: their name, file, recorded architecture and hash."""
+
+    name: str
+    path: Path
+    backbone: dict
+    digest: str
+
+
+def preset_names():
+    """list[str]: Names of the presets that come with the suite."""
+    return sorted(path.stem for path in suite_path('configs', 'scorecard').glob('*.py'))
+
+
+def load_preset(name, kind, tasks=(), seeds=()):
+    """Read a preset.
+
+    Args:
+        name (str): Name of a preset of the suite, or a file.
+        kind (str): ``type`` of the backbone that a checkpoint records.
+        tasks (Sequence[str]): Names of those to keep; all by default.
+        seeds (Sequence[int]): In place of the preset's.
+
+    Returns:
+        Preset: Its tasks have the recipes of that backbone; a task without one is left out.
+
+    Raises:
+        UserError: There is no such preset or task, it has no recipe for the backbone, or a key is
+            missing or unknown.
+    """
+    file = Path(name) if name.endswith('.py') else suite_path('configs', 'scorecard', f'{name}.py')
+    if not file.is_file():
+        raise UserError(f'there is no preset {name!r}: give a file or {", ".join(preset_names())}')
+    cfg = load_config(file)
+    missing = [key for key in ('title', 'archs', 'tasks', 'seeds') if key not in cfg]
+    if missing:
+        raise UserError(f'preset {name} has no {", ".join(missing)}: see docs/scorecard.md')
+    if kind not in cfg.archs:
+        raise UserError(f'{name} has no recipes for {kind}, only for {", ".join(cfg.archs)}')
+    known = [task.name for task in cfg.tasks]
+    for unknown in (task for task in tasks if task not in known):
+        near = near_names(unknown, known) or known
+        raise UserError(f'{name} has no task {unknown!r}: choose from {", ".join(near)}')
+    arch, chosen = cfg.archs[kind], []
+    for task in cfg.tasks:
+        fields = task.to_dict()
+        configs = fields.pop('configs', {})
+        if arch in configs and (not tasks or task.name in tasks):
+            try:  # a recipe below the suite, or an absolute path
+                chosen.append(Task(config=suite_path(configs[arch]), **fields))
+            except TypeError as error:
+                reason = str(error).removeprefix('Task.__init__() ')
+                raise UserError(f'preset {name}, task {task.name}: {reason}') from error
+    if not chosen:
+        raise UserError(f'{name} has no recipe of {", ".join(tasks)} for {kind}')
+    return Preset(
+        file.stem,
+        cfg.title,
+        tuple(chosen),
+        tuple(seeds or cfg.seeds),
+        cfg.get('device', 'two CPU cores'),
+        cfg.get('figure_images', 0),
+        fingerprint(cfg),
+    )
+
+
+def read_inits(items):
+    """Read the checkpoints to judge.
+
+    Args:
+        items (Sequence[str]): ``NAME=CHECKPOINT``, or a path, whose directory gives the name.
+
+    Returns:
+        list[Init]: In order.
+
+    Raises:
+        UserError: Two have one name, or a name is that of a baseline.
+        CheckpointError: A file is missing or does not record its backbone.
+    """
+    inits = {}
+    for item in items:
+        name, equals, path = item.rpartition('=')
+        path = Path(path)
+        name = name if equals else path.resolve().parent.name
+        if name in BASELINES:
+            raise UserError(f'{item}: {name!r} is a baseline of every scorecard, name it otherwise')
+        if name in inits:
+            raise UserError(f'two checkpoints are called {name!r}: give them as NAME=CHECKPOINT')
+        if not path.is_file():
+            wrong = 'is a directory, not a checkpoint' if path.is_dir() else 'does not exist'
+            raise CheckpointError(f'{path} {wrong}')
+        backbone = (stack.load(path).get('meta') or {}).get('backbone')
+        if not backbone:
+            raise CheckpointError(
+                f'{path} does not record its backbone: convert it by '
+                'tools/model_converters/convert.py'
+            )
+        inits[name] = Init(name, path, backbone, file_digest(path))
+    return list(inits.values())

@@ -1,0 +1,218 @@
+"""Results of trials, and the table that compares them."""
+
+import math
+import statistics
+from dataclasses import dataclass
+
+from mmlite.engine.logs import BOOKKEEPING, find_logs, split_records
+from mmlite.errors import UserError
+from mmlite.utils import near_names, render_table, write_bytes, write_csv, write_text
+from mmlite.visualization import draw_curves
+
+from .grid import SEED
+
+
+def read_metrics(folder, ignored=()):
+    """Read the last value of every metric of a finished training from its logs.
+
+    Args:
+        folder (Path): Work directory.
+        ignored (Collection[str]): Subdirectories of earlier runs that do not count.
+
+    Returns:
+        dict[str, dict[str, float]]: ``validation`` and ``training``: metric -> value. Training
+        values are mmengine's means over its logging window.
+
+    Raises:
+        DataError: There is no log.
+    """
+    logs = [log for log in find_logs(folder) if log.parent.parent.name not in ignored]
+    training, validation = split_records(logs)
+    return dict(validation=_last_values(validation), training=_last_values(training))
+
+
+def _last_values(records):
+    merged = {key: value for record in records for key, value in record.items()}
+    return {
+        key: value
+        for key, value in merged.items()
+        if key not in BOOKKEEPING and isinstance(value, (int, float))
+    }
+
+
+def metric_of(result, metric):
+    """A metric of a result, of one name that of the validation; None if it was not logged."""
+    metrics = {**result['training'], **result['validation']}
+    return math.nan if metrics.get(metric, 0) is None else metrics.get(metric)  # JSON has no NaN
+
+
+def choose_metric(results, name=None, save_best=None):
+    """Choose the metric that trials are compared by.
+
+    Args:
+        results (Sequence[dict]): From :func:`read_metrics`.
+        name (str, optional): What the user asked for.
+        save_best (str | list[str], optional): Of the config's checkpoint hook. Without either, the
+            first metric of the validation that is not of a single class, else the training loss.
+
+    Raises:
+        UserError: No result has the metric; lists those that exist.
+    """
+    validation = list(dict.fromkeys(key for r in results for key in r['validation']))
+    known = [*validation, *dict.fromkeys(key for r in results for key in r['training'])]
+    if name is not None and name not in known:
+        near = near_names(name, known)
+        hint = f'near names: {", ".join(near)}; ' if near else ''
+        raise UserError(f'--metric {name} was not logged; {hint}there are {", ".join(known)}')
+    best = save_best[0] if isinstance(save_best, (list, tuple)) and save_best else save_best
+    overall = [key for key in validation if not key.endswith('_precision')]
+    return name or (best if best in known else [*overall, *validation, 'loss'][0])
+
+
+def companions(metric, results, count=3):
+    """Up to ``count`` metrics of the same phase; for ``coco/bbox_mAP``, ``coco/segm_mAP`` first."""
+    phases = [phase for r in results for phase in (r['validation'], r['training'])]
+    keys = dict.fromkeys(key for phase in phases if metric in phase for key in phase)
+    others = [key for key in keys if key != metric and not key.endswith('_precision')]
+    kind = metric.split('_')[-1]
+    return sorted(others, key=lambda key: key.split('_')[-1] != kind)[:count]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A combination of settings: its labels, and results of finished trials by seed."""
+
+    labels: tuple
+    results: dict
+
+    def values(self, metric):
+        """list[float]: ``metric`` of every seed that has it."""
+        found = [metric_of(result, metric) for result in self.results.values()]
+        return [value for value in found if value is not None]
+
+    def mean(self, metric):
+        """Mean over the seeds; NaN without any or if one is NaN."""
+        return statistics.fmean(self.values(metric) or [math.nan])
+
+    def deviation(self, metric):
+        """Standard deviation over the seeds (n - 1); NaN for fewer than two."""
+        values = self.values(metric)
+        known = len(values) > 1 and not math.isnan(self.mean(metric))
+        return statistics.stdev(values) if known else math.nan
+
+
+@dataclass(frozen=True)
+class Table:
+    """Results by combination of settings, compared by one metric.
+
+    Attributes:
+        axes (tuple[str, ...]): Names of the axes but the seed.
+        seeds (tuple[str, ...]): Empty where the config decides the seed.
+        rows (tuple[Row, ...]): All combinations, in order; a row may lack seeds.
+        metric (str): What decides.
+        others (tuple[str, ...]): What is shown beside it.
+        lower (bool): Whether the lowest value is the best.
+    """
+
+    axes: tuple
+    seeds: tuple
+    rows: tuple
+    metric: str
+    others: tuple
+    lower: bool
+
+    @classmethod
+    def build(cls, axes, trials, results, metric, lower=False):
+        """Build the table of ``results`` (by name of the trial) over all ``trials``."""
+        rows = {trial.labels: {} for trial in trials}
+        for trial in trials:
+            if trial.name in results:
+                rows[trial.labels][trial.seed] = results[trial.name]
+        return cls(
+            tuple(axis for axis in axes if axis != SEED),
+            tuple(dict.fromkeys(trial.seed for trial in trials if trial.seed is not None)),
+            tuple(Row(*item) for item in rows.items()),
+            metric,
+            tuple(companions(metric, list(results.values()))),
+            lower,
+        )
+
+    def best(self):
+        """Indices of the rows with the best mean; several where they tie."""
+        means = [row.mean(self.metric) for row in self.rows]
+        known = [mean for mean in means if not math.isnan(mean)]
+        top = (min if self.lower else max)(known, default=None)
+        return [index for index, mean in enumerate(means) if mean == top]
+
+    def markdown(self):
+        """Render mean and standard deviation, every seed, and the best rows in bold."""
+        header = [*self.axes, self.metric, *(['n'] if self.seeds else [])]
+        header += [*(f'seed {seed}' for seed in self.seeds), *self.others]
+        lines = []
+        for index, row in enumerate(self.rows):
+            line = [*row.labels, self._spread(row, self.metric)]
+            line += [str(len(row.values(self.metric)))] if self.seeds else []
+            line += [self._number(value, self.metric) for value in self._by_seed(row)]
+            line += [self._spread(row, metric) for metric in self.others]
+            lines.append([f'**{text}**' for text in line] if index in self.best() else line)
+        spread = 'mean ± standard deviation (n - 1) over the seeds, ' if len(self.seeds) > 1 else ''
+        order = 'lowest' if self.lower else 'highest'
+        text = render_table(header, lines, 'markdown', left=len(self.axes))
+        return f'{text}\n\nLast value of each training, {spread}bold: {order} {self.metric}.\n'
+
+    def write(self, folder):
+        """Write ``table.md``, ``grid.csv`` and, for every axis of numbers, ``curves_AXIS.png``."""
+        write_text(folder / 'table.md', self.markdown())
+        metrics = (self.metric, *self.others)
+        header = [*self.axes, 'n', *(f'{self.metric} seed {seed}' for seed in self.seeds)]
+        header += [f'{metric} {kind}' for metric in metrics for kind in ('mean', 'std')]
+        lines = []
+        for index, row in enumerate(self.rows):
+            line = [len(row.values(self.metric)), *self._by_seed(row)]
+            line += [v for metric in metrics for v in (row.mean(metric), row.deviation(metric))]
+            line = [None if math.isnan(value) else value for value in line]
+            lines.append([*row.labels, *line, int(index in self.best())])
+        write_csv(folder / 'grid.csv', lines, [*header, 'best'])
+        for axis in self.axes:
+            curves = self.curves(axis)
+            if curves:
+                write_bytes(folder / f'curves_{axis}.png', draw_curves({self.metric: curves}, axis))
+
+    def curves(self, axis):
+        """Means over an axis of numbers.
+
+        Returns:
+            dict[str, tuple[list[float], list[float]]]: Values along the other axes -> x, ascending,
+            and means. Empty where a label is no number or no line has two points.
+        """
+        index, points = self.axes.index(axis), {}
+        for row in self.rows:
+            others = [f'{a} {v}' for a, v in zip(self.axes, row.labels, strict=True) if a != axis]
+            line = points.setdefault(', '.join(others) or self.metric, [])
+            try:
+                x = float(row.labels[index])
+            except ValueError:
+                return {}
+            if not math.isnan(row.mean(self.metric)):
+                line.append((x, row.mean(self.metric)))
+        found = {
+            name: tuple(map(list, zip(*sorted(p), strict=True))) for name, p in points.items() if p
+        }
+        return found if any(len(x) > 1 for x, _ in found.values()) else {}
+
+    def _by_seed(self, row):
+        """Values of all seeds, NaN where one is missing."""
+        found = [
+            metric_of(row.results[s], self.metric) if s in row.results else None for s in self.seeds
+        ]
+        return [math.nan if value is None else value for value in found]
+
+    def _spread(self, row, metric):
+        text = self._number(row.mean(metric), metric)
+        spread = row.deviation(metric)
+        return text if math.isnan(spread) else f'{text} ± {self._number(spread, metric)}'
+
+    def _number(self, value, metric):
+        """Four decimals for fractions and losses, two for percentages."""
+        large = any(abs(row.mean(metric)) >= 10 for row in self.rows)
+        return '-' if math.isnan(value) else f'{value:.{2 if large else 4}f}'

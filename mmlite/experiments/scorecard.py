@@ -1,0 +1,290 @@
+"""Pre-trained weights judged by every task, beside random weights and a supervised baseline."""
+
+import math
+import os
+import shlex
+import sys
+from pathlib import Path
+
+import torch
+from mmengine.registry import init_default_scope
+
+from mmlite.analysis.report.page import versions
+from mmlite.engine import launch
+from mmlite.engine.check_config import check_stage_data
+from mmlite.engine.cli import sentence, stopped_by_signals
+from mmlite.engine.config_file import load_config
+from mmlite.errors import DataError, UserError
+from mmlite.models.weights import check_architecture
+from mmlite.registry import MODELS
+from mmlite.utils import write_csv, write_json, write_text
+from mmlite.utils.paths import suite_path
+from mmlite.utils.progress import format_seconds
+
+from .grid import option_words
+from .page import BASELINES, SCRATCH, SUPERVISED, score_table, scorecard_page
+from .sweep import Sweep
+from .trial import check_same, read_record, start_process, stop_process
+
+SIMILARITY = (
+    'Similarity of layers',
+    'CKA of every layer of the pre-trained weights with every layer of the first model, on '
+    'validation images: 1 (bright) means equal up to rotation and scale.',
+)
+ATTENTION = (
+    'Attention',
+    'Distance and entropy of the attention of the heads of each block of the pre-trained weights.',
+)
+"""Title and explanation of the figures."""
+
+
+class Incomplete(UserError):
+    """Something of a scorecard is missing or failed; all else is on its page."""
+
+    exit_code = 1
+
+
+class Scorecard:
+    """Fine-tune weights for every task of a preset, and write one page.
+
+    Args:
+        preset (Preset): The tasks.
+        inits (Sequence[Init]): The weights.
+        work_dir (str | Path, optional): Defaults to ``work_dirs/scorecard_<preset>``.
+        jobs (int, optional): Trainings at once, see :meth:`.Sweep.run`.
+
+    Attributes:
+        problems (list[str]): A sentence for each thing that is missing or failed.
+        figures (list[tuple[str, str, Path]]): Title, explanation and PNG file.
+
+    Raises:
+        CheckpointError: Weights do not fit the backbone of a task.
+    """
+
+    def __init__(self, preset, inits, work_dir=None, jobs=None):
+        self.preset, self.inits, self.jobs = preset, inits, jobs
+        self.work_dir = Path(work_dir or Path('work_dirs', f'scorecard_{preset.name}'))
+        self.problems, self.figures, self.tables = [], [], {}
+        for task in preset.tasks:
+            cfg = load_config(task.config)
+            init_default_scope(cfg.default_scope)
+            with torch.device('meta'):
+                backbone = MODELS.build({**cfg.model.backbone, 'init_cfg': None})
+            for init in inits:
+                check_architecture(backbone, dict(meta=dict(backbone=init.backbone)), init.path)
+
+    def config(self, task):
+        """The config of a task with its options."""
+        return launch.read_config(task.config, str(self.work_dir / task.name), task.options)
+
+    def missing_data(self, task):
+        """Find out why a task cannot run here.
+
+        Returns:
+            tuple[str | None, str | None]: The reason, and the command that makes the data.
+        """
+        cfg = self.config(task)
+        try:
+            for stage in ('train', 'val'):
+                check_stage_data(cfg, stage)
+        except DataError as error:
+            return sentence(error), cfg.get('make_data')
+        return None, None
+
+    def rows(self):
+        """Results so far, compared with the baselines.
+
+        Returns:
+            list[dict]: For each task and initialization, the setting of the recipe's grid with the
+            highest mean: task, metric, init, trial (directory of the first seed), n (seeds), mean
+            and std in the unit of the task's label, and differences of means, None without one.
+        """
+        rows = []
+        for task in self.preset.tasks:
+            best = {}
+            for row in self.tables[task.name].rows if task.name in self.tables else ():
+                mean, name = row.mean(task.metric), row.labels[0]
+                if not math.isnan(mean) and (
+                    name not in best or mean > best[name].mean(task.metric)
+                ):
+                    best[name] = row
+            means = {name: task.factor * row.mean(task.metric) for name, row in best.items()}
+            for name, row in best.items():
+                std = task.factor * row.deviation(task.metric)
+                rows.append(
+                    dict(
+                        task=task.name, metric=task.label, init=name,
+                        trial=next(iter(row.results.values()))['name'],
+                        n=len(row.values(task.metric)), mean=means[name],
+                        std=None if math.isnan(std) else std,
+                    )
+                )  # fmt: skip
+                for baseline in BASELINES:
+                    known = baseline in means and baseline != name
+                    gain = means[name] - means[baseline] if known else None
+                    rows[-1][f'minus_{baseline}'] = gain
+        return rows
+
+    def folder(self, row):
+        """Path: Work directory of the training of a row."""
+        return self.work_dir / row['task'] / row['trial']
+
+    def supervised(self):
+        """Path | None: Checkpoint of the supervised baseline, once it is trained."""
+        baseline = [task.name for task in self.preset.tasks if task.supervised]
+        for row in self.rows():
+            if row['task'] in baseline and row['init'] == SCRATCH:
+                return last_checkpoint(self.folder(row))
+        return None
+
+    def sweep(self, task):
+        """The sweep over all initializations of a task, baselines first."""
+        supervised = None if task.supervised else self.supervised()
+        names = [SCRATCH, *([f'{SUPERVISED}={supervised}'] if supervised else [])]
+        names += [f'{init.name}={init.path}' for init in self.inits]
+        return Sweep(
+            task.config, self.work_dir / task.name, names, self.preset.seeds,
+            options=task.options, flags=task.flags, metric=task.metric,
+        )  # fmt: skip
+
+    def dry_run(self):
+        """Print what would be trained, which data are missing and how long it would take."""
+        minutes = 0
+        has_baseline = any(task.supervised for task in self.preset.tasks)
+        for task in self.preset.tasks:
+            count = len(self.sweep(task).trials)
+            if has_baseline and not task.supervised:
+                count += count // (1 + len(self.inits))
+            minutes += count * task.minutes
+            took = format_seconds(60 * task.minutes)
+            print(f'{task.title}: {count} trainings of {task.config}, {took} each')
+            reason, make = self.missing_data(task)
+            if reason:
+                print(f'  its data are missing: {"they will be generated" if make else reason}')
+        print(f'about {format_seconds(60 * minutes)} (h:mm:ss) on {self.preset.device}')
+
+    def run(self):
+        """Run what is not done; the page is written anew after each task.
+
+        Raises:
+            UserError: The directory holds a scorecard of other settings.
+            Incomplete: Something is missing or failed.
+        """
+        self._claim_directory()
+        with stopped_by_signals():
+            for number, task in enumerate(self.preset.tasks, 1):
+                print(f'== task {number} of {len(self.preset.tasks)}: {task.title}', flush=True)
+                self._train(task)
+                if task.predictions:
+                    self._predict(task)
+                self._write()
+            self._draw_figures()
+            self._write()
+        print(f'\n{score_table(self.preset.tasks, self.rows())}')
+        print(f'\nopen {(self.work_dir / "scorecard.html").resolve()}')
+        if self.problems:
+            raise Incomplete('; '.join(self.problems))
+
+    def _claim_directory(self):
+        """Refuse the directory of another scorecard; other checkpoints may join one."""
+        file = self.work_dir / 'scorecard.json'
+        earlier = read_record(file, 'settings').get('settings', {})
+        self._settings = {
+            **earlier, 'preset': self.preset.name, 'content of the preset': self.preset.digest,
+            'seeds': list(self.preset.seeds),
+            **{f'SHA-256 of {init.name}': init.digest for init in self.inits},
+        }  # fmt: skip
+        remedy = 'choose another --work-dir'
+        check_same(file, earlier, {key: self._settings[key] for key in earlier}, remedy)
+        write_json(file, dict(settings=self._settings))
+
+    def _train(self, task):
+        try:
+            sweep = self.sweep(task)
+            reason, make = self.missing_data(task)
+            if reason and make:
+                self._program('generate data', shlex.split(make)[1:])
+                reason, _ = self.missing_data(task)
+            if reason:
+                self.problems.append(f'{task.title} was left out: {reason}')
+                table = sweep.table()
+            else:
+                table = sweep.run(self.jobs)
+            if table:
+                self.tables[task.name] = table
+        except UserError as error:
+            self.problems.append(f'{task.title}: {sentence(error)}')
+        else:
+            self.problems += [
+                f'{task.title}, {t.name}: {t.failure} ({t.log})' for t in sweep.failed
+            ]
+
+    def _predict(self, task):
+        for row in (row for row in self.rows() if row['task'] == task.name):
+            folder = self.folder(row)
+            words = ['tools/test.py', task.config, last_checkpoint(folder)]
+            words += ['--work-dir', folder / 'test', '--out', 'OUTPUT']
+            words += option_words(task.options)
+            self._program(
+                f'{task.title}: predictions of {row["init"]}', words, folder / 'predictions.pkl'
+            )
+
+    def _draw_figures(self):
+        """Draw how the weights work before any fine-tuning."""
+        first, count = self.preset.tasks[0], self.preset.figure_images
+        if not count or self.missing_data(first)[0]:
+            return
+        weights = {init.name: init.path for init in self.inits}
+        if supervised := self.supervised():
+            weights = {SUPERVISED: supervised, **weights}
+        models = [f'{name}={first.config}:{path}' for name, path in weights.items()]
+        common = ['--num-images', count, '--batch-size', min(count, 128), '--out', 'OUTPUT']
+        scratch = ['--models', f'{SCRATCH}={first.config}', *models]
+        figures = [(*ATTENTION, 'attention_stats.py', scratch, 'attention.png')]
+        if len(models) > 1:
+            words = ['--reference', models[0], '--models', *models[1:]]
+            figures.insert(0, (*SIMILARITY, 'compare_layers.py', words, 'cka.png'))
+        for title, text, script, words, name in figures:
+            folder = self.work_dir / 'figures' / f'{"-".join(weights)}-{Path(name).stem}'
+            script = f'tools/analysis_tools/{script}'
+            if self._program(f'figure: {title}', [script, *words, *common], folder):
+                self.figures.append((title, text, folder / name))
+
+    def _program(self, title, words, output=None):
+        """Run a program of the suite unless its output exists; note it where it fails.
+
+        Args:
+            title (str): For people.
+            words (Sequence): Script and arguments; ``'OUTPUT'`` stands for the output.
+            output (Path, optional): File or directory; it is complete where it exists.
+
+        Returns:
+            bool: Whether the program succeeded, now or earlier.
+        """
+        if output and output.exists():
+            return True
+        partial = output and output.with_name(f'partial-{output.name}')
+        script, *rest = [str(partial) if word == 'OUTPUT' else str(word) for word in words]
+        print(f'== {title}\n$ {shlex.join([script, *rest])}', flush=True)
+        process = start_process([sys.executable, str(suite_path(script)), *rest])
+        try:
+            code = process.wait()
+        finally:
+            stop_process(process)
+        if code:
+            self.problems.append(f'{title}: {script} ended with exit code {code}')
+        elif output:
+            os.replace(partial, output)
+        return not code
+
+    def _write(self):
+        rows = self.rows()
+        content = dict(versions=versions(), problems=self.problems, results=rows)
+        write_json(self.work_dir / 'scorecard.json', dict(content, settings=self._settings))
+        write_csv(self.work_dir / 'scorecard.csv', rows)
+        write_text(self.work_dir / 'scorecard.html', scorecard_page(self, rows))
+
+
+def last_checkpoint(folder):
+    """Path: The newest checkpoint of a work directory, which may have been moved."""
+    return folder / Path((folder / 'last_checkpoint').read_text().strip()).name

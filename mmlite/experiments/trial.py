@@ -1,0 +1,177 @@
+"""The training of one trial: its process, and the record of what it belongs to and reached."""
+
+import hashlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from mmlite.engine import launch
+from mmlite.engine.check_config import check_config
+from mmlite.engine.cli import sentence
+from mmlite.errors import UserError
+from mmlite.utils import write_json
+from mmlite.utils.paths import suite_path
+
+from .grid import INIT, option_words
+from .results import read_metrics
+
+TRAIN = suite_path('tools', 'train.py')
+PATIENCE_SECONDS = 20  # for a process that is stopped
+
+
+class Training:
+    """A trial and what becomes of it.
+
+    Args:
+        config (str | Path): Config file.
+        work_dir (Path): Of the sweep; the trial has a directory of its name in it.
+        trial (Trial): What is particular to it.
+        options (dict): Settings that all trials share.
+        flags (Sequence[str]): Of ``tools/train.py``.
+        recipe (str): Hash of the config.
+
+    Attributes:
+        result (dict | None): Content of ``trial.json`` once it is finished.
+        failure (str | None): Why it failed.
+
+    Raises:
+        UserError: The directory holds a trial with other settings.
+    """
+
+    def __init__(self, config, work_dir, trial, options, flags, recipe):
+        self.config, self.name, self.flags = config, trial.name, flags
+        self.folder = work_dir / trial.name
+        self.record, self.log = self.folder / 'trial.json', self.folder / 'train.log'
+        self.options = {**options, **trial.options}
+        self.identity = {**self.options, **dict.fromkeys(flags, True), 'config': recipe}
+        checkpoint = Path(str(self.options.get(f'{INIT}.checkpoint')))
+        if checkpoint.is_file():
+            self.identity['SHA-256 of the checkpoint'] = file_digest(checkpoint)
+        self.failure = self.process = None
+        record = read_record(self.record, 'settings')
+        self.result = record if 'training' in record else None
+        if self.result or (record and self._begun()):
+            remedy = f'delete {self.folder} to train it anew, or choose another --work-dir'
+            check_same(self.record, record['settings'], self.identity, remedy)
+
+    def check(self):
+        """Check the config of a trial that is not finished; raises a :class:`UserError`."""
+        if self.result:
+            return
+        cfg = launch.read_config(self.config, str(self.folder), self.options)
+        if '--amp' in self.flags or '--no-amp' in self.flags:
+            launch.set_amp(cfg, '--amp' in self.flags)
+        if '--auto-scale-lr' in self.flags:
+            launch.set_auto_scale_lr(cfg)
+        check_config(cfg, 'train')
+
+    def start(self, environment, lock=None):
+        """Start the process, which inherits the file descriptor ``lock``."""
+        self.folder.mkdir(exist_ok=True)
+        self.resumed = self._begun()
+        if not self.resumed:
+            # logs of a training that was abandoned before its first checkpoint
+            ignored = [log.parent.parent.name for log in self.folder.glob('*/vis_data/*.json')]
+            write_json(self.record, dict(settings=self.identity, ignored_runs=ignored))
+        command = [sys.executable, str(TRAIN), str(self.config), '--work-dir', str(self.folder)]
+        # without a checkpoint, --resume would only keep load_from from being loaded
+        command += [*self.flags, *(['--resume'] if self.resumed else [])]
+        command += option_words(self.options)
+        self.started = time.monotonic()
+        with self.log.open('a', encoding='utf-8') as log:
+            log.write(f'$ {shlex.join(command)}\n')
+            log.flush()
+            self.log_start = log.tell()
+            inherited = dict(pass_fds=[lock]) if lock is not None and os.name == 'posix' else {}
+            self.process = start_process(
+                command, stdout=log, stderr=subprocess.STDOUT, env=environment, **inherited
+            )
+
+    def seconds(self):
+        """float: Since the process was started."""
+        return time.monotonic() - self.started
+
+    def finish(self):
+        """Record the result of the process that ended, or note why it failed."""
+        code = self.process.returncode
+        if code:
+            with self.log.open(encoding='utf-8', errors='replace') as log:
+                log.seek(self.log_start)
+                self.failure = last_error(log.read())
+            if code < 0:
+                self.failure = f'stopped by {signal.Signals(-code).name} after: {self.failure}'
+            return
+        record = {'settings': self.identity, **read_record(self.record, 'settings')}
+        try:
+            metrics = read_metrics(self.folder, record.get('ignored_runs', ()))
+        except UserError as error:
+            self.failure = sentence(error)
+            return
+        timing = dict(name=self.name, seconds=round(self.seconds(), 1), resumed=self.resumed)
+        self.result = {**record, **timing, **metrics}
+        write_json(self.record, self.result)
+
+    def _begun(self):
+        """Whether there is a checkpoint to resume from."""
+        return (self.folder / 'last_checkpoint').is_file()
+
+
+def read_record(file, key):
+    """Read a JSON file of this package, known by ``key``; an empty dict if there is none."""
+    if not file.is_file():
+        return {}
+    try:
+        record = json.loads(file.read_text(encoding='utf-8'))
+        if key in record:
+            return record
+    except (ValueError, TypeError):
+        pass
+    raise UserError(f'{file} is damaged or was not written here: choose another --work-dir')
+
+
+def check_same(file, earlier, current, remedy):
+    """Refuse settings that differ from recorded ones; a checkpoint that is gone is the same."""
+    current = json.loads(json.dumps(current))
+    for key in dict.fromkeys([*current, *earlier]):
+        before, now = (repr(each.get(key, 'not set')) for each in (earlier, current))
+        if before != now and not (key.startswith('SHA-256') and key not in current):
+            raise UserError(f'{file}: {key} was {before} and is now {now}; {remedy}')
+
+
+def start_process(command, **options):
+    """Start a process in a group of its own, so that its workers can be stopped with it."""
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, **options)
+
+
+def stop_process(process):
+    """End a process of :func:`start_process` and its workers, by force after a while."""
+    for number in (signal.SIGTERM, getattr(signal, 'SIGKILL', signal.SIGTERM)):
+        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            if hasattr(os, 'killpg'):
+                os.killpg(process.pid, number)
+            else:
+                process.terminate()
+            process.wait(PATIENCE_SECONDS)
+            return
+
+
+def last_error(text):
+    """The line of a program's output that says why it ended: its error message, else the last."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith('error: ')]
+    return (errors or lines or ['it printed nothing'])[-1].removeprefix('error: ')
+
+
+def file_digest(path):
+    """str: The first 16 hexadecimal digits of the SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,292 @@
+"""Scorecards by the tool: with stand-ins for the trainings, and once for real."""
+
+import csv
+import json
+import os
+import re
+import runpy
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import tiny_classifier
+import torch
+from mmengine.config import Config
+
+from mmlite.experiments import Scorecard, Sweep, load_preset
+from mmlite.experiments.preset import preset_names
+from mmlite.models import ViT
+from mmlite.utils import write_json
+from mmlite.utils.paths import suite_path
+
+TOOL = suite_path('tools', 'scorecard.py')
+KINDS = ('mmlite.ViT', 'mmlite.Hiera')
+PRESET = """
+title = 'Two small tasks'
+seeds = {seeds}
+figure_images = {images}
+archs = {{'mmlite.ViT': 'vit'}}
+tasks = [
+    dict(
+        name='first', title='First', metric='accuracy/top1', label='top-1, %',
+        configs=dict(vit={config!r}), minutes=1, supervised=True,
+    ),
+    dict(
+        name='second', title='Second', metric='accuracy/top1', label='top-1, %', factor=10,
+        configs=dict(vit={config!r}), options={{'train_cfg.max_epochs': {epochs}}}, minutes=2,
+    ),
+]
+"""
+TOP1 = dict(scratch=10, supervised=12, a=15, b=11)
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """Config, data, preset, and two checkpoints of the small classifier's backbone."""
+    folder = tmp_path_factory.mktemp('scorecard')
+    write_preset(folder, tiny_classifier.write(folder))
+    for seed, name in enumerate('ab'):
+        torch.manual_seed(seed)
+        save(folder / name / 'epoch_1.pth', dict(embed_dims=24, num_layers=2, num_heads=3))
+    return folder
+
+
+def write_preset(folder, config, name='preset.py', seeds=(0, 1), epochs=2, images=0):
+    text = PRESET.format(config=str(config), seeds=list(seeds), epochs=epochs, images=images)
+    (folder / name).write_text(text)
+
+
+def save(path, arch, meta=True):
+    model = ViT(arch, img_size=32)
+    path.parent.mkdir(exist_ok=True)
+    state = {f'backbone.{k}': v for k, v in model.state_dict().items()}
+    torch.save(dict(state_dict=state, meta=dict(backbone=model.describe()) if meta else {}), path)
+    return path
+
+
+class StandIn:
+    """In place of ``Sweep.run``: leaves what trainings leave."""
+
+    def __init__(self):
+        self.inits = []  # of every sweep
+        self.jobs = None
+        self.failing = ()
+        self.gains = {}  # setting of the recipe's grid -> what it adds
+
+    def __call__(self, sweep, jobs=None):
+        self.jobs = jobs
+        self.inits.append([name for name, _ in sweep.axes['init']])
+        for trial, training in zip(sweep.trials, sweep.trainings, strict=True):
+            if trial.labels[0] in self.failing:
+                training.failure = 'CUDA out of memory'
+            elif training.result is None:
+                value = TOP1[trial.labels[0]] + int(trial.seed)
+                self.leave(training, value + sum(self.gains.get(s, 0) for s in trial.labels))
+        return sweep.table(write=True)
+
+    def leave(self, training, value):
+        log = training.folder / '1' / 'vis_data' / 'scalars.json'
+        log.parent.mkdir(parents=True)
+        records = [{'accuracy/top1': value - 2, 'step': 1}, {'accuracy/top1': value, 'step': 2}]
+        log.write_text(''.join(json.dumps(record) + '\n' for record in records))
+        (training.folder / 'epoch_2.pth').touch()
+        (training.folder / 'last_checkpoint').write_text('elsewhere/epoch_2.pth')
+        training.result = dict(
+            settings=training.identity, name=training.name, resumed=False, seconds=1,
+            training={}, validation={'accuracy/top1': value},
+        )  # fmt: skip
+        write_json(training.record, training.result)
+
+
+@pytest.fixture
+def scorecard(folder, tmp_path, monkeypatch):
+    """Function: run the tool with the stand-in; returns its exit code."""
+
+    def run(*args, preset='preset.py'):
+        main = runpy.run_path(str(TOOL))['main']
+        words = ['--preset', folder / preset, '--work-dir', tmp_path / 'card', *args]
+        return main([str(word) for word in words])
+
+    run.sweeps = StandIn()
+    monkeypatch.setattr(Sweep, 'run', lambda sweep, jobs=None: run.sweeps(sweep, jobs))
+    return run
+
+
+def checkpoint(folder, name):
+    return f'{name}={folder / name / "epoch_1.pth"}'
+
+
+def test_the_table_compares_with_both_baselines(scorecard, folder, tmp_path, capsys):
+    assert scorecard('--jobs', 2, folder / 'a' / 'epoch_1.pth', checkpoint(folder, 'b')) == 0
+    assert scorecard.sweeps.inits == [['scratch', 'a', 'b'], ['scratch', 'supervised', 'a', 'b']]
+    assert scorecard.sweeps.jobs == 2
+    record = tmp_path / 'card' / 'second' / 'init=supervised_seed=0' / 'trial.json'
+    settings = json.loads(record.read_text())['settings']
+    baseline = tmp_path / 'card' / 'first' / 'init=scratch_seed=0' / 'epoch_2.pth'
+    assert settings['model.backbone.init_cfg.checkpoint'] == str(baseline)
+    assert settings['train_cfg.max_epochs'] == 2
+    output = capsys.readouterr().out
+    assert re.search(r'\| supervised +\| +- \| +125.0 ± 7.1 \(\+20.0\) \|', output)
+
+    rows = list(csv.DictReader((tmp_path / 'card' / 'scorecard.csv').open()))
+    (row,) = [r for r in rows if (r['task'], r['init']) == ('second', 'b')]
+    found = [float(row[k]) for k in ('n', 'mean', 'std', 'minus_scratch', 'minus_supervised')]
+    assert found == pytest.approx([2, 115, 7.0711, 10, -10], abs=1e-4)
+    content = json.loads((tmp_path / 'card' / 'scorecard.json').read_text())
+    assert content['problems'] == [] and content['results'][0]['mean'] == 10.5
+
+    page = (tmp_path / 'card' / 'scorecard.html').read_text()
+    gains = re.findall(r'<span class="(up|down)">([-+][\d.]+)</span>', page)
+    assert ('up', '+10.0') in gains and ('down', '-10.0') in gains
+    assert page.count('<span class="best">') == 2 and '<span class="best">155.0</span>' in page
+    assert page.count('<img src="data:image/png;base64,') == 2  # a curve for each task
+    assert 'num_heads=3' in page and not re.search(r'(src|href)="(?!data:)', page)
+
+
+def test_of_a_grid_the_best_setting_counts(scorecard, folder, tmp_path, capsys):
+    recipe = folder / 'grid.py'
+    grid = "sweep_grid = {'model.backbone.drop_path_rate': [0.0, 0.1, 0.2]}\n"
+    recipe.write_text((folder / 'small.py').read_text() + grid)
+    write_preset(folder, recipe, 'grid_preset.py')
+    scorecard.sweeps.gains = {'0.1': 0.9, '0.2': 1.8}
+    assert scorecard(checkpoint(folder, 'a'), preset='grid_preset.py') == 0
+    assert re.search(r'\| a +\| 17.3 ± 0.7 \(\+5.0\) \|', capsys.readouterr().out)
+    record = tmp_path / 'card/second/init=supervised_drop_path_rate=0.0_seed=0/trial.json'
+    assert 'init=scratch_drop_path_rate=0.2_seed=0/epoch_2.pth' in record.read_text()
+
+
+def test_another_checkpoint_joins_and_nothing_is_lost(scorecard, folder, tmp_path, capsys):
+    assert scorecard(checkpoint(folder, 'a')) == 0
+    assert scorecard(checkpoint(folder, 'b')) == 0
+    assert scorecard.sweeps.inits[-1] == ['scratch', 'supervised', 'b']
+    settings = json.loads((tmp_path / 'card' / 'scorecard.json').read_text())['settings']
+    assert {'SHA-256 of a', 'SHA-256 of b'} <= settings.keys()
+    capsys.readouterr()
+    for words, message in (
+        ((checkpoint(folder, 'a'), '--seeds', 1), r'seeds was \[0, 1\] and is now \[1\]; choose'),
+        ((f'a={folder / "b" / "epoch_1.pth"}',), "SHA-256 of a was '.*' and is now '.*'; choose"),
+    ):
+        assert scorecard(*words) == 2
+        assert re.search(f'scorecard.json: {message}', capsys.readouterr().err)
+    write_preset(folder, folder / 'small.py', 'preset.py', epochs=3)
+    assert scorecard(checkpoint(folder, 'a')) == 2
+    assert 'scorecard.json: content of the preset was' in capsys.readouterr().err
+    write_preset(folder, folder / 'small.py')
+
+
+def test_what_fails_or_is_missing_is_named_and_the_rest_goes_on(
+    scorecard, folder, tmp_path, capsys
+):
+    lacking, small = folder / 'lacking.py', folder / 'small.py'
+    text = small.read_text().replace(str(folder / 'data'), str(tmp_path / 'none'))
+    lacking.write_text(f'{text}make_data = None\n')
+    write_preset(folder, small, 'half.py')
+    text = (folder / 'half.py').read_text()
+    (folder / 'half.py').write_text(text.replace(str(small), str(lacking), 1))
+    scorecard.sweeps.failing = ('a',)
+    assert scorecard(checkpoint(folder, 'a'), preset='half.py') == 1
+    assert scorecard.sweeps.inits == [['scratch', 'a']]  # no supervised baseline without the first
+    error = capsys.readouterr().err
+    assert f"First was left out: train_dataloader.dataset.data_root names '{tmp_path}" in error
+    page = (tmp_path / 'card' / 'scorecard.html').read_text()
+    for text in (error, page):
+        assert 'Second, init=a_seed=0: CUDA out of memory (' in text
+    assert '<h2>Not complete</h2>' in page and '105.0</span>' in page
+
+
+def test_dry_run_prints_what_would_be_trained(scorecard, folder, tmp_path, capsys):
+    assert scorecard(checkpoint(folder, 'a'), '--dry-run') == 0
+    out = capsys.readouterr().out
+    assert 'First: 4 trainings' in out and 'Second: 6 trainings' in out
+    assert 'about 0:16:00 (h:mm:ss) on two CPU cores' in out
+    assert scorecard.sweeps.inits == [] and not (tmp_path / 'card').exists()
+
+
+BAD = {
+    'missing file': (['x=none.pth'], 'none.pth does not exist'),
+    'name of a baseline': (['scratch={a}'], "'scratch' is a baseline of every scorecard"),
+    'one name twice': (['{a}', 'a={b}'], "two checkpoints are called 'a'"),
+    'another architecture': (['{a}', '{wide}'], 'trained with embed_dims=32 but the config builds'),
+    'unrecorded': (['{bare}'], 'does not record its backbone: convert it by tools/model_conv'),
+    'unknown task': (['{a}', '--tasks', 'secnd'], "preset.py has no task 'secnd': choose .*second"),
+    'unknown preset': (['{a}', '--preset', 'shaps'], "there is no preset 'shaps': give a file or"),
+    'unknown key': (['{a}', '--preset', '{odd}'], r"task first: got an unexpected .*'minute'"),
+}
+
+
+@pytest.mark.parametrize('name', BAD)
+def test_a_mistake_is_one_sentence(name, scorecard, folder, tmp_path, capsys):
+    wide = save(tmp_path / 'wide' / '1.pth', dict(embed_dims=32, num_layers=2, num_heads=4))
+    bare = save(tmp_path / 'bare' / '1.pth', dict(embed_dims=24, num_layers=2, num_heads=3), False)
+    odd = tmp_path / 'odd.py'
+    odd.write_text((folder / 'preset.py').read_text().replace('minutes', 'minute'))
+    paths = {n: folder / n / 'epoch_1.pth' for n in 'ab'} | dict(wide=wide, bare=bare, odd=odd)
+    words, message = BAD[name]
+    assert scorecard(*(word.format(**paths) for word in words)) in (1, 2)
+    captured = capsys.readouterr()
+    assert re.search(message, captured.err) and len(captured.err.splitlines()) == 1
+    assert scorecard.sweeps.inits == [] and not (tmp_path / 'card').exists()
+
+
+def test_a_kill_loses_at_most_the_running_training(folder, tmp_path):
+    """For real: killed in the middle, the scorecard resumes and trains nothing twice."""
+    write_preset(folder, folder / 'small.py', 'real.py', seeds=[0], images=6)
+    words = [sys.executable, TOOL, checkpoint(folder, 'a'), '--preset', folder / 'real.py']
+    words = [*map(str, words), '--work-dir', str(tmp_path / 'card')]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, start_new_session=True)
+    done = tmp_path / 'card' / 'first' / 'init=scratch_seed=0' / 'trial.json'
+    deadline = time.monotonic() + 300
+    while not (done.is_file() and 'training' in done.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGTERM)
+    assert process.wait() == 128 + signal.SIGTERM
+    before = done.stat().st_mtime_ns
+    assert subprocess.run(words, stdout=subprocess.DEVNULL).returncode == 0
+    assert done.stat().st_mtime_ns == before
+    rows = list(csv.DictReader((tmp_path / 'card' / 'scorecard.csv').open()))
+    assert [(row['task'], row['init']) for row in rows] == [
+        ('first', 'scratch'), ('first', 'a'),
+        ('second', 'scratch'), ('second', 'supervised'), ('second', 'a'),
+    ]  # fmt: skip
+    page = (tmp_path / 'card' / 'scorecard.html').read_text()
+    assert page.count('<img src="data:image/png;base64,') == 4  # two curves, similarity, attention
+    assert '<h2>Not complete</h2>' not in page
+
+
+@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize('name', preset_names())
+def test_recipes_and_options_of_a_preset_exist(name, kind, tmp_path):
+    preset = load_preset(name, kind)
+    baselines = [task.supervised for task in preset.tasks]
+    assert baselines == [True] + [False] * (len(preset.tasks) - 1)
+    card = Scorecard(preset, [], tmp_path)
+    for task in preset.tasks:
+        cfg = Config.fromfile(task.config)
+        assert cfg.model.backbone.type == kind
+        for key in task.options:
+            assert key.startswith('--') or has_key(cfg, key), f'{task.config} has no {key}'
+        changed = card.config(task)
+        length = changed.train_cfg.get('max_epochs') or changed.train_cfg.get('max_iters')
+        assert max(schedule.end for schedule in changed.param_scheduler) == length
+        assert task.minutes
+
+
+def has_key(cfg, key):
+    """Whether a dotted key exists in a config."""
+    for part in key.split('.'):
+        if isinstance(cfg, list):
+            cfg = dict(enumerate(cfg))
+            part = int(part)
+        if part not in cfg:
+            return False
+        cfg = cfg[part]
+    return True
+
+
+def test_the_quick_preset_is_the_long_one_with_options():
+    quick, long = (load_preset(name, KINDS[0]) for name in ('shapes-quick', 'shapes'))
+    assert [task.config for task in quick.tasks] == [task.config for task in long.tasks]
+    assert len(long.seeds) == 3 and not any(task.options for task in long.tasks)
