@@ -139,9 +139,6 @@ def load_exactly(model, contents, source, ignore=None):
         contents (dict): From :func:`mmlite.stack.load`.
         source (str | Path): Name of the file, for messages.
         ignore (str, optional): Prefix of tensors in the file that are left out.
-
-    Raises:
-        CheckpointError: As :func:`check_weights` and :func:`check_architecture`.
     """
     weights = read_weights(contents, source)
     if ignore:

@@ -48,17 +48,8 @@ def table_side(table):
 def vit_arguments(state, source, heads):
     """Read the arguments of the :class:`mmlite.models.ViT` that weights belong to off their shapes.
 
-    Args:
-        state (dict[str, Tensor]): Weights by their new names.
-        source (str): Code base that they are from.
-        heads (int, optional): Number of heads, if the user gave it.
-
-    Returns:
-        tuple[dict, str]: The arguments, and where the number of heads is known from.
-
-    Raises:
-        UserError: The number of heads is unknown or contradicted.
-        CheckpointError: A weight is missing or has another number of axes.
+    ``heads`` is what the user gave. Returns the arguments, and where the number of heads is known
+    from; a number that is unknown or contradicted is a UserError.
     """
     dim, channels, patch, _ = shape_of(state, 'backbone.patch_embed.proj.weight', 4)
     stored = grid = math.isqrt(shape_of(state, 'backbone.pos_embed', 3)[1] - 1)

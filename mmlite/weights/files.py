@@ -17,12 +17,7 @@ WRAPPERS = r'^((module|model|base_encoder|backbone|net)\.)+'
 
 
 def check_destination(path, overwrite=False, suffixes=SUFFIXES):
-    """Refuse a path that nothing can be written to, before the work.
-
-    Raises:
-        UserError: Its suffix is none of ``suffixes``, it is a directory, or it exists and
-            ``overwrite`` is False.
-    """
+    """Refuse a path that cannot be written: another suffix, a directory, or an existing file."""
     path = Path(path)
     if path.suffix not in suffixes:
         raise UserError(f'{path} does not end in {" or ".join(suffixes)}')
@@ -63,15 +58,7 @@ def _plain(value):
 
 
 def summary(checkpoint, path):
-    """Format the account of every key as a short table, and how to use the file.
-
-    Args:
-        checkpoint (dict): From :func:`~mmlite.weights.convert`.
-        path (str | Path): Where it was written to.
-
-    Returns:
-        str: Lines to print.
-    """
+    """str: The account of every key as a short table, and how to use the file at ``path``."""
     meta, report = checkpoint['meta'], checkpoint['report']
     by_reason = {}
     for key, why in report['dropped'].items():
@@ -98,7 +85,7 @@ def summary(checkpoint, path):
 
 
 def as_call(value):
-    """Python text of a config, its dicts written ``dict(key=value)``."""
+    """Config as Python text, its dicts written ``dict(key=value)``."""
     if not isinstance(value, dict):
         return repr(value)
     return f'dict({", ".join(f"{key}={as_call(item)}" for key, item in value.items())})'

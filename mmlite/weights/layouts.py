@@ -109,11 +109,7 @@ LAYOUTS = (
 
 
 def recognise(weights, source):
-    """The layout of weights: the first whose mark is among their names.
-
-    Raises:
-        CheckpointError: It is none of ``source``; names what it looks like.
-    """
+    """The layout of weights: the first whose mark is among their names, if ``source`` has it."""
     keys = [key.removeprefix('module.') for key in weights]
     layout = next((i for i in LAYOUTS if any(re.match(i.mark, key) for key in keys)), None)
     if layout is None:
@@ -127,17 +123,10 @@ def recognise(weights, source):
 
 
 def all_rules(layout, names):
-    """Every rule for the keys of a file: the layout's, the encoder's, and one that fits them all.
+    """Every rule (pattern, verb, new name or reason) for the keys of a file without ``module.``.
 
     A last block of nothing but a norm and query, key and value is D2-MAE's, which only gives
     attention logits to distil: no part of a backbone.
-
-    Args:
-        layout (Layout): Of the file.
-        names (Iterable[str]): All of its keys, without ``module.``.
-
-    Returns:
-        list[tuple]: Pattern, verb, and new name or reason.
     """
     inner = list(ENCODER_RULES)
     blocks = {}

@@ -9,9 +9,7 @@ from official_files import (
     FILES,
     command,
     converted,
-    mae_lite_d2,
     official,
-    ostrack,
     prefixed,
     vitdet,
 )
@@ -37,10 +35,7 @@ MISTAKES = dict(
     empty=(lambda: dict(model={}), 'mae', 'holds no weights'),
     no_tensor=(lambda: dict(epoch=3), 'mae', "'epoch' is of type int, not a tensor"),
     not_mae=(lambda: vitdet(320), 'mae', r"no mae checkpoint: .* ViTDet \(source vitdet\)"),
-    not_vitdet=(ostrack, 'vitdet', r'look like OSTrack \(source ostrack\)'),
-    not_hiera=(mae_lite_d2, 'hiera', r'look like MAE-Lite \(source mae-lite\)'),
     not_timm=(lambda: official('mae_vit_tiny'), 'timm', r'look like MAE \(source mae\)'),
-    not_mae_lite=(lambda: official('hiera_tiny'), 'mae-lite', r'Hiera \(source hiera or timm\)'),
     resnet=(lambda: {'layer1.0.conv1.weight': LINE}, 'timm', 'of no source: layer1.*.conv1'),
     ours=(
         lambda: converted('timm'), 'timm', 'look like those of mmlite itself, which need no conver'
@@ -49,13 +44,8 @@ MISTAKES = dict(
         lambda: {'backbone.layers.0.ln1.weight': LINE}, 'timm', 'look like an OpenMMLab transformer'
     ),
     registers=(lambda: plus(reg_token=LINE), 'timm', "'reg_token' is register tokens, which no"),
-    clip=(lambda: plus(norm_pre__bias=LINE), 'timm', "'norm_pre.bias' is a norm before"),
     qk_norm=(
         lambda: plus(blocks__0__attn__q_norm__weight=LINE), 'timm', 'part of another kind of enco'
-    ),
-    segments=(
-        lambda: dict(net=official('ostrack_tiny') | {'backbone.search_segment_pos_embed': LINE}),
-        'ostrack', 'a further position embedding',
     ),
     rotary=(lambda: without(plus(), 'pos_embed'), 'timm', 'neither pos_embed nor tables'),
     no_grid=(lambda: plus(pos_embed=torch.zeros(1, 200, 192)), 'timm', '200 rows, which are no'),

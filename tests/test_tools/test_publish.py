@@ -13,13 +13,11 @@ import tiny_classifier
 import tiny_pretrain
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from run_tool import run_tool
 
 from mmlite import stack
 from mmlite.errors import CheckpointError
 from mmlite.models import ViT
-from mmlite.registry import MODELS
 from mmlite.weights.publish import parse_config
 
 PUBLISH = 'model_converters/publish'
@@ -135,17 +133,6 @@ def test_frozen_parts_are_left_out_and_shared_tensors_written_twice(tmp_path):
     read = stack.load(publish(save(tmp_path / 'a.pth', state | frozen), tmp_path))['state_dict']
     assert read.keys() == state.keys()
     torch.testing.assert_close(read, state, rtol=0, atol=0)
-
-
-def test_distilled_pre_training_is_published_without_its_teacher(tmp_path):
-    text = tiny_pretrain.CONFIG.format(root='') + tiny_pretrain.DISTILLED
-    cfg = Config.fromstring(text, '.py')
-    init_default_scope(cfg.default_scope)
-    model = MODELS.build(cfg.model)
-    path = save(tmp_path / 'a.pth', model.state_dict(), cfg.pretty_text)
-    read = stack.load(publish(path, tmp_path))
-    assert not any('teacher' in key for key in read['state_dict'])
-    assert any(key.startswith('distill.pairs.') for key in read['state_dict'])
 
 
 def test_ema(tmp_path):
