@@ -14,21 +14,21 @@ from .coco_faults import check_coco
 
 @DATASETS.register_module()
 class CocoDataset(BaseCocoDataset):
-    """mmdet's ``CocoDataset`` that checks the annotation file while loading it.
+    """mmdet's ``CocoDataset``, which checks the annotation file while loading it.
 
     Args:
         *args, **kwargs: See mmdet.
-        defer_faults (bool): Leave annotations with a fault out and raise it when a sample of their
-            image is asked for, rather than while loading: an object left out of its image would
-            be taught as background. The training loop sets this where bad samples are allowed.
-            Defaults to False.
+        defer_faults (bool): Raise the fault of an annotation when its image is loaded, rather than
+            while loading the file; the object alone cannot be left out, it would become
+            background. The training loops set this where bad samples are allowed. Defaults to
+            False.
 
     Attributes:
-        bad_annotations (list[tuple[str, str]]): Path of the image and what is wrong with an
-            annotation of it. Where the image is unknown, the path is that of ``ann_file``.
+        bad_annotations (list[tuple[str, str]]): Path of the image, or of ``ann_file`` where that
+            is unknown, and the fault of an annotation.
 
     Raises:
-        DataError: While loading, if the file is no JSON of the COCO form, lacks a class of
+        DataError: While loading, if the file is not JSON of the COCO format, lacks a class of
             ``metainfo``, or an annotation lacks a key, has an unknown category or image, the id of
             another one, a box that is not finite, of negative size or entirely outside its image.
             Degenerate boxes (below one pixel) and crowds are fine; mmdet skips or ignores them.
@@ -40,7 +40,7 @@ class CocoDataset(BaseCocoDataset):
         super().__init__(*args, **kwargs)
 
     def load_data_list(self):
-        """Load and check ``ann_file``; see mmdet for the form of the result."""
+        """Load and check ``ann_file``; see mmdet."""
         found = []
         self.COCOAPI = functools.partial(
             CheckedCOCO,
@@ -65,7 +65,7 @@ class CocoDataset(BaseCocoDataset):
                 self.bad_annotations.append((sample['img_path'], fault.reason))
 
     def filter_data(self):
-        """Filter as mmdet does, but keep the places of samples with a fault."""
+        """Filter as mmdet does, but keep samples with a fault, so that positions do not change."""
         kept = super().filter_data()
         if not self.bad_annotations:
             return kept
@@ -73,7 +73,7 @@ class CocoDataset(BaseCocoDataset):
         return [s for s in self.data_list if s['img_id'] in ids or 'fault' in s]
 
     def prepare_data(self, idx):
-        """The sample ``idx`` after the pipeline."""
+        """Sample ``idx`` after the pipeline."""
         data = self.get_data_info(idx)
         if 'fault' in data:
             raise DataError(data['fault'])
@@ -84,12 +84,10 @@ class CheckedCOCO(COCO):
     """mmdet's COCO reader that checks the file before it builds the index.
 
     Args:
-        annotation_file (str): JSON file of the COCO form.
-        classes (Sequence[str]): Names that must be among its categories. Defaults to none.
-        has_annotations (bool): Whether ``annotations`` must be there, which a test set lacks.
-            Defaults to True.
-        faults (list, optional): Gets a :class:`~mmlite.datasets.coco_faults.Fault` for every wrong
-            annotation, which is left out of the index. Without it, the first one is an error.
+        annotation_file (str): JSON file of the COCO format.
+        classes, has_annotations: See :func:`~mmlite.datasets.coco_faults.check_coco`.
+        faults (list, optional): Receives the faults; their annotations are left out of the index.
+            Without it, the first one is an error.
 
     Raises:
         DataError: See :class:`CocoDataset`.

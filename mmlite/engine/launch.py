@@ -63,9 +63,6 @@ def read_config(config, work_dir=None, cfg_options=None, launcher='none'):
         cfg_options (dict | None): Overrides, see :func:`~.config_file.load_config`.
         launcher (str): ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
 
-    Returns:
-        mmengine.config.Config: The config.
-
     Raises:
         UserError: The config cannot be read, or asks for NCCL on a machine without CUDA.
     """
@@ -86,13 +83,7 @@ def read_config(config, work_dir=None, cfg_options=None, launcher='none'):
 
 
 def train(cfg):
-    """Check ``cfg``, build its runner and train.
-
-    Args:
-        cfg (mmengine.config.Config): From :func:`read_config`.
-
-    Returns:
-        mmengine.runner.Runner: The runner after training.
+    """Check a config of :func:`read_config` and train; returns the runner.
 
     Raises:
         UserError: See :func:`~.check_config.check_config`.
@@ -106,14 +97,11 @@ def train(cfg):
 
 
 def test(cfg, out=None):
-    """Check ``cfg``, build its runner and evaluate ``cfg.load_from`` on the test data.
+    """Check a config of :func:`read_config` and evaluate its ``load_from`` on the test data.
 
     Args:
-        cfg (mmengine.config.Config): From :func:`read_config`, with ``load_from`` set.
-        out (str | Path | None): JSON file for the metrics. Defaults to None.
-
-    Returns:
-        dict[str, float]: The metrics.
+        cfg (mmengine.config.Config): After :func:`set_test`.
+        out (str | Path | None): JSON file for the metrics, dict[str, float], which are returned.
 
     Raises:
         UserError: See :func:`~.check_config.check_config`.

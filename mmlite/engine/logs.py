@@ -1,4 +1,4 @@
-"""Reads the scalar logs that mmengine writes, for curves and timings."""
+"""Read the scalar logs of mmengine, for curves and timings."""
 
 import json
 from pathlib import Path
@@ -9,27 +9,26 @@ from mmlite.errors import DataError, UserError
 from mmlite.utils.names import near_names
 
 BOOKKEEPING = frozenset({'step', 'iter', 'epoch', 'time', 'data_time', 'memory', 'lr', 'base_lr'})
-"""Scalars that every run logs, which say nothing about the model."""
+"""Scalars of every run that are no metric."""
 
 
 def find_log(path):
-    """The scalar log of a run.
-
-    Args:
-        path (str | Path): A ``scalars.json`` file, or a work directory, of which the latest run
-            counts.
-
-    Returns:
-        Path: The file.
-
-    Raises:
-        DataError: There is no such file or folder, or no log in it.
-    """
+    """Find the log of the latest run, see :func:`find_logs`."""
     return find_logs(path)[-1]
 
 
 def find_logs(path):
-    """As :func:`find_log`, but all runs of a work directory, the oldest first: list[Path]."""
+    """Find the logs of all runs of a work directory, the oldest first.
+
+    Args:
+        path (str | Path): Work directory, or a ``scalars.json`` file, which is returned alone.
+
+    Returns:
+        list[Path]: ``scalars.json`` files.
+
+    Raises:
+        DataError: ``path`` does not exist or holds no log.
+    """
     path = Path(path)
     if path.is_file():
         return [path]
@@ -42,18 +41,13 @@ def find_logs(path):
 
 
 def read_records(file):
-    """The records of a scalar log in order.
-
-    A last line without an end, as a running program leaves it, is not read.
-
-    Args:
-        file (str | Path): A ``scalars.json`` file: one JSON object a line.
+    """Read a ``scalars.json`` file, one JSON object a line, without an unfinished last line.
 
     Returns:
-        list[dict]: Scalars by key, with ``step``.
+        list[dict]: Scalars by key, with ``step``, in order.
 
     Raises:
-        DataError: The file is empty or no text, or a line is no JSON object.
+        DataError: The file is empty or not a text file, or a line is not a JSON object.
     """
     records = []
     try:
@@ -74,14 +68,14 @@ def read_records(file):
 
 
 def split_records(logs):
-    """Training and validation records of the runs in a work directory.
+    """Split the records of runs into those with ``loss`` and those with a metric.
 
     Args:
-        logs (Sequence[Path]): ``scalars.json`` files, the oldest first; where a later run repeats
-            a step, it counts.
+        logs (Sequence[Path]): ``scalars.json`` files, the oldest first; a later run replaces the
+            steps that it repeats.
 
     Returns:
-        tuple[list[dict], list[dict]]: Records with ``loss``, and records with a metric, by step.
+        tuple[list[dict], list[dict]]: Both by step.
     """
     training, validation = {}, {}
     for record in (record for log in logs for record in read_records(log)):
@@ -93,20 +87,20 @@ def split_records(logs):
 
 
 def curve(records, key, file):
-    """The values of ``key`` over the steps.
+    """Values of a scalar over the steps.
 
     Args:
         records (list[dict]): From :func:`read_records`.
         key (str): A scalar, e.g. ``'loss'`` or ``'coco/bbox_mAP'``.
-        file (str | Path): Where the records come from, for the message.
+        file (str | Path): Of the records, for the message.
 
     Returns:
         tuple[list[int], list[float]]: Steps and values. Training steps are iterations; those of
-        validation are what the run counts in, iterations or epochs.
+        validation are iterations or epochs, as the run counts.
 
     Raises:
         UserError: The log has no such key; lists those that it has.
-        DataError: A value or its step is no number.
+        DataError: A value or its step is not a number.
     """
     found = [(r['step'], r[key]) for r in records if key in r and 'step' in r]
     for pair in found:
@@ -122,20 +116,18 @@ def curve(records, key, file):
 
 
 def train_time(records, file):
-    """Seconds per training iteration, by epoch where the run counts epochs.
-
-    The logged times are means over the logging window of mmengine.
+    """Seconds per training iteration; the logged times are means over mmengine's window.
 
     Args:
         records (list[dict]): From :func:`read_records`.
-        file (str | Path): Where the records come from, for the message.
+        file (str | Path): Of the records, for the message.
 
     Returns:
         dict[int, float]: Epoch (0 for iteration-based runs) -> mean seconds per iteration.
 
     Raises:
         UserError: The log has no training step.
-        DataError: A time is no number.
+        DataError: A time is not a number.
     """
     times = {}
     for record in records:
