@@ -15,15 +15,9 @@ from .storage import leaves_folder
 
 
 def read_boxes(tree, path, nan_legal=False):
-    """Read a ground-truth file of one line ``x, y, w, h`` a frame.
+    """Read a ground-truth file of one line ``x, y, w, h`` a frame as float64 (M, 4), M >= 1.
 
-    Args:
-        tree (Tree): Holds the file.
-        path (str): Below the root of ``tree``.
-        nan_legal (bool): Whether NaN stands for an absent target. Defaults to False.
-
-    Returns:
-        ndarray: float64 (M, 4), M >= 1.
+    ``nan_legal`` says whether NaN stands for an absent target; infinity is never legal.
     """
     text, where = _read(path, tree)
     boxes = parse_table(text, where, columns=4)

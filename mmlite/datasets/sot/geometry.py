@@ -30,18 +30,12 @@ COORDS = ('ostrack', 'exact')
 
 @dataclass(frozen=True)
 class CropWindow:
-    """A square window of a frame that is resized to a crop.
+    """A square window of a frame that is resized to a crop."""
 
-    Args:
-        x, y (int): Top-left corner in frame pixels; may lie outside the frame.
-        side (int): Side in frame pixels, >= 1.
-        size (int): Side after resizing, in crop pixels.
-    """
-
-    x: int
+    x: int  # top-left corner in frame pixels; may lie outside the frame
     y: int
-    side: int
-    size: int
+    side: int  # in frame pixels, >= 1
+    size: int  # side after resizing, in crop pixels
 
     @property
     def scale(self):
@@ -50,17 +44,10 @@ class CropWindow:
 
 
 def plan_crop(box, factor, size):
-    """Plan the window around a box, of side ``ceil(sqrt(w * h) * factor)``.
+    """Plan the :class:`CropWindow` around a box, of side ``ceil(sqrt(w * h) * factor)``.
 
-    The corner is rounded to integer pixels, halves to even.
-
-    Args:
-        box (Sequence[float]): ``x, y, w, h`` in frame pixels.
-        factor (float): 2 for templates and 4 for search regions of OSTrack-256.
-        size (int): Side after resizing.
-
-    Returns:
-        CropWindow: The window.
+    ``factor`` is 2 for templates and 4 for search regions of OSTrack-256. The corner is rounded to
+    integer pixels, halves to even.
 
     Raises:
         DataError: The box has a value that is not finite, or no area.
@@ -78,18 +65,11 @@ def plan_crop(box, factor, size):
 
 
 def cut_crop(image, window):
-    """Cut a window out of a frame; pixels outside the frame are black.
+    """Cut a window out of a frame as (size, size, 3); pixels outside the frame are black.
 
     Resized by OpenCV's bilinear filter on ``uint8``, without antialiasing. Where a window touches
     or crosses the right or bottom border, the last column or row of the frame is black too, as in
     the released trackers.
-
-    Args:
-        image (ndarray): Frame (H, W, 3), ``uint8``; it is not changed.
-        window (CropWindow): See :func:`plan_crop`.
-
-    Returns:
-        ndarray: Crop (size, size, 3), ``uint8``.
     """
     top, bottom = _covered(image.shape[0], window.y, window.side)
     left, right = _covered(image.shape[1], window.x, window.side)
@@ -106,12 +86,7 @@ def shows_image(image_shape, window, stride=16):
 
     A cell counts by its top-left crop pixel, which is image if none of the frame pixels that it is
     interpolated from is padding: the reference's padding mask, resized to the crop and reduced to
-    cells by nearest neighbour.
-
-    Args:
-        image_shape (tuple[int]): (H, W) or (H, W, 3) of the frame.
-        window (CropWindow): See :func:`plan_crop`.
-        stride (int): Side of a cell in crop pixels. Defaults to 16.
+    cells by nearest neighbour. ``stride`` is the side of a cell in crop pixels.
     """
     centres = (np.arange(0, window.size, stride) + 0.5) / window.scale - 0.5
     centres = centres.clip(0, window.side - 1)

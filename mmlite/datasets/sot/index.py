@@ -62,11 +62,8 @@ def load_index(tree, key, watched, find, rebuild=False):
         key (str): Distinguishes the indices of one root: data set, split and options.
         watched (Callable): Returns the paths, absolute or below the root, whose change invalidates
             the index.
-        find (Callable): Returns the entries before :func:`look_up`.
+        find (Callable): Returns the list of entries before :func:`look_up`.
         rebuild (bool): Build it in any case. Defaults to False.
-
-    Returns:
-        list[Entry]: In the order of ``find``.
 
     Raises:
         DataError: There is no sequence, or none can be used.
@@ -106,11 +103,7 @@ def look_up(tree, entry):
 
 
 def index_file(root, key):
-    """Path of the index of a data set, in a directory that is created if necessary.
-
-    Returns:
-        Path | None: None where no directory can be written.
-    """
+    """Path of the index, in a directory that is created; None where none can be written."""
     digest = hashlib.sha1(os.path.realpath(root).encode()).hexdigest()[:12]
     cache = os.environ.get('MMLITE_CACHE')
     central = Path(cache or Path.home() / '.cache' / 'mmlite', f'index-{digest}')

@@ -157,9 +157,6 @@ class PairSampler(Sampler):
         dataset (Sized): The data set; its length is the number of pairs of an epoch.
         seed (int, optional): Not negative, equal in all processes. mmengine passes the seed of the
             run. Defaults to a random one.
-
-    Raises:
-        ArgumentError: There are fewer pairs than processes.
     """
 
     def __init__(self, dataset, seed=None):

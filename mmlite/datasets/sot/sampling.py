@@ -25,14 +25,8 @@ def sample_causal(rng, visible, max_interval=MAX_INTERVAL):
 
     Args:
         rng (numpy.random.Generator): Source of randomness.
-        visible (ndarray): bool (N,).
+        visible (ndarray): bool (N,), True for two or more frames; else ValueError.
         max_interval (int): Exclusive upper bound of the distance in frames. Defaults to 200.
-
-    Returns:
-        tuple[int, int]: Template and search frame, the first before the second.
-
-    Raises:
-        ValueError: Fewer than two frames are visible.
     """
     shown = np.flatnonzero(visible)
     if len(shown) < 2:

@@ -22,8 +22,7 @@ class Sequence:
             frames may be zeros or NaN.
         cover (ndarray, optional): int64 (M,): GOT-10k's visible share of the target in eighths.
 
-    Raises:
-        DataError: The numbers of frames, boxes and labels contradict each other.
+    Raises DataError where the numbers of frames, boxes and labels contradict each other.
     """
 
     name: str

@@ -23,12 +23,11 @@ class Tree:
     takes precedence. Paths are relative to the root with ``/`` on all systems; ``''`` is the root.
     Safe to copy into other processes: archives are opened by the process that reads them.
 
+    All methods raise DataError for what is missing, damaged or encrypted.
+
     Args:
         root (str | Path): The directory.
         what (str): Its expected content, for the message. Defaults to ``'the data set'``.
-
-    Raises:
-        DataError: The directory does not exist.
     """
 
     def __init__(self, root, what='the data set'):
@@ -39,11 +38,7 @@ class Tree:
             )
 
     def files(self, folder):
-        """List the file names of a directory, unsorted, without hidden ones.
-
-        Raises:
-            DataError: The directory is missing.
-        """
+        """List the file names of a directory, unsorted, without hidden ones."""
         return self._list(folder)[0]
 
     def folders(self, folder):
@@ -58,11 +53,7 @@ class Tree:
         return archive is not None and inner in archive.folders
 
     def read(self, path):
-        """Read a file as bytes.
-
-        Raises:
-            DataError: The file is missing, or damaged or encrypted in its archive.
-        """
+        """Read a file as bytes."""
         try:
             return Path(self._plain(path)).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
@@ -107,17 +98,9 @@ class Tree:
 class Archive:
     """An open zip archive; a common top directory of the archive's own name is dropped.
 
-    Args:
-        path (str): The file.
-
     Raises:
         DataError: It is not a zip archive, or has an entry that leaves its directory or is a
             symbolic link.
-
-    Attributes:
-        members (dict[str, ZipInfo]): Path -> entry, of the files.
-        folders (dict[str, tuple[list[str], set[str]]]): Directory -> names of the files and of the
-            directories in it; ``''`` is the top.
     """
 
     def __init__(self, path):
@@ -134,8 +117,8 @@ class Archive:
         top = Path(path).stem + '/'
         if all(name.startswith(top) for name in members):
             members = {name[len(top) :]: member for name, member in members.items()}
-        self.members = members
-        self.folders = {'': ([], set())}
+        self.members = members  # path -> entry, of the files
+        self.folders = {'': ([], set())}  # path -> names of its files and of its directories
         for name in members:
             folder, _, file = name.rpartition('/')
             self._add_folder(folder)[0].append(file)
@@ -149,7 +132,7 @@ class Archive:
         return self.folders[folder]
 
     def read(self, name):
-        """Read a member as bytes; DataError if it is damaged or encrypted."""
+        """Read a member as bytes."""
         try:
             return self._zip.read(self.members[name])
         except _UNREADABLE as error:
