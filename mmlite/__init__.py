@@ -8,7 +8,14 @@ __version__ = '0.1.0'
 
 EXPORTS = {
     'mmlite.models': ('Hiera', 'OSTrack', 'TimmViT', 'ViT'),
-    'mmlite.apis': ('ClsInferencer', 'DetInferencer', 'SOTInferencer', 'SegInferencer'),
+    'mmlite.engine.build': ('init_model',),
+    'mmlite.apis': (
+        'ClsInferencer',
+        'DetInferencer',
+        'SOTInferencer',
+        'SegInferencer',
+        'build_inferencer',
+    ),
 }
 """Module -> names that the package has, too; a module is imported when one of them is used."""
 

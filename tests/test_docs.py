@@ -21,6 +21,7 @@ from mmengine.config import Config
 from mmengine.registry import Registry, init_default_scope
 from run_tool import run_tool
 
+from mmlite.cli import COMMANDS
 from mmlite.engine.check_config import check_config
 from mmlite.registry import MODELS
 
@@ -116,9 +117,13 @@ def commands(page):
     text = re.sub(r'\\\n', ' ', text)
     for line in text.splitlines():
         for part in re.split(r'&&|;|\|', re.sub(r'\s#.*', '', line)):
-            match = re.search(r'(?:python|bash) (?:tools|projects)/\S+\.(?:py|sh)', part)
+            match = re.search(
+                r'(?:python|bash) (?:tools|projects)/\S+\.(?:py|sh)|^\s*mmlite (?:data )?[a-z]+',
+                part,
+            )
             if match:
-                tool = match[0].split()[1]
+                command = match[0].split('mmlite ')[-1].strip()
+                tool = f'tools/{COMMANDS[command]}' if command in COMMANDS else match[0].split()[1]
                 yield tool, re.findall(r'(?<=\s)--?[a-zA-Z][\w-]*', part[match.end() :])
 
 
