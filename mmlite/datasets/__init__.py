@@ -2,6 +2,7 @@
 
 from .coco import CocoDataset
 from .color_jitter import ColorJitter
+from .image_folder import ImageFolder
 from .inaturalist import INaturalist
 from .pretrain_transforms import BlockwiseMask, RandomResizedCrop, TwoSizeRandomResizedCrop
 from .sot import (
@@ -33,6 +34,7 @@ __all__ = [
     'FrameFolderDataset',
     'GOT10kDataset',
     'INaturalist',
+    'ImageFolder',
     'JitterBrightness',
     'LaSOTDataset',
     'LaSOTExtDataset',

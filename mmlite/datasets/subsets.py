@@ -1,6 +1,6 @@
-"""Which images of a folder data set belong to a subset, and the lists that mmpretrain reads.
+"""Lists of images for balanced and long-tailed subsets of a directory data set.
 
-A list has one line ``class/file label`` for every image. Labels count the class folders in
+A list has one line ``class/file label`` for every image. Labels count the class directories in
 alphabetical order, as mmpretrain does where there is no list.
 """
 
@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from mmlite.errors import DataError, UserError
+from mmlite.utils import IMAGE_SUFFIXES
 
-EXTENSIONS = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif')
 PARETO_POWER = 6
 """Of ImageNet-LT (Liu et al., Large-Scale Long-Tailed Recognition, arXiv 1904.05160)."""
 
 
 def find_classes(folder):
-    """Names of the class folders in the order of their labels.
+    """Names of the class directories in the order of their labels.
 
     Raises:
-        DataError: If the folder is missing or has no folders.
+        DataError: ``folder`` is missing or has no directories.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -33,53 +33,35 @@ def find_classes(folder):
 
 
 def find_images(folder):
-    """Images by class.
-
-    Args:
-        folder (str | Path): Holds a folder for each class; images may lie deeper in it.
+    """Images at any depth below the class directories of ``folder``.
 
     Returns:
         dict[str, list[str]]: Class -> paths below ``folder``, sorted, with ``/``.
 
     Raises:
-        DataError: If the folder is missing, or a class has no image.
+        DataError: ``folder`` is missing, or a class has no image.
     """
     images = {}
     for name in find_classes(folder):
-        found = []
-        for path, _, files in os.walk(os.path.join(folder, name)):
-            below = os.path.relpath(path, folder).replace(os.sep, '/')
-            found += [f'{below}/{file}' for file in files if file.lower().endswith(EXTENSIONS)]
+        found = Path(folder, name).rglob('*')
+        found = [path for path in found if path.suffix.lower() in IMAGE_SUFFIXES]
         if not found:
             raise DataError(
-                f"class folder '{os.path.join(folder, name)}' has no image "
-                f'({", ".join(EXTENSIONS)})'
+                f"class folder '{Path(folder, name)}' has no image ({', '.join(IMAGE_SUFFIXES)})"
             )
-        images[name] = sorted(found)
+        images[name] = sorted(path.relative_to(folder).as_posix() for path in found)
     return images
 
 
 def even_counts(sizes, total, seed=0):
-    """Spread ``total`` images over classes as evenly as their sizes allow.
+    """Spread ``total`` images over classes of ``sizes`` images as evenly as these allow.
 
-    Counts differ by one at most, save for classes that are used up. The classes with one more are
-    drawn by ``seed``. No count shrinks when ``total`` grows.
-
-    Args:
-        sizes (Sequence[int]): Images of each class.
-        total (int): At most the sum of ``sizes``.
-        seed (int): Defaults to 0.
-
-    Returns:
-        ndarray: int64, of the length of ``sizes``, summing to ``total``.
+    Counts differ by one at most, save for classes that are used up; ``seed`` decides which classes
+    have one more. No count shrinks when ``total`` grows. Returns int64 (C,).
     """
     sizes = np.asarray(sizes)
-    low, high = 0, int(sizes.max())
-    while low < high:  # the largest level that stays within the total
-        middle = (low + high + 1) // 2
-        low, high = (
-            (middle, high) if np.minimum(sizes, middle).sum() <= total else (low, middle - 1)
-        )
+    larger = [(sizes > level).sum() for level in range(sizes.max() + 1)]
+    low = int(np.searchsorted(np.cumsum(larger), total, side='right'))
     counts = np.minimum(sizes, low)
     order = np.random.default_rng(seed).permutation(len(sizes))
     growing = order[sizes[order] > low]
@@ -94,7 +76,7 @@ def fraction_counts(sizes, fraction, seed=0):
     numbers of SimCLR, arXiv 2002.05709).
 
     Raises:
-        UserError: If the fraction is outside (0, 1] or leaves a class without an image.
+        UserError: The fraction is outside (0, 1] or leaves a class without an image.
     """
     if not 0 < fraction <= 1:
         raise UserError(f'the fraction is {fraction:g}; it should be above 0 and at most 1')
@@ -108,26 +90,8 @@ def fraction_counts(sizes, fraction, seed=0):
     return even_counts(sizes, total, seed)
 
 
-def equal_counts(sizes, number, names):
-    """``number`` images of every class.
-
-    Raises:
-        UserError: If the number is not positive.
-        DataError: If a class has fewer images.
-    """
-    if number < 1:
-        raise UserError(f'{number} images of every class: it should be 1 or more')
-    smallest = int(np.argmin(sizes))
-    if sizes[smallest] < number:
-        raise DataError(
-            f"class '{names[smallest]}' has {sizes[smallest]} images, fewer than the {number} "
-            f'asked of every class'
-        )
-    return np.full(len(sizes), number)
-
-
 def tail_counts(classes, largest, smallest, shape='pareto'):
-    """Images of each class of a long-tailed set, in falling order.
+    """Counts of the classes of a long-tailed set, in falling order.
 
     Args:
         classes (int): Number of classes C.
@@ -142,13 +106,10 @@ def tail_counts(classes, largest, smallest, shape='pareto'):
         ndarray: int64 (C,).
 
     Raises:
-        UserError: If the counts are not 1 <= smallest <= largest.
+        UserError: The counts are not 1 <= smallest <= largest.
     """
     if not 1 <= smallest <= largest:
-        raise UserError(
-            f'a tail from {largest} to {smallest} images a class: both should be positive, and the '
-            f'first not less than the second'
-        )
+        raise UserError(f'a tail from {largest} to {smallest} images: it should fall to 1 or more')
     rank = np.arange(classes)
     if shape == 'exponential':
         fall = (smallest / largest) ** (rank / max(classes - 1, 1))
@@ -159,55 +120,49 @@ def tail_counts(classes, largest, smallest, shape='pareto'):
 
 
 def assign_counts(counts, sizes, names, seed=0):
-    """Give counts in falling order to classes, at random among those that have enough images.
+    """Assign falling ``counts`` to classes, at random among those of enough images.
 
     Args:
-        counts (Sequence[int]): In falling order, as many as classes.
-        sizes (Sequence[int]): Images of each class.
-        names (Sequence[str]): Names of the classes, for the message.
+        counts, sizes, names (Sequence): For each class.
         seed (int): Defaults to 0.
 
     Returns:
         ndarray: int64, the count of each class.
 
     Raises:
-        DataError: If too few classes are large enough.
+        DataError: Too few classes are large enough.
     """
     sizes = np.asarray(sizes)
-    waiting = list(np.random.default_rng(seed).permutation(len(sizes)))
+    waiting = np.random.default_rng(seed).permutation(len(sizes))
     assigned = np.zeros(len(sizes), dtype=int)
     for rank, count in enumerate(counts):
-        place = next((p for p, index in enumerate(waiting) if sizes[index] >= count), None)
-        if place is None:
-            largest = max(waiting, key=lambda index: sizes[index])
+        large = np.flatnonzero(sizes[waiting] >= count)
+        if not len(large):
+            largest = waiting[sizes[waiting].argmax()]
             raise DataError(
                 f'{rank + 1} classes need {count} or more images, but of those left '
                 f"'{names[largest]}' has the most, {sizes[largest]}: start the tail lower"
             )
-        assigned[waiting.pop(place)] = count
+        assigned[waiting[large[0]]] = count
+        waiting = np.delete(waiting, large[0])
     return assigned
 
 
-def draw(images, counts, seed=0):
-    """Draw ``counts`` images of each class.
+def sample_images(images, counts, seed=0):
+    """Sample ``counts`` images of each class of ``images``, a dict of lists of paths.
 
     Every class has one random order for a seed, of which the first images are taken: with equal
     seeds, a set of smaller counts lies inside one of larger counts.
 
-    Args:
-        images (dict[str, list[str]]): Paths by class.
-        counts (Sequence[int]): Images to draw of each class.
-        seed (int): Defaults to 0.
-
     Returns:
-        dict[str, list[str]]: Drawn paths by class, sorted.
+        dict[str, list[str]]: Class -> sorted paths.
     """
-    drawn = {}
+    sampled = {}
     for (name, paths), count in zip(images.items(), counts, strict=True):
         # from the name, not the number, so that other classes do not matter
         order = np.random.default_rng([seed, *name.encode()]).permutation(len(paths))
-        drawn[name] = sorted(paths[index] for index in order[:count])
-    return drawn
+        sampled[name] = sorted(paths[index] for index in order[:count])
+    return sampled
 
 
 def read_list(file, folder):
@@ -215,63 +170,53 @@ def read_list(file, folder):
 
     Args:
         file (str | Path): Lines ``path`` or ``path label``. A path is below ``folder`` or starts
-            with its name (``train/n01440764/x.JPEG 0``); a bare file name belongs to the class in
-            front of its last ``_`` (``n01440764_10026.JPEG``).
-        folder (str | Path): Holds a folder for each class.
+            with its name (``train/n01440764/x.JPEG 0``); a bare file name belongs to the class
+            before its last ``_`` (``n01440764_10026.JPEG``).
+        folder (str | Path): Holds a directory for each class.
 
     Returns:
         dict[str, list[str]]: Paths below ``folder`` by class, classes without images included.
 
     Raises:
-        DataError: If the list or one of its files is missing, a class is none of the folder, or a
-            label is not the number of its class folder.
+        DataError: The list or one of its files is missing, or a class or label does not fit the
+            directories.
     """
     classes = find_classes(folder)
-    labels = {name: index for index, name in enumerate(classes)}
-    drawn = {name: [] for name in classes}
+    listed = {name: [] for name in classes}
     try:
         lines = Path(file).read_text(encoding='utf-8').splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, 'strerror', None) or 'it is no text'
         raise DataError(f"list '{file}' cannot be read: {reason}") from error
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
+    for number, line in enumerate(map(str.strip, lines), start=1):
+        path, _, label = line.rpartition(' ')
+        if not (path and label.isdigit()):
+            path, label = line, None
+        path = path.removeprefix('./').removeprefix(f'{Path(folder).name}/')
+        if '/' not in path:
+            path = f'{path.rpartition("_")[0]}/{path}'
+        name, place = path.split('/')[0], f'{file}, line {number}'
+        if not line:
             continue
-        place = f'{file}, line {number}'
-        path, label = _split_line(line.strip())
-        path = _below(path, Path(folder).name)
-        name = path.split('/')[0]
         if not name:
-            raise DataError(f"{place}: '{line.strip()}' is no path of the form CLASS/FILE")
-        if name not in labels:
+            raise DataError(f"{place}: '{line}' is no path of the form CLASS/FILE")
+        if name not in listed:
             raise DataError(f"{place}: '{name}' is no class folder of {folder}")
-        if label not in (None, labels[name]):
+        if label is not None and int(label) != classes.index(name):
             raise DataError(
-                f"{place}: label {label} is not {labels[name]}, the number of '{name}' among the "
-                f'folders of {folder}'
+                f"{place}: label {label} is not {classes.index(name)}, the number of '{name}' "
+                f'among the folders of {folder}'
             )
-        if not os.path.isfile(os.path.join(folder, path)):
-            raise DataError(f"{place}: image '{os.path.join(folder, path)}' does not exist")
-        drawn[name].append(path)
-    return drawn
+        if not Path(folder, path).is_file():
+            raise DataError(f"{place}: image '{Path(folder, path)}' does not exist")
+        listed[name].append(path)
+    return listed
 
 
-def _split_line(line):
-    """Path and label of a line; the label is None where there is none."""
-    path, _, last = line.rpartition(' ')
-    return (path, int(last)) if path and last.isdigit() else (line, None)
-
-
-def _below(path, folder):
-    """A path of a list as one that starts with its class."""
-    path = path.removeprefix('./').removeprefix(f'{folder}/')
-    return path if '/' in path else f'{path.rpartition("_")[0]}/{path}'
-
-
-def format_list(drawn, with_labels=True):
-    """Text of an annotation list; labels are the positions of the classes in ``drawn``."""
+def format_list(images, with_labels=True):
+    """Text of a list; labels are the positions of the classes in ``images``."""
     return ''.join(
         f'{path} {label}\n' if with_labels else f'{path}\n'
-        for label, paths in enumerate(drawn.values())
+        for label, paths in enumerate(images.values())
         for path in paths
     )

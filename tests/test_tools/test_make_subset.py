@@ -1,25 +1,23 @@
 """Lists of balanced and long-tailed subsets: counts, nesting, what mmpretrain reads, mistakes."""
 
-import runpy
+import hashlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from mmpretrain.datasets import ImageNet
+from run_tool import run_tool
 
 from mmlite.datasets.subsets import (
     assign_counts,
-    draw,
     even_counts,
-    find_images,
     fraction_counts,
+    sample_images,
     tail_counts,
 )
-from mmlite.errors import DataError, UserError
+from mmlite.errors import DataError
 
-ROOT = Path(__file__).resolve().parents[2]
-main = runpy.run_path(str(ROOT / 'tools/dataset_converters/make_subset.py'))['main']
 SIZES = dict(n01=12, n02=8, n03=20)
 
 
@@ -37,7 +35,7 @@ def train(tmp_path):
 
 
 def run(*args):
-    return main([str(arg) for arg in args])
+    return run_tool('dataset_converters/make_subset', *args)
 
 
 def lines(path):
@@ -46,9 +44,6 @@ def lines(path):
 
 def by_class(path):
     return [sum(line.endswith(f' {label}') for line in lines(path)) for label in range(len(SIZES))]
-
-
-# ---- counts ----------------------------------------------------------------------------------
 
 
 def test_even_counts_are_even_complete_and_never_shrink():
@@ -102,17 +97,41 @@ def test_counts_go_to_classes_that_are_large_enough():
         assign_counts([10, 10], [9, 12], names[:2])
 
 
-def test_smaller_draws_lie_inside_larger_ones_class_by_class():
+def test_smaller_samples_lie_inside_larger_ones_class_by_class():
     images = {name: [f'{name}/{i}' for i in range(30)] for name in 'ab'}
-    small, large = draw(images, [3, 5], seed=1), draw(images, [10, 10], seed=1)
+    small, large = (sample_images(images, counts, seed=1) for counts in ([3, 5], [10, 10]))
     for name in images:
         assert set(small[name]) < set(large[name])
-    alone = draw({'b': images['b']}, [5], seed=1)
+    alone = sample_images({'b': images['b']}, [5], seed=1)
     assert alone['b'] == small['b']  # other classes do not matter
-    assert draw(images, [3, 5], seed=2) != small
+    assert sample_images(images, [3, 5], seed=2) != small
 
 
-# ---- the tool --------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ('options', 'digest'),
+    [
+        ('--fraction 0.25', 'fd93e1ea478a'),
+        ('--fraction 0.5 --seed 3', '77028253ff8f'),
+        ('--per-class 3 --seed 1', '856750d6aafa'),
+        ('--long-tailed --max 16 --min 1', '4ecf4e22cc17'),
+        ('--long-tailed exponential --max 16 --imbalance 4 --seed 2', 'c19d168f944b'),
+    ],
+)
+def test_lists_of_a_seed_stay_the_same(options, digest, train):
+    out = train.parent / 'list.txt'
+    assert run(train, *options.split(), '--out', out) == 0
+    assert hashlib.sha1(out.read_bytes()).hexdigest()[:12] == digest
+
+
+def test_counts_of_a_thousand_classes_stay_the_same():
+    sizes = np.random.default_rng(0).integers(700, 1301, 1000)
+    names = [str(number) for number in range(1000)]
+    tail = assign_counts(tail_counts(1000, 1280, 5), sizes, names, seed=4)
+    for counts, digest in (
+        (tail, 'cb1d95f252da'),
+        (fraction_counts(sizes, 0.01, 4), '9ec129d7a57e'),
+    ):
+        assert hashlib.sha1(counts.astype('<i8').tobytes()).hexdigest()[:12] == digest
 
 
 def test_fraction_is_nested_balanced_and_repeatable(train, capsys):
@@ -126,12 +145,12 @@ def test_fraction_is_nested_balanced_and_repeatable(train, capsys):
     assert set(ten) < set(fifty) < set(whole)
     assert by_class(meta / 'train_50percent.txt') in ([6, 7, 7], [7, 6, 7], [7, 7, 6])
     out = capsys.readouterr().out
-    assert f'{meta}/train_50percent.txt: 20 images of 3 classes, 6 to 7 a class' in out
+    assert f'{meta}/train_50percent.txt: 20 images of 3 classes, 6 to 7 per class' in out
     again = train.parent / 'again.txt'
     assert run(train, '--fraction', 0.5, '--out', again) == 0
     assert lines(again) == fifty
     assert run(train, '--fraction', 0.5, '--out', again, '--seed', 1) == 2
-    assert 'is there already and differs: give --force' in capsys.readouterr().err
+    assert 'exists and differs: give --force' in capsys.readouterr().err
     assert run(train, '--fraction', 0.5, '--out', again, '--seed', 1, '--force') == 0
     assert lines(again) != fifty
 
@@ -158,23 +177,20 @@ def test_long_tail(train, capsys):
     assert run(train, *options, '--out', meta / 'e.txt', '--picture', meta / 'e.png') == 0
     assert sorted(by_class(meta / 'e.txt')) == [4, 8, 16]
     assert cv2.imread(str(meta / 'e.png')).std() > 1
-    assert '28 images of 3 classes, 4 to 16 a class' in capsys.readouterr().out
+    assert '28 images of 3 classes, 4 to 16 per class' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    'text',
-    [
+def test_published_lists_are_converted(train, capsys):
+    for text in (
         'train/n03/n03_4.JPEG 2\ntrain/n01/n01_0.JPEG 0\n',  # ImageNet-LT
         'n01_0.JPEG\n\nn03_4.JPEG\n',  # SimCLR
         './n03/n03_4.JPEG\nn01/n01_0.JPEG\n',
-    ],
-)
-def test_published_lists_are_converted(text, train, capsys):
-    (train.parent / 'published.txt').write_text(text)
-    assert run(train, '--from-list', train.parent / 'published.txt') == 0
-    out = train.parent / 'meta' / 'train_published.txt'
-    assert lines(out) == ['n01/n01_0.JPEG 0', 'n03/n03_4.JPEG 2']
-    assert '2 images of 3 classes, 1 of them empty, 0 to 1' in capsys.readouterr().out
+    ):
+        (train.parent / 'published.txt').write_text(text)
+        assert run(train, '--from-list', train.parent / 'published.txt') == 0
+        out = train.parent / 'meta' / 'train_published.txt'
+        assert lines(out) == ['n01/n01_0.JPEG 0', 'n03/n03_4.JPEG 2']
+        assert '2 images of 3 classes, 1 of them empty, 0 to 1' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -193,42 +209,32 @@ def test_mistakes_in_a_list_name_the_line(text, message, train, capsys):
 
 
 @pytest.mark.parametrize(
-    ('args', 'code', 'message'),
+    ('options', 'code', 'message'),
     [
-        (('--fraction', 0), 2, 'the fraction is 0; it should be above 0 and at most 1'),
-        (('--fraction', 1.5), 2, 'the fraction is 1.5'),
-        (
-            ('--fraction', 0.05),
-            2,
-            '40 images is 2, less than one for each of 3 classes',
-        ),
-        (('--per-class', 0), 2, 'it should be 1 or more'),
-        (('--per-class', 9), 1, "class 'n02' has 8 images, fewer than the 9 asked"),
-        (('--long-tailed', '--max', 9), 2, 'needs --max and one of --min and --imbalance'),
-        (('--long-tailed', '--max', 9, '--min', 10), 2, 'a tail from 9 to 10 images'),
-        (('--long-tailed', '--max', 30, '--min', 1), 1, "'n03' has the most, 20"),
-        (('--long-tailed', '--max', 9, '--imbalance', 0.5), 2, '--imbalance is 0.5'),
-        (('--per-class', 2, '--max', 3), 2, '--max belongs to --long-tailed'),
-        (('--per-class', 2, '--seed', -1), 2, '--seed is -1'),
-        (('--from-list', 'no.txt'), 1, "list 'no.txt' cannot be read: No such file"),
+        ('--fraction 0', 2, 'the fraction is 0; it should be above 0 and at most 1'),
+        ('--fraction 0.05', 2, '40 images is 2, less than one for each of 3 classes'),
+        ('--per-class 9', 1, "class 'n02' has 8 images, fewer than the 9 asked"),
+        ('--long-tailed --max 9', 2, 'needs --max and one of --min and --imbalance'),
+        ('--long-tailed --max 9 --min 10', 2, 'a tail from 9 to 10 images'),
+        ('--long-tailed --max 30 --min 1', 1, "'n03' has the most, 20"),
+        ('--long-tailed --max 9 --imbalance 0.5', 2, '--imbalance is 0.5'),
+        ('--per-class 2 --max 3', 2, '--max belongs to --long-tailed'),
+        ('--from-list no.txt', 1, "list 'no.txt' cannot be read: No such file"),
     ],
 )
-def test_mistakes_are_one_sentence(args, code, message, train, capsys):
-    assert run(train, *args) == code
+def test_mistakes_are_one_sentence(options, code, message, train, capsys):
+    assert run(train, *options.split()) == code
     err = capsys.readouterr().err
     assert message in err
     assert err.count('\n') == 1
 
 
 def test_a_wrong_folder_is_one_sentence(tmp_path, train, capsys):
-    assert run(tmp_path / 'gone', '--fraction', 0.5) == 1
-    assert "gone' does not exist" in capsys.readouterr().err
-    assert run(train / 'n01' / 'deep', '--fraction', 0.5) == 1
-    assert 'has no class folders' in capsys.readouterr().err
     (train / 'n00').mkdir()
-    assert run(train, '--fraction', 0.5) == 1
-    assert "n00' has no image" in capsys.readouterr().err
-    with pytest.raises(DataError, match='has no image'):
-        find_images(train)
-    with pytest.raises(UserError, match='above 0'):
-        fraction_counts([1], -1)
+    for folder, message in (
+        (tmp_path / 'gone', "gone' does not exist"),
+        (train / 'n01' / 'deep', 'has no class folders'),
+        (train, "n00' has no image"),
+    ):
+        assert run(folder, '--fraction', 0.5) == 1
+        assert message in capsys.readouterr().err

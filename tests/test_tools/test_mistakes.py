@@ -105,7 +105,7 @@ SMALL_MODELS = {
     ),
     'no pictures': (
         '{mae} --cfg-options train_dataloader.dataset.data_root={p}/none', 1,
-        "'{p}/none/train' has no image (.jpg",
+        "'{p}/none/train' has no image in directories of classes (.jpg",
     ),
     'a file as data root': (
         '{mae} --cfg-options train_dataloader.dataset.data_root={p}/text', 1,

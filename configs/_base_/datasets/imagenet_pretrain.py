@@ -1,7 +1,7 @@
 """ImageNet-1K without labels, as masked pre-training sees it (MAE-Lite: crop from 8%, flip).
 
-The images lie in ``train/<class>/``. A subset is a list of them, ``ann_file``, see
-tools/dataset_converters/make_subset.py.
+Images may be anywhere below ``data_root/data_prefix``, also without directories of classes. A
+subset is a list of them, ``ann_file``, see tools/dataset_converters/make_subset.py.
 """
 
 data_root = 'data/imagenet/'
@@ -23,5 +23,12 @@ train_dataloader = dict(
     drop_last=True,
     collate_fn=dict(type='default_collate'),
     sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(type='ImageNet', data_root=data_root, split='train', pipeline=train_pipeline),
+    dataset=dict(
+        type='mmlite.ImageFolder',
+        data_root=data_root,
+        data_prefix='train',
+        with_label=False,
+        extensions=('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm'),
+        pipeline=train_pipeline,
+    ),
 )

@@ -6,7 +6,7 @@
 _base_ = './mae_vit-tiny_8xb512-amp-coslr-400e_in1k.py'
 data_root = 'data/imagenet21k/'
 max_epochs = 39
-train_dataloader = dict(dataset=dict(type='ImageNet21k', data_root=data_root))
+train_dataloader = dict(dataset=dict(data_root=data_root))
 train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = _base_.param_scheduler
 param_scheduler[0].update(end=4)

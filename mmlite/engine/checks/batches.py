@@ -4,8 +4,8 @@ import json
 import os
 
 from mmengine import registry as root
+from mmpretrain.datasets import ImageNet
 
-from mmlite.datasets.subsets import EXTENSIONS
 from mmlite.errors import DataError, UserError
 
 from .classes import image_folder, is_labelled, list_file
@@ -45,7 +45,9 @@ def check_batches(cfg):
     batch = loader.get('batch_size') or 1
     count, place = count_images(dataset, scope, enough=batch * processes)
     if count == 0:
-        raise DataError(f'{place!r} has no image ({", ".join(_extensions(dataset))})')
+        endings = ', '.join(_extensions(dataset))
+        where = ' in directories of classes' if is_labelled(dataset) else ''
+        raise DataError(f'{place!r} has no image{where} ({endings})')
     if count is None or not _drops_last(loader) or -(-count // processes) >= batch:
         return
     each = f' for each of {processes} processes' if processes > 1 else ''
@@ -85,7 +87,7 @@ def _drops_last(loader):
 
 
 def _extensions(dataset):
-    return tuple(dataset.get('extensions') or EXTENSIONS)
+    return tuple(dataset.get('extensions') or ImageNet.IMG_EXTENSIONS)
 
 
 def _count_files(folder, labelled, extensions, enough):
