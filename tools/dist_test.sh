@@ -11,7 +11,7 @@ fi
 case $3 in
 auto | cpu | gpu | [1-9] | [1-9][0-9] | [1-9][0-9][0-9]) ;;
 *)
-    echo "error: GPUS is '$3': give the number of processes, 1 or more" >&2
+    echo "error: GPUS is '$3': must be the number of processes, >= 1" >&2
     exit 2
     ;;
 esac

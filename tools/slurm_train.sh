@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Train on a Slurm cluster:
 #   bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG [options of tools/train.py]
-# To be queued again when its machines are taken back, see tools/slurm_batch.sh.
+# For a job that is queued again when it is preempted, see tools/slurm_batch.sh.
 # GPUS (in all), GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS come from the environment.
 set -euo pipefail
 if [ $# -lt 3 ]; then

@@ -1,7 +1,7 @@
 """Evaluate a checkpoint of any model of the suite on the test data of its config.
 
 Example:
-    python tools/test.py CONFIG CHECKPOINT --out predictions.pkl --show-dir pictures
+    python tools/test.py CONFIG CHECKPOINT --out predictions.pkl --show-dir predictions
 """
 
 import argparse
@@ -29,7 +29,7 @@ def parse_args(argv):
     parser.add_argument(
         '--out', metavar='FILE', help='write predictions (FILE.pkl) or metrics (FILE.json)'
     )
-    parser.add_argument('--show-dir', metavar='DIR', help='draw predictions into this folder')
+    parser.add_argument('--show-dir', metavar='DIR', help='draw predictions into this directory')
     parser.add_argument(
         '--tta', action='store_true', help='test-time augmentation by tta_model and tta_pipeline'
     )

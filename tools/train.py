@@ -27,8 +27,8 @@ def parse_args(argv):
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='go on from a checkpoint; without a file or with "auto", from the latest of the '
-        'work directory, if there is one',
+        help='resume from a checkpoint; without a file or with "auto", from the latest of the work '
+        'directory, if there is one',
     )
     parser.add_argument(
         '--auto-scale-lr',

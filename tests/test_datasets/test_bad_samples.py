@@ -125,6 +125,16 @@ def test_processes_share_a_report(tmp_path):
     assert BadSamples(file, 1000, 1).read() == 40
 
 
+@pytest.mark.parametrize('error', [NotImplementedError(), OSError(37, 'No locks available')])
+def test_a_file_system_without_locks_ends_no_training(error, tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(bad_samples, 'FileLock', refuse)
+    assert len(list(loader(tmp_path / 'bad.csv', BAD))) == 20
+    assert len(rows(tmp_path / 'bad.csv')) == 1 + len(BAD)
+
+
 def test_a_resumed_run_goes_on_with_the_report(tmp_path, monkeypatch):
     logged = []
     monkeypatch.setattr(bad_samples, 'print_log', lambda text, **_: logged.append(text))

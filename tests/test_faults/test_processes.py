@@ -42,7 +42,10 @@ class Launched:
     Its processes are a group of their own, which a test can signal.
     """
 
-    def __init__(self, config, work_dir, *options, restarts=0, command=None, **environ):
+    def __init__(
+        self, config, work_dir, *options, restarts=0, command=None,
+        length='train_cfg.max_epochs=12', **environ,
+    ):  # fmt: skip
         work_dir.mkdir(exist_ok=True)
         self.log = work_dir / 'output.txt'
         environ = dict(os.environ, PYTHON=sys.executable, PORT=str(free_port()), **environ)
@@ -50,7 +53,7 @@ class Launched:
         environ['PYTHONPATH'] = f'{environ["PYTHONPATH"]}:{ROOT / "tests"}'
         command = command or ['bash', ROOT / 'tools/dist_train.sh', config, '2']
         command = [*command, '--work-dir', work_dir, *options]
-        command += ['--cfg-options', 'train_cfg.max_epochs=12']  # a step each
+        command += ['--cfg-options', length]  # an epoch is a step
         with open(self.log, 'a') as file:
             self.launcher = subprocess.Popen(
                 [*map(str, command)], stdout=file, stderr=file, env=environ, start_new_session=True
@@ -131,6 +134,17 @@ def test_all_processes_stop_after_the_same_step(whom, undisturbed, tmp_path):
     assert run.log.read_text().count('ended training after step') == 2, run.tail()  # log, stderr
     Launched(config, tmp_path, '--resume').end()
     assert_same_bits(last_weights(tmp_path), last_weights(whole))
+
+
+def test_all_processes_stop_in_validation(tmp_path):
+    config = paused(trainings.write('detection', tmp_path), tmp_path, 'before_val_iter')
+    run = Launched(config, tmp_path / 'work', length='train_cfg.max_iters=12')
+    run.wait_for((tmp_path / 'paused').exists)
+    run.ask('one process')
+    run.end(75)
+    text = run.log.read_text()
+    assert 'another process ended training after step 6: ' in text and 'Traceback' not in text
+    assert last_weights(tmp_path / 'work')[-1] == 6
 
 
 def test_without_a_checkpoint_the_exit_code_is_not_75(undisturbed, tmp_path):
