@@ -10,7 +10,7 @@ from mmlite.utils.images import put_text, text_width
 from .palette import PALETTE
 
 IGNORED_COLOR = (0, 0, 0)
-TAG = 20  # px, height of the colored strip behind a text
+TAG = 20  # px, height of the colored strip under a text
 
 
 def legible(image, shortest=320, longest=640):

@@ -24,13 +24,14 @@ LOG = [
     dict(mIoU=41.25, mAcc=50.0, aAcc=60.5, step=20),
 ]
 NAMES = Config.fromfile(RECIPE).classes
-COLOURS = Config.fromfile(RECIPE).palette
+COLORS = Config.fromfile(RECIPE).palette
+LAST = len(NAMES) - 1
 SIZE = 320  # as it is shown
 
 
 @pytest.fixture
 def finished_run(tmp_path):
-    """A work directory as train.py and test.py leave it, of twelve classes and four images."""
+    """A work directory as train.py and test.py leave it, of four images."""
     cfg = Config.fromfile(RECIPE)
     cfg.dump(tmp_path / 'recipe.py')
     write_log(tmp_path, '20260101_000000', LOG)
@@ -41,8 +42,8 @@ def finished_run(tmp_path):
         cv2.imwrite(str(image), np.full((SIZE, SIZE, 3), 60 * number, np.uint8))
         truth = np.full((SIZE, SIZE), 2 * number)
         truth[:, 200:] = 255
-        prediction = np.where(rng.random(truth.shape) < 0.75, truth, 11)
-        pair = {'gt_sem_seg': truth, 'pred_sem_seg': np.where(truth == 255, 11, prediction)}
+        prediction = np.where(rng.random(truth.shape) < 0.75, truth, LAST)
+        pair = {'gt_sem_seg': truth, 'pred_sem_seg': np.where(truth == 255, LAST, prediction)}
         data = {k: {'data': torch.from_numpy(v)[None].byte()} for k, v in pair.items()}
         results.append(dict(data, img_path=str(image)))
     (tmp_path / 'predictions.pkl').write_bytes(pickle.dumps(results))
@@ -83,9 +84,9 @@ def test_iou_and_confusions_are_those_of_the_predictions(finished_run):
     for row, name in enumerate(NAMES):
         expected = [100 * values[row] for values in scores.values()]
         np.testing.assert_allclose(cells_of(page, name), expected, atol=0.05)
-    for row in (0, 2, 4, 6):  # what was planted: a quarter of each is taken for the last class
-        share = 100 * matrix[row, 11] / matrix[row].sum()
-        assert f'<td>{NAMES[row]}</td><td>{NAMES[11]}</td><td>{share:.1f}</td>' in page
+    for row in (0, 2, 4, 6):  # what was planted: a quarter of each is predicted as the last class
+        share = 100 * matrix[row, LAST] / matrix[row].sum()
+        assert f'<td>{NAMES[row]}</td><td>{NAMES[LAST]}</td><td>{share:.1f}</td>' in page
         assert 24 < share < 26
     assert len(re.findall('class="wide" src="data:image/png', page)) == 1
 
@@ -99,11 +100,11 @@ def test_images_stand_beside_the_truth_with_a_legend_of_what_they_show(finished_
     legends = re.findall(r'<div class="legend">(.*?)</div>', page, re.S)
     for number, truth, prediction, legend in zip((0, 3), truths, found, legends, strict=True):
         assert truth.shape == (SIZE, SIZE, 3)
-        color, last = COLOURS[2 * number], COLOURS[11]
+        color, last = COLORS[2 * number], COLORS[LAST]
         assert (truth[:, :200] == color[::-1]).all() and not truth[:, 200:].any()
         drawn = {tuple(c) for c in prediction.reshape(-1, 3).tolist()}
         assert drawn == {tuple(color[::-1]), tuple(last[::-1])}
-        expected = [(color, NAMES[2 * number]), (last, NAMES[11]), ([0, 0, 0], 'ignored')]
+        expected = [(color, NAMES[2 * number]), (last, NAMES[LAST]), ([0, 0, 0], 'ignored')]
         entries = re.findall(r'rgb\((\d+),(\d+),(\d+)\)"></i>([^<]+)', legend)
         assert [(list(map(int, e[:3])), e[3]) for e in entries] == expected
         assert re.search(rf'{number}\.jpg, 7[45]\.\d % of the pixels right', page)

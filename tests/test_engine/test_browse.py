@@ -145,7 +145,7 @@ def test_steps_are_recorded_as_they_were():
 
 
 class Film:
-    """One picture whose target is grey and twice as wide as high."""
+    """One image whose target is grey and twice as wide as high."""
 
     metainfo = dict(dataset='film', protocol='stills')
     dataset, name, boxes = 'film', 'film-0', np.array([[10.0, 20.0, 40.0, 20.0]])

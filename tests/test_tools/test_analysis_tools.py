@@ -35,7 +35,7 @@ def test_print_config_resolves_bases_and_options(config, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(('mode', 'width'), [('original', 320), ('transformed', 320)])
-def test_browse_dataset_writes_pictures(mode, width, config, tmp_path, capsys):
+def test_browse_dataset_writes_images(mode, width, config, tmp_path, capsys):
     args = ('--output-dir', tmp_path, '--number', 2, '--mode', mode, '--not-show')
     assert tool('browse_dataset', config, *args) == 0
     assert f'2 images of 4 samples are in {tmp_path}' in capsys.readouterr().out
@@ -45,7 +45,7 @@ def test_browse_dataset_writes_pictures(mode, width, config, tmp_path, capsys):
     assert image.shape[1] == width
     plain = cv2.imread(str(config.parent / 'train' / '0.png'))
     drawn = (cv2.resize(plain, image.shape[1::-1]) != image).any(-1)
-    assert 0.05 < drawn.mean() < 0.5  # boxes and masks, on the picture
+    assert 0.05 < drawn.mean() < 0.5  # boxes and masks, on the image
 
 
 def test_browse_dataset_shows_every_step(config, tmp_path):
@@ -75,7 +75,7 @@ def runs(tmp_path):
     return [tmp_path / 'a', tmp_path / 'b']
 
 
-def test_curves_of_several_runs_go_into_one_picture(runs, tmp_path, capsys):
+def test_curves_of_several_runs_go_into_one_figure(runs, tmp_path, capsys):
     out = tmp_path / 'out' / 'curves.png'
     assert tool('analyze_logs', 'plot_curve', *runs, '--keys', 'loss', 'm/ap', '--out', out) == 0
     two = cv2.imread(str(out))

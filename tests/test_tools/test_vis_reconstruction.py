@@ -69,7 +69,7 @@ def save(config, name='epoch_1.pth', **changes):
 
 @MODELS.register_module(force=True)
 class HalfHidden(MaskedPretrainer):
-    """Hides a random half of the columns and paints them in one colour; predicts the negative."""
+    """Hides a random half of the columns and paints them in one color; predicts the negative."""
 
     def __init__(self, data_preprocessor):
         super().__init__(nn.Identity(), data_preprocessor=data_preprocessor)

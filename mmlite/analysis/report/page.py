@@ -49,8 +49,3 @@ def versions():
         f'mmlite {__version__}, torch {torch.__version__}, mmengine {mmengine.__version__}, '
         f'Python {platform.python_version()}, torch threads: {torch.get_num_threads()}, {device}'
     )
-
-
-def whole_page(heading, title, sections):
-    """A page of sections that are HTML already."""
-    return render_page('base.html', heading=heading, title=title, sections=''.join(sections))
