@@ -434,7 +434,7 @@ def test_a_mistake_that_a_run_meets_is_one_sentence(case, run, tmp_path):
 @pytest.mark.parametrize(
     ('script', 'arguments', 'words'),
     [
-        ('dist_train', ('c.py', 'two'), "GPUS is 'two': give the number of processes, 1 or more"),
+        ('dist_train', ('c.py', 'two'), "GPUS is 'two': must be the number of processes, >= 1"),
         ('dist_test', ('c.py', 'x.pth', '0'), "GPUS is '0': give the number of processes"),
         ('slurm_train', ('part', 'job', 'c.py'), 'srun is not found'),
         ('slurm_test', ('part', 'job', 'c.py', 'x.pth'), 'use tools/dist_test.sh'),
