@@ -12,6 +12,7 @@ COMMANDS = {
     'predict': 'demo/image.py',
     'track': 'demo/track.py',
     'export': 'deploy/export_tracker.py',
+    'bench': 'analysis_tools/benchmark.py',
     'convert': 'model_converters/convert.py',
     'publish': 'model_converters/publish.py',
     'browse': 'analysis_tools/browse_dataset.py',

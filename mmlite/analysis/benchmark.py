@@ -1,9 +1,7 @@
-"""What a training step costs: time, memory and multiply-adds, and the table it goes into."""
+"""Speed, memory and multiply-accumulate operations (MACs) of models."""
 
 import copy
-import csv
 import platform
-import resource
 import sys
 import time
 from pathlib import Path
@@ -11,23 +9,28 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.dataset import Compose
+from mmengine.optim import build_optim_wrapper
 from torch.utils.data import Dataset
 
-from mmlite.errors import DataError
+from mmlite.engine.build import init_model
+from mmlite.engine.launch import set_amp
+from mmlite.errors import UserError
 
 from .complexity import count_macs
 
 SOURCE_SIZE = (375, 500)
 """(H, W) in pixels of random images, about the mean of ImageNet's."""
 
+DTYPES = {'bf16': 'bfloat16', 'fp16': 'float16'}
+
 
 class RandomImages(Dataset):
-    """Noise that went through a data set's own pipeline, where there are no data.
+    """Noise through a data set's own pipeline, where there are no data.
 
     Args:
         pipeline (list[dict]): Transforms of a config; those whose name starts with ``Load`` are
             left out.
-        distinct (int): Images that are made; after them, copies are given. Defaults to 16.
+        distinct (int): Number of different images. Defaults to 16.
         length (int): Reported length. Defaults to 10,000.
     """
 
@@ -51,15 +54,9 @@ class RandomImages(Dataset):
         return copy.deepcopy(self.samples[number])
 
 
-def timed(step, steps, warmup, device):
-    """Seconds that ``steps`` calls take. The device is waited for at both ends only.
-
-    Args:
-        step (Callable): Called without arguments.
-        steps (int): Calls that count.
-        warmup (int): Calls before them.
-        device (torch.device): Whose work is waited for.
-    """
+def step_seconds(step, steps, warmup, device):
+    """Mean seconds of ``steps`` calls after ``warmup`` others; a GPU is waited for at the ends."""
+    # torch.utils.benchmark.Timer adds steps to warm up, and its import warns without a GPU
     for _ in range(warmup):
         step()
     synchronize(device)
@@ -67,19 +64,23 @@ def timed(step, steps, warmup, device):
     for _ in range(steps):
         step()
     synchronize(device)
-    return time.perf_counter() - start
+    return (time.perf_counter() - start) / steps
 
 
 def synchronize(device):
-    """Wait for a GPU; a CPU is never behind."""
+    """Wait for a GPU; a CPU needs no waiting."""
     if device.type == 'cuda':
         torch.cuda.synchronize(device)
 
 
 def peak_memory(device):
-    """Largest memory so far in bytes: of tensors on a GPU, of the whole process on a CPU."""
+    """Peak memory in bytes: of tensors on a GPU, of the process on a CPU (None on Windows)."""
     if device.type == 'cuda':
         return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:
+        return None
     unit = 1 if sys.platform == 'darwin' else 1024
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
@@ -94,38 +95,20 @@ def device_name(device):
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def first_images(data, count):
-    """The first ``count`` images of a batch: tensors and lists of samples, in any nesting.
+def training_macs(model, batch):
+    """MACs of a training step for one image, without the optimizer's.
 
-    Args:
-        data: Output of a data pre-processor; views of the same images may lie in a list or dict.
-        count (int): Number of images.
-    """
-    if isinstance(data, torch.Tensor):
-        return data[:count]
-    if isinstance(data, dict):
-        return {key: first_images(value, count) for key, value in data.items()}
-    if isinstance(data, (list, tuple)):
-        nested = data and isinstance(data[0], (torch.Tensor, dict, list, tuple))
-        return [first_images(item, count) for item in data] if nested else list(data[:count])
-    return data
-
-
-def training_macs(model, batch, images=2):
-    """Multiply-adds of a training step, for one image, without the optimiser's.
-
-    What a method runs without gradient (a teacher, a tokeniser) has no backward pass.
+    A part that runs without gradient (a teacher, a tokenizer) has no backward pass.
 
     Args:
         model (BaseModel): With a ``data_preprocessor``. It is left without gradients.
-        batch (dict): Collated batch.
-        images (int): How many images of it are run; contrastive methods need two. Defaults to 2.
+        batch (dict): Collated batch; contrastive methods need two images.
 
     Returns:
-        tuple[float, float]: Matrix products (attention included) and convolutions, forward and
+        tuple[float, float]: Of matrix products (attention included) and convolutions, forward and
         backward.
     """
-    data = first_images(model.data_preprocessor(batch, True), images)
+    data = model.data_preprocessor(batch, True)
 
     def both_passes():
         with torch.enable_grad():
@@ -147,7 +130,7 @@ def as_views(inputs):
 
 
 def view_sizes(inputs):
-    """Sizes of the views in words, e.g. ``'2x224x224 + 8x96x96'``."""
+    """Sizes of the views as a string, e.g. ``'2x224x224 + 8x96x96'``."""
     counts = {}
     for view in as_views(inputs):
         size = 'x'.join(map(str, view.shape[-2:]))
@@ -155,26 +138,40 @@ def view_sizes(inputs):
     return ' + '.join(size if n == 1 else f'{n}x{size}' for size, n in counts.items())
 
 
-def append_row(path, row):
-    """Append a row to a CSV file, which gets its header with the first one.
+def set_precision(cfg, amp, device):
+    """Train in the precision ``amp``: ``'none'``, ``'bf16'``, ``'fp16'``, None as in the config."""
+    if amp:
+        set_amp(cfg, amp != 'none')
+    if amp in DTYPES:
+        # bf16 has the range of fp32: nothing to scale, no overflow to wait for
+        scale = dict(enabled=False) if amp == 'bf16' else 'dynamic'
+        cfg.optim_wrapper.update(dtype=DTYPES[amp], loss_scale=scale)
+    if device == 'cpu' and precision(cfg) != 'fp32':
+        raise UserError(f'{precision(cfg)} training needs a GPU: give --amp none')
 
-    Args:
-        path (str | Path): The file; its folder is made.
-        row (dict): Column -> value; None is an empty cell.
 
-    Raises:
-        DataError: If the file has other columns or cannot be written.
+def precision(cfg):
+    """``'fp32'``, ``'fp16'`` or ``'bf16'``."""
+    wrapper = cfg.optim_wrapper
+    if wrapper.get('type', 'OptimWrapper') == 'OptimWrapper':
+        return 'fp32'
+    return 'bf16' if wrapper.get('dtype') == 'bfloat16' else 'fp16'
+
+
+def build_trained(cfg, device):
+    """Build a model with random weights in training mode, and its optimizer.
+
+    Learning rates are zero: a step is whole, but inputs that never change cannot make it diverge.
     """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        header = next(csv.reader(path.open(newline=''))) if path.is_file() else None
-        if header not in (None, list(row)):
-            raise DataError(f'{path} has other columns ({", ".join(header)}): choose another file')
-        with path.open('a', newline='') as file:
-            writer = csv.DictWriter(file, list(row), lineterminator='\n')
-            if header is None:
-                writer.writeheader()
-            writer.writerow(row)
-    except OSError as error:
-        raise DataError(f'cannot write {path}: {error.strerror}') from error
+    model = init_model(cfg, device=device).train()
+    optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    accumulated = cfg.optim_wrapper.get('accumulative_counts', 1)
+    optim_wrapper.initialize_count_status(model, 0, accumulated * 10**6)
+    for group in optim_wrapper.optimizer.param_groups:
+        group['lr'] = 0.0
+    return model, optim_wrapper
+
+
+def rounded(value, digits=4):
+    """Round to significant digits; None stays None."""
+    return None if value is None else float(f'{value:.{digits}g}')

@@ -1,23 +1,30 @@
-"""Benchmark of pre-training: what is timed, counted and written, with data and without."""
+"""Benchmarks: what is timed, counted, compared and written."""
 
 import csv
 import runpy
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny_pretrain
+import tiny_tasks
+import tiny_tracker
 import torch
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpretrain.models import BaseSelfSupervisor
 from torch import nn
 
-from mmlite.analysis import benchmark
-from mmlite.errors import DataError
+from mmlite.analysis import benchmark, benchmark_models, benchmark_tracker
+from mmlite.apis import SOTInferencer
+from mmlite.apis.sot_inferencer import load_network
 from mmlite.models import MAE
+from mmlite.models.track.deploy import fuse_for_tracking
 from mmlite.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
-main = runpy.run_path(str(ROOT / 'tools/analysis_tools/benchmark_pretrain.py'))['main']
+main = runpy.run_path(str(ROOT / 'tools/analysis_tools/benchmark.py'))['main']
 CPU = torch.device('cpu')
 
 TWO_VIEWS = """
@@ -58,8 +65,8 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-def run(*args):
-    return main([str(arg) for arg in args])
+def run(command, *args):
+    return main([command, *map(str, args)])
 
 
 def rows(path):
@@ -72,10 +79,10 @@ def rows(path):
 
 def test_warmup_is_not_timed_and_the_device_is_waited_for_at_the_ends(monkeypatch):
     events = []
-    clock = iter((10.0, 12.5))
+    clock = iter((10.0, 11.5))
     monkeypatch.setattr(benchmark, 'synchronize', lambda device: events.append('wait'))
     monkeypatch.setattr(benchmark.time, 'perf_counter', lambda: events.append('t') or next(clock))
-    assert benchmark.timed(lambda: events.append('step'), 3, 2, CPU) == 2.5
+    assert benchmark.step_seconds(lambda: events.append('step'), 3, 2, CPU) == 0.5
     assert events == ['step', 'step', 'wait', 't', 'step', 'step', 'step', 'wait', 't']
 
 
@@ -96,32 +103,11 @@ def test_random_images_go_through_the_pipeline_without_loading():
     assert first['data_samples'] is not third['data_samples']
 
 
-def test_first_images_of_any_nesting():
-    samples = ['a', 'b', 'c']
-    view = torch.arange(3.0)
-    data = dict(inputs=[view, {'x': view}], data_samples=samples, none=None, empty=[])
-    assert benchmark.first_images(data, 2) == dict(
-        inputs=[pytest.approx([0, 1]), {'x': pytest.approx([0, 1])}], data_samples=['a', 'b'],
-        none=None, empty=[],
-    )  # fmt: skip
-
-
 def test_views_are_named_by_their_sizes():
     large, small = torch.zeros(1, 3, 224, 224), torch.zeros(1, 3, 96, 80)
     assert benchmark.view_sizes(large) == '224x224'
     assert benchmark.view_sizes([large, large, small]) == '2x224x224 + 96x80'
     assert benchmark.view_sizes(dict(a=[large], b=small)) == '224x224 + 96x80'
-
-
-def test_rows_are_appended_under_one_header(tmp_path):
-    path = tmp_path / 'deep' / 'table.csv'
-    benchmark.append_row(path, dict(a='x, y', b=None))
-    benchmark.append_row(path, dict(a=1.5, b=2))
-    assert path.read_text() == 'a,b\n"x, y",\n1.5,2\n'
-    with pytest.raises(DataError, match=r'has other columns \(a, b\): choose another file'):
-        benchmark.append_row(path, dict(a=1))
-    with pytest.raises(DataError, match='cannot write .*table.csv/x.csv'):
-        benchmark.append_row(path / 'x.csv', dict(a=1))
 
 
 def test_memory_is_the_peak_of_the_process_and_the_cpu_has_a_name():
@@ -152,7 +138,7 @@ def test_multiply_adds_of_mae_by_hand():
     assert all(p.grad is None for p in model.parameters())
 
 
-# ---- the tool --------------------------------------------------------------------------------
+# ---- pre-training --------------------------------------------------------------------------------
 
 
 def test_three_rates_where_there_are_data(tmp_path, capsys, monkeypatch):
@@ -172,8 +158,8 @@ def test_three_rates_where_there_are_data(tmp_path, capsys, monkeypatch):
     config = tiny_pretrain.write_recipe(tmp_path)
     table = tmp_path / 'bench.csv'
     args = ('--steps', 2, '--warmup', 1, '--device', 'cpu', '--csv', table, '--batch-size', 3)
-    assert run(config, *args) == 0
-    assert run(config, *args, '--loader', 'on') == 0
+    assert run('pretrain', config, *args) == 0
+    assert run('pretrain', config, *args, '--loader', 'on') == 0
     assert len(steps) == 2 * 6  # model only and end to end, warm-up included
     assert {batch for batch, _ in steps} == {3}
     assert all(0 < loss < 10 for _, loss in steps)
@@ -193,17 +179,17 @@ def test_model_alone_where_there_are_none(tmp_path, capsys):
     config = tiny_pretrain.write_recipe(tmp_path, images=False)
     table = tmp_path / 'bench.csv'
     args = ('--steps', 1, '--warmup', 0, '--device', 'cpu', '--csv', table)
-    option = ('--cfg-options', 'data_root=no/', 'train_dataloader.dataset.data_root=no/')
-    assert run(config, *args, *option) == 0
+    option = ('--cfg-options', 'train_dataloader.dataset.data_root=no/')
+    assert run('pretrain', config, *args, *option) == 0
     out = capsys.readouterr().out
     assert "random images, model only: train_dataloader.dataset.data_root names 'no/'" in out
     (row,) = rows(table)
     assert row['data'] == 'random images' and row['views'] == '32x32'
     assert row['loader_images_per_s'] == row['end_to_end_images_per_s'] == row['workers'] == ''
-    assert run(config, *args, '--loader', 'on', *option) == 1
+    assert run('pretrain', config, *args, '--loader', 'on', *option) == 1
     assert "names 'no/', which does not exist" in capsys.readouterr().err
     tiny_pretrain.write_images(tmp_path)
-    assert run(config, *args, '--loader', 'off') == 0
+    assert run('pretrain', config, *args, '--loader', 'off') == 0
     assert rows(table)[1]['data'] == 'random images'
 
 
@@ -211,8 +197,8 @@ def test_several_views_and_parts_without_gradient(tmp_path):
     config = tiny_pretrain.write_recipe(tmp_path, TWO_VIEWS)
     table = tmp_path / 'bench.csv'
     args = ('--steps', 1, '--warmup', 0, '--device', 'cpu', '--csv', table)
-    assert run(config, *args) == 0
-    assert run(config, *args, '--loader', 'off') == 0
+    assert run('pretrain', config, *args) == 0
+    assert run('pretrain', config, *args, '--loader', 'off') == 0
     for row in rows(table):
         assert row['views'] == '2x16x16 + 8x8'
         assert float(row['forward_gmac_per_image']) == pytest.approx(3 * 15e-9)
@@ -223,7 +209,9 @@ def test_a_teacher_costs_its_forward_pass_and_needs_no_checkpoint(tmp_path):
     table = tmp_path / 'bench.csv'
     args = ('--steps', 1, '--warmup', 0, '--device', 'cpu', '--loader', 'off', '--csv', table)
     for extra in ('', tiny_pretrain.DISTILLED):
-        assert run(tiny_pretrain.write_recipe(tmp_path, extra, images=False), *args) == 0
+        assert (
+            run('pretrain', tiny_pretrain.write_recipe(tmp_path, extra, images=False), *args) == 0
+        )
     mae, d_mae = rows(table)
     extra = {
         key: float(d_mae[f'{key}_gmac_per_image']) - float(mae[f'{key}_gmac_per_image'])
@@ -240,7 +228,7 @@ def test_compiled_loss(tmp_path, monkeypatch):
     config = tiny_pretrain.write_recipe(tmp_path, images=False)
     table = tmp_path / 'bench.csv'
     args = ('--steps', 1, '--warmup', 0, '--device', 'cpu', '--loader', 'off', '--csv', table)
-    assert run(config, *args, '--compile') == 0
+    assert run('pretrain', config, *args, '--compile') == 0
     assert [f.__name__ for f in compiled] == ['loss']
     assert rows(table)[0]['compile'] == 'loss'
 
@@ -248,18 +236,13 @@ def test_compiled_loss(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ('args', 'message'),
     [
-        (('--steps', 0), '--steps is 0; give 1 or more'),
-        (('--batch-size', 0), '--batch-size is 0; give 1 or more'),
-        (('--warmup', -1), '--warmup is -1; give 0 or more'),
         (('--device', 'cpu', '--amp', 'bf16'), 'bf16 training needs a GPU: give --amp none'),
-        (('--device', 'cpu', '--amp', 'fp16'), 'fp16 training needs a GPU: give --amp none'),
-        (('--cfg-options', 'model.mask_ratio=1.0', '--device', 'cpu'), 'mask_ratio'),
         (('--cfg-options', 'model.mask_ration=0.5', '--device', 'cpu'), 'mask_ratio'),
     ],
 )
 def test_mistakes_are_one_sentence(args, message, tmp_path, capsys):
     config = tiny_pretrain.write_recipe(tmp_path, images=False)
-    assert run(config, '--loader', 'off', *args) == 2
+    assert run('pretrain', config, '--loader', 'off', *args) == 2
     err = capsys.readouterr().err.splitlines()[-1]
     assert err.startswith('error: ') and message in err
 
@@ -267,5 +250,221 @@ def test_mistakes_are_one_sentence(args, message, tmp_path, capsys):
 def test_a_config_that_does_not_train_is_refused(tmp_path, capsys):
     config = tmp_path / 'empty.py'
     config.write_text('model = dict()')
-    assert run(config) == 2
+    assert run('pretrain', config) == 2
     assert 'no train_dataloader or no optim_wrapper' in capsys.readouterr().err
+
+
+# ---- models side by side ---------------------------------------------------------------------
+
+RECIPE = ROOT / 'configs/seg/semfpn_vit-tiny_8xb2-amp-160k_ade20k-512x512.py'
+OPPONENTS = [ROOT / f'benchmarks/semfpn_{name}.py' for name in ('vit-tiny-plain', 'mmseg-vit-tiny')]
+TINY = """
+_base_ = '{recipe}'
+size = (64, 64)
+model = dict(
+    data_preprocessor=dict(size=size, test_cfg=dict(size=size)),
+    backbone=dict(arch=dict(_delete_=True, embed_dims=24, num_layers={depth}, num_heads=3),
+                  img_size=64, out_indices=(0, 0, 1, 1)),
+    neck=dict(embed_dim=24, out_channels=6),
+    decode_head=dict(in_channels=[6, 6, 6, 6], channels=8, num_classes=5),
+)
+"""
+OURS_TO_MMSEG = (
+    ('blocks.', 'layers.'), ('.norm1', '.ln1'), ('.norm2', '.ln2'), ('mlp.fc1', 'ffn.layers.0.0'),
+    ('mlp.fc2', 'ffn.layers.1'), ('attn.qkv.', 'attn.attn.in_proj_'),
+    ('attn.proj', 'attn.attn.out_proj'), ('patch_embed.proj', 'patch_embed.projection'),
+)  # fmt: skip
+
+
+def backbone(path):
+    cfg = Config.fromfile(path)
+    init_default_scope(cfg.default_scope)
+    model = MODELS.build(dict(cfg.model.backbone, img_size=64))
+    model.eval()  # returns nothing in mmseg
+    return model
+
+
+def test_the_opponent_is_the_same_network():
+    """mmseg's ViT with the weights of ours gives the same four maps."""
+    ours, theirs = (backbone(path) for path in OPPONENTS)
+    state = {}
+    for key, value in ours.state_dict().items():
+        for old, new in OURS_TO_MMSEG:
+            key = key.replace(old, new)
+        state[key] = torch.nn.init.normal_(value, std=0.1)
+    theirs.load_state_dict(state)
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(images), theirs(images), rtol=1e-4, atol=1e-4)
+    released = backbone(RECIPE)
+    shared = {k for k in released.state_dict() if 'bias_table' not in k and '.ls' not in k}
+    assert shared == set(ours.state_dict())
+
+
+@pytest.fixture
+def configs(tmp_path):
+    paths = [tmp_path / f'tiny-{depth}.py' for depth in (2, 3)]
+    for path in paths:
+        path.write_text(TINY.format(recipe=RECIPE, depth=path.stem[-1]))
+    return paths
+
+
+def test_models_take_turns_and_medians_count(configs, tmp_path, capsys, monkeypatch):
+    """Seconds of training and inference of the first and the second model, turn by turn."""
+    seconds = iter([1, 2, 4, 5, 2, 4, 8, 5, 9, 9, 2, 5])
+    calls = []
+
+    def timed(step, steps, warmup, device):
+        calls.append((step(), steps, warmup))
+        return next(seconds)
+
+    monkeypatch.setattr(benchmark_models, 'step_seconds', timed)
+    table = tmp_path / 'bench.csv'
+    options = ('--device', 'cpu', '--amp', 'none', '--batch-size', 3, '--steps', 2, '--turns', 3)
+    assert run('models', *configs, *options, '--csv', table) == 0
+    assert [call[1:] for call in calls] == [(2, 1)] * 12
+    for step in range(0, 12, 2):
+        assert 1 < calls[step][0]['loss'].item() < 3  # near log(5): 5 classes, drawn at random
+        assert calls[step + 1][0].shape == (3, 5, 16, 16)
+    first, second = rows(table)
+    assert (first['config'], second['config']) == ('tiny-2', 'tiny-3')
+    columns = ('train_images_per_s', 'inference_images_per_s')
+    rates = [float(row[column]) for row in (first, second) for column in columns]
+    assert rates == [1.5, 0.75, 0.75, 0.6]  # 3 images over medians 2, 4, 4, 5
+    assert int(second['parameters']) - int(first['parameters']) > 10 * 24 * 24
+    assert first['input'] == '64x64' and first['batch_size'] == '3' and first['precision'] == 'fp32'
+    assert first['train_memory_gib'] == ''
+    out = capsys.readouterr().out
+    assert '(x1.00)' in out and '(x0.50)' in out and '(x0.80)' in out
+
+
+@pytest.mark.parametrize('task', ['cls', 'det', 'seg'])
+def test_weights_stay_as_they_are(task, tmp_path):
+    cfg = tiny_tasks.write(task, tmp_path).cfg
+    cfg.train_dataloader.batch_size = 2
+    cfg.optim_wrapper.type = 'OptimWrapper'
+    contestant = benchmark_models.Contestant(task, cfg, CPU)
+    before = [p.detach().clone() for p in contestant.model.parameters()]
+    contestant.take_turn(1, 0)
+    torch.testing.assert_close(before, list(contestant.model.parameters()), rtol=0, atol=0)
+    trained = [p for p in contestant.model.parameters() if p.requires_grad]
+    assert set(contestant.optim_wrapper.optimizer.state) == set(trained)  # the optimizer ran
+    assert contestant.rates['train'][0] > 0 and contestant.rates['inference'][0] > 0
+
+
+def test_mistakes_of_models(capsys, tmp_path):
+    assert run('models', RECIPE, '--amp', 'bf16', '--device', 'cpu') == 2
+    assert 'bf16 training needs a GPU' in capsys.readouterr().err
+    config = tiny_pretrain.write_recipe(tmp_path, images=False)
+    assert run('models', config, '--device', 'cpu') == 2
+    assert 'MAE is not a classifier, detector or segmentation model' in capsys.readouterr().err
+
+
+# ---- trackers --------------------------------------------------------------------------------
+
+CE = dict(type='mmlite.CandidateElimination', blocks=(0,), keep_ratio=0.5)
+
+
+@pytest.fixture(scope='module')
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('tracker')
+    model = tiny_tracker.OSTRACK | dict(elimination=CE)
+    return [str(file) for file in tiny_tracker.write_config(folder, folder, model=model)]
+
+
+def test_table(files, tmp_path, capsys):
+    path = tmp_path / 'table.csv'
+    names = ['torch', 'torch-fused', 'onnxruntime', 'openvino']
+    options = [
+        '--frames',
+        '13',
+        '--turns',
+        '3',
+        '--warmup',
+        '2',
+        '--csv',
+        str(path),
+        '--variants',
+        *names,
+    ]
+    assert run('tracker', *files, *options) == 0
+    out = capsys.readouterr().out
+    assert all(f'\n {name} ' in out for name in names)
+    table = rows(path)
+    assert [row['variant'] for row in table] == names
+    for row in table:
+        assert (row['weights'], row['precision'], row['frames']) == ('trained', 'fp32', '13')
+        assert row['threads'] == str(torch.get_num_threads())
+        network, track = (
+            [float(row[f'{what}_ms_{kind}']) for kind in ('median', 'p95')]
+            for what in ('network', 'track')
+        )
+        assert 0 < network[0] <= network[1] and 0 < track[0] <= track[1]
+        assert network[0] < track[0]
+        assert float(row['track_over_network']) == pytest.approx(track[0] / network[0], rel=0.02)
+        assert float(row['largest_box_difference_px']) < 0.1
+    assert float(table[0]['largest_box_difference_px']) == 0
+    assert table[0]['version'] == torch.__version__.split('+')[0]
+
+
+def test_low_precision(files, tmp_path, capsys):
+    """Random weights: boxes are told, but only those of fp32 must agree."""
+    path = tmp_path / 'table.csv'
+    names = ['torch-fused-bf16', 'onnxruntime-int8']
+    options = ['--frames', '12', '--warmup', '0', '--csv', str(path), '--variants', *names]
+    assert run('tracker', files[0], *options) == 0
+    assert [(row['weights'], row['precision']) for row in rows(path)] == [
+        ('random', 'bf16'),
+        ('random', 'int8'),
+    ]
+    assert all(float(row['largest_box_difference_px']) > 0 for row in rows(path))
+
+
+def test_time_is_that_of_the_network_and_of_the_call(files):
+    network = load_network(*files, 'cpu')
+    locate = network.locate
+    calls = []
+
+    def slow(*args):
+        calls.append(args)
+        time.sleep(0.02 if len(calls) > 3 else 0.2)  # three to warm up
+        return locate(*args)
+
+    network.locate = slow
+    frames, box = benchmark_tracker.generate_frames(6)
+    timed = benchmark_tracker.TimedTracker(network, frames, box, 3, CPU)
+    timed.track(2)
+    assert network.locate is slow  # no longer the timed one
+    timed.track(9)  # as many as there are
+    assert len(timed.boxes) == 5 and len(calls) == 8
+    seconds, whole = np.array(timed.network_ms), np.array(timed.track_ms)
+    assert ((seconds >= 20) & (seconds < 100)).all() and (whole > seconds).all()
+    network.locate = locate
+    tracker = SOTInferencer(network)
+    tracker.init(frames[0], box)
+    assert np.array_equal(timed.boxes, [tracker.track(frame)[0] for frame in frames[1:]])
+
+
+def test_other_boxes_are_an_error(files, capsys, monkeypatch):
+    def shifted(model, file):
+        fused = fuse_for_tracking(model)
+        locate = fused.locate
+        fused.locate = lambda *args: locate(*args) + 0.05
+        return fused
+
+    monkeypatch.setitem(benchmark_tracker.VARIANTS, 'torch-fused', shifted)
+    options = ['--frames', '12', '--variants', 'torch', 'torch-fused', '--warmup', '0']
+    assert run('tracker', *files, *options) == 1
+    message = 'boxes of torch-fused differ by more than 0.5 px from those of torch in fp32'
+    assert message in capsys.readouterr().err
+
+
+def test_default_is_what_is_installed(monkeypatch):
+    present = {'onnx', 'openvino'}
+    monkeypatch.setattr(benchmark_tracker, 'find_spec', lambda name: name in present or None)
+    names = benchmark_tracker.choose_variants(None, 'cpu')
+    assert 'torch-compiled' in names and 'openvino-bf16' in names
+    assert not any(name.startswith('onnxruntime') for name in names)
+    present.discard('onnx')  # nothing can be exported
+    names = benchmark_tracker.choose_variants(None, 'cpu')
+    assert all(name.startswith('torch') for name in names)

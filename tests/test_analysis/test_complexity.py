@@ -60,7 +60,7 @@ def test_the_tool_refuses_a_pre_training_and_names_the_right_tool(capsys, monkey
     monkeypatch.chdir(ROOT)
     recipe = 'configs/pretrain/mae/mae_vit-tiny_8xb512-amp-coslr-400e_in1k.py'
     assert get_flops([recipe]) == 2
-    assert 'tools/analysis_tools/benchmark_pretrain.py' in capsys.readouterr().err
+    assert 'tools/analysis_tools/benchmark.py pretrain' in capsys.readouterr().err
 
 
 def test_the_tool_refuses_a_wrong_shape(capsys, monkeypatch):

@@ -249,19 +249,15 @@ CASES = {
             '--out {p}/text cannot be written',
         ),
     },
-    'analysis_tools/benchmark_pretrain': {
-        'no step': ('{mae} --steps 0', 2, '--steps is 0; give 1 or more'),
-        'table is a folder': ('{mae} --csv {p}/folder', 2, '--csv {p}/folder is a folder'),
-        'a tracker': ('{track}', 2, 'finder.py does not train: no train_dataloader'),
-    },
-    'analysis_tools/benchmark_seg': {
-        'a detector': ('{det}', 2, 'detector.py should be of a segmentation model'),
-        'no turn': ('{seg} --turns 0', 2, '--turns is 0; give 1 or more'),
-    },
-    'analysis_tools/benchmark_tracker': {
-        'a classifier': ('{cls} {cls_pth}', 2, 'is for classification'),
-        'no way': ('{track} --variants trt', 2, "invalid choice: 'trt'", 'onnxruntime'),
-        'table is a folder': ('{track} --csv {p}/folder', 2, '--csv {p}/folder is a folder'),
+    'analysis_tools/benchmark': {
+        'no step': ('pretrain {mae} --steps 0', 2, '--steps: must be an integer >= 1 (got 0)'),
+        'a tracker': ('pretrain {track}', 2, 'finder.py does not train: no train_dataloader'),
+        'no turn': ('models {seg} --turns 0', 2, '--turns: must be an integer >= 1 (got 0)'),
+        'a classifier': ('tracker {cls} {cls_pth}', 2, 'is for classification'),
+        'no way': ('tracker {track} --variants trt', 2, "invalid choice: 'trt'", 'onnxruntime'),
+        'table is a folder': (
+            'tracker {track} --csv {p}/folder', 2, '--csv {p}/folder is a directory'
+        ),
     },
     'analysis_tools/browse_dataset': {
         'no images': ('{det} -o x -n 0', 2, '--number/-n: must be an integer >= 1 (got 0)'),
@@ -284,7 +280,7 @@ CASES = {
         'no pixel': ('{det} --shape 0', 2, '--shape takes one or two positive numbers'),
         'too small': ('{seg} --shape 10', 2, 'the model does not take 10x10 pixels: '),
         'no region': ('{det} --rois -1', 2, '--rois is -1; give 1 or more'),
-        'no arch': ('{mae}', 2, 'mae.py has no test', 'benchmark_pretrain.py'),
+        'no arch': ('{mae}', 2, 'mae.py has no test', 'benchmark.py pretrain'),
     },
     'analysis_tools/print_config': {
         'in a file': ('{det} --save-path {p}/text/x.py', 2, '{p}/text is not a directory'),

@@ -59,7 +59,7 @@ def main(argv=None):
     if not cfg.get('test_dataloader'):
         raise UserError(
             f'{args.config} has no test: this tool counts evaluation; for a training step, as of a '
-            f'pre-training, use tools/analysis_tools/benchmark_pretrain.py'
+            f'pre-training, use tools/analysis_tools/benchmark.py pretrain'
         )
     check_config(cfg, 'test', data=False)
     init_default_scope(cfg.get('default_scope', 'mmengine'))

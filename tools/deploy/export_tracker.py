@@ -27,7 +27,7 @@ def parse_args(argv):
     add('--opset', type=int, default=17, help='of ONNX, 17 to 20; default: 17')
     add(
         '--int8', action='store_true',
-        help='linear layers in 8 bits, for ONNX Runtime; compare boxes by benchmark.py',
+        help='linear layers in 8 bits, for ONNX Runtime; compare boxes by benchmark.py tracker',
     )  # fmt: skip
     add(
         '--tolerance', type=positive_float, default=1e-4,

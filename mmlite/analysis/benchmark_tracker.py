@@ -1,0 +1,139 @@
+"""Ways to run the network of a tracker, and how long each takes on the same frames."""
+
+import functools
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mmlite.datasets.shapes import Job, task_spec
+from mmlite.deploy import ONNXTrackerNetwork, export_tracker
+from mmlite.engine.tracking import OnlineTracker
+from mmlite.errors import UserError
+from mmlite.models.track.deploy import fuse_for_tracking
+
+from .benchmark import rounded, synchronize
+
+
+def _compile(model, dtype=torch.float32):
+    network = fuse_for_tracking(model, dtype)
+    network.locate = torch.compile(network.locate)
+    return network
+
+
+BF16 = torch.bfloat16
+VARIANTS = {
+    'torch': lambda model, file: model,
+    'torch-fused': lambda model, file: fuse_for_tracking(model),
+    'torch-fused-bf16': lambda model, file: fuse_for_tracking(model, BF16),
+    'torch-compiled': lambda model, file: _compile(model),
+    'torch-compiled-bf16': lambda model, file: _compile(model, BF16),
+    'onnxruntime': lambda model, file: ONNXTrackerNetwork(file()),
+    'onnxruntime-int8': lambda model, file: ONNXTrackerNetwork(file(int8=True)),
+    'openvino': lambda model, file: ONNXTrackerNetwork(file(), 'openvino'),
+    'openvino-bf16': lambda model, file: ONNXTrackerNetwork(file(), 'openvino', 'bf16'),
+}
+"""Name -> function of the model and of a function that exports it, to a network."""
+
+
+def variant_precision(name):
+    """``'fp32'``, ``'bf16'`` or ``'int8'``."""
+    return next((part for part in name.split('-') if part in ('bf16', 'int8')), 'fp32')
+
+
+def choose_variants(names, device):
+    """Check names of :data:`VARIANTS` for a device; None for all whose packages are installed."""
+    on_cpu_only = {name for name in VARIANTS if not name.startswith('torch')}
+    if device == 'cuda' and on_cpu_only & set(names or ()):
+        raise UserError('ONNX Runtime and OpenVINO run on the CPU here: use --device cpu')
+    if names:
+        return names
+    packages = {'torch'}
+    if device == 'cpu' and find_spec('onnx'):
+        packages |= {name for name in ('onnxruntime', 'openvino') if find_spec(name)}
+    return [name for name in VARIANTS if name.split('-')[0] in packages]
+
+
+def build_variants(model, names, directory):
+    """dict: Name -> network; files are exported into ``directory`` once."""
+
+    @functools.cache
+    def file(int8=False):
+        path = Path(directory) / f'int8={int8}.onnx'
+        export_tracker(model, path, int8=int8)
+        return path
+
+    return {name: VARIANTS[name](model, file) for name in names}
+
+
+def generate_frames(count, seed=0):
+    """Generate a sequence: frames (H, W, 3) in BGR, and the first box as x, y, w, h."""
+    sequence = Job('got', Path(), task_spec('got', frames=count), seed).sequence('val', 0)
+    images, states = zip(*sequence.frames(), strict=True)
+    x1, y1, x2, y2 = states[0].box
+    frames = [np.ascontiguousarray(image.image[..., ::-1]) for image in images]
+    return frames, (x1, y1, x2 - x1, y2 - y1)
+
+
+class TimedTracker:
+    """Tracks one target and records the time of each frame.
+
+    Args:
+        network (Network): Runs as it is.
+        frames (list[ndarray]): The first has the target.
+        box (Sequence[float]): x, y, w, h in the first frame.
+        warmup (int): Untimed frames before.
+        device (torch.device): Is waited for.
+
+    Attributes:
+        boxes (list[ndarray]): x, y, w, h of each frame after the first.
+        network_ms, track_ms (list[float]): Milliseconds of the network alone, and of the whole
+            call: crop, normalization, network and mapping back.
+    """
+
+    def __init__(self, network, frames, box, warmup, device):
+        self.boxes, self.network_ms, self.track_ms = [], [], []
+        self._network, self._frames, self._device = network, frames, device
+        self._tracker = OnlineTracker(network)
+        (self._target,) = self._tracker.start([frames[0]], [box])
+        for index in range(warmup):
+            self._tracker.step([self._target], [frames[1 + index % (len(frames) - 1)]])
+        (self._target,) = self._tracker.start([frames[0]], [box])
+
+    def track(self, count):
+        """Track the next ``count`` frames."""
+        locate = self._network.locate
+
+        def timed(template, search):
+            synchronize(self._device)
+            start = time.perf_counter()
+            found = locate(template, search)
+            synchronize(self._device)
+            self.network_ms.append(1e3 * (time.perf_counter() - start))
+            return found
+
+        self._network.locate = timed
+        try:
+            done = len(self.boxes)
+            for frame in self._frames[1 + done : 1 + done + count]:
+                start = time.perf_counter()
+                ((box,), _) = self._tracker.step([self._target], [frame])
+                self.track_ms.append(1e3 * (time.perf_counter() - start))
+                self.boxes.append(box)
+        finally:
+            self._network.locate = locate
+
+    def summary(self, reference):
+        """Columns of the CSV table; boxes are compared with ``reference``."""
+        network, track = np.median(self.network_ms), np.median(self.track_ms)
+        found = dict(
+            network_ms_median=network,
+            network_ms_p95=np.percentile(self.network_ms, 95),
+            track_ms_median=track,
+            track_ms_p95=np.percentile(self.track_ms, 95),
+            track_over_network=track / network,
+            largest_box_difference_px=np.abs(np.array(self.boxes) - reference).max(),
+        )
+        return {name: rounded(value, 3) for name, value in found.items()}
