@@ -1,7 +1,7 @@
-"""Checks a whole config before anything is built, so that a mistake costs seconds and one line.
+"""Check of a whole config before anything is built.
 
-Nothing of the config is run: names are looked up in the registries, keys are compared with the
-signatures of the classes, paths with the file system, devices with what torch sees.
+Names are looked up in the registries, keys are compared with the signatures of the classes, paths
+with the file system, devices with what torch sees.
 """
 
 import inspect
@@ -13,10 +13,9 @@ from mmlite.errors import UserError
 from mmlite.utils.names import misspelled
 
 from .checks.batches import check_batches
-from .checks.classes import check_classes
+from .checks.classes import check_classes, check_heads
 from .checks.data import check_checkpoints, check_data
 from .checks.devices import check_devices
-from .checks.heads import check_heads
 from .checks.signatures import Accepted
 from .checks.types import TypeChecker, check_keys, find
 from .checks.values import check_loader, check_settings
@@ -26,9 +25,9 @@ NEEDED = {
     'train': ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'),
     'test': ('model', 'test_dataloader', 'test_cfg', 'test_evaluator'),
 }
-"""What a phase cannot do without."""
+"""Keys that a phase requires."""
 
-PLACES = {
+REGISTRIES = {
     'model': (root.MODELS, None),
     'tta_model': (root.MODELS, None),
     'data_preprocessor': (root.MODELS, None),
@@ -41,7 +40,7 @@ PLACES = {
     'log_processor': (root.LOG_PROCESSORS, 'LogProcessor'),
     'model_wrapper_cfg': (root.MODEL_WRAPPERS, 'MMDistributedDataParallel'),
 }
-"""Top-level key -> registry, and what mmengine builds where no type is given."""
+"""Top-level key -> registry, and the class that mmengine builds where no type is given."""
 
 LOADER_KEYS = Accepted(
     frozenset(inspect.signature(DataLoader.__init__).parameters) - {'self'}
@@ -51,15 +50,15 @@ LOADER_KEYS = Accepted(
 
 
 def check_config(cfg, phase='train', data=True):
-    """Raise at the first thing in ``cfg`` that cannot work.
+    """Refuse a config at the first setting that cannot work.
 
     Args:
         cfg (mmengine.config.Config): A resolved config.
-        phase (str): ``'train'`` or ``'test'``: what must be there, and whose data.
-        data (bool): Whether to look at data and for checkpoint files. Defaults to True.
+        phase (str): ``'train'`` or ``'test'``.
+        data (bool): Whether to check data and checkpoint files, too. Defaults to True.
 
     Raises:
-        UserError: Names the key of the config, what is wrong with it and what would be right.
+        UserError: Names the key of the config, what is wrong and what would be right.
         DataError: A data root, image folder or annotation file is missing, or data sets disagree
             about their classes.
         CheckpointError: A checkpoint file is missing.
@@ -67,8 +66,8 @@ def check_config(cfg, phase='train', data=True):
     _check_top_level(cfg, phase)
     check_settings(cfg)
     checker = TypeChecker(cfg.get('default_scope') or 'mmengine')
-    for place, (registry, default) in PLACES.items():
-        checker.walk(_with_type(cfg.get(place), default), place, registry)
+    for key, (registry, default) in REGISTRIES.items():
+        checker.walk(_with_type(cfg.get(key), default), key, registry)
     checker.walk(_train_loop(cfg.get('train_cfg')), 'train_cfg', root.LOOPS)
     for name, hook in (cfg.get('default_hooks') or {}).items():
         checker.walk(hook, f'default_hooks.{name}', root.HOOKS)
@@ -79,34 +78,20 @@ def check_config(cfg, phase='train', data=True):
     if phase == 'train':
         _check_schedules(cfg)
     check_devices(cfg, phase, checker.scope)
-    stages = _stages(cfg, phase) if data else []
-    check_data(cfg, stages)
-    check_classes(cfg, stages)
-    check_heads(cfg, stages)
-    if 'train' in stages:
-        check_batches(cfg)
     if data:
+        stages = (
+            ['test'] if phase == 'test' else ['train', *(['val'] if cfg.get('val_cfg') else [])]
+        )
+        check_data(cfg, stages)
+        check_classes(cfg, stages)
+        check_heads(cfg, stages)
+        if phase == 'train':
+            check_batches(cfg)
         check_checkpoints(cfg, phase)
 
 
-def _stages(cfg, phase):
-    """Stages whose data a phase reads."""
-    if phase == 'test':
-        return ['test']
-    return ['train', 'val'] if cfg.get('val_cfg') else ['train']
-
-
 def check_stage_data(cfg, stage):
-    """Check the data of one stage only, for tools that need no model.
-
-    Args:
-        cfg (mmengine.config.Config): A resolved config.
-        stage (str): ``'train'``, ``'val'`` or ``'test'``.
-
-    Raises:
-        UserError: As :func:`check_config` does, or if the config has no such data.
-        DataError: A data root, image folder or annotation file is missing.
-    """
+    """As :func:`check_config`, for the data of ``'train'``, ``'val'`` or ``'test'`` only."""
     key = f'{stage}_dataloader'
     if not cfg.get(key):
         raise UserError(f'the config has no {key}')

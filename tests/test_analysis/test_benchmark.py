@@ -187,7 +187,7 @@ def test_model_alone_where_there_are_none(tmp_path, capsys):
     assert row['data'] == 'random images' and row['views'] == '32x32'
     assert row['loader_images_per_s'] == row['end_to_end_images_per_s'] == row['workers'] == ''
     assert run('pretrain', config, *args, '--loader', 'on', *option) == 1
-    assert "names 'no/', which does not exist" in capsys.readouterr().err
+    assert "is 'no/', which does not exist" in capsys.readouterr().err
     tiny_pretrain.write_images(tmp_path)
     assert run('pretrain', config, *args, '--loader', 'off') == 0
     assert rows(table)[1]['data'] == 'random images'

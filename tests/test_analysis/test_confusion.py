@@ -156,7 +156,7 @@ def test_predictions_that_cannot_be_read_are_one_sentence(tmp_path, capsys):
         (
             "dict(type='PascalVOCDataset', data_root='gone/', data_prefix=dict(img_path='a'), "
             "ann_file='b.txt', _delete_=True)",
-            "error: test_dataloader.dataset.data_root names 'gone/', which does not exist; ",
+            "error: test_dataloader.dataset.data_root is 'gone/', which does not exist; ",
         ),
         (
             "dict(type='PascalVOCDataset', data_root=folder, data_prefix=dict(img_path=''), "

@@ -151,7 +151,7 @@ def test_configs_that_lack_something(task, case):
     with pytest.raises(UserError, match="loads images with color_type='grayscale': inferencers"):
         CLASSES[task](cfg, case.weights)
     cfg.model.type = 'NoSuchModel'
-    with pytest.raises(UserError, match="model.type='NoSuchModel' is no registered model"):
+    with pytest.raises(UserError, match="model.type='NoSuchModel' is not a registered model"):
         CLASSES[task](cfg, case.weights)
 
 

@@ -79,7 +79,7 @@ def test_mistakes_are_sentences(config, tmp_path):
         init_model(tmp_path / 'no.py')
     with pytest.raises(UserError, match='the config has no model'):
         init_model({})
-    with pytest.raises(UserError, match="model.type='NoModel' is no registered model"):
+    with pytest.raises(UserError, match="model.type='NoModel' is not a registered model"):
         init_model(dict(model=dict(type='NoModel')))
     with pytest.raises(UserError, match='--cfg-options model.type.x=1 does not fit'):
         init_model(config, cfg_options={'model.type.x': 1})

@@ -1,4 +1,4 @@
-"""Checks that data sets agree about their classes, with each other and with the model's head."""
+"""Checks that data sets agree about their classes, with each other and with the model's heads."""
 
 import os
 
@@ -7,24 +7,37 @@ from mmengine import registry as root
 from mmlite.datasets.subsets import find_classes
 from mmlite.errors import DataError, UserError
 
+from ..cli import LOCAL_RANKS
 from .data import datasets
 from .types import find
+from .values import check_integer
 
 HEAD = 'model.head.num_classes'
-NAMED = 3
-"""So many classes are named in a message, the others counted."""
+SHOWN = 3  # classes in a message
+
+HEADS = (
+    'bbox_head',
+    'mask_head',
+    'roi_head.bbox_head',
+    'roi_head.mask_head',
+    'decode_head',
+    'auxiliary_head',
+)
+"""Keys below ``model`` of heads of detectors and segmentors that have the classes of the data."""
+
+OTHER = ('STDCHead', 'SideAdapterCLIPHead')
+"""Heads with classes of their own: boundaries, and those of CLIP without background."""
 
 
 def check_classes(cfg, stages):
-    """Compare class folders, lists of labels and the head of a classifier.
+    """Compare class folders, annotation lists and the head of a classifier.
 
     Labels are positions of class folders in alphabetical order: if training and evaluation have
     different folders, a run goes through and its accuracy means nothing.
 
     Args:
         cfg (mmengine.config.Config): A config whose types and files are checked.
-        stages (Iterable[str]): Of ``'train'``, ``'val'`` and ``'test'``; data sets of other stages
-            are not looked at.
+        stages (Iterable[str]): Of ``'train'``, ``'val'`` and ``'test'``.
 
     Raises:
         UserError: The head has another number of classes than a data set or than mixed labels.
@@ -44,41 +57,67 @@ def check_classes(cfg, stages):
         first = next(iter(names))
         _check_equal(folders[first], names[first], folders[path], names[path])
     for path, dataset in found:
-        known = listed_classes(dataset, scope)
-        own = names.get(path)
-        if own and known and len(own) != len(known):
+        named, listed = names.get(path), listed_classes(dataset, scope)
+        if named and listed and len(named) != len(listed):
             raise DataError(
-                f"'{folders[path]}' has {len(own)} class folders, but {path} names {len(known)} "
-                f"classes; for data of your own write type='CustomDataset'"
+                f"'{folders[path]}' has {len(named)} class folders, but {path} names "
+                f"{len(listed)} classes; for data of your own write type='CustomDataset'"
             )
-        classes = own or known
+        classes = named or listed
         if classes and len(classes) != count:
             raise UserError(
                 f'{HEAD}={count}, but {path} has {len(classes)} classes: set {HEAD} and, with '
                 f'mixup, model.data_preprocessor.num_classes to {len(classes)}'
             )
-        _check_list(dataset, scope, count)
+        # one process of a machine reads a list, which may have millions of lines
+        if os.environ.get(LOCAL_RANKS.get(cfg.get('launcher'), ''), '0') == '0':
+            _check_list(dataset, scope, count)
+
+
+def check_heads(cfg, stages):
+    """Compare ``num_classes`` of detectors' and segmentors' heads with the classes of data sets.
+
+    A head with too few would fail during training, one with too many in the evaluation.
+
+    Args:
+        cfg (mmengine.config.Config): A config whose types are checked.
+        stages (Iterable[str]): Of ``'train'``, ``'val'`` and ``'test'``.
+
+    Raises:
+        UserError: Names the head, the data set and both numbers.
+    """
+    model = cfg.get('model') or {}
+    if 'language_model' in model:  # its heads score words
+        return
+    scope = cfg.get('default_scope') or 'mmengine'
+    heads = [found for path in HEADS for found in _heads(model, path)]
+    for stage in stages:
+        for path, dataset in datasets(cfg, stage):
+            names = listed_classes(dataset, scope)
+            for head, count in heads if names else ():
+                check_integer(f'{head}.num_classes', count, 1)
+                if count != len(names):
+                    raise UserError(
+                        f'{head}.num_classes={count}, but {path} has {len(names)} classes: set '
+                        f'the one to {len(names)}, or {path}.metainfo.classes to {count} names'
+                    )
 
 
 def class_folder(dataset, scope):
-    """The folder whose folders are the classes of a data set.
+    """Directory whose subdirectories are the classes of a data set.
 
     Args:
         dataset (dict): Config of a data set.
         scope (str): Default scope of the config.
 
     Returns:
-        str | None: None where labels come from elsewhere, or the folder is not on this machine.
+        str | None: None where labels come from elsewhere, or the directory is remote.
     """
     return image_folder(dataset, scope) if is_labelled(dataset) else None
 
 
 def image_folder(dataset, scope):
-    """The folder below which the images of a data set lie; as :func:`class_folder`, labels or not.
-
-    Returns:
-        str | None: None where a list names the images, or the folder is not on this machine.
-    """
+    """As :func:`class_folder`, for the images of a data set with labels or without."""
     if not _is_folder_dataset(dataset, scope) or list_file(dataset):
         return None
     prefix = dataset.get('data_prefix') or dataset.get('split') or ''
@@ -88,12 +127,12 @@ def image_folder(dataset, scope):
 
 
 def is_labelled(dataset):
-    """Whether a data set has labels, as far as its config says."""
+    """Whether a data set has labels, according to its config."""
     return bool(dataset.get('with_label', True)) and dataset.get('split') != 'test'
 
 
 def list_file(dataset):
-    """The annotation list that a data set of folders reads instead, or ''.
+    """Annotation list that a data set reads instead of directories, or ''.
 
     mmpretrain's ``ImageNet`` takes ``meta/<split>.txt`` of its own accord.
     """
@@ -105,24 +144,25 @@ def list_file(dataset):
 
 
 def listed_classes(dataset, scope):
-    """Names of the classes that the config or the type of a data set lists, or None.
+    """Names of the classes in the config or the type of a data set, or None.
 
-    Of a panoptic data set, these are the things: what is found as objects.
+    Of a panoptic data set, these are the things, which are detected as objects.
     """
     given = dataset.get('classes') or (dataset.get('metainfo') or {}).get('classes')
-    own = getattr(_target(dataset, scope), 'METAINFO', None) or {}
-    names = given or own.get('thing_classes') or own.get('classes')
+    meta = getattr(_target(dataset, scope), 'METAINFO', None) or {}
+    names = given or meta.get('thing_classes') or meta.get('classes')
     return names if isinstance(names, (list, tuple)) else None
 
 
 def _check_mixed_labels(model, cfg, count):
-    """Mixup turns labels into vectors of a length of its own."""
+    """Mixup turns labels into vectors whose length is a setting of the preprocessor."""
     mixes = (model.get('train_cfg') or {}).get('augments')
-    own = (model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}).get('num_classes')
-    if mixes and own != count:
+    preprocessor = model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
+    length = preprocessor.get('num_classes')
+    if mixes and length != count:
         raise UserError(
             f'{HEAD}={count}, but labels are mixed as vectors of '
-            f'model.data_preprocessor.num_classes={own}: set both to the number of classes'
+            f'model.data_preprocessor.num_classes={length}: set both to the number of classes'
         )
 
 
@@ -132,8 +172,8 @@ def _check_equal(folder, names, other, other_names):
         (other, folder, set(other_names) - set(names)),
     ):
         if more:
-            shown = ', '.join(f"'{name}'" for name in sorted(more)[:NAMED])
-            rest = f' and {len(more) - NAMED} more' if len(more) > NAMED else ''
+            shown = ', '.join(f"'{name}'" for name in sorted(more)[:SHOWN])
+            rest = f' and {len(more) - SHOWN} more' if len(more) > SHOWN else ''
             raise DataError(
                 f"class folders differ: '{have}' has {shown}{rest}, which '{lack}' lacks; labels "
                 f'count the folders in alphabetical order, so both need the same ones'
@@ -156,6 +196,19 @@ def _check_list(dataset, scope, count):
                 )
 
 
+def _heads(model, path):
+    """Yield key and number of classes of the heads at a path; cascades have several."""
+    value = model
+    for name in path.split('.'):
+        value = value.get(name) if isinstance(value, dict) else None
+    several = isinstance(value, (list, tuple))
+    for index, head in enumerate(value if several else [value]):
+        if not isinstance(head, dict) or head.get('class_agnostic') or head.get('type') in OTHER:
+            continue
+        if 'num_classes' in head:
+            yield f'model.{path}[{index}]' if several else f'model.{path}', head['num_classes']
+
+
 def _is_folder_dataset(dataset, scope):
     """Whether a data set is mmpretrain's ``CustomDataset`` or one built on it."""
     bases = getattr(_target(dataset, scope), '__mro__', ())
@@ -164,6 +217,5 @@ def _is_folder_dataset(dataset, scope):
 
 
 def _target(dataset, scope):
-    """The class of a data set."""
     name = dataset.get('type')
     return find(name, root.DATASETS, scope) if isinstance(name, str) else name

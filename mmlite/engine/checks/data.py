@@ -1,4 +1,4 @@
-"""Checks that the files which a config names are there: data sets and checkpoints."""
+"""Checks that the data sets and checkpoints which a config names exist."""
 
 import os
 import re
@@ -7,18 +7,18 @@ from pathlib import Path
 from mmengine import registry as root
 
 from mmlite.errors import CheckpointError, DataError, UserError
-from mmlite.utils.names import near_names
+from mmlite.utils import near_names
 
 from .signatures import accepted_keys
 from .types import find
 
 
 def check_data(cfg, stages):
-    """Look for data roots, image folders and annotation files of the data sets in use.
+    """Look for data roots, image directories and annotation files of the data sets in use.
 
     Args:
-        cfg (mmengine.config.Config): A config whose types are checked. Its ``make_data``, where
-            it has one, is the command that makes missing data.
+        cfg (mmengine.config.Config): A config whose types are checked. Its ``make_data``, if any,
+            is the command that makes missing data.
         stages (Iterable[str]): Of ``'train'``, ``'val'`` and ``'test'``.
 
     Raises:
@@ -33,36 +33,32 @@ def check_data(cfg, stages):
 
 
 def _check_evaluator(cfg, stage, make):
-    """Look for the annotation files of metrics, which must be those that the data are read by."""
+    """Look for the annotation files of metrics, which must be those of the data set."""
     evaluator, key = cfg.get(f'{stage}_evaluator'), f'{stage}_evaluator.ann_file'
     for metric in evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]:
         file = metric.get('ann_file') if isinstance(metric, dict) else None
         if isinstance(file, str) and file and is_local(file, metric):
-            _need(file, key, key, make)
-            _need_file(file, key)
-            read = [_ann_file(dataset) for _, dataset in datasets(cfg, stage)]
+            _need(file, key, key, make, 'file')
+            read = [
+                os.path.join(dataset.get('data_root') or '', dataset.get('ann_file') or '')
+                for _, dataset in datasets(cfg, stage)
+            ]
             if len(read) == 1 and os.path.isfile(read[0]) and not os.path.samefile(file, read[0]):
                 raise UserError(
-                    f'{key} names {file!r}, but the predictions are for {read[0]!r}: give '
+                    f'{key} is {file!r}, but the predictions are for {read[0]!r}: give '
                     f'{stage}_dataloader.dataset.ann_file and {key} the same file'
                 )
 
 
-def _ann_file(dataset):
-    """Path of the annotation file of a data set, '' without one."""
-    file = dataset.get('ann_file')
-    return os.path.join(dataset.get('data_root') or '', file) if file else ''
-
-
 def datasets(cfg, stage):
-    """Every innermost data set of a stage.
+    """Yield every innermost data set of a stage.
 
     Args:
         cfg (mmengine.config.Config): A config.
         stage (str): ``'train'``, ``'val'`` or ``'test'``.
 
     Yields:
-        tuple[str, dict]: Path in the config and the data set there, wrappers taken off.
+        tuple[str, dict]: Path in the config and the data set there, without wrappers.
     """
     loader = cfg.get(f'{stage}_dataloader')
     loaders = loader if isinstance(loader, (list, tuple)) else [loader]
@@ -89,14 +85,14 @@ def _check_dataset(dataset, path, scope, make):
         return
     data_root = dataset.get('data_root') or ''
     if not isinstance(data_root, (str, os.PathLike)):
-        raise UserError(f'{path}.data_root={data_root!r} should be a path')
+        raise UserError(f'{path}.data_root must be a path (got {data_root!r})')
     if '://' in str(data_root):
         return
     if data_root:
         _need(data_root, f'{path}.data_root', f'{path}.data_root', make)
     names = (dataset.get('metainfo') or {}).get('classes')
     if isinstance(names, str) and not os.path.isfile(names):
-        raise UserError(f'{path}.metainfo.classes={names!r} should be a list of names')
+        raise UserError(f'{path}.metainfo.classes must be a list of names (got {names!r})')
     prefixes = dataset.get('data_prefix') or {}
     named = {'data_prefix': prefixes} if isinstance(prefixes, str) else {
         f'data_prefix.{key}': value for key, value in prefixes.items()
@@ -104,61 +100,43 @@ def _check_dataset(dataset, path, scope, make):
     for key, value in {'ann_file': dataset.get('ann_file'), **named}.items():
         if isinstance(value, str) and value and '://' not in value:
             option = f'{path}.data_root' if data_root else f'{path}.{key}'
-            file = os.path.join(data_root, value)
-            _need(file, f'{path}.{key}', option, make)
-            if key == 'ann_file':
-                _need_file(file, f'{path}.{key}')
-            elif os.path.isfile(file) and not file.endswith('.zip'):
-                raise DataError(f'{path}.{key} names {file!r}, which is a file: give a folder')
+            kind = 'file' if key == 'ann_file' else 'directory'
+            _need(os.path.join(data_root, value), f'{path}.{key}', option, make, kind)
 
 
 def is_local(file, cfg):
-    """Whether files are read from this machine's disk rather than from a store."""
+    """Whether files are read from this machine's disk."""
     backend = (cfg.get('backend_args') or {}).get('backend', 'local')
     return backend in ('local', 'disk') and '://' not in file
 
 
 def _downloads(dataset, scope):
-    """Whether the data set fetches itself when it is missing (CIFAR, MNIST and their like)."""
+    """Whether the data set downloads itself when it is missing, as CIFAR and MNIST do."""
     target = dataset.get('type')
     if isinstance(target, str):
         target = find(target, root.DATASETS, dataset.get('_scope_', scope))
     return 'download' in accepted_keys(target).names
 
 
-def _need(file, key, option, make):
-    """Raise a :class:`DataError` if ``file`` does not exist."""
-    if os.path.exists(file):
-        return
-    option = re.sub(r'\[(\d+)\]', r'.\1', option)  # as --cfg-options writes items of a list
-    remedy = f'make it by: {make}' if make else (
-        f'put the data there or add --cfg-options {option}=PATH'
-    )  # fmt: skip
-    raise DataError(f'{key} names {file!r}, which does not exist; {remedy}')
-
-
-def _need_file(file, key):
-    """Raise a :class:`DataError` if ``file`` is a folder."""
-    if os.path.isdir(file):
-        raise DataError(f'{key} names {file!r}, which is a folder: give the file of annotations')
-
-
-def _nodes(value, path):
-    """Every dict in a part of a config, outer ones first, with its place."""
-    if isinstance(value, dict):
-        yield path, value
-        for key, child in value.items():
-            yield from _nodes(child, f'{path}.{key}')
-    elif isinstance(value, (list, tuple)):
-        for index, child in enumerate(value):
-            yield from _nodes(child, f'{path}[{index}]')
+def _need(file, key, option, make, kind=None):
+    """Raise a :class:`DataError` unless ``file`` exists and is a ``kind``, if that is given."""
+    if not os.path.exists(file):
+        option = re.sub(r'\[(\d+)\]', r'.\1', option)  # as --cfg-options writes items of a list
+        remedy = f'make it by: {make}' if make else (
+            f'put the data there or add --cfg-options {option}=PATH'
+        )  # fmt: skip
+        raise DataError(f'{key} is {str(file)!r}, which does not exist; {remedy}')
+    if kind == 'file' and os.path.isdir(file):
+        raise DataError(f'{key} is {file!r}, which is a directory, not a file of annotations')
+    if kind == 'directory' and os.path.isfile(file) and not file.endswith('.zip'):
+        raise DataError(f'{key} is {file!r}, which is not a directory')
 
 
 def check_checkpoints(cfg, phase):
     """Look for the checkpoint files that the config loads.
 
     Raises:
-        CheckpointError: Names the missing file, its key and near names in its folder.
+        CheckpointError: Names the missing file, its key and near names in its directory.
     """
     if cfg.get('load_from'):
         _need_checkpoint(cfg.load_from, 'load_from')
@@ -167,9 +145,14 @@ def check_checkpoints(cfg, phase):
 
 
 def _check_pretrained(value, path):
-    for place, node in _nodes(value, path):
-        if node.get('type') == 'Pretrained' and isinstance(node.get('checkpoint'), str):
-            _need_checkpoint(node['checkpoint'], f'{place}.checkpoint')
+    if isinstance(value, (list, tuple)):
+        for index, child in enumerate(value):
+            _check_pretrained(child, f'{path}[{index}]')
+    elif isinstance(value, dict):
+        if value.get('type') == 'Pretrained' and isinstance(value.get('checkpoint'), str):
+            _need_checkpoint(value['checkpoint'], f'{path}.checkpoint')
+        for key, child in value.items():
+            _check_pretrained(child, f'{path}.{key}')
 
 
 def _need_checkpoint(file, key):
@@ -181,7 +164,7 @@ def _need_checkpoint(file, key):
             raise CheckpointError(f'checkpoint {key}={str(file)!r} is empty')
         return
     if path.is_dir():
-        raise CheckpointError(f'checkpoint {key}={str(file)!r} is a folder: give a file in it')
+        raise CheckpointError(f'checkpoint {key}={str(file)!r} is a directory, not a file')
     near = near_names(path.name, [p.name for p in path.parent.glob('*.*')])
     hint = f'; near names in {path.parent}: {", ".join(near)}' if near else ''
     raise CheckpointError(f'checkpoint {key}={str(file)!r} does not exist{hint}')

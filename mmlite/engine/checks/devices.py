@@ -1,4 +1,4 @@
-"""Checks that the devices which a config asks for are there."""
+"""Check that the devices which a config asks for exist."""
 
 import inspect
 
@@ -12,29 +12,16 @@ from .types import find
 
 
 def check_devices(cfg, phase, scope):
-    """Refuse what needs a GPU on a machine where torch sees none.
-
-    Args:
-        cfg (mmengine.config.Config): A config whose types are checked.
-        phase (str): ``'train'`` or ``'test'``; mixed precision matters to training only.
-        scope (str): Default scope of the config.
-
-    Raises:
-        UserError: Names the key and the option that makes the run work on the CPU.
-    """
+    """Raise a :class:`UserError` for what needs a GPU on a machine where torch sees none."""
     if get_device() not in ('cpu', 'mps'):
         return
     if str(cfg.get('device') or '').startswith('cuda'):
         raise UserError(f'device={cfg.device!r} needs CUDA, but torch sees no GPU: set device=cpu')
     name = (cfg.get('optim_wrapper') or {}).get('type')
-    if phase == 'train' and _is_mixed_precision(name, scope):
-        label = name if isinstance(name, str) else name.__name__
-        raise UserError(
-            f'optim_wrapper.type={label!r} trains in mixed precision, which needs a GPU, but torch '
-            'sees none: add --no-amp (or --cfg-options optim_wrapper.type=OptimWrapper)'
-        )
-
-
-def _is_mixed_precision(name, scope):
     target = find(name, root.OPTIM_WRAPPERS, scope) if isinstance(name, str) else name
-    return inspect.isclass(target) and issubclass(target, (AmpOptimWrapper, ApexOptimWrapper))
+    mixed = inspect.isclass(target) and issubclass(target, (AmpOptimWrapper, ApexOptimWrapper))
+    if phase == 'train' and mixed:
+        raise UserError(
+            f'optim_wrapper.type={target.__name__!r} trains in mixed precision, which needs a GPU, '
+            'but torch sees none: add --no-amp (or --cfg-options optim_wrapper.type=OptimWrapper)'
+        )

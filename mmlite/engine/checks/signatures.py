@@ -1,6 +1,6 @@
-"""Which keyword arguments a registered class or function takes, read from its source.
+"""Keyword arguments of registered classes and functions, read from their source.
 
-OpenMMLab classes hand ``**kwargs`` to their parents, so the signature of ``__init__`` alone does
+OpenMMLab classes pass ``**kwargs`` to their parents, so the signature of ``__init__`` alone does
 not tell a wrong key from an inherited one. ``**kwargs`` is followed through the method resolution
 order as long as it goes to ``super().__init__`` and nowhere else; anything less certain counts as
 open, because a false alarm is worse than a library's own message.
@@ -16,10 +16,7 @@ from .values import hint_of
 
 
 class Accepted(NamedTuple):
-    """Keyword arguments of a callable: the known ``names``, all of them if ``closed``.
-
-    ``hints`` has the types of those that say theirs.
-    """
+    """Keyword arguments of a callable: known ``names``, all of them if ``closed``, and types."""
 
     names: frozenset
     closed: bool
@@ -28,14 +25,7 @@ class Accepted(NamedTuple):
 
 @functools.cache
 def accepted_keys(target):
-    """Keyword arguments that the class or function ``target`` takes.
-
-    Args:
-        target (type | Callable): What a registry gave.
-
-    Returns:
-        Accepted: Known names, whether no other name can be taken, and types.
-    """
+    """Accepted: Keyword arguments that the class or function ``target`` takes."""
     if not inspect.isclass(target):
         hints, var_keyword = _parameters(target)
         return Accepted(frozenset(hints), var_keyword is None, hints)
@@ -67,12 +57,7 @@ def _parameters(function):
 
 
 def _forwarded_to(init, var_keyword):
-    """Where ``init`` hands its ``**kwargs``.
-
-    Returns:
-        str | None: ``''`` for ``super().__init__(**kwargs)``, ``'X'`` for
-        ``super(X, self).__init__(**kwargs)``, None if they are used in any other way.
-    """
+    """See :func:`_super_start` of the call that gets ``**kwargs``; None if they go elsewhere."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(init)))
     except (OSError, TypeError, SyntaxError):

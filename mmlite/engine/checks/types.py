@@ -1,4 +1,4 @@
-"""Checks every ``type=`` of a config against the registries, and its keys against the class."""
+"""Check of every ``type=`` of a config against the registries, and of its keys."""
 
 import importlib
 
@@ -23,7 +23,7 @@ CHILD_ROOTS = {
     'data_preprocessor': root.MODELS,
     'vis_backends': root.VISBACKENDS,
 }
-"""Keys whose content belongs to one registry, wherever they stand."""
+"""Keys whose content belongs to one registry everywhere."""
 
 CALLER_KEYS = {
     root.HOOKS: {'priority'},
@@ -36,14 +36,14 @@ CALLER_KEYS = {
     'loss_cls': {'bg_cls_weight'},
     'vision_encoder': {'pretrained'},
 }
-"""Keys that the caller takes out before it builds the object, by root registry or by key."""
+"""Keys that callers remove before they build the object, by root registry or by key."""
 
 OPAQUE = ('Albu', 'Albumentations')  # their ``transforms`` are another library's
 FREE_FORM = ('metainfo', 'meta_info')  # data about classes, where ``type`` is no class name
 
 
 class TypeChecker:
-    """Walks a config and raises at the first unknown ``type`` or wrong key.
+    """Refuse a config at the first unknown ``type`` or wrong key.
 
     Args:
         scope (str): Default scope of the config, e.g. ``'mmdet'``.
@@ -58,7 +58,7 @@ class TypeChecker:
 
         Args:
             value: A config dict, a list of such or anything else (ignored).
-            path (str): Where it stands, e.g. ``'model.backbone'``; used in messages.
+            path (str): Its path for messages, e.g. ``'model.backbone'``.
             registry (Registry): Root registry that builds ``value``.
             strict (bool): Whether the name must be of ``registry``. Below a model, parents build
                 their parts from several registries, or use ``type`` as an option of their own.
@@ -84,19 +84,11 @@ class TypeChecker:
                     self.walk(child, f'{path}.{key}', own_root or registry, bool(own_root), scope)
 
     def resolve(self, name, key, registry, strict=True, scope=None):
-        """What ``name`` stands for.
-
-        Args:
-            name (str): Name of a class or function.
-            key (str): Key of the config that holds it; used in messages.
-            registry (Registry): See :meth:`walk`, and so for ``strict`` and ``scope``.
+        """Look up a class or function by name; arguments as in :meth:`walk`.
 
         Returns:
-            type | Callable | None: None for a name that, below a model, is the parent's own affair:
+            type | Callable | None: None for a name that, below a model, is the parent's own option:
             ``nms=dict(type='nms')``, or a RoI layer of ``mmcv.ops``.
-
-        Raises:
-            UserError: There is no such name; gives near ones.
         """
         scope = scope or self.scope
         target = find(name, registry, scope)
@@ -124,7 +116,7 @@ class TypeChecker:
 
 
 def find(name, registry, scope):
-    """What ``name`` builds under ``scope``, or None. ``registry`` is a root registry."""
+    """Class of ``name`` in a root registry under ``scope``, or None."""
     has_child = '.' not in name and scope in registry.children
     return _get(registry, f'{scope}.{name}' if has_child else name)
 
@@ -133,20 +125,20 @@ def _get(registry, name):
     try:
         return registry.get(name)
     except RuntimeError as error:
-        if str(error).startswith('Failed to get'):  # mmengine's way to say that nothing is found
+        if name in str(error):  # "Failed to get NAME": no module of that name either
             return None
         raise
 
 
 def check_keys(accepted, label, node, path, caller_keys=()):
-    """Check the keys of a config dict, and values of a wrong type, against what its class takes.
+    """Check keys and values of a config dict against the arguments of its class.
 
     Args:
         accepted (Accepted): See :func:`~.signatures.accepted_keys`.
         label (str): Name of the class, for the message.
         node (dict): The config.
-        path (str): Where it stands.
-        caller_keys (Iterable[str]): Keys that are taken out before the class sees them.
+        path (str): Its path.
+        caller_keys (Iterable[str]): Keys that are removed before the class gets them.
 
     Raises:
         UserError: Names path, class, key and the nearest right key.
@@ -162,7 +154,8 @@ def check_keys(accepted, label, node, path, caller_keys=()):
         if not closed and meant is None:
             continue
         near = [meant] if meant else near_names(key, names)
-        hint = f'did you mean {" or ".join(map(repr, near))}?' if near else _takes(names)
+        takes = f'it takes {", ".join(sorted(names))}' if names else 'it takes no arguments'
+        hint = f'did you mean {" or ".join(map(repr, near))}?' if near else takes
         raise UserError(f'{path} has a wrong key: {label} takes no {key!r}; {hint}')
 
 
@@ -187,7 +180,7 @@ def _import_scope(scope, key):
             raise
         near = near_names(scope, ('mmdet', 'mmengine', 'mmlite', 'mmpretrain', 'mmseg'))
         raise UserError(
-            f'{key}={scope!r} is no installed OpenMMLab package'
+            f'{key}={scope!r} is not an installed OpenMMLab package'
             + (f'; near names: {", ".join(near)}' if near else '')
         ) from error
 
@@ -202,10 +195,6 @@ def _unknown(name, key, registry, strict, scope):
             if bare or entry not in known:
                 known[entry] = entry if bare else f'{child.scope}.{entry}'
     near = [known[entry] for entry in near_names(name.rsplit('.', 1)[-1], known)]
-    return f'{key}={name!r} is no registered {registry.name} in scope {scope!r}' + (
+    return f'{key}={name!r} is not a registered {registry.name} in scope {scope!r}' + (
         f'; near names: {", ".join(near)}' if near else ''
     )
-
-
-def _takes(names):
-    return f'it takes {", ".join(sorted(names))}' if names else 'it takes no arguments'
