@@ -1,8 +1,8 @@
-"""Classify images, find the objects in them, or segment them, as the model of a config does.
+"""Classify or segment images, or detect their objects, by the model of a config.
 
     python tools/demo/image.py CONFIG WEIGHTS photo.jpg more_photos 'others/*.jpg' --out predicted
 
-Writes a drawn picture for each image and predictions.json; from segmentation also label maps.
+Writes a drawn image for each input and predictions.json; segmentation adds label maps.
 """
 
 import argparse
@@ -11,11 +11,11 @@ import sys
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
 from mmlite.apis import build_inferencer
 from mmlite.apis.image_inferencer import ImageInferencer
-from mmlite.engine.cli import tool
+from mmlite.engine.cli import positive_int, tool
 from mmlite.errors import DataError, UserError
 
 SHOWN = 20
-"""Images that a line is printed about."""
+"""Number of images with a printed line."""
 
 
 def parse_args(argv):
@@ -26,17 +26,17 @@ def parse_args(argv):
     parser.add_argument('weights', help='checkpoint of the training, .pth or .safetensors')
     parser.add_argument(
         'inputs', nargs='+', metavar='INPUT',
-        help="image file, folder of images, or pattern such as 'photos/*.jpg'",
+        help="image file, directory of images, or pattern such as 'photos/*.jpg'",
     )  # fmt: skip
     parser.add_argument(
         '--out',
         metavar='DIR',
         default='predicted',
-        help='folder of the results (default: %(default)s)',
+        help='output directory (default: %(default)s)',
     )
     parser.add_argument('--device', help='default: cuda where there is a GPU, else cpu')
     parser.add_argument(
-        '--batch-size', type=int, metavar='N', default=1,
+        '--batch-size', type=positive_int, metavar='N', default=1,
         help='images that the model takes at once (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
@@ -44,7 +44,10 @@ def parse_args(argv):
         help='of detection: leave out objects with lower scores (default: 0.3)',
     )  # fmt: skip
     parser.add_argument(
-        '--top-k', type=int, metavar='N', help='of classification: classes an image (default: 5)'
+        '--top-k',
+        type=positive_int,
+        metavar='N',
+        help='classes of each image (default: 5)',
     )
     parser.add_argument(
         '--on-unreadable', choices=['skip', 'stop'], default='skip',
@@ -54,7 +57,7 @@ def parse_args(argv):
 
 
 def summary(predictions):
-    """What was found and written, in a few lines."""
+    """Results and files in a few lines."""
     lines, files = predictions.summaries, predictions.files
     more = [f'... and {len(lines) - SHOWN} images more'] if len(lines) > SHOWN else []
     written = f'{len(files)} files, see {files[0]}'
