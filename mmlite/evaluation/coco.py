@@ -11,8 +11,6 @@ from mmlite.registry import METRICS
 class CocoMetric(StockCocoMetric):
     """As mmdet's ``CocoMetric``, but a detector without any detection has an AP of 0.
 
-    mmdet reports no metric then, which ends whatever compares by it, ``save_best`` included.
-
     With ``classwise`` and several metrics, mmdet's key ``<class>_precision`` holds the last one;
     ``<class>_bbox_precision`` holds the AP of boxes as well.
     """

@@ -8,10 +8,7 @@ from mmlite.registry import METRICS
 
 @METRICS.register_module()
 class DumpSegResults(DumpResults):
-    """As mmengine's ``DumpResults``, but with label maps and plain entries only.
-
-    The scores of all classes would take 200 MB an image on ADE20K, in memory until the last image.
-    Labels are stored in one byte where they fit, in two otherwise.
+    """As mmengine's ``DumpResults``, but with label maps and plain entries only, not all scores.
 
     Args:
         out_file_path (str): File to write, ending in ``.pkl`` or ``.pickle``.

@@ -1,7 +1,7 @@
 """Text files of tracking data sets: boxes, flags, lists of names and tables of frame ranges.
 
-Numbers are separated by commas, tabs or spaces. All functions raise DataError for files that are
-missing, empty or malformed; it names the file and the line.
+Numbers are separated by commas, tabs or spaces. All functions raise DataError, with file and line,
+for files that are missing, empty or malformed.
 """
 
 import re
@@ -15,10 +15,7 @@ from .storage import leaves_folder
 
 
 def read_boxes(tree, path, nan_legal=False):
-    """Read a ground-truth file of one line ``x, y, w, h`` a frame as float64 (M, 4), M >= 1.
-
-    ``nan_legal`` says whether NaN stands for an absent target; infinity is never legal.
-    """
+    """Read ``x, y, w, h`` of every frame as float64 (M, 4), M >= 1; NaN only if ``nan_legal``."""
     text, where = _read(path, tree)
     boxes = parse_table(text, where, columns=4)
     legal = np.isfinite(boxes) | (np.isnan(boxes) if nan_legal else False)
@@ -35,14 +32,7 @@ def read_table(path, columns=None):
 
 
 def parse_table(text, where, columns=None):
-    """Parse lines of ``columns`` numbers, by default as many as in the first line.
-
-    Returns:
-        ndarray: float64 (N, K), N >= 1.
-
-    Raises:
-        DataError: There is no line, or one has something else than K numbers.
-    """
+    """Parse lines of ``columns`` numbers, by default as many as in the first, as float64 (N, K)."""
     rows = []
     for number, line in enumerate(text.rstrip().splitlines(), 1):
         try:
@@ -76,9 +66,7 @@ def read_labels(tree, path, largest=1):
 def read_list(path, tree=None):
     """Read a list of one sequence name a line; blank lines are skipped.
 
-    Raises:
-        DataError: The file is missing or empty, or has a name twice or one that leaves its
-            directory: results are written under these names.
+    Names that occur twice or leave their directory are refused: results are written under them.
     """
     names = {}
     lines, where = _read_lines(path, tree)
@@ -113,9 +101,7 @@ def read_indices(path, names):
 def read_ranges(path):
     """Read a table of lines ``sequence,video,first,last``; those that begin with # are skipped.
 
-    Returns:
-        dict[str, tuple[str, int, int]]: Sequence -> directory of the video, numbers of its first
-        and last frame as in their file names.
+    Returns a dict: sequence -> directory of the video, numbers of its first and last frame.
     """
     ranges = {}
     for number, line in _read_lines(path)[0]:

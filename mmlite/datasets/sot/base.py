@@ -35,10 +35,8 @@ class SequenceDataset(Dataset):
     """Videos with one annotated target each; item ``i`` is a :class:`Sequence`.
 
     Names and lengths come from a kept index, see :mod:`mmlite.datasets.sot.index`; annotations are
-    read when a sequence is requested, and the last few sequences are cached. A sequence without
-    usable frames is logged, listed in ``faults`` and has length 0; requesting it raises.
-
-    A subclass lists its sequences in ``_find`` and refines visibility in ``_annotate``.
+    read when a sequence is requested, and the last few sequences are cached. A subclass lists its
+    sequences in ``_find`` and refines visibility in ``_annotate``.
 
     Args:
         data_root (str): Directory of the data set. Any directory below it may be a zip archive, see
@@ -46,17 +44,15 @@ class SequenceDataset(Dataset):
         split (str): One of ``splits``.
         rebuild_index (bool): Rebuild the index, needed after changes within the directories of
             sequences. Defaults to False.
-        **options: Further dependencies of the index; those called ``*_file`` are paths that are
-            watched for changes.
+        **options: Further dependencies of the index; ``*_file`` are paths watched for changes.
 
     Raises:
-        ArgumentError: There is no such split.
-        DataError: The data set is missing, has no sequence, or none that can be used. From an item:
-            frames or annotation are incomplete, unreadable or of different lengths.
+        DataError: The data set is missing, or no sequence can be used. From an item: frames or
+            annotation are incomplete, unreadable or of different lengths.
 
     Attributes:
         names (list[str]): Names of the sequences.
-        lengths (ndarray): int64 (S,), frames of each.
+        lengths (ndarray): int64 (S,), frames of each, 0 where there is a fault.
         faults (dict[str, str]): Name -> problem, of sequences that cannot be used.
         metainfo (dict): ``dataset`` and ``protocol``, the usual definition of the metrics.
     """
@@ -141,7 +137,6 @@ class SequenceDataset(Dataset):
         return Sequence(entry.name, self.dataset, frames, boxes, visible, cover)
 
     def _labels(self, path, boxes, largest=1):
-        """Labels (M,) of a file that goes with ``boxes`` (M, 4)."""
         labels = read_labels(self._tree, path, largest)
         if len(labels) != len(boxes):
             raise DataError(
@@ -150,7 +145,6 @@ class SequenceDataset(Dataset):
         return labels
 
     def _ranges(self):
-        """Frame ranges of the option ``range_file``; none without it."""
         file = self._options['range_file']
         return read_ranges(file) if file else {}
 

@@ -27,17 +27,15 @@ VERSION = 2
 class COCOStillsDataset(Dataset):
     """Every COCO object that is not a crowd as a :class:`Sequence` of one frame.
 
-    Layout, one of the two that are in use::
+    Layout; the directory of images may also be a zip archive::
 
         data_root/
             annotations/instances_train2017.json
             train2017/000000000009.jpg, ...          or images/train2017/...
 
-    A directory of images may also be a zip archive. The objects are kept as arrays beside the
-    index files, see :mod:`~mmlite.datasets.sot.index`, until size or time of the annotation file
-    changes: 0.85 million boxes of train2017 in about 50 MB, shared by forked workers. Boxes of any
-    size are used, also without area; their crops are rejected in training. Requesting an object
-    with an invalid annotation raises.
+    The objects are kept as arrays beside the index files, see :mod:`~mmlite.datasets.sot.index`,
+    until size or time of the annotation file changes: 50 MB for train2017, shared by forked
+    workers. Boxes without area are listed, too; training rejects their crops.
 
     Args:
         data_root (str): See above.
@@ -45,15 +43,10 @@ class COCOStillsDataset(Dataset):
             ``'train2017'``.
         rebuild_index (bool): Read the annotation file in any case. Defaults to False.
 
-    Raises:
-        DataError: The annotation file or the directory of images is missing, or the file is not
-            COCO. From an item: its annotation is invalid, see
-            :class:`~mmlite.datasets.coco.CocoDataset`. From reading its frame: the image is
-            missing or unreadable.
-
     Attributes:
         lengths (ndarray): int64 (S,), all 1.
-        faults (dict[int, str]): Index -> problem, of objects that cannot be used.
+        faults (dict[int, str]): Index -> problem, of objects with an invalid annotation, see
+            :class:`~mmlite.datasets.coco.CocoDataset`; requesting one raises DataError.
         metainfo (dict): ``dataset='coco'`` and ``protocol='stills'``: not for evaluation.
     """
 
@@ -75,7 +68,6 @@ class COCOStillsDataset(Dataset):
 
     @property
     def names(self):
-        """list[str]: Annotation ids, created on request: they are many."""
         return [str(number) for number in self._ids]
 
     def __len__(self):
@@ -107,11 +99,7 @@ def read_objects(path):
     Returns:
         dict[str, ndarray]: ``ids`` (S,) of the annotations in file order, ``boxes`` float64 (S, 4),
         ``x, y, w, h`` in pixels, ``images`` int32 (S,) as indices into ``files`` (F,). Invalid
-        annotations are -1 and NaN there; ``faulty`` (W,) are their indices and ``reasons`` (W,)
-        their problems.
-
-    Raises:
-        DataError: The file is missing, not COCO or has no such object.
+        annotations are -1 and NaN there; ``faulty`` (W,) are their indices, ``reasons`` (W,) why.
     """
     try:
         with open(path, encoding='utf-8') as file:

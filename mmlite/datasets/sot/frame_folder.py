@@ -19,7 +19,7 @@ _BOXES = 'groundtruth.txt'
 class FrameFolderDataset(SequenceDataset):
     """User data: for each sequence a directory of frames, or a video, and ``groundtruth.txt``.
 
-    Layout::
+    Layout; ``data_root`` may also be a single sequence, and a sequence a zip archive::
 
         data_root/
             my_cat/
@@ -29,17 +29,13 @@ class FrameFolderDataset(SequenceDataset):
                 groundtruth.txt
                 dog.mp4                            the only video of the directory
 
-    ``x, y`` is the top-left corner of the box in pixels, ``w, h`` its size, separated by commas,
-    tabs or spaces. A frame where the target is absent has zeros or ``nan`` for all four. To track
-    without scoring, the first box alone is enough; to train, every frame needs its line. Frames are
-    sorted by the number at the end of their names, in which gaps are legal. ``data_root`` may also
-    be a single such sequence, and a sequence of frames a zip archive (``my_cat.zip``). Directories
-    with neither frames nor boxes are ignored. Frames of videos are counted by decoding them once.
+    ``x, y`` is the top-left corner of the box in pixels; zeros or ``nan`` stand for an absent
+    target. To track without scoring, the first box is enough. Frames are sorted by the number at
+    the end of their names, in which gaps are legal.
 
     Args (others, attributes and errors as in :class:`~.base.SequenceDataset`):
         split (str): Only a name, for logs. Defaults to ``'all'``.
-        list_file (str, optional): A list of the sequences to use, one a line, such as those to
-            train with. Defaults to all, by name.
+        list_file (str, optional): A list of the sequences to use, one a line. Defaults to all.
         rebuild_index (bool): Rarely needed: added or removed frames are noticed. Defaults to False.
     """
 
@@ -75,7 +71,6 @@ class FrameFolderDataset(SequenceDataset):
         return [''] if _BOXES in self._tree.files('') else self._tree.folders('')
 
     def _video(self, name):
-        """Directory of the frames of a sequence, or its video file."""
         for inner in _INNER:
             folder = f'{name}/{inner}'.strip('/')
             if self._tree.is_folder(folder) and self._ending_in(folder, IMAGE_SUFFIXES):

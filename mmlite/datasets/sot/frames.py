@@ -1,8 +1,7 @@
 """Frame sources: image files of a directory, or a video file.
 
-A frame source has ``len(source)`` frames, ``source.read(i)`` gives frame ``i`` as BGR ``uint8``
-(H, W, 3), and ``source.where(i)`` its printable path. It can be copied into other processes; within
-one, a video is read by one thread at a time.
+``source.read(i)`` gives frame ``i`` of ``len(source)`` as BGR ``uint8`` (H, W, 3) and
+``source.where(i)`` its printable path. Other processes may get copies; one thread reads a video.
 """
 
 import os
@@ -70,7 +69,6 @@ class ImageFrames:
         return decode_image(self._tree.read(path), self._tree.where(path))
 
     def where(self, index):
-        """Path of the file."""
         return self._tree.where(self._path(index))
 
     def _path(self, index):
@@ -78,18 +76,11 @@ class ImageFrames:
 
 
 class VideoFrames:
-    """Frames of a video file, read by OpenCV.
-
-    Sequential reading is exact. Seeking relies on OpenCV, which is exact for videos of a constant
-    frame rate.
+    """Frames of a video file, read by OpenCV, whose seeking is exact at a constant frame rate.
 
     Args:
-        path (str): The file.
-        count (int, optional): Number of frames. Defaults to counting by decoding the file, since
-            headers are often wrong.
-
-    Raises:
-        DataError: The file is missing or not a video.
+        path (str): The file; DataError if it is missing or not a video.
+        count (int, optional): Number of frames. Defaults to decoding all: headers are often wrong.
     """
 
     def __init__(self, path, count=None):
@@ -151,10 +142,9 @@ class VideoFrames:
 
 
 def decode_image(content, where):
-    """Decode the bytes of an image file as BGR ``uint8`` (H, W, 3), oriented by its EXIF header.
+    """Decode an image file as BGR ``uint8`` (H, W, 3), oriented by its EXIF header.
 
-    Raises:
-        DataError: The file ``where`` is empty, truncated or not an image.
+    DataError if the file ``where`` is empty, truncated or not an image.
     """
     reason = truncation(content)
     if reason is None:
@@ -169,13 +159,10 @@ def decode_image(content, where):
 
 
 def sort_frames(names, where):
-    """Sort the image files among ``names`` of a directory by the number at the end of their stem.
+    """Sort the image files among ``names`` by the number at the end of their stem.
 
-    Returns:
-        tuple[list[str], list[int]]: Names in order, and their numbers.
-
-    Raises:
-        DataError: There is no image, one has no number, or two have the same.
+    Returns the names in order and their numbers; DataError if there is no image, one has no number,
+    or two have the same.
     """
     numbered = {}
     for name in names:

@@ -1,16 +1,14 @@
 """Square crops around a target, and boxes in the coordinates of a crop.
 
-Shared by training, online tracking and export. Frames are BGR ``uint8`` (H, W, 3). Boxes are
-``x, y, w, h``: left, top, width and height in pixels of the frame, in continuous coordinates, where
-pixel ``i`` covers ``[i, i + 1)``. Boxes of any format may leave the frame.
+Frames are BGR ``uint8`` (H, W, 3). Boxes are ``x, y, w, h`` in pixels of the frame, in continuous
+coordinates, where pixel ``i`` covers ``[i, i + 1)``; they may leave the frame.
 
-``coords`` selects how boxes are mapped. Released OSTrack trackers make two small errors, which
-weights that were trained so expect:
+``coords`` selects how boxes are mapped:
 
 ``'ostrack'``
-    As released. A label's crop has its centre at ``(size - 1) / 2``, a prediction's at
-    ``size / 2``, and neither takes into account that the corner of the crop was rounded to integer
-    pixels. A prediction equal to the label comes back half a crop pixel up and left.
+    As in released OSTrack trackers, whose weights expect two small errors: a label's crop has its
+    centre at ``(size - 1) / 2``, a prediction's at ``size / 2``, and neither regards that the
+    corner was rounded to integers. A label comes back half a crop pixel up and left.
 ``'exact'``
     Both directions use the integer corner of the crop, so a box comes back unchanged.
 
@@ -47,10 +45,7 @@ def plan_crop(box, factor, size):
     """Plan the :class:`CropWindow` around a box, of side ``ceil(sqrt(w * h) * factor)``.
 
     ``factor`` is 2 for templates and 4 for search regions of OSTrack-256. The corner is rounded to
-    integer pixels, halves to even.
-
-    Raises:
-        DataError: The box has a value that is not finite, or no area.
+    integers, halves to even. DataError if the box has no area or is not finite.
     """
     x, y, w, h = map(float, box)
     if not all(map(math.isfinite, (x, y, w * h))) or min(w, h) <= 0:
@@ -67,9 +62,8 @@ def plan_crop(box, factor, size):
 def cut_crop(image, window):
     """Cut a window out of a frame as (size, size, 3); pixels outside the frame are black.
 
-    Resized by OpenCV's bilinear filter on ``uint8``, without antialiasing. Where a window touches
-    or crosses the right or bottom border, the last column or row of the frame is black too, as in
-    the released trackers.
+    Resized bilinearly on ``uint8``, without antialiasing. As in the released trackers, the last
+    column or row of the frame is black, too, where a window touches the right or bottom border.
     """
     top, bottom = _covered(image.shape[0], window.y, window.side)
     left, right = _covered(image.shape[1], window.x, window.side)
@@ -84,9 +78,9 @@ def cut_crop(image, window):
 def shows_image(image_shape, window, stride=16):
     """Whether a crop has a feature cell that is image, not padding; else training drops it.
 
-    A cell counts by its top-left crop pixel, which is image if none of the frame pixels that it is
-    interpolated from is padding: the reference's padding mask, resized to the crop and reduced to
-    cells by nearest neighbour. ``stride`` is the side of a cell in crop pixels.
+    A cell, of ``stride`` crop pixels, counts by its top-left pixel, which is image if none of the
+    frame pixels that it is interpolated from is padding: the reference's padding mask, resized to
+    the crop.
     """
     centres = (np.arange(0, window.size, stride) + 0.5) / window.scale - 0.5
     centres = centres.clip(0, window.side - 1)
@@ -121,14 +115,9 @@ def box_to_crop(box, around, window, coords):
 
 
 def box_to_image(box, around, window, coords):
-    """Map a predicted box of a crop to the frame.
+    """Map a predicted box ``cx, cy, w, h``, in units of the crop's side, to the frame.
 
-    Args:
-        box (Sequence[float]): ``cx, cy, w, h`` in units of the crop's side, as the head gives it.
-        around, window, coords: As in :func:`box_to_crop`.
-
-    Returns:
-        tuple[float]: ``x, y, w, h`` in frame pixels, not clipped to the frame.
+    Other arguments as in :func:`box_to_crop`. Returns ``x, y, w, h`` in frame pixels, not clipped.
     """
     cx, cy, w, h = (float(value) * window.side for value in box)
     if _is_exact(coords):
@@ -140,17 +129,9 @@ def box_to_image(box, around, window, coords):
 
 
 def clip_box(box, image_shape, margin=10):
-    """Cut a box at the borders of the frame, leaving at least ``margin`` pixels of it inside.
+    """Cut a box ``x, y, w, h`` at the borders of a frame of shape (H, W, ...), without shifting it.
 
-    The box is cut, not shifted, and its sides are at least ``margin``.
-
-    Args:
-        box (Sequence[float]): ``x, y, w, h`` in frame pixels.
-        image_shape (tuple[int]): (H, W) or (H, W, 3) of the frame.
-        margin (float): In pixels. Defaults to 10.
-
-    Returns:
-        tuple[float]: ``x, y, w, h``.
+    At least ``margin`` pixels (default 10) of it stay inside, and no side is shorter.
     """
     x, y, w, h = map(float, box)
     left, width = _clip(x, x + w, float(image_shape[1]), float(margin))
@@ -173,7 +154,6 @@ def _centre(box):
 
 
 def _clip(low, high, extent, margin):
-    """Start and length of an interval cut to [0, extent]."""
     low = min(max(0.0, low), extent - margin)
     high = min(max(margin, high), extent)
     return low, max(margin, high - low)

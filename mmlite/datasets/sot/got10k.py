@@ -12,7 +12,7 @@ from .index import Entry
 class GOT10kDataset(SequenceDataset):
     """GOT-10k: 9,335 videos to train, 180 for validation and 180 for testing.
 
-    Layout, the official one::
+    Official layout; directories may be zip archives (``train.zip``)::
 
         data_root/
             train/                                 and val/, test/
@@ -23,27 +23,18 @@ class GOT10kDataset(SequenceDataset):
                     absence.label                  a line 0 or 1 a frame
                     cover.label                    a line 0 to 8 a frame
 
-    Directories may be zip archives (``train.zip``). The target is visible where it is not absent,
-    its cover is above 0, and its box has a positive size. ``Sequence.cover`` is the level 0 to 8;
-    the visible share of the target is ``cover / 8``.
+    The target is visible where it is not absent, its cover is above 0, and its box has a positive
+    size. ``Sequence.cover / 8`` is its visible share.
 
-    **The VOT splits.** GOT-10k's training set shares videos with the VOT challenge, so trackers
-    are often trained on a part of it, ``vot_train`` (7,086 videos), and validated on another,
-    ``vot_val`` (1,249). The parts are lists of 0-based indices into ``train/list.txt``, which come
-    with the code of those trackers, for ``index_file``: index ``i`` is
-    ``GOT-10k_Train_{i + 1:06d}``. The widespread lists have a known mistake: the 1,000 videos to
-    exclude were given by 1-based *number* but taken for indices, so the video after each forbidden
-    one was excluded instead, and 890 of the 1,000 remain (765 in ``vot_train``, 125 in
-    ``vot_val``). Use them to repeat published training, not to claim results on VOT.
+    ``vot_train`` (7,086 videos) and ``vot_val`` (1,249) are parts of ``train`` without the videos
+    of VOT, given by lists of 0-based indices that come with the code of many trackers. These lists
+    confuse the 1-based numbers of the 1,000 videos to exclude with indices, so 890 of them remain:
+    use them to repeat published training, not to claim results on VOT.
 
     Args (others, attributes and errors as in :class:`~.base.SequenceDataset`):
-        split (str): ``'train'``, ``'val'``, ``'test'``, or, from the directory ``train`` by
-            ``index_file``, ``'vot_train'`` or ``'vot_val'``. Defaults to ``'val'``.
+        split (str): ``'train'``, ``'val'`` (default), ``'test'``, ``'vot_train'``, ``'vot_val'``.
         index_file (str, optional): A 0-based index into the split's ``list.txt`` a line. Required
             for the VOT splits; selects a part of any other.
-
-    Raises:
-        ArgumentError: A VOT split comes without ``index_file``.
     """
 
     dataset = 'got10k'

@@ -1,10 +1,9 @@
 """The index of a tracking data set: its sequences with the names and number of their frames.
 
 Listing the frames of a large data set takes minutes, so the index is kept as a JSON file: below
-``$MMLITE_CACHE`` if that is set, else in ``.mmlite/`` beside the data or, where that cannot be
-written, below ``~/.cache/mmlite``. It is rebuilt when a list file or one of the top directories
-changes in size or modification time. Frames added to or removed from the directory of a sequence
-are *not* noticed, except by ``rebuild_index=True``. Sequences with a fault are checked every time.
+``$MMLITE_CACHE`` if set, else in ``.mmlite/`` beside the data or below ``~/.cache/mmlite``. It is
+rebuilt when a list file or a top directory changes in size or modification time; changes within the
+directory of a sequence need ``rebuild_index=True``. Sequences with a fault are checked every time.
 """
 
 import hashlib
@@ -60,13 +59,11 @@ def load_index(tree, key, watched, find, rebuild=False):
     Args:
         tree (Tree): The data set.
         key (str): Distinguishes the indices of one root: data set, split and options.
-        watched (Callable): Returns the paths, absolute or below the root, whose change invalidates
-            the index.
+        watched (Callable): Returns the paths, absolute or below the root, that are watched.
         find (Callable): Returns the list of entries before :func:`look_up`.
         rebuild (bool): Build it in any case. Defaults to False.
 
-    Raises:
-        DataError: There is no sequence, or none can be used.
+    DataError if there is no sequence, or none can be used.
     """
     file = index_file(tree.root, key)  # creates the directory before the root is fingerprinted
     fingerprint = {path: _stamp(os.path.join(tree.root, path)) for path in watched()}

@@ -57,23 +57,22 @@ class _LaSOTLayout(SequenceDataset):
 class LaSOTDataset(_LaSOTLayout):
     """LaSOT: 1,400 videos of 70 classes with 3.5 million frames, 1,120 to train and 280 to test.
 
-    Layout, the official one; a directory ``LaSOTBenchmark`` around the classes is fine::
+    Official layout, below ``LaSOTBenchmark`` or not; classes or sequences may be archives::
 
         data_root/
-            training_set.txt, testing_set.txt      one sequence a line, such as airplane-2
+            training_set.txt, testing_set.txt      one sequence a line, as in LaSOT's toolkit
             airplane/airplane-1/
                 img/00000001.jpg, 00000002.jpg, ...
                 groundtruth.txt                    a line x,y,w,h a frame
                 full_occlusion.txt                 0,0,1,...
                 out_of_view.txt                    0,0,0,...
 
-    The lists are those of LaSOT's own toolkit. Classes or sequences may also be zip archives, as
-    LaSOT distributes them (``airplane.zip``). The target is visible where it is neither fully
-    occluded nor out of view and has a box of positive size; other boxes are legal, zeros included.
+    The target is visible where it is neither fully occluded nor out of view and has a box of
+    positive size; other boxes are legal, zeros included.
 
     Args (others, attributes and errors as in :class:`~.base.SequenceDataset`):
-        split (str): ``'train'`` (1,120), ``'test'`` (280, protocol II), or ``'all'`` for every
-            sequence directory (1,400, protocol I). Defaults to ``'test'``.
+        split (str): ``'train'``, ``'test'`` (protocol II), the default, or ``'all'`` for every
+            sequence directory (protocol I).
         list_file (str, optional): List of the sequences in place of that of the split.
     """
 
@@ -94,7 +93,6 @@ class LaSOTDataset(_LaSOTLayout):
         return read_list(file) if file else super()._names()
 
     def _list_file(self):
-        """Path of the list of sequences; None for all of them."""
         given = self._options['list_file']
         if given or self.split == 'all':
             return given
@@ -112,11 +110,8 @@ class LaSOTDataset(_LaSOTLayout):
 class LaSOTExtDataset(_LaSOTLayout):
     """The extension of LaSOT: 150 videos of 15 other classes, all for testing (protocol III).
 
-    Layout as :class:`LaSOTDataset`, without lists: every ``<class>/<class>-<n>`` is a sequence. A
-    directory ``LaSOT_extension_subset`` around the classes is fine.
-
-    Arguments, attributes and errors are those of :class:`~.base.SequenceDataset`; the only split is
-    ``'test'``.
+    Layout, arguments and errors as of :class:`LaSOTDataset`, but without lists: the only split,
+    ``'test'``, has all sequences. A directory ``LaSOT_extension_subset`` around them is fine.
     """
 
     dataset = 'lasot_ext'

@@ -26,7 +26,7 @@ _SKIPPED = {'Tiger1': 5}  # boxes before the first frame of the sequence
 class OTB100Dataset(SequenceDataset):
     """OTB-100, also known as OTB-2015: 100 sequences of 98 videos, all for testing.
 
-    Layout, the official one::
+    Official layout::
 
         data_root/
             Basketball/
@@ -36,11 +36,9 @@ class OTB100Dataset(SequenceDataset):
                 img/0001.jpg, ...
                 groundtruth_rect.1.txt, groundtruth_rect.2.txt
 
-    Every video with a ground truth is a sequence; with several numbered ones, each is one, called
-    ``Jogging-1``, ``Jogging-2``. Some sequences are a part of their video: David is frames 300 to
-    770, Football1 1 to 74, Freeman3 1 to 460, Freeman4 1 to 283, BlurCar1 begins with 247, and of
-    Tiger1 the first five frames and boxes are skipped. Of any other video with more frames than
-    boxes, the first frames are used. The target is visible where its box has a positive size.
+    Several numbered ground truths are sequences ``Jogging-1``, ``Jogging-2``. The official ranges
+    of frames are built in; of other videos with more frames than boxes, the first frames are used.
+    The target is visible where its box has a positive size.
 
     Args (others, attributes and errors as in :class:`~.base.SequenceDataset`):
         split (str): ``'test'``, the default and only one.
@@ -86,7 +84,6 @@ class OTB100Dataset(SequenceDataset):
         return [found[name] for name in names]
 
     def _ground_truths(self):
-        """List (sequence, video, file of boxes) of all videos."""
         found = []
         for video in self._tree.folders(''):
             files = self._tree.files(video)

@@ -19,15 +19,13 @@ STILLS = 'stills'  # protocol of data sets of images: template and search are th
 class TrackPairs(Dataset):
     """Pairs of a template and a search frame, sampled anew in every epoch.
 
-    For each pair, a data set is sampled by its ratio, a sequence uniformly from it, and two frames
-    by :func:`~mmlite.datasets.sot.sampling.sample_causal`. Indices are ``(seed, epoch, k)``, from
-    :class:`PairSampler`: a pair is a function of these three numbers alone, whatever the number of
-    workers and whether training was resumed.
+    A data set is sampled by its ratio, a sequence uniformly from it, and two frames by
+    :func:`~mmlite.datasets.sot.sampling.sample_causal`. Indices are ``(seed, epoch, k)`` from
+    :class:`PairSampler`, and a pair depends on these three numbers alone.
 
-    A video that is too short, or hardly shows its target, is replaced by another one of the same
-    data set. Where the pipeline returns None, or a file cannot be read and :attr:`bad_samples`
-    allows that, the data set is sampled again, too. By this rule of OSTrack, a data set that fails
-    often gets less than its share.
+    As in OSTrack, an unsuitable video is replaced by another one of its data set, but after a
+    rejected pair or an unreadable file the data set is sampled again, too: one that fails often
+    gets less than its share.
 
     Args:
         datasets (Sequence[dict | Dataset]): Data sets of sequences, or configs of them.
@@ -36,17 +34,13 @@ class TrackPairs(Dataset):
         max_interval (int): Exclusive upper bound of the distance in frames from template to search
             frame, unless the target is hidden for long. Defaults to 200.
         pipeline (Sequence[dict | Callable]): Transforms of a pair, see
-            :mod:`~mmlite.datasets.sot.transforms`. The dict also has ``sequence``, ``frame_ids``
-            and ``img_path`` (of the search frame). Defaults to none.
+            :mod:`~mmlite.datasets.sot.transforms`; None rejects it. The dict also has ``sequence``,
+            ``frame_ids`` and ``img_path`` (of the search frame). Defaults to none.
         max_tries (int): Attempts for one pair before it is an error. Defaults to 1000.
 
     Attributes:
-        bad_samples (BadSamples | None): Policy for unreadable files, from the training loop.
-            Without one, they are an error.
-
-    Raises:
-        ArgumentError: An argument is wrong, or an index is not ``(seed, epoch, k)``.
-        DataError: A data set is empty; from an index: no attempt gave a usable pair.
+        bad_samples (BadSamples | None): Policy for unreadable files, from the training loop; they
+            are an error without one.
     """
 
     def __init__(
@@ -78,7 +72,6 @@ class TrackPairs(Dataset):
 
     @property
     def metainfo(self):
-        """Names of the data sets."""
         return dict(datasets=tuple(d.metainfo['dataset'] for d in self.datasets))
 
     def __len__(self):
@@ -147,14 +140,12 @@ class TrackPairs(Dataset):
 class PairSampler(Sampler):
     """Sampler of the indices ``(seed, epoch, k)`` of :class:`TrackPairs`.
 
-    mmengine starts the workers of a data loader with the same random numbers each time, so a data
-    set that samples by them repeats its first epoch. Here the epoch is part of the index. Process
-    r of n takes the pairs ``k = r, r + n, ...``; a remainder that would give some processes one
-    pair more is dropped. Where nobody sets the epoch, as in mmengine's validation, the pairs are
-    the same each time.
+    With the epoch in the index, workers that start with the same random numbers each time do not
+    repeat it. Process r of n takes the pairs ``k = r, r + n, ...``; a remainder is dropped. Where
+    nobody sets the epoch, as in mmengine's validation, the pairs are the same each time.
 
     Args:
-        dataset (Sized): The data set; its length is the number of pairs of an epoch.
+        dataset (Sized): Its length is the number of pairs of an epoch.
         seed (int, optional): Not negative, equal in all processes. mmengine passes the seed of the
             run. Defaults to a random one.
     """
@@ -174,7 +165,6 @@ class PairSampler(Sampler):
             yield self.seed, self.epoch, k
 
     def __len__(self):
-        """Number of pairs of this process."""
         return self.num_samples
 
     def set_epoch(self, epoch):

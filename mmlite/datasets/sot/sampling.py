@@ -1,7 +1,4 @@
-"""Selection of the two frames of a training pair: OSTrack's 'causal' mode.
-
-Source: OSTrack (Ye et al., ECCV 2022, arXiv 2203.11991), one template and one search frame.
-"""
+"""Selection of the two frames of a training pair: OSTrack's 'causal' mode (arXiv 2203.11991)."""
 
 import numpy as np
 
@@ -21,12 +18,8 @@ def sample_causal(rng, visible, max_interval=MAX_INTERVAL):
 
     The template is uniform over the visible frames before the last frame of the video, the search
     frame uniform over the visible ones among the ``max_interval - 1`` frames that follow it. Where
-    none of these is visible, both are sampled again from an interval of 5 frames more.
-
-    Args:
-        rng (numpy.random.Generator): Source of randomness.
-        visible (ndarray): bool (N,), True for two or more frames; else ValueError.
-        max_interval (int): Exclusive upper bound of the distance in frames. Defaults to 200.
+    none of these is visible, both are sampled again from an interval of 5 frames more. ``visible``,
+    bool (N,), must be True for two or more frames.
     """
     shown = np.flatnonzero(visible)
     if len(shown) < 2:

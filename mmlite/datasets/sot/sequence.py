@@ -16,13 +16,11 @@ class Sequence:
         name (str): Unique in its data set; result files have this name.
         dataset (str): ``'lasot'``, ``'got10k'``, ...
         frames: Frame source of N frames, see :mod:`mmlite.datasets.sot.frames`.
-        boxes (ndarray): float64 (M, 4): ``x, y, w, h`` in pixels as in the annotation file, not
-            shifted. M is N, or 1 where only the first frame is annotated.
+        boxes (ndarray): float64 (M, 4): ``x, y, w, h`` in pixels as in the annotation file. M is N,
+            or 1 where only the first frame is annotated.
         visible (ndarray): bool (M,): whether the target is visible and has a box. Boxes of other
             frames may be zeros or NaN.
         cover (ndarray, optional): int64 (M,): GOT-10k's visible share of the target in eighths.
-
-    Raises DataError where the numbers of frames, boxes and labels contradict each other.
     """
 
     name: str

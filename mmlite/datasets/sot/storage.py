@@ -21,9 +21,7 @@ class Tree:
 
     An archive holds the content of its directory, or the directory itself; an unpacked directory
     takes precedence. Paths are relative to the root with ``/`` on all systems; ``''`` is the root.
-    Safe to copy into other processes: archives are opened by the process that reads them.
-
-    All methods raise DataError for what is missing, damaged or encrypted.
+    Other processes may get copies. All methods raise DataError for missing or damaged files.
 
     Args:
         root (str | Path): The directory.
@@ -98,9 +96,7 @@ class Tree:
 class Archive:
     """An open zip archive; a common top directory of the archive's own name is dropped.
 
-    Raises:
-        DataError: It is not a zip archive, or has an entry that leaves its directory or is a
-            symbolic link.
+    DataError if it is none, or has an entry that is a symbolic link or leaves its directory.
     """
 
     def __init__(self, path):
@@ -124,7 +120,6 @@ class Archive:
             self._add_folder(folder)[0].append(file)
 
     def _add_folder(self, folder):
-        """The listing of a directory, which is added to that of its parent."""
         if folder not in self.folders:
             parent, _, name = folder.rpartition('/')
             self._add_folder(parent)[1].add(name)

@@ -13,7 +13,7 @@ CHUNKS = 12
 class TrackingNetDataset(SequenceDataset):
     """TrackingNet: 30,132 videos to train, in 12 chunks, and 511 for testing.
 
-    Layout, the official one::
+    Official layout::
 
         data_root/
             TRAIN_0/, ..., TRAIN_11/, TEST/
@@ -25,10 +25,6 @@ class TrackingNetDataset(SequenceDataset):
     Args (others, attributes and errors as in :class:`~.base.SequenceDataset`):
         split (str): ``'train'`` or ``'test'``, the default.
         chunks (Sequence[int], optional): The ``TRAIN_<n>`` to use. Defaults to all, 0 to 11.
-
-    Raises:
-        ArgumentError: A chunk is not a number from 0 to 11, there are none, or the split is
-            ``'test'``.
     """
 
     dataset = 'trackingnet'

@@ -1,10 +1,9 @@
 """Augmentation of training pairs: a template crop and a search crop of the same target.
 
-A pair is a dict with the keys ``template_image`` and ``search_image``, BGR ``uint8`` (H, W, 3);
-``template_box`` and ``search_box``, ``x, y, w, h`` in pixels of these images; and ``rng``, the
-``numpy.random.Generator`` of all randomness. Images are replaced, never changed in place: of a
-still image, both are the same array. Order and numbers are OSTrack's (Ye et al., ECCV 2022, arXiv
-2203.11991).
+A pair is a dict with ``template_image`` and ``search_image``, BGR ``uint8`` (H, W, 3), replaced and
+never changed in place; ``template_box`` and ``search_box``, ``x, y, w, h`` in their pixels; and
+``rng``, the ``numpy.random.Generator`` of all randomness. Order and numbers are OSTrack's (Ye et
+al., ECCV 2022, arXiv 2203.11991).
 """
 
 import cv2
@@ -22,19 +21,15 @@ FRAMES = ('template', 'search')
 
 @TRANSFORMS.register_module()
 class CropPair(BaseTransform):
-    """Crop both frames around their targets, after the augmentations that they have in common.
-
-    Both frames are converted to grey, and mirrored, or neither; then each gets its own jittered
-    box, around which it is cropped. The result is, bit for bit, that of changing whole frames.
+    """Convert both frames to grey and mirror them, or neither, and crop them around jittered boxes.
 
     Modified keys: the images (size, size, 3) and the boxes, now in pixels of the crops.
 
     Args:
-        template (dict): Crop of the template: ``size`` in pixels and ``factor``, the side of the
-            window relative to the root of the box area; optional ``center_jitter`` and
-            ``scale_jitter``, see :func:`jitter_box`, default to 0. OSTrack-256:
-            ``dict(size=128, factor=2.0)``.
-        search (dict): Crop of the search region. OSTrack-256:
+        template (dict): ``size`` in pixels and ``factor``, the side of the window relative to the
+            root of the box area; optional ``center_jitter`` and ``scale_jitter``, see
+            :func:`jitter_box`, default to 0. OSTrack-256: ``dict(size=128, factor=2.0)``.
+        search (dict): The same of the search region. OSTrack-256:
             ``dict(size=256, factor=4.0, center_jitter=3.0, scale_jitter=0.25)``.
         gray_prob (float): Probability of grey frames. Defaults to 0.05.
         flip_prob (float): Probability of mirrored frames. Defaults to 0.5.
@@ -85,8 +80,6 @@ class CropPair(BaseTransform):
 class JitterBrightness(BaseTransform):
     """Multiply each image of the pair by its own factor, rounded and clipped to ``uint8``.
 
-    The reference keeps floats instead. Modified keys: the images.
-
     Args:
         strength (float): Factors are uniform in ``[1 - strength, 1 + strength]``. Defaults to 0.2.
     """
@@ -96,7 +89,6 @@ class JitterBrightness(BaseTransform):
         self.strength = strength
 
     def transform(self, results):
-        """Scale both images."""
         low, high = 1 - self.strength, 1 + self.strength
         for frame, factor in zip(FRAMES, results['rng'].uniform(low, high, 2), strict=True):
             levels = np.rint(np.arange(256) * factor).clip(0, 255).astype(np.uint8)
@@ -109,20 +101,13 @@ class JitterBrightness(BaseTransform):
 
 @TRANSFORMS.register_module()
 class FlipCrops(BaseTransform):
-    """Mirror each crop of the pair with its own probability.
-
-    Modified keys: the images and boxes of the crops that are mirrored.
-
-    Args:
-        prob (float): Probability for each of the two. Defaults to 0.5.
-    """
+    """Mirror each crop of the pair, and its box, with probability ``prob``, by default 0.5."""
 
     def __init__(self, prob=0.5):
         _check_probability('prob', prob)
         self.prob = prob
 
     def transform(self, results):
-        """Mirror the crops."""
         for frame, flip in zip(FRAMES, results['rng'].random(2) < self.prob, strict=True):
             if flip:
                 image = results[f'{frame}_image']
@@ -139,13 +124,12 @@ class FlipCrops(BaseTransform):
 class PackTrackPair(BaseTransform):
     """Pack a pair for the model; mmengine's ``default_collate`` stacks pairs to batches.
 
-    Returns ``dict(inputs=dict(template=..., search=...), data_samples=dict(box=...))``: the images
-    as BGR ``uint8`` (3, size, size), the target in the search image as float32 (4,), ``x, y, w,
-    h`` in units of the image's width and height.
+    Returns ``dict(inputs=dict(template=..., search=...), data_samples=dict(box=...))``: BGR
+    ``uint8`` (3, size, size), and the target in the search image as float32 (4,), ``x, y, w, h`` in
+    units of its width and height.
     """
 
     def transform(self, results):
-        """Pack the pair."""
         inputs = {
             frame: torch.from_numpy(
                 np.ascontiguousarray(results[f'{frame}_image'].transpose(2, 0, 1))
@@ -164,22 +148,18 @@ class PackTrackPair(BaseTransform):
 def mirror_box(box, width, coords):
     """Mirror a box ``x, y, w, h`` of a frame of ``width`` pixels.
 
-    With ``coords='ostrack'``, the result lies one pixel too far to the left, as in the reference:
-    ``x`` is ``(width - 1) - x - w``.
+    ``coords='ostrack'`` gives the reference's ``x = (width - 1) - x - w``, one pixel too far left.
     """
     x, y, w, h = map(float, box)
     return (width if coords == 'exact' else width - 1) - x - w, y, w, h
 
 
 def jitter_box(rng, box, center_jitter=0.0, scale_jitter=0.0):
-    """Move and scale a box ``x, y, w, h`` at random.
+    """Move and scale a box ``x, y, w, h`` at random; returns float64 (4,).
 
     Width and height are multiplied by ``exp(scale_jitter * N(0, 1))``, sampled for each. Then the
     centre moves along x and y by up to ``center_jitter / 2`` roots of the new area, uniformly.
-    OSTrack-256 has 3 and 0.25.
-
-    Returns:
-        ndarray: float64 (4,): ``x, y, w, h``; the box itself without jitter.
+    OSTrack-256 has 3 and 0.25; without jitter, ``rng`` is not used.
     """
     if not (center_jitter or scale_jitter):
         return np.asarray(box, dtype=np.float64)
@@ -196,11 +176,7 @@ def cut_changed(image, window, gray=False, flip=False):
     Args:
         image (ndarray): Frame (H, W, 3), BGR ``uint8``; it is not changed.
         window (CropWindow): Window in the mirrored frame, if ``flip``. It must overlap the frame.
-        gray (bool): Remove the colours. Defaults to False.
-        flip (bool): Mirror the frame. Defaults to False.
-
-    Returns:
-        ndarray: (size, size, 3), equal to the crop of the changed frame.
+        gray, flip (bool): Remove the colours, mirror the frame. Default to False.
     """
     if not (gray or flip):
         return cut_crop(image, window)
@@ -220,7 +196,6 @@ def cut_changed(image, window, gray=False, flip=False):
 
 
 def _crop_options(name, given):
-    """Options of a crop with their defaults."""
     known = ('size', 'factor', 'center_jitter', 'scale_jitter')
     if set(given) - set(known) or not {'size', 'factor'} <= set(given):
         raise ArgumentError(

@@ -19,24 +19,22 @@ _VIDEOS = 'data_seq/UAV123'
 class UAV123Dataset(SequenceDataset):
     """UAV123: 123 sequences filmed from drones, and UAV20L, 20 long ones of the same videos.
 
-    Layout, the official one::
+    Official layout::
 
         data_root/
             data_seq/UAV123/<video>/000001.jpg, ...
             anno/UAV123/<sequence>.txt             a line x,y,w,h a frame, NaN where it is absent
             anno/UAV20L/<sequence>.txt
 
-    Many sequences are a part of a longer video, as listed by the data set's own table
-    (``configSeqs.m``). Two cases are certain without a table: a video of the sequence's name with
-    as many frames as boxes, and a video whose parts ``<video>_1``, ``<video>_2``, ... together
-    have as many boxes as it has frames. All others are in ``faults`` until ``range_file`` is given.
-
-    The target is visible where its box has a positive size; NaN is legal.
+    Many sequences are a part of a longer video (``configSeqs.m``). Without a table, a sequence is
+    found if a video of its name has as many frames as it has boxes, or if the parts ``<video>_1``,
+    ``<video>_2``, ... together have as many boxes as the video has frames; all others are in
+    ``faults``. The target is visible where its box has a positive size.
 
     Args (others, attributes and errors as in :class:`~.base.SequenceDataset`):
         split (str): ``'uav123'``, the default, or ``'uav20l'``.
         range_file (str, optional): A table of lines ``sequence,video,first,last``, the numbers of
-            the first and last frame as in the file names of the video. It takes precedence.
+            the first and last frame as in the file names. It takes precedence.
     """
 
     dataset = 'uav123'

@@ -16,10 +16,9 @@ READ_AHEAD = 3
 
 
 def track_sequences(tracker, indices, load, batch_size=1, threads=4, on_step=None):
-    """Track one target through each sequence.
+    """Track one target through each sequence, ``batch_size`` of them in lockstep.
 
-    ``batch_size`` sequences advance in lockstep; when one ends, the next takes its place. Frames
-    are read ahead by threads. A sequence with bad data ends there, the others continue.
+    Frames are read ahead by threads. A sequence with bad data ends there, the others continue.
 
     Args:
         tracker (OnlineTracker): For frames in BGR.
@@ -32,8 +31,8 @@ def track_sequences(tracker, indices, load, batch_size=1, threads=4, on_step=Non
     Yields:
         tuple[int, Sequence | None, Track | DataError]: Index, sequence (None if it cannot be
         loaded), and the boxes or the problem. ``Track.seconds`` is the wall time of the tracker's
-        step divided by the sequences in it: cropping, network and mapping back, without reading and
-        decoding. Frame 0 has the initial box, score 1 and the time to encode the template.
+        step, without reading frames, divided by the sequences in it. Frame 0 has the initial box,
+        score 1 and the time to encode the template.
     """
     waiting = iter(indices)
     slots = []
@@ -60,7 +59,6 @@ def track_sequences(tracker, indices, load, batch_size=1, threads=4, on_step=Non
 
 
 def _step(tracker, slots):
-    """Move the targets of ``slots`` to their next frames."""
     began = time.perf_counter()
     boxes, scores = tracker.step([s.target for s in slots], [s.frame for s in slots])
     seconds = (time.perf_counter() - began) / len(slots)
@@ -90,10 +88,7 @@ class _Slot:
         return self.error is not None or len(self.rows) == len(self.sequence)
 
     def next_frame(self, tracker):
-        """Wait for the next frame; True if the target can be tracked into it.
-
-        Frame 0 initializes the target. Unusable data become the slot's error.
-        """
+        """Wait for the next frame; True if the target can be tracked into it."""
         number = len(self.rows)
         try:
             self.frame = self._pending.popleft().result()
@@ -113,7 +108,6 @@ class _Slot:
         return False
 
     def track(self):
-        """Track: All boxes."""
         rows = np.array(self.rows, float)
         return Track(self.sequence.name, rows[:, :4], seconds=rows[:, 5], scores=rows[:, 4])
 

@@ -25,18 +25,17 @@ from .online_tracker import OnlineTracker
 class SequenceLoop(BaseLoop):
     """Base class of :class:`SequenceTestLoop` and :class:`SequenceValLoop`.
 
-    The data loader only carries the data set of sequences; it must have ``batch_size=1`` and no
-    shuffling, so that its length is the number of sequences. Each process gets whole sequences of
-    about the same number of frames in total, and tracks ``batch_size`` of them at once. To hooks,
-    an iteration is one finished sequence: ``before_*_iter`` is called when waiting for it begins,
-    with no batch, ``after_*_iter`` with ``data_batch=[Sequence]`` and ``outputs=[Track]``.
+    The data loader only carries the data set; it must have ``batch_size=1`` and no shuffling. Each
+    process gets whole sequences of about the same number of frames in total and tracks
+    ``batch_size`` of them at once. To hooks, an iteration is one finished sequence:
+    ``before_*_iter`` is called with no batch, ``after_*_iter`` with ``data_batch=[Sequence]`` and
+    ``outputs=[Track]``.
 
     Args:
         runner (Runner): Its model is a :class:`~mmlite.engine.tracking.Network`.
         dataloader (DataLoader | dict): Holds the data set.
-        evaluator (Evaluator | dict | list): Gets ``process(data_batch=[Sequence],
-            data_samples=[Track])`` for every finished sequence; its metrics get
-            ``add_failure(name, reason)``, if they have it, for those that fail.
+        evaluator (Evaluator | dict | list): Gets every ``Sequence`` and ``Track``; its metrics get
+            ``add_failure(name, reason)``, if they have it, for sequences that fail.
         batch_size (int): Sequences in one forward pass. Boxes differ by less than 0.001 pixels
             from those of one sequence at a time. Defaults to 8.
         threads (int): Threads of each process that read and decode frames. Defaults to 4.
@@ -84,10 +83,7 @@ class SequenceLoop(BaseLoop):
         return None
 
     def _reuse(self, folder):
-        """Evaluate the results of an earlier run; returns the indices that are left.
-
-        All processes read before any of them writes, each its share.
-        """
+        """Evaluate results of an earlier run, before any process writes; returns the rest."""
         indices = range(len(self.dataset))
         if folder is None:
             return list(indices)
@@ -137,7 +133,6 @@ class SequenceLoop(BaseLoop):
                 self._finish(sequence, outcome)
 
     def _await(self):
-        """Notify the hooks, once, that a sequence is waited for."""
         if not self._waiting:
             self._waiting = True
             self._call('before_{}_iter', batch_idx=self._finished, data_batch=None)
@@ -183,10 +178,10 @@ class SequenceTestLoop(SequenceLoop):
     """Evaluate a tracker, keeping finished sequences if the run is interrupted.
 
     Args:
-        out_dir (str, optional): Results of data set ``d`` go to ``out_dir/d``, a file a sequence
-            as soon as it ends. A run with the same weights, model, data set and version of mmlite
-            reuses them; a run with others is refused. Defaults to ``'auto'``: ``results/d-*`` in
-            the ``work_dir``, one for each of these combinations. None keeps nothing.
+        out_dir (str, optional): Results of data set ``d`` go to ``out_dir/d``. A run with the same
+            weights, model, data set and version of mmlite reuses them; others are refused. Defaults
+            to ``'auto'``: ``results/d-*`` in the ``work_dir``, one for each of these combinations.
+            None keeps nothing.
         **kwargs: As in :class:`SequenceLoop`.
     """
 
@@ -217,13 +212,7 @@ class SequenceTestLoop(SequenceLoop):
 
 
 def split_by_frames(lengths, indices, parts):
-    """Split sequences into ``parts`` lists of balanced numbers of frames: longest first, greedy.
-
-    Args:
-        lengths (ndarray): Frames of every sequence.
-        indices (Iterable[int]): Sequences to split.
-        parts (int): Number of lists, which are the same in all processes.
-    """
+    """Split ``indices`` into ``parts`` lists of balanced ``lengths``: longest first, greedy."""
     shares, loads = [[] for _ in range(parts)], [0] * parts
     for index in sorted(indices, key=lambda i: (-lengths[i], i)):
         part = int(np.argmin(loads))

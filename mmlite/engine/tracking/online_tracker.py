@@ -1,7 +1,4 @@
-"""Tracking frame by frame with any network that locates targets in crops.
-
-Nothing of mmengine's runner is needed: frames and boxes are NumPy arrays and plain floats.
-"""
+"""Tracking frame by frame with any network that locates targets in crops."""
 
 import math
 from dataclasses import dataclass
@@ -22,8 +19,8 @@ class Network(Protocol):
 
     ``data_preprocessor`` has ``mean`` and ``std`` (tensors of 3 values, in 0..255) and
     ``bgr_to_rgb``, as :class:`~mmlite.models.track.TrackDataPreprocessor`; its tensors also define
-    device and data type of a network that is not a ``nn.Module``. Both methods take and return
-    tensors, for any number N of targets.
+    device and data type of a network that is not a ``nn.Module``. Methods take and return tensors
+    of N targets.
     """
 
     template_size: int
@@ -58,11 +55,10 @@ class OnlineTracker:
 
     As OSTrack: the search region is cut around the latest box, the network's answer is mapped back
     and cut at the border of the frame with a margin of 10 pixels; the template never changes.
-    Frames are cropped on the CPU, and only the crops go to the device.
 
     Args:
         network (Network): In evaluation mode. Its device and data type are used.
-        channel_order (str): ``'bgr'``, as OpenCV reads frames, or ``'rgb'``. Defaults to ``'bgr'``.
+        channel_order (str): ``'bgr'``, as OpenCV reads frames, the default, or ``'rgb'``.
     """
 
     def __init__(self, network, channel_order='bgr'):
@@ -105,10 +101,6 @@ class OnlineTracker:
     @torch.inference_mode()
     def step(self, targets, frames):
         """Locate targets in their next frames and update their boxes.
-
-        Args:
-            targets (Sequence[Target]): N targets from :meth:`start`.
-            frames (Sequence[ndarray]): The next frame of each.
 
         Returns:
             tuple[list[tuple[float]], list[float]]: N boxes x, y, w, h in pixels, and the raw score
@@ -173,7 +165,6 @@ def check_frame(frame, target=None):
 
 
 def _init_box(box, shape):
-    """``box`` as four floats."""
     try:
         x, y, w, h = (float(value) for value in box)
     except (TypeError, ValueError) as error:

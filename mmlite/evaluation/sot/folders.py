@@ -20,12 +20,7 @@ bound; and the first box in every frame, a lower bound for any tracker."""
 
 
 def score_track(sequence, track, protocol):
-    """Score the :class:`Track` of an annotated sequence.
-
-    Raises:
-        DataError: Lengths differ, only the first frame is annotated, or frame 0 cannot be read,
-            which protocols need that limit boxes to the image.
-    """
+    """Score the :class:`Track` of a sequence; DataError if lengths differ or boxes are missing."""
     if not sequence.annotated:
         raise DataError(f'sequence {sequence.name}: only its first frame is annotated')
     shape = sequence.frames.read(0).shape[:2] if protocol.bounded else None
@@ -45,8 +40,7 @@ def score_folders(dataset, folders, protocol, references=()):
         references (Collection[str]): Names of ``REFERENCES`` to add. Defaults to none.
 
     Returns:
-        list[Evaluation]: One a tracker. ``failed`` are the sequences whose files are missing or
-        malformed or that the data set cannot provide.
+        list[Evaluation]: One a tracker; ``failed`` lack a valid file or annotation.
     """
     for name in references:
         if name in folders:
@@ -71,11 +65,7 @@ def score_folders(dataset, folders, protocol, references=()):
 
 
 def common_sequences(evaluations):
-    """Limit evaluations to the sequences that all of them have, so that means are comparable.
-
-    Raises:
-        DataError: There is no such sequence.
-    """
+    """Limit evaluations to the sequences that all have; DataError if there is none."""
     names = set.intersection(*({score.name for score in e.scores} for e in evaluations))
     if not names:
         raise DataError('there is no sequence that every tracker has results of')

@@ -32,8 +32,6 @@ LOWEST = 5
 
 @dataclass(frozen=True)
 class _Failure:
-    """A sequence that could not be tracked or scored."""
-
     name: str
     reason: str
 
@@ -43,15 +41,10 @@ class SOTMetric(BaseMetric):
     """Score the tracks of whole sequences, each when it is finished.
 
     Returns ``AUC``, ``P``, ``P_norm``, ``OP50`` and ``OP75`` in percent (protocol ``got10k``:
-    ``AO``, ``SR50`` and ``SR75``), ``sequences`` (the number of scored ones) and ``failed``. Writes
-    ``summary.json``, ``sequences.csv``, plots and, where names tell classes, ``groups.csv``.
-
-    Where only first frames are annotated, nothing is scored: ``sequences`` are those tracked, and
-    for GOT-10k and TrackingNet the archive for their servers is written,
-    ``got10k_submission.zip`` or ``trackingnet_submission.zip``.
-
-    All processes gather by sequence: one that two processes evaluated counts once, and it is an
-    error if one is missing.
+    ``AO``, ``SR50`` and ``SR75``), ``sequences`` (scored ones) and ``failed``. Writes
+    ``summary.json``, ``sequences.csv``, plots and, where names tell classes, ``groups.csv``. Where
+    only first frames are annotated, ``sequences`` are those tracked, and for GOT-10k and
+    TrackingNet the archive for their servers is written, ``<dataset>_submission.zip``.
 
     Args:
         protocol (str, optional): One of :data:`~.protocols.PROTOCOLS`. Defaults to ``'got10k'`` and
@@ -91,13 +84,10 @@ class SOTMetric(BaseMetric):
         self.results.append(_Failure(name, reason))
 
     def evaluate(self, size):
-        """Gather the results of all ``size`` sequences and compute the metrics.
+        """Gather the results of all ``size`` sequences and compute the metrics, on all processes.
 
-        Returns:
-            dict[str, float]: The same on all processes.
-
-        Raises:
-            UserError: On all processes, if a sequence is missing or a file cannot be written.
+        A sequence that two processes evaluated counts once; UserError if one is missing or a file
+        cannot be written.
         """
         results = {}
         for result in (r for part in all_gather_object(self.results) for r in part):
@@ -138,7 +128,6 @@ class SOTMetric(BaseMetric):
         return evaluation.numbers()
 
     def _report(self, evaluation):
-        """Log the tables and write the files."""
         protocol, scores = evaluation.protocol, evaluation.scores
         groups = class_groups(self._dataset, [score.name for score in scores])
         text = [f'{self._dataset}, protocol {protocol.name}:', summary_table([evaluation])]
@@ -202,7 +191,6 @@ class SOTMetric(BaseMetric):
         return self._meta('dataset', 'the data set')
 
     def _folder(self):
-        """Directory of the files, or None."""
         if self.out_dir is not None:
             return Path(self.out_dir)
         log = MMLogger.get_current_instance().log_file
@@ -210,5 +198,4 @@ class SOTMetric(BaseMetric):
 
 
 def _log_error(sentence):
-    """Log an error on the process that has it."""
     print_log(sentence, 'current', logging.ERROR)

@@ -36,11 +36,9 @@ class SequenceScore:
 
 
 def iou(boxes, others):
-    """Intersection over union of boxes (..., 4) with others that broadcast against them.
+    """Intersection over union (...) of boxes (..., 4) with others that broadcast against them.
 
-    Returns:
-        ndarray: (...) in 0 to 1; exactly 1 for equal boxes, 0 where a box has no area, NaN where
-        one holds NaN.
+    It is exactly 1 for equal boxes, 0 where a box has no area, NaN where one holds NaN.
     """
     with np.errstate(invalid='ignore', divide='ignore'):
         low1, high1 = boxes[..., :2], boxes[..., :2] + boxes[..., 2:]
@@ -52,12 +50,10 @@ def iou(boxes, others):
 
 
 def centre_errors(predicted, truth):
-    """Distances between the centres of boxes (N, 4).
+    """Distances (N,) between the centres of boxes (N, 4): in pixels, and as shares of the true box.
 
-    Returns:
-        tuple[ndarray, ndarray]: (N,) in pixels, and (N,) with each component divided by the
-        width or height of the true box (Mueller et al., ECCV 2018); infinite or NaN where that is
-        0 or NaN.
+    The latter divide each component by the true width or height (Mueller et al., ECCV 2018) and are
+    infinite or NaN where that is 0 or NaN.
     """
     with np.errstate(invalid='ignore', divide='ignore'):
         difference = (predicted[:, :2] + predicted[:, 2:] / 2) - (truth[:, :2] + truth[:, 2:] / 2)
@@ -94,30 +90,24 @@ def success_curve(overlaps, protocol):
 
 
 def precision_curve(errors, thresholds):
-    """Share of frames whose centre error (N,) is up to each of ``thresholds`` (T,).
-
-    Errors are infinite for misses, negative for certain hits.
-    """
+    """Share of frames whose error (N,), infinite for misses, is up to ``thresholds`` (T,)."""
     return np.less_equal(errors[:, None], thresholds).sum(0) / max(len(errors), 1)
 
 
 def score_sequence(
     name, predicted, truth, visible, protocol, *, cover=None, image_shape=None, seconds=None
 ):
-    """Compare the boxes of one sequence with its annotation.
+    """Compare the boxes of one sequence with its annotation as a :class:`SequenceScore`.
 
     Args:
         name (str): The sequence.
-        predicted (ndarray): (N, 4) x, y, w, h.
+        predicted (ndarray): (N, 4) x, y, w, h; DataError if N is not that of ``truth``.
         truth (ndarray): (N, 4), may hold NaN.
         visible (ndarray): bool (N,), whether the target is visible.
         protocol (Protocol): How to count.
         cover (ndarray, optional): int (N,), GOT-10k's visible share in eighths.
         image_shape (tuple[int, int], optional): Height and width, for ``protocol.bounded``.
         seconds (ndarray, optional): (N,) time of every frame.
-
-    Raises:
-        DataError: The numbers of frames differ, or ``image_shape`` is needed but missing.
     """
     predicted, truth = np.array(predicted, float), np.asarray(truth, float)
     if predicted.shape != truth.shape or predicted.ndim != 2:
@@ -157,10 +147,9 @@ def score_sequence(
 
 
 def mean_curves(scores, protocol):
-    """Average the curves of one or more scores, of equal weight or, if pooled, by frames.
+    """Average the :class:`Curves` of scores, of equal weight or, if the protocol pools, by frames.
 
-    Returns:
-        Curves: Mean curves; NaN where no frame was counted at all.
+    NaN where no frame was counted at all.
     """
     counted = np.array([score.counted for score in scores], float)
     weights = counted if protocol.pooled else (counted > 0).astype(float)
@@ -175,12 +164,7 @@ def mean_curves(scores, protocol):
 
 
 def measure(curves, protocol):
-    """Reduce curves, of one sequence or the mean, to the published numbers.
-
-    Returns:
-        dict[str, float]: Percent, with the keys ``protocol.columns``: AUC, P, P_norm, OP50 and
-        OP75, or AO, SR50 and SR75.
-    """
+    """Reduce curves, of one sequence or the mean, to percent with the keys ``protocol.columns``."""
     rate = dict(zip(protocol.overlaps, curves.success, strict=True))
     if protocol.area:
         auc = _area(protocol.overlaps, curves.success)
@@ -211,7 +195,6 @@ def _has_area(boxes):
 
 
 def _curves(predicted, truth, hidden, valid, counted, protocol):
-    """Curves over the frames of ``counted``."""
     overlaps = np.where(valid, np.nan_to_num(iou(predicted, truth)), -1.0)
     errors = dict(zip(CENTRES, centre_errors(predicted, truth), strict=True))
     for key, error in errors.items():

@@ -12,14 +12,11 @@ DASHES = ('-', '--', '-.', ':')
 
 
 def draw_plots(dataset, evaluations):
-    """Plot every curve that the protocol has a number for.
-
-    A legend names the trackers with that number, best first.
+    """Plot every curve that the protocol has a number for; legends have the best tracker first.
 
     Args:
         dataset (str): For the titles.
-        evaluations (list[Evaluation]): Of one protocol; a tracker has the same color in all plots,
-            in the order given.
+        evaluations (list[Evaluation]): Of one protocol, in the order of their colors.
 
     Returns:
         dict[str, bytes]: ``success.png`` and, if the protocol has them, ``precision.png`` and

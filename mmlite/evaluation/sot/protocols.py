@@ -1,8 +1,7 @@
 """Definitions of the tracking metrics: a default one, and those of other toolkits.
 
-The same boxes get an AUC that differs by up to four points between toolkits, so a number is quoted
-with the name of its protocol. The default is the official one of LaSOT (Fan et al., CVPR 2019), as
-OSTrack, STARK and pytracking compute it on that data set.
+The same boxes get an AUC that differs by up to four points between toolkits. The default is the
+official one of LaSOT (Fan et al., CVPR 2019), as OSTrack, STARK and pytracking compute it there.
 """
 
 from dataclasses import dataclass, replace
@@ -17,9 +16,8 @@ CENTRES = ('precision', 'norm_precision')
 class Protocol:
     """How frames are counted and curves are reduced to numbers.
 
-    An annotation is *unannotated* where its box is NaN or has no area, and *hidden* where the data
-    set says that the target is not visible. Such a frame is never a success.
-
+    A frame is *unannotated* where its box is NaN or has no area, and *hidden* where the data set
+    says that the target is not visible. Such a frame is never a success.
     """
 
     name: str
@@ -78,10 +76,7 @@ OWN_MEASURE = ('got10k', 'trackingnet')
 
 
 def find_protocol(name=None, usual=None):
-    """Find a protocol by name; None is the default of a data set whose papers use ``usual``.
-
-    That is ``usual`` if it is in :data:`OWN_MEASURE`, else ``'lasot'``.
-    """
+    """Find a protocol by name; None is ``usual`` if in :data:`OWN_MEASURE`, else ``'lasot'``."""
     if isinstance(name, Protocol):
         return name
     name = name or (usual if usual in OWN_MEASURE else LASOT.name)

@@ -32,7 +32,6 @@ class Evaluation:
 
     @property
     def curves(self):
-        """Curves: Mean over the sequences."""
         return mean_curves(self.scores, self.protocol)
 
     def numbers(self):
@@ -51,7 +50,6 @@ class Evaluation:
         return sum(s.frames for s in timed) / sum(s.frames / s.fps for s in timed)
 
     def subset(self, names):
-        """Evaluation of some of the sequences."""
         scores = [score for score in self.scores if score.name in names]
         return Evaluation(self.tracker, self.protocol, scores)
 
@@ -69,10 +67,7 @@ def summary_table(evaluations):
 
 
 def group_table(evaluations, groups):
-    """Render a table with the first number of every tracker in every group of sequences.
-
-    ``groups`` is a dict of sets: class or attribute -> names of its sequences.
-    """
+    """Render the first number of every tracker in ``groups``, a dict of label -> names."""
     evaluations = ranked(evaluations)
     header = [evaluations[0].protocol.columns[0], 'sequences', *(e.tracker for e in evaluations)]
     rows = [
@@ -83,11 +78,7 @@ def group_table(evaluations, groups):
 
 
 def class_groups(dataset, names):
-    """Group sequences by class, where names tell it: ``airplane-1`` of LaSOT is an airplane.
-
-    Returns:
-        dict[str, set[str]]: Class -> names; empty for data sets other than LaSOT.
-    """
+    """Group sequences of LaSOT, and of no other data set, by the class in their names."""
     groups = {}
     if dataset.startswith('lasot'):
         for name in sorted(names):
@@ -96,13 +87,9 @@ def class_groups(dataset, names):
 
 
 def read_attributes(folder, names, attributes=LASOT_ATTRIBUTES):
-    """Group sequences by attribute, from the files of LaSOT's toolkit.
+    """Group sequences by attribute, from a directory of LaSOT's toolkit: attribute -> names.
 
-    ``folder`` holds ``<sequence>.txt`` with a 0 or 1 for each of ``attributes``, separated by
-    commas or spaces.
-
-    Returns:
-        dict[str, set[str]]: Attribute -> names.
+    ``<sequence>.txt`` has a 0 or 1 for each of ``attributes``, separated by commas or spaces.
     """
     groups = {attribute: set() for attribute in attributes}
     for name in names:
@@ -123,7 +110,7 @@ def read_attributes(folder, names, attributes=LASOT_ATTRIBUTES):
 
 
 def write_reports(folder, dataset, evaluations, groups=None, plots=True):
-    """Write ``summary.json``, ``sequences.csv``, ``groups.csv`` and the plots.
+    """Write ``summary.json``, ``sequences.csv``, ``groups.csv`` and the plots; returns their paths.
 
     Args:
         folder (str | Path): Directory, created if necessary.
@@ -131,9 +118,6 @@ def write_reports(folder, dataset, evaluations, groups=None, plots=True):
         evaluations (list[Evaluation]): Of one protocol.
         groups (dict[str, set[str]], optional): Classes and attributes.
         plots (bool): Draw the curves. Defaults to True.
-
-    Returns:
-        list[Path]: The files.
     """
     folder = Path(folder)
     files = [folder / 'summary.json', folder / 'sequences.csv']
@@ -173,7 +157,6 @@ def _group_numbers(evaluations, groups):
 
 
 def _summary(dataset, evaluations):
-    """Content of ``summary.json``."""
     trackers = {}
     for evaluation in evaluations:
         curves = asdict(evaluation.curves) if evaluation.scores else {}
@@ -187,7 +170,6 @@ def _summary(dataset, evaluations):
 
 
 def _sequence_rows(evaluations):
-    """Rows and header of ``sequences.csv``."""
     columns = evaluations[0].protocol.columns
     header = ['tracker', 'sequence', 'frames', 'counted', *columns, 'repaired', 'FPS', 'error']
     rows = []

@@ -1,7 +1,7 @@
 """Tracks and their files, of this suite and other toolkits.
 
-A results directory has one ``<sequence>.txt`` a sequence with ``x, y, w, h`` in every line, one
-line a frame from the first (the initial box) on, in the coordinates of the annotation files, and
+A results directory has one ``<sequence>.txt`` a sequence with ``x, y, w, h`` of every frame in a
+line, the initial box included, in the coordinates of the annotation files, and
 ``<sequence>_time.txt`` with the seconds of every frame.
 """
 
@@ -31,10 +31,7 @@ pytracking and OSTrack write, for comparing them byte by byte; truncation costs 
 
 @dataclass
 class Track:
-    """Predicted boxes of one sequence.
-
-    Numbers are rounded to the decimals of the files, so that a track and what is read back from
-    its file get the same score.
+    """Predicted boxes of one sequence, rounded to the decimals of the files.
 
     Args:
         name (str): The sequence.
@@ -42,9 +39,6 @@ class Track:
             initial box.
         seconds (ndarray, optional): float64 (N,) time of every frame, to 8 decimals.
         scores (ndarray, optional): float64 (N,) confidence of every frame, to 6 decimals.
-
-    Raises:
-        DataError: The shapes contradict each other.
     """
 
     name: str
@@ -75,12 +69,9 @@ class ResultFolder:
     """Directory with the results of one tracker with one set of weights, in style ``comma``.
 
     Args:
-        path (str | Path): Created if necessary.
+        path (str | Path): Created if necessary; UserError if it holds results of another identity.
         identity (dict): Dependencies of the results, e.g. hash of the weights and settings, as
             values for JSON. Kept in ``identity.json``.
-
-    Raises:
-        UserError: The directory holds results of another identity.
     """
 
     def __init__(self, path, identity):
@@ -111,9 +102,7 @@ class ResultFolder:
     def read(self, sequence):
         """Read the finished track of a sequence; None if it was not tracked yet.
 
-        Raises:
-            DataError: A file is malformed, of another length than the sequence, or begins with
-                another box than its annotation.
+        DataError if a file is malformed, has another length than the sequence or another first box.
         """
         file = self.path / f'{sequence.name}.txt'
         if not file.is_file():
@@ -136,7 +125,6 @@ class ResultFolder:
         return Track(sequence.name, **values)
 
     def write(self, track):
-        """Write the track of a finished sequence; see :func:`write_track`."""
         write_track(self.path, track)
 
 
@@ -173,14 +161,11 @@ def read_track(folder, name, frames, dataset=None):
     Args:
         folder (str | Path): Results of one tracker.
         name (str): The sequence.
-        frames (int): Its number of frames.
+        frames (int): Its number of frames; DataError if a file has fewer.
         dataset (str, optional): ``metainfo['dataset']``, for the names of other toolkits.
 
     Returns:
         Track | None: None if there is no file of that sequence.
-
-    Raises:
-        DataError: A file cannot be read or has fewer lines than the sequence has frames.
     """
     places = [f'{name}.txt', f'{name}/{name}_001.txt']
     if dataset:

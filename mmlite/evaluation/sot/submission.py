@@ -17,12 +17,8 @@ def write_submission(path, dataset, tracks, names):
     Args:
         path (str | Path): File to write.
         dataset (str): ``'got10k'`` or ``'trackingnet'``.
-        tracks (Sequence[Track]): One for every test sequence.
-        names (Sequence[str]): The test sequences.
-
-    Raises:
-        UserError: There is no server for ``dataset``.
-        DataError: Sequences or times are missing, or a box is not finite.
+        tracks (Sequence[Track]): One for every test sequence, with finite boxes.
+        names (Sequence[str]): The test sequences; DataError if one is missing.
     """
     if dataset not in SERVERS:
         raise UserError(
