@@ -36,6 +36,14 @@ TOP_LEVEL = frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 
 }
 """Top-level keys that mmengine or the tools read; any other is a variable of the config."""
 
+VARIABLES = {
+    'image_size': '--image-size',
+    'crop_size': '--image-size',
+    'max_epochs': '--epochs',
+    'max_iters': '--iters',
+}
+"""Variable of many configs -> the option that changes the settings made from it."""
+
 
 def load_config(path, options=None):
     """Read a config file with its bases and merge the overrides of the command line.
@@ -107,6 +115,8 @@ def check_option(cfg, key):
         raise UserError(f'{key} is not a setting: nothing reads {head!r}{hint}')
     made = [path for path, value in leaves if _holds(value, cfg[head])]
     hint = f'; settings with its value are {_some(made, "and")}' if made else ''
+    option = VARIABLES.get(head)
+    hint += f', and {option} changes all of them' if option and made else ''
     raise UserError(
         f'{head} is a variable of the config, which was used before options are merged: set what '
         f'was made from it instead{hint}'

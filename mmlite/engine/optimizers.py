@@ -12,10 +12,8 @@ from mmlite.errors import UserError
 from mmlite.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from mmlite.utils.names import near_names
 
-NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm) + (
-    (nn.RMSNorm,) if hasattr(nn, 'RMSNorm') else ()
-)
-"""Genuine normalisation layers of torch (synchronised batch norm is a batch norm)."""
+NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
+"""Normalization layers of torch; synchronized batch norm is a batch norm."""
 
 OPTIONS = (
     'layer_decay_rate',
@@ -33,16 +31,16 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     The learning rate of a parameter is ``lr * layer_decay_rate ** (last - layer) * lr_mult``,
     where the backbone's ``get_layer_depth(name, prefix)`` gives ``(layer, last + 1)``, as in
-    mmpretrain: embeddings 0, block ``i`` ``i + 1``, all that follows ``last``. ViT-Tiny has
-    ``last = 13``: with a rate of 0.85, its embeddings learn at 0.85 ** 13 = 0.1209 of the rate
-    (BEiT, appendix; MAE, table 9).
+    mmpretrain: embeddings 0, block ``i`` ``i + 1``, everything after the blocks ``last``. ViT-Tiny
+    has ``last = 13``: at 0.85, its embeddings have 0.85 ** 13 = 0.1209 of the learning rate (BEiT,
+    appendix; MAE, table 9).
 
     Parameters of equal learning rate and weight decay share one group, so that fused and
-    ``foreach`` optimisers work on few long lists; ``param_names`` of a group lists its members.
+    ``foreach`` optimizers work on few long lists; ``param_names`` of a group lists its members.
     Frozen parameters are left out.
 
     Args:
-        optim_wrapper_cfg (dict): Optimiser wrapper with ``optimizer``.
+        optim_wrapper_cfg (dict): Optimizer wrapper with ``optimizer``.
         paramwise_cfg (dict, optional): Any of
 
             * ``layer_decay_rate`` (float): 1.0, the default, turns layer-wise decay off.
@@ -111,7 +109,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         return rate ** (count - 1 - layer)
 
     def _decay(self, name, parameter, owner, rule, exempt):
-        """Weight decay of a parameter, or None if the optimiser has no weight decay."""
+        """Weight decay of a parameter, or None if the optimizer has no weight decay."""
         option = self.paramwise_cfg.get
         if self.base_wd is None:
             return None

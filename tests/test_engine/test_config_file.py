@@ -69,7 +69,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
 
 
 SETTINGS = """
-size = 64
+size = max_iters = 64
 steps = [dict(type='A')]
 model = dict(size=size, scale=(size, size), depth=2)
 optim_wrapper = dict(optimizer=dict(lr=0.1))
@@ -92,6 +92,7 @@ param_scheduler = [dict(type='A', end=size)]
             'was made from it instead; settings with its value are model.size, model.scale and '
             'param_scheduler.0.end$',
         ),
+        ('max_iters', r'and param_scheduler\.0\.end, and --iters changes all of them$'),
         ('steps.0.type', r'settings with its value are train_dataloader\.dataset\.pipeline$'),
         ('lr', "^lr is not a setting: nothing reads 'lr'; did you mean optim_wrapper.optimizer.lr"),
         ('optimizer.lr', "nothing reads 'optimizer'; did you mean optim_wrapper.optimizer.lr"),

@@ -1,4 +1,4 @@
-"""Hooks between the backward pass and the optimiser's step."""
+"""Hooks between the backward pass and the optimizer's step."""
 
 from types import SimpleNamespace
 
@@ -7,80 +7,116 @@ import tiny  # noqa: F401  registers the model and the data
 import torch
 from mmengine.config import ConfigDict
 from mmengine.hooks import Hook
-from mmengine.optim import OptimWrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 from torch import nn
 
-from mmlite.engine import ClipEachTensorHook, ClipNormHook
+from mmlite.engine import ClipEachTensorHook, ClipNormHook, FrozenTeacherHook
 from mmlite.errors import UserError
 
 
-def clipped(parameters, optimiser, max_norm=1.0):
-    """Register the hook with a bare optimiser; returns the hook."""
+def clipped(parameters, optimizer, max_norm=1.0):
+    """Register the hook with a bare optimizer; returns the hook."""
     hook = ClipEachTensorHook(max_norm)
-    hook.before_train(SimpleNamespace(optim_wrapper=OptimWrapper(optimiser)))
+    hook.before_train(SimpleNamespace(optim_wrapper=OptimWrapper(optimizer)))
     return hook
 
 
 def test_every_tensor_is_clipped_on_its_own():
     """Gradients of norm 10, 0.5 and none become 1, 0.5 and none; SGD of rate 1 shows them."""
     parameters = [nn.Parameter(torch.zeros(4)) for _ in range(3)]
-    optimiser = torch.optim.SGD(parameters, lr=1.0)
-    hook = clipped(parameters, optimiser)
+    optimizer = torch.optim.SGD(parameters, lr=1.0)
+    hook = clipped(parameters, optimizer)
     long, short = torch.tensor([6.0, 8.0, 0, 0]), torch.tensor([0, 0, 0.3, 0.4])
     parameters[0].grad, parameters[1].grad = long.clone(), short.clone()
-    optimiser.step()
+    optimizer.step()
     torch.testing.assert_close(parameters[0].detach(), -long / 10)
     torch.testing.assert_close(parameters[1].detach(), -short)
     assert not parameters[2].any()
     hook.after_train(None)
     parameters[0].grad = long.clone()
     before = parameters[0].detach().clone()
-    optimiser.step()
+    optimizer.step()
     torch.testing.assert_close(parameters[0].detach(), before - long)
 
 
 @pytest.mark.parametrize('max_norm', [0.1, 100.0])
 def test_norm_of_all_gradients_is_clipped_as_torch_does(max_norm):
     parameters = [nn.Parameter(torch.zeros(4)) for _ in range(3)]
-    optimiser = torch.optim.SGD(parameters, lr=1.0)
-    ClipNormHook(max_norm).before_train(SimpleNamespace(optim_wrapper=OptimWrapper(optimiser)))
+    optimizer = torch.optim.SGD(parameters, lr=1.0)
+    ClipNormHook(max_norm).before_train(SimpleNamespace(optim_wrapper=OptimWrapper(optimizer)))
     for seed, parameter in enumerate(parameters[:2]):
         parameter.grad = torch.randn(4, generator=torch.Generator().manual_seed(seed))
     wanted = [nn.Parameter(torch.zeros(4)) for _ in range(2)]
     for copy, parameter in zip(wanted, parameters, strict=False):
         copy.grad = parameter.grad.clone()
     torch.nn.utils.clip_grad_norm_(wanted, max_norm)
-    optimiser.step()
+    optimizer.step()
     for copy, parameter in zip(wanted, parameters, strict=False):
         torch.testing.assert_close(parameter.detach(), -copy.grad)
 
 
 @pytest.mark.parametrize('fused', [False, True])
 def test_clipping_sees_unscaled_gradients_under_amp(fused):
-    """The scaler unscales before the step, and a fused optimiser inside of it."""
+    """The scaler unscales before the step, and a fused optimizer inside of it."""
     trained = []
     for scale in (None, 1024.0):
         torch.manual_seed(0)
         model = nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 1))
         # no Adam: its step does not depend on the length of a gradient
-        optimiser = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, fused=fused)
-        clipped(model.parameters(), optimiser, max_norm=0.05)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, fused=fused)
+        clipped(model.parameters(), optimizer, max_norm=0.05)
         scaler = torch.amp.GradScaler('cpu', init_scale=scale or 1.0, enabled=scale is not None)
         for _ in range(3):
             loss = (model(torch.randn(16, 4)) - 3).square().mean()
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             scaler.scale(loss).backward()
-            scaler.step(optimiser)
+            scaler.step(optimizer)
             scaler.update()
         trained.append([p.detach().clone() for p in model.parameters()])
     torch.testing.assert_close(*trained)
 
 
+@pytest.mark.parametrize('kind', [ClipEachTensorHook, ClipNormHook])
+def test_clipping_takes_mixed_types_and_no_gradient_at_all(kind):
+    parameters = [nn.Parameter(torch.zeros(2, dtype=t)) for t in (torch.float32, torch.bfloat16)]
+    optimizer = torch.optim.SGD(parameters, lr=1.0)
+    kind(1.0).before_train(SimpleNamespace(optim_wrapper=OptimWrapper(optimizer)))
+    optimizer.step()
+    assert not any(p.any() for p in parameters)
+    for parameter in parameters:
+        parameter.grad = torch.tensor([6.0, 8.0], dtype=parameter.dtype)
+    optimizer.step()
+    total = 10 if kind is ClipEachTensorHook else 200**0.5
+    for parameter in parameters:
+        want = -torch.tensor([6.0, 8.0]) / total
+        torch.testing.assert_close(parameter.detach().float(), want, rtol=1e-2, atol=0)
+
+
+def test_several_optimizers_are_refused():
+    wrapper = OptimWrapper(torch.optim.SGD([nn.Parameter(torch.zeros(2))], lr=1.0))
+    runner = SimpleNamespace(optim_wrapper=OptimWrapperDict(a=wrapper, b=wrapper))
+    with pytest.raises(UserError, match='ClipNormHook needs a run with one optimizer, .* a, b'):
+        ClipNormHook(1.0).before_train(runner)
+
+
+def test_a_teacher_that_changes_is_an_error():
+    weight = torch.zeros(2)
+    model = nn.Module()
+    model.distill = SimpleNamespace(teacher_checksum=lambda: weight.clone())
+    runner = SimpleNamespace(model=model, iter=0)
+    hook = FrozenTeacherHook()
+    hook.before_train(runner)
+    hook.after_train_iter(runner, 0)
+    weight += 1
+    with pytest.raises(UserError, match='the weights of the frozen teacher have changed'):
+        hook.after_train_iter(runner, 0)
+
+
 def test_accumulated_gradients_are_clipped_once():
     parameter = nn.Parameter(torch.zeros(2))
-    optimiser = torch.optim.SGD([parameter], lr=1.0)
-    wrapper = OptimWrapper(optimiser, accumulative_counts=2)
+    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    wrapper = OptimWrapper(optimizer, accumulative_counts=2)
     ClipEachTensorHook(1.0).before_train(SimpleNamespace(optim_wrapper=wrapper))
     for direction in (torch.tensor([6.0, 0.0]), torch.tensor([0.0, 8.0])):
         wrapper.update_params((parameter * direction).sum())
@@ -148,5 +184,5 @@ def test_a_name_that_is_not_there_is_an_error(tmp_path):
 
 
 def test_a_wrong_norm_names_itself():
-    with pytest.raises(UserError, match='max_norm must be positive, got 0'):
+    with pytest.raises(UserError, match='max_norm must be > 0 .got 0.'):
         ClipEachTensorHook(0)

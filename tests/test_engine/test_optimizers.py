@@ -113,7 +113,7 @@ def test_norm_rule_is_for_torch_norms_only(layer, norm, flat):
     assert found.get('part.table', (1, 1.0))[1] == 1.0
 
 
-def test_shared_parameters_are_optimised_once():
+def test_shared_parameters_are_optimized_once():
     model = nn.ModuleDict(dict(a=nn.Linear(2, 2), b=nn.Linear(2, 2)))
     model.b.weight = model.a.weight
     names = [n for g in build(model).optimizer.param_groups for n in g['param_names']]
@@ -172,7 +172,7 @@ def test_what_the_backbone_lacks_is_named():
     build(model, layer_decay_rate=1.0)
 
 
-def test_the_optimiser_must_give_what_is_scaled():
+def test_the_optimizer_must_give_what_is_scaled():
     cfg = dict(optimizer=dict(type='SGD', lr=0.1), constructor='mmlite.LayerDecayOptim'
                'WrapperConstructor', paramwise_cfg=dict(norm_decay_mult=0.0))  # fmt: skip
     with pytest.raises(UserError, match='norm_decay_mult needs weight_decay'):

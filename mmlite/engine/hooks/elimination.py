@@ -12,14 +12,14 @@ from .fit import unwrap_model
 
 @HOOKS.register_module()
 class EliminationScheduleHook(Hook):
-    """Lets a tracker begin to eliminate candidates late and softly (OSTrack, section 4.1).
+    """Schedule of the candidate elimination of a tracker (OSTrack, section 4.1).
 
     Before each epoch it sets the share of search tokens that
     :class:`~mmlite.models.track.CandidateElimination` keeps, by :func:`keep_ratio`. Models that
     eliminate nothing are left alone.
 
     Args:
-        start_epoch (int): Epochs, from 1, before this one keep all tokens. Defaults to 20.
+        start_epoch (int): Earlier epochs, counted from 1, keep all tokens. Defaults to 20.
         warm_epochs (int): Epochs from there to the final share. Defaults to 80.
 
     Raises:
@@ -43,24 +43,14 @@ class EliminationScheduleHook(Hook):
             )
 
     def after_train(self, runner):
-        """Leave the model as it is used: with the final share."""
+        """Set the final share, with which the model is used."""
         elimination = getattr(unwrap_model(runner.model), 'elimination', None)
         if elimination is not None:
             elimination.ratio = elimination.keep_ratio
 
 
 def keep_ratio(epoch, start, warm, final):
-    """Share of tokens kept in an epoch (from 1): 1, then half a cosine down to ``final``.
-
-    Args:
-        epoch (int): From 1.
-        start (int): The cosine begins here.
-        warm (int): Epochs that it takes.
-        final (float): Where it ends.
-
-    Returns:
-        float: In [final, 1].
-    """
+    """float: Share of tokens in an epoch (from 1): 1, from ``start`` a half cosine to ``final``."""
     if epoch < start:
         return 1.0
     if epoch >= start + warm:

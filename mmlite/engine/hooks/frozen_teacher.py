@@ -1,9 +1,10 @@
-"""Proof that distillation left its teacher as it was."""
+"""Check that distillation does not change its teacher."""
 
 import torch
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 
+from mmlite.errors import UserError
 from mmlite.registry import HOOKS
 
 from .fit import unwrap_model
@@ -11,34 +12,35 @@ from .fit import unwrap_model
 
 @HOOKS.register_module()
 class FrozenTeacherHook(Hook):
-    """Compares the teacher's weights with those at the start, after one step and at the end.
+    """Compare the teacher's weights with their initial values, after one step and at the end.
 
-    What may change them unnoticed are an initialisation that runs too late, an optimiser that was
-    given them, and a moving average. Models without ``distill`` are left alone.
+    A late initialization, an optimizer or an EMA could change them unnoticed. Models without
+    ``distill`` are left alone.
 
     Raises:
-        AssertionError: If a weight has changed.
+        UserError: If a weight has changed.
     """
 
     def before_train(self, runner):
-        """Remember the weights that the teacher starts with."""
+        """Keep a checksum of the teacher."""
         self.distill = getattr(unwrap_model(runner.model), 'distill', None)
         if self.distill is not None:
             self.checksum = self.distill.teacher_checksum()
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         """Compare after the first step; only then, since it waits for the device."""
-        if runner.iter == 0:
+        if runner.iter == 0 and self.distill is not None:
             self._compare()
 
     def after_train(self, runner):
         """Compare at the end."""
         if self.distill is not None:
             self._compare()
-            print_log("The teacher's weights are those it started with.", logger='current')
+            print_log("The teacher's weights have not changed.", logger='current')
 
     def _compare(self):
-        if self.distill is None:
-            return
-        now = self.distill.teacher_checksum()
-        assert torch.equal(now, self.checksum), 'the weights of the frozen teacher have changed'
+        if not torch.equal(self.distill.teacher_checksum(), self.checksum):
+            raise UserError(
+                'the weights of the frozen teacher have changed: keep them out of optimizer, EMA '
+                'and initialization'
+            )

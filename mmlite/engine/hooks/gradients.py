@@ -1,7 +1,8 @@
-"""What happens to gradients right before the optimiser takes them."""
+"""Hooks between the backward pass and the step of the optimizer."""
 
 import torch
 from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapperDict
 
 from mmlite.errors import UserError
 from mmlite.registry import HOOKS
@@ -11,19 +12,27 @@ from .fit import unwrap_model
 
 
 class GradientHook(Hook):
-    """Base of hooks that change gradients between the backward pass and the optimiser's step.
+    """Base of hooks that change gradients right before the step of the optimizer.
 
-    A subclass defines ``change(optimizer)``. It is called by the optimiser itself, i.e. once an
-    update: after gradients are accumulated, exchanged between processes and, with mixed precision,
-    unscaled and found finite. (Fused optimisers unscale inside their step: see :func:`loss_scale`.)
+    A subclass defines ``change(optimizer)``. The optimizer calls it once an update: after gradients
+    are accumulated, exchanged between processes and, with mixed precision, unscaled and found
+    finite. (Fused optimizers unscale inside their step: see :func:`loss_scale`.)
+
+    Raises:
+        UserError: At the beginning of training, if the run has several optimizers.
     """
 
     def before_train(self, runner):
-        """Register with the optimiser."""
+        """Register with the optimizer."""
+        if isinstance(runner.optim_wrapper, OptimWrapperDict):
+            raise UserError(
+                f'{type(self).__name__} needs a run with one optimizer, and this one has '
+                f'{", ".join(runner.optim_wrapper.keys())}'
+            )
         self._handle = runner.optim_wrapper.optimizer.register_step_pre_hook(self._before_step)
 
     def after_train(self, runner):
-        """Leave the optimiser as it was."""
+        """Restore the optimizer."""
         self._handle.remove()
 
     @torch.no_grad()
@@ -32,10 +41,10 @@ class GradientHook(Hook):
 
 
 class ClipHook(GradientHook):
-    """Base of hooks that shorten gradients, without waiting for the device.
+    """Base of hooks that clip gradients without waiting for the device.
 
-    A subclass defines ``norms(norms)``: the norms (N,) of N tensors to the norm (N,) that each is
-    judged by.
+    A subclass defines ``norms(norms)``: from the L2 norms (N,) of N gradients, the norms (N,) that
+    are clipped.
 
     Args:
         max_norm (float): Largest L2 norm.
@@ -47,14 +56,16 @@ class ClipHook(GradientHook):
     def __init__(self, max_norm):
         if max_norm <= 0:
             name = type(self).__name__
-            raise UserError(f'{name}: max_norm must be positive, got {max_norm}')
+            raise UserError(f'{name}: max_norm must be > 0 (got {max_norm})')
         self.max_norm = max_norm
 
     def change(self, optimizer):
-        """Shrink what is too long."""
+        """Clip in place."""
         params = [p for group in optimizer.param_groups for p in group['params']]
         grads = [p.grad for p in params if p.grad is not None]
-        norms = self.norms(torch.stack(torch._foreach_norm(grads)))
+        if not grads:  # all layers of this step are frozen
+            return
+        norms = self.norms(torch.stack([n.float() for n in torch._foreach_norm(grads)]))
         factors = (self.max_norm * loss_scale(optimizer) / (norms + 1e-6)).clamp(max=1.0)
         torch._foreach_mul_(grads, list(factors.unbind()))
 
@@ -63,21 +74,20 @@ class ClipHook(GradientHook):
 class ClipNormHook(ClipHook):
     """Clip the norm of all gradients together.
 
-    What ``optim_wrapper.clip_grad`` does, too; but that reads the norm on the host in every step,
-    for the log, and so makes it wait for the device.
+    In contrast to ``optim_wrapper.clip_grad``, the host does not wait for the device in every step.
 
     Args:
         max_norm (float): Largest L2 norm of all gradients as one vector.
     """
 
     def norms(self, norms):
-        """The same norm for every tensor."""
+        """The norm of all."""
         return norms.norm().expand_as(norms)
 
 
 @HOOKS.register_module()
 class ClipEachTensorHook(ClipHook):
-    """Clip the gradient of every parameter tensor to a norm of its own (DINO: 3.0).
+    """Clip the gradient of every parameter tensor by itself (DINO: 3.0).
 
     Args:
         max_norm (float): Largest L2 norm of a tensor's gradient. Defaults to 3.0.
@@ -87,23 +97,23 @@ class ClipEachTensorHook(ClipHook):
         super().__init__(max_norm)
 
     def norms(self, norms):
-        """Each tensor's own."""
+        """The norm of each."""
         return norms
 
 
 @HOOKS.register_module()
 class FreezeLayersHook(GradientHook):
-    """Keep layers as they are for the first epochs (DINO: the last layer for one epoch).
+    """Freeze layers for the first epochs (DINO: the last layer for one epoch).
 
-    Their gradients are taken away, so that neither momentum nor weight decay moves them. They
-    still take part in the backward pass, as ``DistributedDataParallel`` wants it.
+    Their gradients are removed, so that neither momentum nor weight decay moves them. They still
+    take part in the backward pass, as ``DistributedDataParallel`` requires.
 
     Args:
         names (Sequence[str]): Modules or parameters of the model, e.g. ``['neck.last_layer']``.
         epochs (float): Passes over the training data. Defaults to 1.
 
     Raises:
-        UserError: At the start of training, if a name has no trainable parameter.
+        UserError: At the beginning of training, if a name has no trainable parameter.
     """
 
     def __init__(self, names, epochs=1):
@@ -120,7 +130,7 @@ class FreezeLayersHook(GradientHook):
         super().before_train(runner)
 
     def change(self, optimizer):
-        """Take the gradients away until the epochs are over."""
+        """Remove the gradients until the epochs are over."""
         if self._runner.iter < self._until:
             for parameter in self._frozen:
                 parameter.grad = None
@@ -140,10 +150,10 @@ def _below(parameters, name):
 
 
 def loss_scale(optimizer):
-    """Factor by which the gradients are too large inside a step, a number or a tensor.
+    """float | Tensor: Scale of the gradients inside a step.
 
-    ``torch.amp.GradScaler`` divides gradients by its scale before the step. To a fused optimiser,
-    it gives the scale as ``grad_scale`` instead.
+    ``torch.amp.GradScaler`` divides gradients by its scale before the step; a fused optimizer gets
+    the scale as ``grad_scale`` instead.
     """
     scale = getattr(optimizer, 'grad_scale', None)
     return 1.0 if scale is None else scale
