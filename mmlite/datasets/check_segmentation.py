@@ -1,4 +1,4 @@
-"""What is wrong with the images and label maps of a segmentation data set.
+"""Checks of the images and label maps of a segmentation data set.
 
 Label maps are read as mmseg's ``LoadAnnotations`` does, by Pillow and unchanged, so that palette
 PNGs give their indices; images are read as in training.
@@ -14,11 +14,12 @@ import numpy as np
 from PIL import Image
 
 from mmlite.errors import DataError
+from mmlite.utils import IMAGE_SUFFIXES
 
 from .transforms import LoadImageFromFile
 
 UNLABELLED_SHARE = 0.2
-"""From this share of all pixels on, label 0 is taken for a class rather than for what is left over.
+"""From this share of all pixels on, label 0 is taken for a class rather than for unlabelled pixels.
 Where all other classes occur, the share of an average class is enough."""
 
 KINDS = {
@@ -32,14 +33,13 @@ KINDS = {
 }
 """Kind of problem -> its heading in the report, in the order of the report."""
 
-_IMAGE_ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm', '.pgm', '.webp')
 _LOAD = LoadImageFromFile()
 _SHOWN = 5  # values named for one file
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong: its kind (a key of ``KINDS``), the split, the file, and what."""
+    """A defect of one file; ``kind`` is a key of ``KINDS``."""
 
     kind: str
     split: str
@@ -49,14 +49,8 @@ class Problem:
 
 @dataclass
 class SplitReport:
-    """What a split holds.
-
-    Attributes:
-        images, labels, pairs (int): Number of files, and of images with a label map.
-        problems (list[Problem]): In the order of the files.
-        pixels (ndarray): int64 (classes + 1,), pixels of each value 0, 1, ..., ``classes``.
-        shown (ndarray): int64 (classes + 1,), label maps with at least one such pixel.
-        ignored (int): Pixels of the ignored value.
+    """Content of a split: numbers of files, of pairs and of pixels of the ignored value, problems,
+    and int64 (classes + 1,) arrays of the pixels of each value and of the label maps that show it.
     """
 
     images: int
@@ -70,7 +64,7 @@ class SplitReport:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether ``reduce_zero_label`` is to be set (None where the labels do not tell), and why.
+    """Right value of ``reduce_zero_label`` (None: both fit the labels) and the reason.
 
     ``doubt`` is a sentence where the verdict rests on the number of classes alone.
     """
@@ -81,17 +75,10 @@ class Verdict:
 
 
 def find_splits(root):
-    """Folders of an ADE20K-style data set.
-
-    Args:
-        root (str | Path): Holds ``images/{training,validation}`` and ``annotations/...``.
-
-    Returns:
-        dict[str, tuple[Path, Path]]: Split -> folders of its images and of its label maps. A split
-        that has neither is left out.
+    """Directories of images and label maps of each split of an ADE20K-style data set.
 
     Raises:
-        DataError: If ``root`` or the folders below it are missing.
+        DataError: ``root`` or ``{images,annotations}/{training,validation}`` below it are missing.
     """
     root = Path(root)
     if not root.is_dir():
@@ -117,16 +104,16 @@ def find_pairs(images, annotations, split, img_suffix='.jpg', seg_map_suffix='.p
     """Match images with label maps as mmseg does: equal paths up to the suffix.
 
     Args:
-        images, annotations (str | Path): Folders, searched with their subfolders.
+        images, annotations (str | Path): Directories, searched at any depth.
         split (str): Name of the split, for the problems.
         img_suffix, seg_map_suffix (str): Ends of the file names, as in mmseg's data sets.
 
     Returns:
-        tuple[list[tuple[str, str]], SplitReport]: Paths of image and label map of every pair, and
-        a report with the counts and the files without a counterpart, without pixels as yet.
+        tuple[list[tuple[str, str]], SplitReport]: Paths of every pair, and a report with counts and
+        files without a counterpart, still without pixels.
 
     Raises:
-        DataError: If a folder is missing, or there is no image or no pair at all.
+        DataError: A directory is missing, or there is no image or no pair at all.
     """
     found, others = {}, []
     for key, folder, suffix in (
@@ -162,17 +149,12 @@ def check_split(pairs, report, split, classes, ignore=255, workers=1, progress=N
     """Read every pair and complete the report.
 
     Args:
-        pairs (list[tuple[str, str]]): Paths of image and label map.
-        report (SplitReport): From :func:`find_pairs`; gets pixels and problems.
+        pairs, report (list, SplitReport): From :func:`find_pairs`.
         split (str): Name of the split, for the problems.
         classes (int): Values 0 to ``classes`` are in the range.
-        ignore (int): A value that is allowed beside them, ``ignore_index`` of mmseg. Defaults
-            to 255.
+        ignore (int): ``ignore_index`` of mmseg, allowed too. Defaults to 255.
         workers (int): Threads that read files. Defaults to 1.
         progress (callable, optional): Called after every pair, without arguments.
-
-    Returns:
-        SplitReport: ``report``.
     """
     report.pixels = np.zeros(classes + 1, np.int64)
     report.shown = np.zeros(classes + 1, np.int64)
@@ -190,45 +172,35 @@ def check_split(pairs, report, split, classes, ignore=255, workers=1, progress=N
                 progress()
     finally:
         pool.shutdown(cancel_futures=True)
-    return report
 
 
 def check_pair(image, label, classes, ignore=255):
-    """Read one image and its label map.
-
-    Args:
-        image, label (str): Paths.
-        classes (int): Values 0 to ``classes`` are in the range.
-        ignore (int): A value that is allowed beside them. Defaults to 255.
+    """Read one image and its label map, by path; see :func:`check_split`.
 
     Returns:
         tuple[list[tuple[str, str, str]], dict[int, int]]: Kind, file and text of each problem, and
         the number of pixels of each value of the label map.
     """
-    problems, values = [], {}
-    image_size, label_map = None, None
+    problems, image_size = [], None
     try:
         image_size = _LOAD({'img_path': image})['ori_shape']
     except DataError as error:
         problems.append(('unreadable', image, str(error).partition(' cannot be read: ')[2]))
     try:
         with Image.open(label) as file:
-            label_map = np.asarray(file)
-            mode = file.mode
+            label_map, mode = np.asarray(file), file.mode
     except Exception as error:  # decoders raise types of their own
         problems.append(('unreadable', label, f'{type(error).__name__}: {str(error).strip()}'))
-    if label_map is None:
-        return problems, values
+        return problems, {}
     if image_size and image_size != label_map.shape[:2]:
         text = f'image {_size(image_size)}, label map {_size(label_map.shape)}'
         problems.append(('size', label, text))
     if label_map.ndim > 2:
         text = f'{label_map.shape[2]} channels ({mode}); it should be grey or have a palette'
-        problems.append(('channels', label, text))
-        return problems, values
+        return [*problems, ('channels', label, text)], {}
     if label_map.dtype.kind == 'f':
-        problems.append(('value', label, 'floating-point values; they should be integers'))
-        return problems, values
+        text = 'floating-point values; they should be integers'
+        return [*problems, ('value', label, text)], {}
     values = count_values(label_map)
     outside = [
         f'value {value} in {_count(count, "pixel")}'
@@ -242,30 +214,23 @@ def check_pair(image, label, classes, ignore=255):
 
 
 def count_values(label_map):
-    """Number of pixels of every value.
-
-    Args:
-        label_map (ndarray): (H, W) of an integer type or bool.
-
-    Returns:
-        dict[int, int]: Value -> pixels, in rising order of the values.
-    """
+    """Number of pixels of every value of an integer or bool (H, W), a dict in rising order."""
     if label_map.dtype == np.uint8:
         counts = np.bincount(label_map.ravel(), minlength=256)
         values = counts.nonzero()[0]
         counts = counts[values]
     else:
         values, counts = np.unique(label_map, return_counts=True)
-        values = values * 1 if values.dtype == bool else values
+        values = values.astype(np.int64)
     return dict(zip(values.tolist(), counts.tolist(), strict=True))
 
 
 def judge_zero(pixels, ignored=0):
-    """Tell from the labels whether 0 is 'unlabelled' or the first class.
+    """Judge from the labels whether 0 is 'unlabelled' or the first class.
 
-    ADE20K's label maps have 0 for unlabelled pixels and 1 to C for the C classes, which takes
-    ``reduce_zero_label=True``. Where the classes are 0 to C - 1, it takes the first class away and
-    moves all others by one.
+    ADE20K's label maps have 0 for unlabelled pixels and 1 to C for the C classes, which requires
+    ``reduce_zero_label=True``. Where the classes are 0 to C - 1, that would drop the first class
+    and shift all others.
 
     Args:
         pixels (ndarray): (C + 1,), pixels of the values 0 to C.
@@ -306,14 +271,10 @@ def judge_zero(pixels, ignored=0):
 
 
 class ConfigLabels(NamedTuple):
-    """What a config says about the labels of a data set.
+    """Labels of a data set according to a config.
 
-    Attributes:
-        key (str): Path of the data set in the config, e.g. ``'train_dataloader.dataset'``.
-        reduce_zero_label (bool): Of the data set.
-        labelled (int): Number of classes in its label maps.
-        used (int): Number of classes that it gives to the model, a subset of these.
-        heads (tuple[tuple[str, int], ...]): Key and ``num_classes`` of the model's heads.
+    ``key`` is its place in the config, ``labelled`` the number of classes in its label maps,
+    ``used`` that of those given to the model, ``heads`` pairs of a key and its ``num_classes``.
     """
 
     key: str
@@ -324,16 +285,13 @@ class ConfigLabels(NamedTuple):
 
 
 def compare_config(verdict, labelled, config, labels):
-    """Sentences about a config that does not suit the data.
+    """List sentences about a config that does not suit the data.
 
     Args:
         verdict (Verdict): Of the data.
-        labelled (int | None): Number of classes of the data, None where only the config tells.
+        labelled (int | None): Number of classes of the data, None where it is unknown.
         config (str | Path): Path, for the sentence.
-        labels (ConfigLabels): What it says.
-
-    Returns:
-        list[str]: Empty where the config is right.
+        labels (ConfigLabels): From the config.
     """
     wrong, place = [], f'{config}: {labels.key} has'
     right = verdict.reduce_zero_label
@@ -361,7 +319,7 @@ def _list_files(folder, suffix):
             file = os.path.join(path, name)
             if name.endswith(suffix):
                 stems[os.path.relpath(file, folder)[: -len(suffix)]] = file
-            elif os.path.splitext(name)[1].lower() in _IMAGE_ENDINGS:
+            elif os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES:
                 other.append(file)
     return stems, sorted(other)
 

@@ -1,4 +1,4 @@
-"""Random changes of brightness, contrast, saturation and hue."""
+"""Color jitter."""
 
 import cv2
 import mmcv
@@ -10,17 +10,17 @@ from mmlite.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class ColorJitter(BaseColorJitter):
-    """mmpretrain's ``ColorJitter`` that turns hues both ways with any NumPy, on OpenCV.
+    """mmpretrain's ``ColorJitter`` on OpenCV, with hues that turn both ways.
 
-    With NumPy 2, mmcv raises an ``OverflowError`` wherever the hue is to be turned back. OpenCV
-    takes less than half the time of Pillow, mmpretrain's default.
+    With NumPy 2, mmcv raises an ``OverflowError`` where a hue turns backwards. OpenCV takes less
+    than half the time of Pillow, mmpretrain's default.
 
     Required and modified key: ``img``, uint8 (H, W, 3) in BGR order.
 
     Args:
-        brightness, contrast, saturation (float | tuple[float, float]): Factors are drawn from
+        brightness, contrast, saturation (float | tuple[float, float]): Factors are uniform in
             ``[max(0, 1 - x), 1 + x]`` or the given range. Default to 0, no change.
-        hue (float | tuple[float, float]): Share of a full turn, drawn from ``[-x, x]`` or the given
+        hue (float | tuple[float, float]): Share of a full turn, uniform in ``[-x, x]`` or the given
             range, within ±0.5. Defaults to 0.
     """
 
@@ -28,29 +28,19 @@ class ColorJitter(BaseColorJitter):
         super().__init__(brightness, contrast, saturation, hue, backend='cv2')
 
     def transform(self, results):
-        """Apply the four changes to ``results['img']`` in random order."""
         order, *factors = self._rand_params()
         for index in order:
             if factors[index] is not None:
-                results['img'] = CHANGES[index](results['img'], factors[index])
+                results['img'] = _CHANGES[index](results['img'], factors[index], backend='cv2')
         return results
 
 
-def turn_hue(image, turn):
+def turn_hue(image, turn, backend='cv2'):
     """Turn the hues of a BGR image, uint8 (H, W, 3), by a share of the full circle."""
     hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV_FULL)
     hsv[..., 0] += np.uint8(int(turn * 255) % 256)  # wraps around
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR_FULL)
 
 
-def _with(function):
-    return lambda image, factor: function(image, factor, backend='cv2')
-
-
-#: By their index in what ``_rand_params`` draws.
-CHANGES = (
-    _with(mmcv.adjust_brightness),
-    _with(mmcv.adjust_contrast),
-    _with(mmcv.adjust_color),
-    turn_hue,
-)
+# by their index in what _rand_params returns
+_CHANGES = mmcv.adjust_brightness, mmcv.adjust_contrast, mmcv.adjust_color, turn_hue

@@ -18,13 +18,13 @@ class INaturalist(BaseDataset):
     ``category_id``.
 
     Args:
-        data_root (str): Folder of the annotation files.
+        data_root (str): Directory of the annotation files.
         ann_file (str): One of them.
         **kwargs: As in mmpretrain's ``BaseDataset``.
 
     Raises:
-        DataError: If the file cannot be read or is not in that form, an image has no category, or
-            a category is none of those that the file lists, 0 to C - 1.
+        DataError: The file cannot be read or is not in that form, an image has no category, or a
+            category is not one of those that the file lists, 0 to C - 1.
     """
 
     def __init__(self, data_root, ann_file, **kwargs):
@@ -49,7 +49,6 @@ class INaturalist(BaseDataset):
         return samples
 
     def _read(self):
-        """Images, annotations and the names of the categories by id."""
         try:
             with open(self.ann_file, encoding='utf-8') as file:
                 content = json.load(file)
@@ -59,7 +58,7 @@ class INaturalist(BaseDataset):
         except OSError as error:
             raise DataError(f'{self.ann_file} cannot be read: {error.strerror}') from error
         except json.JSONDecodeError as error:
-            raise DataError(f'{self.ann_file} is no valid JSON: {error}') from error
+            raise DataError(f'{self.ann_file} is not valid JSON: {error}') from error
         except (KeyError, TypeError) as error:
             raise DataError(
                 f'{self.ann_file} is not an annotation file of iNaturalist with labels: it needs '

@@ -27,15 +27,15 @@ class RandomResizedCrop(BaseRandomResizedCrop):
         crop_ratio_range (tuple[float, float]): Area of the crop over the area of the image.
             Defaults to (0.08, 1).
         aspect_ratio_range (tuple[float, float]): Width over height. Defaults to (3/4, 4/3).
-        max_attempts (int): Tries before the central crop is taken. Defaults to 10.
+        max_attempts (int): Number of tries before the central crop is taken. Defaults to 10.
         interpolation (str | Sequence[str]): ``'nearest'``, ``'bilinear'``, ``'bicubic'`` or
-            ``'lanczos'``; of several, one is drawn for every image (MAE-Lite: bilinear or bicubic).
+            ``'lanczos'``; of several, each image gets a random one (MAE-Lite: bilinear or bicubic).
             Defaults to ``'bilinear'``.
         backend (str): ``'pillow'``, whose filters are antialiased, or ``'cv2'``.
             Defaults to ``'pillow'``.
 
     Raises:
-        ArgumentError: If an interpolation or the backend is unknown.
+        ArgumentError: An interpolation or the backend is unknown.
     """
 
     def __init__(
@@ -58,24 +58,21 @@ class RandomResizedCrop(BaseRandomResizedCrop):
 
     @cache_randomness
     def rand_interpolation(self):
-        """One of the interpolations; nothing is drawn where there is only one."""
+        """One of the interpolations; a single one takes no random number."""
         names = self.interpolation
         return names[np.random.randint(len(names))] if len(names) > 1 else names[0]
 
     def transform(self, results):
-        """Crop and resize ``results['img']``."""
         crop = self.rand_crop(results['img'])
         results['img'] = self.resize(crop, self.scale, self.rand_interpolation())
         results['img_shape'] = results['img'].shape[:2]
         return results
 
     def rand_crop(self, image):
-        """A random part of an image (H, W, 3)."""
         top, left, height, width = self.rand_crop_params(image)
         return image[top : top + height, left : left + width]
 
     def resize(self, image, size, interpolation):
-        """Resize an image (h, w, 3) to ``size`` (H, W)."""
         return mmcv.imresize(
             image, tuple(size[::-1]), interpolation=interpolation, backend=self.backend
         )
@@ -83,7 +80,7 @@ class RandomResizedCrop(BaseRandomResizedCrop):
 
 @TRANSFORMS.register_module()
 class TwoSizeRandomResizedCrop(RandomResizedCrop):
-    """The same random crop at two sizes: for the model and for a tokeniser (BEiT, section 2.2).
+    """The same random crop at two sizes: for the model and for a tokenizer (BEiT, section 2.2).
 
     mmpretrain's ``RandomResizedCropAndInterpolationWithTwoPic`` with antialiased filters. Required
     key: ``img`` (H, W, 3), which becomes the list of the two crops. Modified key: ``img_shape``,
@@ -96,7 +93,7 @@ class TwoSizeRandomResizedCrop(RandomResizedCrop):
         **kwargs: As in :class:`RandomResizedCrop`, for the first.
 
     Raises:
-        ArgumentError: If an interpolation or the backend is unknown.
+        ArgumentError: An interpolation or the backend is unknown.
     """
 
     def __init__(self, scale, second_scale, second_interpolation='lanczos', **kwargs):
@@ -106,18 +103,11 @@ class TwoSizeRandomResizedCrop(RandomResizedCrop):
         self.second_interpolation = second_interpolation
 
     def transform(self, results):
-        """Crop ``results['img']`` and resize the crop twice."""
         crop = self.rand_crop(results['img'])
         first = self.resize(crop, self.scale, self.rand_interpolation())
         second = self.resize(crop, self.second_scale, self.second_interpolation)
         results.update(img=[first, second], img_shape=first.shape[:2])
         return results
-
-    def __repr__(self):
-        return (
-            f'{super().__repr__()[:-1]}, second_scale={self.second_scale}, '
-            f'second_interpolation={self.second_interpolation})'
-        )
 
 
 @TRANSFORMS.register_module()
@@ -133,15 +123,15 @@ class BlockwiseMask(BaseTransform):
     Args:
         input_size (int | tuple[int, int]): Patches (h, w) of an image, 14 for 224 pixels.
         num_masking_patches (int): Number of hidden patches.
-        min_num_patches (int): Smallest area that is drawn for a block. Defaults to 4.
+        min_num_patches (int): Smallest area of a block. Defaults to 4.
         max_num_patches (int, optional): Largest area. Defaults to ``num_masking_patches``.
         min_aspect (float): Smallest height over width of a block. Defaults to 0.3.
         max_aspect (float, optional): Largest. Defaults to ``1 / min_aspect``.
-        max_attempts (int): Blocks that are tried; should patches be left to hide after that,
-            single ones are drawn. Defaults to 1000.
+        max_attempts (int): Blocks that are tried before single patches fill up the number.
+            Defaults to 1000.
 
     Raises:
-        ArgumentError: If no patch would be hidden or none visible.
+        ArgumentError: No patch would be hidden or none visible.
     """
 
     def __init__(
@@ -168,13 +158,12 @@ class BlockwiseMask(BaseTransform):
         self.max_attempts = max_attempts
 
     def transform(self, results):
-        """Add ``hidden_ids``."""
         results['hidden_ids'] = torch.from_numpy(np.flatnonzero(self.rand_mask()))
         return results
 
     @cache_randomness
     def rand_mask(self):
-        """Bool (h, w), True = hidden."""
+        """Sample a mask, bool (h, w), True = hidden."""
         mask = np.zeros(self.grid, dtype=bool)
         left = self.num_masking_patches
         for _ in range(self.max_attempts):
@@ -190,7 +179,7 @@ class BlockwiseMask(BaseTransform):
         return mask
 
     def _rand_block(self, largest):
-        """Slices (rows, columns) of a block that is smaller than the grid, or None."""
+        """Slices of a block that is smaller than the grid, or None."""
         area = np.random.uniform(self.min_num_patches, largest)
         aspect = math.exp(np.random.uniform(*self.log_aspect))
         height, width = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
@@ -199,13 +188,6 @@ class BlockwiseMask(BaseTransform):
         top = np.random.randint(self.grid[0] - height + 1)
         left = np.random.randint(self.grid[1] - width + 1)
         return slice(top, top + height), slice(left, left + width)
-
-    def __repr__(self):
-        return (
-            f'{type(self).__name__}(input_size={self.grid}, '
-            f'num_masking_patches={self.num_masking_patches}, '
-            f'min_num_patches={self.min_num_patches}, max_num_patches={self.max_num_patches})'
-        )
 
 
 def _check(value, name, known):

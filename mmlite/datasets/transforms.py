@@ -11,7 +11,7 @@ from mmlite.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class LoadImageFromFile(BaseLoadImageFromFile):
-    """Load an image, and name the file when it is missing, unreadable or truncated.
+    """Load an image; a missing, unreadable or truncated file is named.
 
     Required key: ``img_path``. Added keys: ``img`` (H, W, 3) in BGR order, ``img_shape`` and
     ``ori_shape`` (H, W).
@@ -21,6 +21,7 @@ class LoadImageFromFile(BaseLoadImageFromFile):
         color_type (str): See :func:`mmcv.imfrombytes`. Defaults to ``'color'``.
         imdecode_backend (str): See :func:`mmcv.imfrombytes`. Defaults to ``'cv2'``.
         backend_args (dict, optional): File backend, see :func:`mmengine.fileio.get`.
+
     Raises:
         DataError: From a call, if the image cannot be read.
     """
@@ -31,31 +32,26 @@ class LoadImageFromFile(BaseLoadImageFromFile):
         super().__init__(to_float32, color_type, imdecode_backend, backend_args=backend_args)
 
     def transform(self, results):
-        """Load ``results['img_path']``."""
-        image = self._read(results['img_path'])
-        results['img'] = image
-        results['img_shape'] = results['ori_shape'] = image.shape[:2]
-        return results
-
-    def _read(self, path):
+        path, image = results['img_path'], None
         try:
             content = fileio.get(path, backend_args=self.backend_args)
             reason = truncation(content)
-            if reason is None:
+            if not reason:
                 image = mmcv.imfrombytes(
                     content, flag=self.color_type, backend=self.imdecode_backend
                 )
-                reason = 'it is no image that can be decoded' if image is None else None
         except Exception as error:  # decoders raise types of their own
             reason = f'{type(error).__name__}: {str(error).strip()}'
-            raise DataError(_unreadable(path, reason)) from error
-        if reason:
-            raise DataError(_unreadable(path, reason))
-        return image.astype(np.float32) if self.to_float32 else image
+        if image is None:
+            reason = reason or 'it is no image that can be decoded'
+            raise DataError(f'image {path} cannot be read: {reason}')
+        results['img'] = image.astype(np.float32) if self.to_float32 else image
+        results['img_shape'] = results['ori_shape'] = image.shape[:2]
+        return results
 
 
 def truncation(content):
-    """Why an encoded image is incomplete, or None; OpenCV fills up such images with grey."""
+    """Say how an encoded image is incomplete, or None; OpenCV fills up such images with grey."""
     if not content:
         return 'the file is empty'
     if content[:2] == b'\xff\xd8' and content[-2:] != b'\xff\xd9':
@@ -66,7 +62,3 @@ def truncation(content):
     if content[:4] == b'\x89PNG' and b'IEND' not in content[-4096:]:
         return 'the PNG is truncated (no IEND chunk)'
     return None
-
-
-def _unreadable(path, reason):
-    return f'image {path} cannot be read: {reason}'

@@ -170,7 +170,7 @@ def test_unreadable_annotations_are_named(tmp_path):
     with pytest.raises(DataError, match=r'a\.json cannot be read: No such file'):
         INaturalist(str(tmp_path), 'a.json')
     (tmp_path / 'a.json').write_text('{')
-    with pytest.raises(DataError, match=r'a\.json is no valid JSON: '):
+    with pytest.raises(DataError, match=r'a\.json is not valid JSON: '):
         INaturalist(str(tmp_path), 'a.json')
 
 

@@ -11,8 +11,6 @@ reduce_zero_label. Exits with 0 where nothing is wrong, with 1 otherwise.
 
 import argparse
 import inspect
-import json
-import os
 import re
 import sys
 from dataclasses import asdict
@@ -31,10 +29,10 @@ from mmlite.datasets.check_segmentation import (
     judge_zero,
 )
 from mmlite.engine.checks.data import datasets
-from mmlite.engine.cli import tool
+from mmlite.engine.cli import positive_int, tool
 from mmlite.engine.config_file import load_config
 from mmlite.errors import DataError, UserError
-from mmlite.utils import Progress
+from mmlite.utils import Progress, render_table, write_json
 
 LISTED = 20  # problems of a kind in the printed report; --out has all
 ADE20K_CLASSES = 150
@@ -51,36 +49,25 @@ def parse_args(argv):
     add('--img-suffix', default='.jpg', help='end of the image files; default: .jpg')
     add('--seg-map-suffix', default='.png', help='end of the label maps; default: .png')
     add(
-        '--classes', type=int, metavar='K',
+        '--classes', type=positive_int, metavar='K',
         help='default: as ROOT/objectInfo<K>.txt says, else as --config, else 150',
     )  # fmt: skip
     add('--ignore-index', type=int, default=255, help='a value beside them; default: 255')
-    add('--config', type=Path, help='also tell whether its data set and heads suit the labels')
-    add('--workers', type=int, default=min(8, os.cpu_count() or 1), help='threads; default: 8')
+    add('--config', type=Path, help='also compare its data sets and heads with the labels')
+    add('--workers', type=positive_int, default=8, help='threads; default: 8')
     add('--out', type=Path, metavar='JSON', help='also write the whole report')
     return parser.parse_args(argv)
 
 
 def check_options(args):
-    """Refuse options that do not belong together."""
     if (args.images is None) != (args.annotations is None):
         raise UserError('--images and --annotations belong together')
     if (args.root is None) == (args.images is None):
         raise UserError('give either ROOT, or --images and --annotations')
-    for key, value in (('--classes', args.classes), ('--workers', args.workers)):
-        if value is not None and value < 1:
-            raise UserError(f'{key} is {value}; it should be 1 or more')
 
 
 def read_config(path):
-    """What a config says about labels.
-
-    Returns:
-        tuple[list[ConfigLabels], list[str]]: The data sets that differ in it, and class names.
-
-    Raises:
-        UserError: If the config is not for segmentation or has a data set without class names.
-    """
+    """Distinct ConfigLabels of a config, and its class names."""
     cfg = load_config(path)
     scope = cfg.get('default_scope')
     if scope != 'mmseg':
@@ -155,10 +142,11 @@ def write_report(splits, classes, names, verdict, wrong):
         if len(found) > LISTED:
             yield f'  and {len(found) - LISTED} more, which --out lists'
     yield 'share of the labelled pixels / label maps that show the class:'
-    yield f'  {"value":>5}  {"class":24}' + ''.join(f'{name:>20}' for name in splits)
-    for value in range(classes + 1):
-        cells = ''.join(f'{share(s, value):>11.3%} {s.shown[value]:>8}' for s in splits.values())
-        yield f'  {value:>5}  {names[value][:24]:24}{cells}'
+    rows = [
+        (v, name[:24], *(f'{share(s, v):.3%} {s.shown[v]:>8}' for s in splits.values()))
+        for v, name in enumerate(names)
+    ]
+    yield render_table(('value', 'class', *splits), rows, left=2)
     known = verdict.reduce_zero_label is not None
     yield f'reduce_zero_label={verdict.reduce_zero_label if known else "?"}: {verdict.why}'
     if verdict.doubt:
@@ -171,38 +159,30 @@ def share(split, value):
     return split.pixels[value] / max(split.pixels.sum(), 1)
 
 
-def as_json(splits, classes, names, verdict, wrong):
-    """The report as plain types."""
+def as_json(split, names):
+    """The report of a split as plain types."""
+    values = [
+        {
+            'value': value,
+            'name': name,
+            'pixels': int(split.pixels[value]),
+            'share': float(share(split, value)),
+            'label_maps': int(split.shown[value]),
+        }
+        for value, name in enumerate(names)
+    ]
     return {
-        'classes': classes,
-        'splits': {
-            name: {
-                'images': split.images,
-                'labels': split.labels,
-                'pairs': split.pairs,
-                'ignored_pixels': split.ignored,
-                'values': [
-                    {
-                        'value': value,
-                        'name': names[value],
-                        'pixels': int(split.pixels[value]),
-                        'share': float(share(split, value)),
-                        'label_maps': int(split.shown[value]),
-                    }
-                    for value in range(classes + 1)
-                ],
-                'problems': [asdict(problem) for problem in split.problems],
-            }
-            for name, split in splits.items()
-        },
-        'reduce_zero_label': asdict(verdict),
-        'config': wrong,
-        'clean': not wrong and not any(split.problems for split in splits.values()),
+        'images': split.images,
+        'labels': split.labels,
+        'pairs': split.pairs,
+        'ignored_pixels': split.ignored,
+        'values': values,
+        'problems': [asdict(problem) for problem in split.problems],
     }
 
 
 def name_values(names, classes, reduce_zero_label):
-    """Name of each value 0 to ``classes``; empty where it is not known."""
+    """Name of each value 0 to ``classes``, empty where it is unknown."""
     if len(names) != classes:
         return [''] * (classes + 1)
     return [*names, ''] if reduce_zero_label is False else ['(unlabelled)', *names]
@@ -240,15 +220,17 @@ def main(argv=None):
     wrong = [text for s in sets for text in compare_config(verdict, labelled, args.config, s)]
     wrong = list(dict.fromkeys(wrong))
     names = name_values(names, classes, verdict.reduce_zero_label)
-    parts = splits, classes, names, verdict, wrong
-    print('\n'.join(write_report(*parts)))
+    print('\n'.join(write_report(splits, classes, names, verdict, wrong)))
+    found = sum(len(split.problems) for split in reports)
     if args.out:
-        try:
-            args.out.parent.mkdir(parents=True, exist_ok=True)
-            args.out.write_text(json.dumps(as_json(*parts), indent=2) + '\n')
-        except OSError as error:
-            raise DataError(f'cannot write {args.out}: {error.strerror}') from error
-    found = sum(len(split.problems) for split in splits.values())
+        report = {
+            'classes': classes,
+            'splits': {name: as_json(split, names) for name, split in splits.items()},
+            'reduce_zero_label': asdict(verdict),
+            'config': wrong,
+            'clean': not (found or wrong),
+        }
+        write_json(args.out, report)
     if found or wrong:
         where = f'{found} problems in the data' if found else 'the data are clean'
         raise DataError(f'{where}, {len(wrong)} in the config: see the report')
