@@ -8,28 +8,21 @@ a sequence lets the objects move. ``tools/dataset_converters/make_shapes.py`` is
     rendering = render(Job('det', Path('data/shapes/coco'), spec, seed=0).scene('train', 7))
     rendering.image, rendering.mask(0)
 
-A class is an outline and one of four textures; color is no cue, unless ``class_colors`` asks for an
-easier set. Numbers reached on these images compare methods with each other on this data, nothing
-more.
+A class is an outline and one of four textures; color is no cue, unless with ``class_colors``.
+Numbers on these images compare methods on this data, nothing more.
 """
 
-from .generate import check, contact_path, generate
-from .job import Job
-from .motion import Sequence, TargetState
+from .generate import Job, check, contact_path, generate
+from .motion import TargetState
 from .outlines import CLASSES
-from .render import Rendering, render
-from .scene import Scene
-from .spec import CLUTTER, STUFF, TASKS, SceneSpec, task_spec
+from .render import render
+from .spec import CLUTTER, STUFF, TASKS, task_spec
 
 __all__ = [
     'CLASSES',
     'CLUTTER',
     'Job',
-    'Rendering',
     'STUFF',
-    'Scene',
-    'SceneSpec',
-    'Sequence',
     'TASKS',
     'TargetState',
     'check',

@@ -1,4 +1,4 @@
-"""Generate a set in several processes, go on where a run was stopped, and never mix options.
+"""Sets, generated in several processes, that go on where a run was stopped and never mix options.
 
 The directory of a set holds its options, ``shapes.json``, from the first moment; ``complete`` in it
 turns true as the last step. Until then ``.items.jsonl`` has a line for each item whose files are
@@ -15,6 +15,8 @@ import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import cv2
 
@@ -22,11 +24,78 @@ from mmlite.errors import OutputError, UserError
 from mmlite.utils import Progress, encode_png, write_bytes, write_json, write_text
 
 from .formats import FORMATS
+from .motion import sample_sequence
+from .scene import sample_scene
 from .sheet import contact_sheet
-from .spec import SEQUENCE_TASKS
+from .spec import SEQUENCE_TASKS, SceneSpec, balanced_label, item_rng
 
 MANIFEST = 'shapes.json'
 _ITEMS = '.items.jsonl'
+GENERATOR_VERSION = 2
+"""Raised with every change that alters the images or annotations of a given seed."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A set of generated data.
+
+    Args:
+        task: One of ``TASKS``.
+        root: Directory of the set.
+        spec: Options of the scenes.
+        seed: Item ``i`` of a split depends on seed, task, split, ``i`` and ``spec`` alone, so a
+            longer set begins with the shorter one. Files are equal byte for byte with equal
+            versions of NumPy and OpenCV on processors of one kind.
+        train, val: Number of images, or of sequences for tracking.
+        shuffle_labels: Random class labels on the same images: a negative control.
+
+    Raises:
+        UserError: A count or the seed is too small, or labels are shuffled for tracking.
+    """
+
+    task: str
+    root: Path
+    spec: SceneSpec
+    seed: int = 0
+    train: int = 200
+    val: int = 50
+    shuffle_labels: bool = False
+
+    def __post_init__(self):
+        for name, least in (('seed', 0), ('train', 1), ('val', 1)):
+            if getattr(self, name) < least:
+                raise UserError(
+                    f'{name} of the generated set is {getattr(self, name)}; it must be >= {least}'
+                )
+        if self.shuffle_labels and self.task in SEQUENCE_TASKS:
+            raise UserError(
+                f"labels cannot be shuffled for task '{self.task}': its boxes have no class; "
+                'shuffle det, cls or seg'
+            )
+
+    def options(self):
+        """Everything that the set depends on, as plain JSON."""
+        options = asdict(self)
+        del options['root']
+        spec = options.pop('spec')
+        name = 'mmlite.datasets.shapes'
+        return {'generator': name, 'version': GENERATOR_VERSION, **options, **spec}
+
+    def label(self, split, index, purpose='label'):
+        """Class of the main object of an item; every class once in a block of ``spec.classes``."""
+        return balanced_label(self.seed, self.task, split, index, self.spec.classes, purpose)
+
+    def rng(self, split, index, purpose=''):
+        """Random generator for item ``index`` of ``split`` and one purpose."""
+        return item_rng(self.seed, self.task, split, index, purpose)
+
+    def scene(self, split, index):
+        """Scene of image ``index`` of ``split``."""
+        return sample_scene(self.rng(split, index), self.spec, self.label(split, index))
+
+    def sequence(self, split, index):
+        """Sequence ``index`` of ``split``."""
+        return sample_sequence(self.rng(split, index), self.spec, self.label(split, index))
 
 
 def generate(job, workers=1, force=False, verbose=False):
@@ -39,11 +108,10 @@ def generate(job, workers=1, force=False, verbose=False):
         verbose (bool): Show the progress. Defaults to False.
 
     Returns:
-        bool: False if the set was complete and nothing had to be done.
+        bool: False if the set was complete.
 
     Raises:
-        UserError: The directory holds something else or a set of other options (without
-            ``force``), a file cannot be written, or a worker process died.
+        UserError: See :func:`check`; or a file cannot be written, or a worker process died.
     """
     form = FORMATS[job.task](job)
     if check(job, force) and not force:
@@ -64,11 +132,10 @@ def generate(job, workers=1, force=False, verbose=False):
 
 
 def check(job, force=False):
-    """Return whether the set of ``job`` is complete; False if it is missing or only begun.
+    """Return whether the set of ``job`` is complete.
 
     Raises:
-        UserError: The directory holds something that is not a generated set, or, without ``force``,
-            a set of other options.
+        UserError: The directory holds something else or, without ``force``, a set of other options.
     """
     path = job.root / MANIFEST
     if not path.exists():
@@ -79,10 +146,9 @@ def check(job, force=False):
             )
         return False
     try:
-        found = json.loads(path.read_text())
+        found = dict(json.loads(path.read_text()))
         complete = found.pop('complete')
-        found['generator']
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise UserError(
             f"'{path}' is not a manifest of this tool; choose another output directory"
         ) from error
@@ -116,12 +182,11 @@ def _write_items(form, workers, verbose):
     """Write the missing items; return the records of all by split, in order of index."""
     job, log = form.job, form.job.root / _ITEMS
     records = _read_items(log)
+    write_text(log, ''.join(_line(*item) for item in records.items()))  # without a truncated line
     items = [(split, index) for split, count in form.counts().items() for index in range(count)]
     pending = [item for item in items if item not in records]
-    write_text(log, ''.join(_line(*item) for item in records.items()))
-    done = len(items) - len(pending)
-    progress = Progress(job.task, len(items), form.unit, done=done) if verbose else nullcontext()
-    with _single_thread(), open(log, 'a') as file, progress:
+    progress = Progress(job.task, len(items), form.unit, done=len(records))
+    with _single_thread(), open(log, 'a') as file, progress if verbose else nullcontext():
         for item, record in zip(pending, _records(job, pending, workers), strict=True):
             records[item] = record
             file.write(_line(item, record))
@@ -156,9 +221,10 @@ def _records(job, items, workers):
     # a forked worker shares what is imported; a fresh one would import PyTorch again
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context('fork' if 'fork' in methods else None)
+    chunk = 1 if job.task in SEQUENCE_TASKS else 8
     try:
         with ProcessPoolExecutor(min(workers, len(items)), context, _start_worker) as pool:
-            yield from pool.map(write, items, chunksize=1 if job.task in SEQUENCE_TASKS else 8)
+            yield from pool.map(write, items, chunksize=chunk)
     except BrokenProcessPool as error:
         raise UserError(
             'a worker process died, perhaps for lack of memory; run the same command again with '
@@ -174,12 +240,8 @@ def _start_worker():
     """Leave Ctrl-C to the parent, and end with it."""
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def watch():
-        multiprocessing.parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    parent = multiprocessing.parent_process()
+    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
 @contextmanager

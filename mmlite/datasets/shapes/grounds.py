@@ -8,10 +8,7 @@ import numpy as np
 
 
 def noise(rng, height, width, cell, octaves=1):
-    """Smooth noise in about [0, 1] with knots every ``cell`` (y, x) pixels, (height, width).
-
-    It is the mean of ``octaves`` noises, each twice as fine and half as strong as the one before.
-    """
+    """Smooth noise, about 0 to 1, with knots every ``cell`` (y, x) px and finer ``octaves``."""
     total = np.zeros((height, width), np.float32)
     for octave in range(octaves):
         y, x = (max(1.0, length / 2**octave) for length in cell)

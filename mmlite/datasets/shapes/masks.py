@@ -15,10 +15,9 @@ def encode_segmentation(mask):
         mask (np.ndarray): (H, W) bool with at least one pixel.
 
     Returns:
-        list[list[float]] | dict: Polygons, one for each part, in image coordinates where pixel i
-        covers i to i + 1; for a mask with holes, or with parts too small for a polygon, an
-        uncompressed run-length encoding as in the official files. Read back by pycocotools a
-        polygon gives the mask with an IoU of at least 0.985, a run-length encoding exactly.
+        list[list[float]] | dict: Polygons, one for each part, whose IoU with the mask is at least
+        0.985 by pycocotools; for a mask with holes or tiny parts an uncompressed run-length
+        encoding as in the official files.
     """
     x, y, width, height = tight_box(mask)
     crop = mask[y : y + height, x : x + width].view(np.uint8)

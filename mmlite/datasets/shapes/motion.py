@@ -41,10 +41,9 @@ class Path:
 
 @dataclass(frozen=True)
 class Sequence:
-    """A moving scene. ``scene`` is that of frame 0.
-
-    ``target`` indexes ``scene.instances`` and ``paths``; ``pan`` is the camera's shift of the
-    background in px, int ``(frames, 2)`` of x and y; ``brightness`` a factor, ``(frames,)``.
+    """A moving scene: that of frame 0, the index of the target in ``scene.instances`` and
+    ``paths``, the shift of the background in px, int ``(frames, 2)``, and a factor of the
+    brightness, ``(frames,)``.
     """
 
     scene: Scene
@@ -97,21 +96,10 @@ class TargetState:
     inside: float
     visible: float
 
-    @property
-    def out_of_view(self):
-        return self.inside < ABSENT_BELOW
-
-    @property
-    def absent(self):
-        return self.visible < ABSENT_BELOW
-
-    @property
-    def fully_occluded(self):
-        return self.absent and not self.out_of_view
-
-    @property
-    def cut(self):
-        return self.inside < 1 and not self.out_of_view
+    out_of_view = property(lambda self: self.inside < ABSENT_BELOW)
+    absent = property(lambda self: self.visible < ABSENT_BELOW)
+    fully_occluded = property(lambda self: self.absent and not self.out_of_view)
+    cut = property(lambda self: self.inside < 1 and not self.out_of_view)
 
 
 def target_state(rendering, scene, target):
@@ -125,11 +113,10 @@ def target_state(rendering, scene, target):
 
 
 def sample_sequence(rng, spec, label):
-    """Sample a sequence of ``spec.frames`` frames whose target is of class ``label``.
+    """Sample a sequence whose target, in full view in frame 0, is of class ``label``.
 
-    The target is in full view in frame 0. Of the distractors one is of its class, and some pass in
-    front. Most sequences have an occluder that crosses the target, half of them let it leave the
-    view, partly or wholly, and return; sequences of fewer than 12 frames have neither.
+    One distractor is of its class, and some pass in front. Of sequences of 12 or more frames, most
+    have an occluder that crosses the target, and in half of them it leaves the view and returns.
     """
     height, width = sample_shape(rng, spec)
     frames = spec.frames
@@ -166,7 +153,7 @@ def sample_sequence(rng, spec, label):
 
 
 def _wave(rng, frames, period):
-    """Smooth random values in [-1, 1], ``(frames,)``: three sines of ``period`` frames or more."""
+    """Sum of three sines of at least ``period`` frames, in [-1, 1], ``(frames,)``."""
     lengths = period * rng.uniform(1, 3, (3, 1))
     weights = rng.dirichlet(np.ones(3))[:, None]
     phases = rng.uniform(0, 2 * np.pi, (3, 1))

@@ -8,15 +8,7 @@ import numpy as np
 
 
 def sample_outline(name, rng):
-    """Sample a member of an outline family: its proportions and shear vary.
-
-    Args:
-        name (str): Key of ``OUTLINES``.
-        rng (np.random.Generator): Source of the variation.
-
-    Returns:
-        list[np.ndarray]: Outer ring and holes, each ``(n, 2)``.
-    """
+    """Sample an outline of the family ``name``: its proportions and shear vary."""
     shear = np.array([[1, 0], [rng.uniform(-0.12, 0.12), rng.uniform(0.85, 1)]])
     rings = [np.asarray(ring, np.float64) @ shear for ring in OUTLINES[name](rng)]
     low, high = rings[0].min(axis=0), rings[0].max(axis=0)

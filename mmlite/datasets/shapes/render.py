@@ -19,9 +19,8 @@ class Rendering:
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
-        owner: (H, W) int16, index of the object seen at a pixel in ``scene.instances``, -1 where
-            it is background. Blur and noise do not touch it.
-        stuff: (H, W) uint8, index in ``STUFF`` of the background at a pixel, also behind objects.
+        owner: (H, W) int16, index in ``scene.instances`` of the visible object, -1 elsewhere.
+        stuff: (H, W) uint8, index in ``STUFF`` of the background, also behind objects.
         amodal: Pixels of each object, also those that are hidden or outside the image; a tuple.
         inside: Those of them that lie within the image; a tuple.
     """
@@ -38,16 +37,7 @@ class Rendering:
 
 
 def render(scene, ground=None):
-    """Paint a scene from back to front.
-
-    Args:
-        scene (Scene): The scene.
-        ground (tuple, optional): Colors and stuff map of the background, see ``paint_ground``.
-            Defaults to those of ``scene.regions``.
-
-    Returns:
-        Rendering: Image, masks and the full size of every object.
-    """
+    """Paint a scene from back to front, on the background of ``paint_ground`` or its own one."""
     colors, stuff = ground or paint_ground(scene.regions, scene.height, scene.width)
     canvas = colors.copy()
     owner = np.full((scene.height, scene.width), -1, np.int16)

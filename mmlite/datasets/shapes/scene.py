@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 
 from .outlines import CLASSES, sample_outline
-from .spec import CLUTTER, STUFF, class_texture
+from .spec import CLUTTER, STUFF
+from .textures import TEXTURES
 
 _PLACEMENT_TRIES = 12
 _HUE_SPREAD = 0.4  # of the way to the next class's hue, where color tells the class
@@ -105,9 +106,8 @@ def sample_scene(rng, spec, label):
     """Sample a scene after ``spec`` with at least one object of class ``label``.
 
     Objects are placed from back to front. A place that would leave any object with less than
-    ``spec.min_visible`` of its full extent in sight is sampled again, a few times; then the object
-    is left out. So every object in an image is visible enough to be annotated. (The layout knows
-    no antialiasing: of very small objects it may leave a little less.)
+    ``spec.min_visible`` of its full extent in sight (but for antialiasing) is sampled again, a few
+    times; then the object is left out.
     """
     height, width = sample_shape(rng, spec)
     regions = sample_regions(rng, spec.size)
@@ -200,7 +200,7 @@ def sample_skin(rng, spec, label, size):
     colors = _color(hue[0], saturation[0], low), _color(hue[1], saturation[1], low + contrast)
     return Skin(
         rings=tuple(sample_outline('blob' if clutter else CLASSES[label], rng)),
-        texture=class_texture(label),
+        texture='mottled' if clutter else list(TEXTURES)[label % 4],
         frequency=float(min(rng.uniform(1.7, 2.5), max(1.2, size / 10))),
         phase=tuple(rng.random(2).tolist()),
         colors=colors if rng.random() < 0.5 else colors[::-1],

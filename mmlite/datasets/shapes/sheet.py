@@ -18,11 +18,7 @@ _PRESENT, _ABSENT, _NO_CLASS = (60, 230, 80), (240, 60, 60), (60, 60, 60)
 
 
 def contact_sheet(job):
-    """Draw the first items of val: true boxes and outlines of visible masks, or frames.
-
-    Returns:
-        ndarray: RGB uint8 (H, W, 3).
-    """
+    """Draw the first items of val with true boxes and masks or over time, RGB uint8 (H, W, 3)."""
     spec = job.spec
     title = f'{job.train} train + {job.val} val, {spec.size} px, seed {job.seed}'
     title += ', labels shuffled' * job.shuffle_labels
@@ -33,7 +29,7 @@ def contact_sheet(job):
     colors = [colorsys.hsv_to_rgb(i / spec.classes, 0.9, 1) for i in range(spec.classes)]
     colors = [tuple(round(255 * part) for part in color) for color in colors] + [_NO_CLASS]
     tiles = [_image(job.scene('val', index), colors) for index in range(min(_IMAGES, job.val))]
-    legend = list(zip((*spec.class_names, 'no class'), colors, strict=True))
+    legend = zip((*spec.class_names, 'no class'), colors, strict=True)
     return image_grid(*zip(*tiles, strict=True), _COLUMNS, title, legend)
 
 
@@ -52,9 +48,8 @@ def _image(scene, colors):
 
 def _sequence(job, index):
     numbers = np.linspace(0, job.spec.frames - 1, min(_FRAMES, job.spec.frames)).round().astype(int)
-    for number, (rendering, state) in zip(
-        numbers, job.sequence('val', index).frames(numbers), strict=True
-    ):
+    frames = job.sequence('val', index).frames(numbers)
+    for number, (rendering, state) in zip(numbers, frames, strict=True):
         if state.box:
             x1, y1, x2, y2 = (round(value) for value in state.box)
             color = _ABSENT if state.absent else _PRESENT

@@ -9,7 +9,6 @@ from mmlite.errors import UserError
 
 from .grounds import GROUNDS
 from .outlines import CLASSES
-from .textures import TEXTURES
 
 STUFF = tuple(GROUNDS)
 """Background classes of the segmentation task."""
@@ -22,12 +21,13 @@ _SMALLEST_OBJECT = 8  # px; below this neither outline nor texture can be made o
 TASKS = ('det', 'cls', 'seg', 'sot', 'got')
 SEQUENCE_TASKS = ('sot', 'got')
 
+_SEQUENCES = {'min_size': 0.12, 'max_size': 0.28, 'frames': 60}
 _TASK_DEFAULTS = {
     'det': {},
     'cls': {'min_size': 0.45, 'max_size': 0.85, 'max_objects': 1, 'min_visible': 0.7},
     'seg': {'min_size': 0.15, 'max_size': 0.6},
-    'sot': {'min_size': 0.12, 'max_size': 0.28, 'frames': 60},
-    'got': {'min_size': 0.12, 'max_size': 0.28, 'frames': 60},
+    'sot': _SEQUENCES,
+    'got': _SEQUENCES,
 }
 _FIXED = {'cls': ('max_objects', 'frames'), 'det': ('frames',), 'seg': ('frames',)}
 
@@ -41,15 +41,11 @@ class SceneSpec:
         classes: Number of object classes, the first of ``CLASSES``.
         min_size, max_size: Range of an object's longer extent, as a fraction of ``size``;
             log-uniform.
-        max_objects: Most objects in an image; their number is uniform from 1. In a sequence: the
-            target and its distractors.
-        max_aspect: Images are square for 1; above, width / height is between ``1 / max_aspect``
-            and ``max_aspect``.
-        min_visible: Least fraction of an object's full extent that stays visible, inside the
-            image and not behind other objects; in sequences objects may vanish.
+        max_objects: Most objects in an image, or the target and its distractors in a sequence.
+        max_aspect: Largest ratio of width to height or of height to width.
+        min_visible: Least visible fraction of an object's full extent; not in sequences.
         clutter: Probability of a lump that belongs to no class in an image.
-        class_colors: Objects of a class share a hue. Color alone then tells the class: an easy
-            set for budgets of minutes. Otherwise color is no cue.
+        class_colors: Objects of a class share a hue: an easy set for budgets of minutes.
         frames: Length of a sequence; 1 for images.
 
     Raises:
@@ -71,9 +67,10 @@ class SceneSpec:
         _require_range('size', self.size, 32, 4096)
         _require_range('classes', self.classes, 1, len(CLASSES))
         if not 0 < self.min_size <= self.max_size <= 1:
+            span = f'{self.min_size}..{self.max_size}'
+            right = 'a range within 0 (excluded) and 1'
             raise UserError(
-                f'min_size..max_size of the generated set is {self.min_size}..{self.max_size}; '
-                'it should be a range within 0 (excluded) and 1'
+                f'min_size..max_size of the generated set is {span}; it should be {right}'
             )
         _require_range('min_size', self.min_size, round(_SMALLEST_OBJECT / self.size, 4), 1)
         _require_range('max_objects', self.max_objects, 1, 50)
@@ -84,7 +81,7 @@ class SceneSpec:
 
     @property
     def class_names(self):
-        """Names of the object classes of this set, a tuple of strings."""
+        """Names of the object classes, a tuple."""
         return CLASSES[: self.classes]
 
 
@@ -98,8 +95,7 @@ def _require_range(name, value, low, high):
 def task_spec(task, **overrides):
     """Options of ``task`` (one of ``TASKS``): its defaults and ``overrides``.
 
-    ``max_objects`` is always 1 for classification and ``frames`` always 1 for images: such
-    overrides are meant for other tasks of the same run and have no effect here.
+    ``max_objects`` is always 1 for classification and ``frames`` always 1 for images.
 
     Raises:
         UserError: An unknown task or a value outside its range.
@@ -108,11 +104,6 @@ def task_spec(task, **overrides):
         raise UserError(f"unknown task '{task}'; it should be one of {', '.join(TASKS)}")
     used = {k: v for k, v in overrides.items() if k not in _FIXED.get(task, ())}
     return SceneSpec(**{**_TASK_DEFAULTS[task], **used})
-
-
-def class_texture(label):
-    """Name of the texture of class ``label``: one of four, in turn; that of clutter for -1."""
-    return 'mottled' if label == CLUTTER else list(TEXTURES)[label % (len(TEXTURES) - 1)]
 
 
 def item_rng(seed, task, split, index, purpose=''):

@@ -41,11 +41,5 @@ def _mottled(u, v, soft):
     return 0.5 + 0.25 * (np.sin(3 * u + 2 * np.sin(2 * v)) + np.sin(4 * v + 2 * np.sin(3 * u)))
 
 
-TEXTURES = {
-    'stripes': _stripes,
-    'dots': _dots,
-    'checks': _checks,
-    'rings': _rings,
-    'mottled': _mottled,
-}
-"""The last one is that of clutter."""
+TEXTURES = dict(stripes=_stripes, dots=_dots, checks=_checks, rings=_rings, mottled=_mottled)
+"""Classes have the first four in turn, clutter the last one."""

@@ -15,8 +15,7 @@ class ADE20K(Format):
     """``ADEChallengeData2016/{images,annotations}/{training,validation}/ADE_train_00000001.*``.
 
     Annotations are grey PNGs: 0 is 'other' (clutter), 1 to 4 the backgrounds of ``STUFF``, then
-    the object classes. ``objectInfo<K>.txt`` lists the K classes with the columns of the official
-    file: share of all pixels, images of each split that show them, whether they are stuff.
+    the object classes. ``objectInfo<K>.txt`` lists these with the columns of the official file.
     """
 
     task = 'seg'

@@ -28,10 +28,9 @@ class LaSOT(Format):
         states = write_frames(folder / 'img', sequence)
         boxes = [','.join(map(str, _integer_box(state.box))) for state in states]
         write_lines(folder / 'groundtruth.txt', boxes)
-        hidden = ','.join(str(int(state.fully_occluded)) for state in states)
-        gone = ','.join(str(int(state.out_of_view)) for state in states)
-        write_lines(folder / 'full_occlusion.txt', [hidden])
-        write_lines(folder / 'out_of_view.txt', [gone])
+        for file, flag in (('full_occlusion', 'fully_occluded'), ('out_of_view', 'out_of_view')):
+            flags = ','.join(str(int(getattr(state, flag))) for state in states)
+            write_lines(folder / f'{file}.txt', [flags])
         stuff = STUFF[sequence.scene.regions[0].stuff]
         write_lines(folder / 'nlp.txt', [f'the {folder.parent.name} moving over {stuff}'])
 
