@@ -28,12 +28,10 @@ class Row(NamedTuple):
 
 
 def brief(error):
-    """The error in one short line."""
     return textwrap.shorten(f'{type(error).__name__}: {error}', 90)
 
 
 def installed(name):
-    """Version of an installed distribution, None if there is none."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -41,20 +39,17 @@ def installed(name):
 
 
 def python_row():
-    """The interpreter."""
     ok = sys.version_info >= PYTHON
     required = f'>={PYTHON[0]}.{PYTHON[1]}'
     return Row('python', required, platform.python_version(), 'ok' if ok else 'too old', ok)
 
 
 def requirement_lines():
-    """Lines of requirements.txt without comments."""
     text = (ROOT / 'requirements.txt').read_text()
     return list(filter(None, (line.partition('#')[0].strip() for line in text.splitlines())))
 
 
 def package_rows():
-    """One row for each requirement."""
     try:
         from packaging.requirements import Requirement
     except ImportError:
@@ -108,7 +103,6 @@ def operator_rows():
 
 
 def gpu_row():
-    """The GPUs that torch sees."""
     try:
         import torch
     except ImportError:

@@ -10,9 +10,7 @@ PAPER_STEP = 14
 
 
 def patch_attention(logits, num_prefix=0):
-    """Attention among patches alone.
-
-    Rows and columns of the class token are removed before the softmax, so that every row sums to 1.
+    """Attention among patches alone: the class token is removed before the softmax.
 
     Args:
         logits (Tensor): Scaled, before softmax (B, heads, p + Q, p + K).
@@ -29,37 +27,26 @@ def attention_distance(attention, queries, keys):
 
     Args:
         attention (Tensor): Probabilities (B, heads, Q, K).
-        queries (Tensor): Places (Q, 2).
-        keys (Tensor): Places (K, 2).
-
-    Returns:
-        Tensor: (B, heads, Q), in the unit of the places.
+        queries, keys (Tensor): Places (Q, 2) and (K, 2), in the unit of the result (B, heads, Q).
     """
     distances = torch.cdist(queries, keys, compute_mode='donot_use_mm_for_euclid_dist')
     return torch.einsum('bhqk,qk->bhq', attention, distances.to(attention))
 
 
 def attention_entropy(attention):
-    """Entropy of each query's attention, ``-sum_k P log(P + 1e-6)``.
-
-    Args:
-        attention (Tensor): Probabilities (B, heads, Q, K).
-
-    Returns:
-        Tensor: (B, heads, Q), in nats: 0 for one key, log K for all alike.
-    """
+    """Entropy ``-sum_k P log(P + 1e-6)`` of attention (B, heads, Q, K): (B, heads, Q) in nats."""
     return -(attention * (attention + 1e-6).log()).sum(dim=-1)
 
 
 def head_stats(logits, queries, keys, num_prefix=0):
-    """Distance and entropy of a batch, averaged over queries and images.
+    """Distance (in the unit of the places) and entropy (in nats), averaged over queries and images.
 
     Args:
         logits, num_prefix: As in :func:`patch_attention`.
         queries, keys: As in :func:`attention_distance`.
 
     Returns:
-        Tensor: float64 (2, heads): distances in the unit of the places, entropies in nats.
+        Tensor: float64 (2, heads).
     """
     attention = patch_attention(logits, num_prefix)
     values = (attention_distance(attention, queries, keys), attention_entropy(attention))
@@ -79,24 +66,17 @@ class AttentionStats:
         self.sums = {}
 
     def update(self, stats):
-        """Add a batch.
-
-        Args:
-            stats (dict[int, Tensor]): Block -> result of :func:`head_stats`, places in pixels.
-        """
+        """Add a batch: block -> result of :func:`head_stats`, places in pixels."""
         self.batches += 1
         for block, values in stats.items():
             self.sums[block] = self.sums.get(block, 0.0) + values.cpu()
 
     def distance(self, unit='patches'):
-        """Distance of each head.
+        """Distance of each head: block, from 0 -> float64 (heads,).
 
         Args:
             unit (str): ``'pixels'``; ``'patches'``; or ``'paper'``, patches times 14, the unit of
                 the paper's figures. Defaults to ``'patches'``.
-
-        Returns:
-            dict[int, ndarray]: Block, from 0 -> float64 (heads,).
 
         Raises:
             ArgumentError: If there was no batch.
@@ -120,13 +100,10 @@ def units(patch_size):
 
 
 def uniform_values(places):
-    """What :func:`head_stats` gives where every key gets the same attention.
+    """Distance and entropy by :func:`head_stats` where every key gets the same attention.
 
     Args:
         places (tuple[Tensor, Tensor]): Of queries (Q, 2) and keys (K, 2).
-
-    Returns:
-        tuple[float, float]: Distance in the unit of the places and entropy in nats.
     """
     queries, keys = (place.double() for place in places)
     return torch.cdist(queries, keys).mean().item(), float(np.log(len(keys)))
@@ -134,11 +111,10 @@ def uniform_values(places):
 
 @torch.no_grad()
 def measure_attention(models, batches):
-    """Distance and entropy of the heads of models, over the same images.
+    """Distance and entropy of the heads of models over the same images.
 
     Args:
-        models (Sequence[TappedModel]): See :class:`~.tapped.TappedModel`. Blocks that attend inside
-            windows or mask units are left out.
+        models (Sequence[TappedModel]): Blocks that attend in windows or mask units are left out.
         batches (Iterable[Tensor]): RGB uint8 (B, 3, H, W), of one size.
 
     Returns:
@@ -164,7 +140,7 @@ def _stats_of(model, pixels, places):
 
 @torch.no_grad()
 def attention_maps(model, pixels, query, head=None):
-    """Where one place of an image attends to, in every block that attends globally.
+    """Attention from one place of an image, in every block that attends globally.
 
     Args:
         model (TappedModel): See :class:`~.tapped.TappedModel`.
@@ -209,14 +185,11 @@ def _cell(places, index, area):
 
 
 def on_grid(values, places):
-    """Values of tokens in any order as a map.
+    """Map (h, w), top row first, of tokens in any order.
 
     Args:
         values (Tensor): (N,).
         places (Tensor): (x, y) of the tokens' centres (N, 2), which fill a grid.
-
-    Returns:
-        Tensor: (h, w), the top row first.
     """
     columns = places[:, 0].unique(return_inverse=True)[1]
     levels, rows = places[:, 1].unique(return_inverse=True)

@@ -12,23 +12,17 @@ NEGLIGIBLE = 1e-12
 
 
 def gram(features):
-    """Inner products of the features of all pairs of images, without those of an image with itself.
+    """Inner products of all pairs of images, float64 (n, n) with a zero diagonal.
 
     Args:
-        features (Tensor): (n, ...), one row an image; what follows the first axis is flattened,
-            i.e. space and channels alike.
-
-    Returns:
-        Tensor: float64 (n, n), zero on the diagonal.
+        features (Tensor): (n, ...), one row an image; space and channels are flattened alike.
     """
     rows = features.flatten(1).double()
     return (rows @ rows.T).fill_diagonal_(0)
 
 
 def hsic(first, second):
-    """Unbiased estimate of the Hilbert-Schmidt independence criterion (Song et al., 2012).
-
-    It needs no centring: what images have in common cancels.
+    """Unbiased Hilbert-Schmidt independence criterion (Song et al., 2012); needs no centring.
 
     Args:
         first, second (Tensor): Gram matrices (..., n, n) of :func:`gram`; leading axes broadcast.
@@ -54,8 +48,8 @@ def hsic(first, second):
 class CKA:
     """CKA between all layers of two models, in memory that does not grow with the images.
 
-    The three HSIC are averaged over batches each by itself, and divided at the end (minibatch CKA
-    of arXiv 2010.15327). Every batch has the same weight, also a smaller last one.
+    Minibatch CKA (arXiv 2010.15327): the three HSIC are averaged over batches of equal weight, and
+    divided at the end.
     """
 
     def __init__(self):
@@ -87,11 +81,10 @@ class CKA:
         self.second_scale = self.second_scale + second.square().mean((-2, -1)).cpu()
 
     def value(self):
-        """Similarity over all batches.
+        """Similarity over all batches, float64 (layers of the first, layers of the second).
 
-        Returns:
-            ndarray: float64 (layers of the first, layers of the second), 1 for layers that are
-            equal up to rotation and scale. NaN in the rows and columns of :meth:`degenerate`.
+        It is 1 for layers that are equal up to rotation and scale, and NaN in the rows and columns
+        of :meth:`degenerate`.
 
         Raises:
             ArgumentError: If there was no batch.
@@ -106,13 +99,10 @@ class CKA:
         return similarity
 
     def degenerate(self):
-        """Layers of either model whose similarity is not defined: their own HSIC is not positive.
+        """Layers of the first and of the second model whose similarity is not defined.
 
-        It is a sum of squares, so that happens only where the features of all pairs of images are
-        equally alike up to rounding, above all where a layer gives all images the same features.
-
-        Returns:
-            tuple[list[int], list[int]]: Layers of the first and of the second model.
+        Their own HSIC, a sum of squares, is 0 up to rounding: they give all images the same
+        features.
         """
         pairs = ((self.first, self.first_scale), (self.second, self.second_scale))
         return tuple(

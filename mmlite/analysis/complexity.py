@@ -1,4 +1,4 @@
-"""Parameters and multiply-adds of a model, by part."""
+"""Parameters and MACs of a model, by part."""
 
 from contextlib import ExitStack, contextmanager
 
@@ -22,15 +22,7 @@ def _countable_attention():
 
 @torch.no_grad()
 def count_macs(function, *args):
-    """Multiply-adds of a call, matrix products and convolutions, attention included.
-
-    Args:
-        function (Callable): What to run.
-        *args: Its arguments.
-
-    Returns:
-        tuple[int, Any]: Multiply-adds (half of the floating-point operations) and the result.
-    """
+    """MACs of ``function(*args)`` in matrix products and convolutions, and its result."""
     with _countable_attention(), FlopCounterMode(display=False) as counter:
         result = function(*args)
     return counter.get_total_flops() // 2, result
@@ -42,16 +34,13 @@ def count_params(module):
 
 
 def detector_complexity(model, shape, num_rois=1000, num_mask_rois=100):
-    """Cost of a two-stage detector by part, for one image.
+    """Parameters and MACs of a two-stage detector by part, for one image.
 
     Args:
         model (mmdet.models.TwoStageDetector): With a box head and optionally a mask head.
         shape (tuple[int, int]): (H, W) of the padded input in pixels.
         num_rois (int): Regions that reach the box head. Defaults to 1000.
         num_mask_rois (int): Regions that reach the mask head. Defaults to 100.
-
-    Returns:
-        dict[str, tuple[int, int]]: Parameters and multiply-adds of every part.
     """
     model.eval()
     device = next(model.parameters()).device
@@ -75,14 +64,11 @@ def detector_complexity(model, shape, num_rois=1000, num_mask_rois=100):
 
 
 def model_complexity(model, shape):
-    """Cost of any other model by direct child, for one image.
+    """Parameters and MACs of every child with parameters of any other model, for one image.
 
     Args:
         model (nn.Module): Takes a batch of images in mode ``'tensor'``.
         shape (tuple[int, int]): (H, W) of the input in pixels.
-
-    Returns:
-        dict[str, tuple[int, int]]: Parameters and multiply-adds of every child with parameters.
     """
     model.eval()
     image = torch.zeros(1, 3, *shape, device=next(model.parameters()).device)
@@ -97,14 +83,12 @@ def model_complexity(model, shape):
 
 
 def tracker_complexity(model):
-    """Cost of a one-stream tracker by part, for one template and one search region.
+    """Trained parameters and MACs of a one-stream tracker, for one template and one search region.
+
+    The backbone's own table of positions is frozen, since tracking does not use it.
 
     Args:
         model (mmlite.models.track.OneStreamTracker): At its own sizes.
-
-    Returns:
-        dict[str, tuple[int, int]]: Trained parameters (the backbone's own table of positions, which
-        tracking does not use, is frozen) and multiply-adds of embedding, blocks and head.
     """
     model.eval()
     device = next(model.parameters()).device
@@ -125,11 +109,7 @@ def tracker_complexity(model):
 
 @contextmanager
 def _counted_calls(module, name, counter, macs):
-    """Add what ``module.forward`` costs to ``macs[name]``.
-
-    The counter's own figures by module leave out what is not run through ``__call__``: mmseg calls
-    ``decode_head.forward`` directly.
-    """
+    """Add the MACs of ``module.forward``, which mmseg calls directly, to ``macs[name]``."""
     forward = module.forward
 
     def counted(*args, **kwargs):

@@ -13,15 +13,12 @@ UNIFORM = '0.45'  # grey of the line of uniform attention
 
 
 def draw_similarity(reference, similarities):
-    """Heat maps of CKA in one row, all against one reference.
+    """Heat maps of CKA in one row, all against one reference, as PNG.
 
     Args:
         reference (str): Its name, on the horizontal axes.
         similarities (dict[str, ndarray]): Name of the examined model -> (its layers, layers of the
-            reference), from 0 (embedding) to the depth. Values that are not defined stay grey.
-
-    Returns:
-        bytes: PNG.
+            reference), from 0 (embedding) to the depth. NaN is grey.
     """
     figure = Figure(figsize=(2.7 * len(similarities) + 1.0, 3.1), layout='constrained')
     axes = figure.subplots(1, len(similarities), squeeze=False)
@@ -41,19 +38,13 @@ def draw_similarity(reference, similarities):
 
 
 def draw_heads(panels, uniform=None):
-    """Box plots over the heads of every block, one panel a quantity, one colour a model.
-
-    A box spans the middle half of the heads, its line is the median, whiskers reach to the last
-    head within 1.5 times the box's height, heads beyond are circles.
+    """Box plots over the heads of every block, one panel a quantity, one color a model, as PNG.
 
     Args:
         panels (dict[str, dict[str, dict[int, ndarray]]]): Label of the vertical axis -> name of a
             model -> block, from 0 -> (heads,).
-        uniform (Sequence[float | None], optional): For each panel, where a dashed line says what
-            uniform attention would give. Defaults to none.
-
-    Returns:
-        bytes: PNG.
+        uniform (Sequence[float | None], optional): For each panel, the dashed line of uniform
+            attention. Defaults to none.
     """
     names = list(next(iter(panels.values())))
     blocks = 1 + max(block for panel in panels.values() for m in panel.values() for block in m)
@@ -100,21 +91,17 @@ def _draw_boxes(axis, blocks, index, count):
 
 
 def draw_maps(image, query, maps, cells, caption=''):
-    """Where a patch of an image attends to, by model (rows) and block (columns).
+    """Maps of the attention from a patch, by model (rows) and block (columns), as PNG.
 
-    Every map has its own scale, from no attention (dark) to its largest. Blocks that do not attend
-    globally stay empty.
+    Every map has its own scale. Blocks that do not attend globally stay empty.
 
     Args:
         image (ndarray): RGB uint8 (H, W, 3).
-        query (Sequence[float]): (x, y) in pixels, as it was asked for.
+        query (Sequence[float]): (x, y) in pixels.
         maps (dict[str, dict[int, ndarray]]): Name of a model -> block, from 0 -> (h, w).
         cells (dict[str, dict[int, ndarray]]): Name -> block -> left, top and side in pixels of the
             token that attends.
         caption (str): Below the maps. Defaults to none.
-
-    Returns:
-        bytes: PNG.
     """
     depth = 1 + max(block for blocks in maps.values() for block in blocks)
     size = (1.25 * (depth + 1), 1.3 * len(maps) + 0.55)

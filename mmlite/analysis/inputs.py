@@ -81,14 +81,9 @@ def add_options(parser, folder, need_models=True):
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A model on the command line.
+    """A model on the command line: config or timm's name, and weights.
 
-    Attributes:
-        name (str): For tables and figures.
-        config (str | None): Config file; None for a model of timm.
-        timm (str | None): timm's name of the model.
-        checkpoint (str | None): Weights; None for those of timm, or for the initial weights of
-            training with the config.
+    Without ``checkpoint``, weights are timm's or the initial ones of training with the config.
     """
 
     name: str
@@ -100,10 +95,7 @@ class ModelSource:
     def parse(cls, text):
         """Read ``[NAME=]CONFIG[:CHECKPOINT]`` or ``[NAME=]timm:MODEL[:CHECKPOINT]``.
 
-        The name defaults to that of the config or of timm.
-
-        Raises:
-            UserError: A part is empty.
+        The name defaults to that of the config or of timm. An empty part is a UserError.
         """
         name, equals, path = text.partition('=')
         if not equals:
@@ -130,13 +122,14 @@ class ModelSource:
 def build_model(source):
     """Build the backbone of a model with its weights.
 
+    Weights of another image size are resampled; a ``norm`` that the checkpoint lacks keeps its
+    initial values.
+
     Args:
         source (ModelSource): A config must have a ``model.backbone`` with taps.
 
     Returns:
-        TappedModel: On the CPU, normalizing images as the config's data preprocessor does. Weights
-        of another image size are resampled; a ``norm`` that the checkpoint lacks keeps its initial
-        values, as where a pre-trained model gets the ``fc_norm`` of fine-tuning.
+        TappedModel: On the CPU, normalizing images as the config's data preprocessor does.
 
     Raises:
         UserError: The config builds no such backbone, or timm has no such plain ViT.
@@ -301,15 +294,12 @@ class _Records:
 
 
 def open_images(path, size):
-    """Open the images of a directory, or the validation data of a config.
+    """Open the images of a directory, or the validation data of a config, as :class:`CentralCrops`.
 
     Args:
-        path (str | Path): A directory, searched for images at any depth; or a config file, whose
-            ``val_dataloader`` names the data. Of its pipeline only the loading is used.
+        path (str | Path): A directory, searched at any depth; or a config, whose ``val_dataloader``
+            names the data. Of its pipeline only the loading is used.
         size (int): Side of the central crop in pixels.
-
-    Returns:
-        CentralCrops: In the order of the paths or of the data set, which is by class for most.
 
     Raises:
         UserError: The config has no validation data of single images.
@@ -343,22 +333,16 @@ def open_images(path, size):
 
 
 def draw_sample(images, number, batch_size, shuffle=True, seed=0, workers=0):
-    """Load batches of some of the images.
+    """Load uint8 RGB batches (B, 3, size, size) of some of the images.
 
     Args:
         images (CentralCrops): From :func:`open_images`.
-        number (int): Images to take; a last batch may be smaller.
+        number (int): Images to take, of which there must be enough; a last batch may be smaller.
         batch_size (int): Images of a batch.
-        shuffle (bool): Take random ones, in random order, else the first in order, as the
-            official code of MAE-Lite does. Defaults to True.
+        shuffle (bool): Take random ones, else the first in order, as the official code of MAE-Lite
+            does. Defaults to True.
         seed (int): Of the choice. Defaults to 0.
         workers (int): Processes that read. Defaults to 0.
-
-    Returns:
-        DataLoader: Of uint8 RGB batches (B, 3, size, size).
-
-    Raises:
-        UserError: There are fewer images.
     """
     if len(images) < number:
         raise UserError(f'--num-images must be <= {len(images)}, the images of the data')

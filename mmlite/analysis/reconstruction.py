@@ -16,15 +16,12 @@ TILE = 160
 
 
 def build_reconstructor(cfg, checkpoint, device='cpu'):
-    """Build the model of a config with trained weights, without its teacher.
+    """Build the model of a pre-training config with trained weights, without its teacher.
 
     Args:
         cfg (mmengine.config.Config): Config of a pre-training.
         checkpoint (str | Path): A checkpoint of it.
-        device (str, optional): As in :func:`~mmlite.engine.build.init_model`.
-
-    Returns:
-        BaseSelfSupervisor: With ``reconstruct``.
+        device (str): As in :func:`~mmlite.engine.build.init_model`. Defaults to ``'cpu'``.
 
     Raises:
         UserError: The model does not reconstruct images.
@@ -49,14 +46,7 @@ def build_reconstructor(cfg, checkpoint, device='cpu'):
 
 
 def steady_pipeline(pipeline):
-    """Replace the random crops and flips of a training pipeline by the central square.
-
-    Args:
-        pipeline (list[dict]): Transforms of a config. Unknown transforms stay.
-
-    Returns:
-        list[dict]: Transforms of a config.
-    """
+    """Replace random crops and flips of a list of transforms by the central square; others stay."""
     steady = []
     for transform in pipeline:
         name = transform['type'].split('.')[-1]
@@ -70,10 +60,9 @@ def steady_pipeline(pipeline):
 
 @torch.no_grad()
 def reconstruction_sheet(model, batch, seed=0):
-    """Draw a row for each image of a batch: original, masked, reconstruction.
+    """Draw a row for each image of a batch: original, masked, reconstruction, and another target.
 
-    A model that predicts something else than the image adds that target as a fourth column. The
-    state of the random generators and the mode of the model stay as they are.
+    The state of the random generators and the mode of the model stay as they are.
 
     Args:
         model (MaskedPretrainer): With ``data_preprocessor`` and ``reconstruct``.
@@ -107,9 +96,8 @@ def to_images(images, preprocessor):
     """Undo the normalization of a data preprocessor.
 
     Args:
-        images (Tensor): Normalized images (B, 3, H, W).
-        preprocessor (ImgDataPreprocessor): With mean and deviation in 0 to 255. Images are BGR, as
-            OpenCV loads them, unless it converts them.
+        images (Tensor): Normalized (B, 3, H, W); BGR, unless the preprocessor converts them.
+        preprocessor (ImgDataPreprocessor): With mean and deviation in 0 to 255.
 
     Returns:
         ndarray: RGB uint8 (B, H, W, 3).

@@ -16,22 +16,15 @@ VIT_PATCH = 16  # px; of Hiera, whose tokens grow, distances count in the same p
 
 
 class TappedModel:
-    """A backbone that reads raw pixels, with what the analysis wants of it.
+    """A backbone that reads raw pixels, and gives what its layers compute, without masks.
 
-    Everything is handed to a function block by block, as soon as it is computed, and only what the
-    function returns is kept: neither the features nor the logits of all blocks are ever in memory
-    at once. Images are seen whole, without masks.
+    Values are reduced block by block: those of all blocks are never in memory at once.
 
     Args:
         name (str): For tables and figures.
-        backbone (Backbone): :class:`~mmlite.models.backbones.vit.ViT`,
-            :class:`~mmlite.models.backbones.hiera.Hiera` or
-            :class:`~mmlite.models.backbones.timm_vit.TimmViT`. Put into evaluation mode.
+        backbone (ViT | Hiera | TimmViT): Put into evaluation mode. One without taps is a UserError.
         mean, std (Sequence[float]): Of the backbone's own input, in 0 to 255.
-        rgb (bool): Whether the backbone wants RGB, else BGR. Defaults to True.
-
-    Raises:
-        UserError: If the backbone has no taps.
+        rgb (bool): Whether the backbone takes RGB, else BGR. Defaults to True.
     """
 
     def __init__(self, name, backbone, mean, std, rgb=True):
@@ -50,7 +43,6 @@ class TappedModel:
 
     @property
     def device(self):
-        """torch.device: Where the backbone is."""
         return next(self.backbone.parameters()).device
 
     @property
@@ -74,7 +66,7 @@ class TappedModel:
         return self
 
     def normalise(self, pixels):
-        """RGB uint8 (B, 3, H, W) to what the backbone was trained on, where it is.
+        """RGB uint8 (B, 3, H, W) as input of the backbone, on its device.
 
         Raises:
             ArgumentError: If the images do not divide into patches or mask units.
@@ -92,16 +84,16 @@ class TappedModel:
     def features(self, pixels, reduce):
         """Features of the depth + 1 layers of MAE-Lite's CKA, without the class token.
 
-        Layer i is the input of block i + 1 behind its first norm, so that 0 is the embedding; the
-        last is the output of the last block behind the final norm (``norm``, or ``fc_norm`` of a
-        backbone that pools before), or behind a norm without weights where the backbone has none.
+        Layer i is the input of block i + 1 after its first norm, so that 0 is the embedding; the
+        last is the output of the last block after the final norm (``norm``, or ``fc_norm`` of a
+        backbone that pools before), or after a norm without weights where the backbone has none.
 
         Args:
             pixels (Tensor): RGB uint8 (B, 3, H, W).
             reduce (Callable): Given (B, N, C) of one layer; Hiera's tokens are in unrolled order.
 
         Returns:
-            list: What ``reduce`` returned, by layer.
+            list: Results of ``reduce``, by layer.
         """
         taps = [f'blocks.{index}.norm1' for index in range(len(self.backbone.blocks))]
         tokens, found = self._encode(
@@ -114,15 +106,12 @@ class TappedModel:
         return [*(found[tap] for tap in taps), last]
 
     def attention_logits(self, pixels, reduce):
-        """Scaled logits before softmax of the blocks that attend globally.
+        """Scaled logits before softmax of the blocks that attend globally, reduced, by block.
 
         Args:
             pixels (Tensor): RGB uint8 (B, 3, H, W).
             reduce (Callable): Given the block, from 0, and its logits (B, heads, Q, K), the class
                 token first where there is one; positions are those of :meth:`places`.
-
-        Returns:
-            dict[int, Any]: Block -> what ``reduce`` returned.
         """
         taps = {index: f'blocks.{index}.attn_logits' for index in self.global_blocks}
         _, found = self._encode(pixels, taps.values(), reduce, until_last_tap=True)
@@ -138,17 +127,17 @@ class TappedModel:
             return self.backbone.encode(tokens, list(taps), grid, **options)
 
     def places(self, image_size):
-        """Where the tokens lie that attend and that are attended to.
+        """Places of queries and keys, without the class token.
 
-        Hiera keeps tokens in unrolled order and pools the queries of some blocks: their places go
-        through the same steps, so that a pooled query lies in the centre of its cell.
+        Hiera's go through its own unrolling and pooling: a pooled query lies in the centre of its
+        cell.
 
         Args:
             image_size (tuple[int, int]): (H, W) in pixels.
 
         Returns:
-            list[tuple[Tensor, Tensor]]: For each block, (x, y) of the centres of queries and keys
-            in pixels, float32 (Q, 2) and (K, 2), without the class token.
+            list[tuple[Tensor, Tensor]]: For each block, (x, y) of the centres in pixels, float32
+            (Q, 2) and (K, 2).
         """
         blocks = self.backbone.blocks
         if not self.is_hiera:
@@ -165,12 +154,7 @@ class TappedModel:
 
 @contextmanager
 def reduced_taps(blocks, reduce):
-    """While it lasts, blocks give ``reduce(index, tensor)`` in place of each tensor that is tapped.
-
-    Args:
-        blocks (nn.ModuleList): Of a backbone; each returns tokens and a dict of taps.
-        reduce (Callable): Given the block's index and the tensor.
-    """
+    """While it lasts, blocks give ``reduce(index, tensor)`` instead of each tapped tensor."""
 
     def replace(index, module, args, output):
         tokens, tapped = output

@@ -27,9 +27,6 @@ class Step(NamedTuple):
 class Recorder:
     """Record every step of the pipeline of a data set, which may be wrapped.
 
-    Args:
-        dataset (Dataset): The data set.
-
     Raises:
         UserError: It holds whole sequences, which go through no pipeline.
     """
@@ -52,7 +49,7 @@ class Recorder:
         inner.pipeline.transforms = [self._recorded(*step) for step in steps]
 
     def __getitem__(self, index):
-        """tuple[dict, list[Step]]: The packed sample and its states in the pipeline.
+        """The packed sample and its list of :class:`Step`.
 
         For tracking, that is pair ``index`` of the first epoch with seed 0.
         """
@@ -73,17 +70,13 @@ class Recorder:
 
 
 def draw_steps(sample, steps, mode, names, bgr=True, shortest=SHORTEST):
-    """Draw a sample with its ground truth.
+    """Draw a sample with its ground truth, RGB uint8 (H, W, 3).
 
     Args:
-        sample (dict): Packed sample from :class:`Recorder`.
-        steps (list[Step]): Its steps.
+        sample (dict), steps (list[Step]): From :class:`Recorder`.
         mode (str): ``'original'`` (as loaded), ``'transformed'`` (as the model gets it) or
             ``'pipeline'`` (after every step, side by side).
         names, bgr, shortest: As in :func:`draw_sample`; steps before packing are BGR.
-
-    Returns:
-        ndarray: RGB uint8 (H, W, 3).
     """
     if mode == 'transformed':
         return draw_sample(sample, names, bgr, shortest)
@@ -97,19 +90,15 @@ def draw_steps(sample, steps, mode, names, bgr=True, shortest=SHORTEST):
 
 
 def draw_sample(data, names, bgr=True, shortest=SHORTEST):
-    """Draw images and ground truth of a sample, before or after packing.
+    """Draw images and ground truth of a sample, before or after packing, RGB uint8 (H, W, 3).
 
     Args:
         data (dict): ``img`` (H, W, 3) with ``gt_*`` keys, or packed ``inputs`` with
-            ``data_samples``. Several views, as a list or dict, are drawn side by side, as are
-            template and search image of a tracking pair.
+            ``data_samples``. Several views, or both images of a tracking pair, are drawn side by
+            side.
         names (Sequence[str]): Class names.
         bgr (bool): Channel order of the images. Defaults to True.
-        shortest (int): Images with a shorter longest side, in pixels, are enlarged to it.
-            Defaults to 320.
-
-    Returns:
-        ndarray: RGB uint8 (H, W, 3).
+        shortest (int): Least length of the longest side, in pixels. Defaults to 320.
     """
     views = _views(data)
     drawn = [_draw(to_rgb(image, bgr), truth, names, shortest) for image, truth in views]

@@ -18,8 +18,8 @@ def find_weights(contents):
     """Find the weights in the contents of a checkpoint, see :func:`mmlite.stack.load`.
 
     Returns:
-        tuple[dict[str, Tensor], list[str]]: The weights by their names in the file, NumPy arrays
-        as tensors, and the names of the other entries.
+        tuple[dict[str, Tensor], list[str]]: The weights by their names in the file, NumPy arrays as
+        tensors, and the names of the other entries.
 
     Raises:
         CheckpointError: There are no weights, or something else is among them.
@@ -47,9 +47,6 @@ def read_weights(contents, source, prefix=''):
         prefix (str, optional): Take the names that start with it, without it. None is
             ``'backbone.'`` where the file has such names, else ``''``. Defaults to ``''``.
 
-    Returns:
-        dict[str, Tensor]: Weights by name.
-
     Raises:
         CheckpointError: There are no weights, or none that start with ``prefix``.
     """
@@ -70,12 +67,7 @@ def read_weights(contents, source, prefix=''):
 
 
 def compare(model, weights):
-    """Compare weights with those of a model.
-
-    Returns:
-        tuple[list[str], list[str], list[str]]: Names that are missing in ``weights``, that the
-        model does not have, and whose shapes differ.
-    """
+    """Names that ``weights`` lack, that the model does not have, and whose shapes differ."""
     expected = model.state_dict()
     missing = [key for key in expected if key not in weights]
     unexpected = [key for key in weights if key not in expected]
@@ -84,9 +76,9 @@ def compare(model, weights):
 
 
 def check_weights(model, weights, source, exact=False):
-    """Check that ``weights`` hold all of ``model``.
+    """Check that ``weights`` hold all of ``model``, else a CheckpointError that names a tensor.
 
-    Tables that the model's backbone resamples to its image size may have another shape. Counters of
+    Tables that the backbone resamples to its image size may have another shape. Counters of
     batches, which only training uses, may be missing.
 
     Args:
@@ -94,9 +86,6 @@ def check_weights(model, weights, source, exact=False):
         weights (dict[str, Tensor]): Weights by name.
         source (str | Path): Name of the file, for messages.
         exact (bool): Nothing else may be among them. Defaults to False.
-
-    Raises:
-        CheckpointError: Names the first tensor that is missing, of another shape, or left over.
     """
     missing, unexpected, misshapen = compare(model, weights)
     missing = [key for key in missing if not key.endswith('num_batches_tracked')]
@@ -151,17 +140,15 @@ def load_exactly(model, contents, source, ignore=None):
 def load_pretrained(module, checkpoint, prefix=None, map_location='cpu', reserve_blocks=None):
     """Load a backbone's weights from a checkpoint of any task and image size.
 
-    Position tables are resampled. A short table of what was used, resampled, left over, not found
-    and not reserved is logged.
+    Position tables are resampled, and a short table of what became of the keys is logged.
 
     Args:
         module (Backbone): Loaded in place.
         checkpoint (str | Path): See :func:`mmlite.stack.load`.
         prefix (str, optional): See :func:`read_weights`. Defaults to None.
         map_location (str): Where tensors are read to. Defaults to ``'cpu'``.
-        reserve_blocks (int, optional): Load the embedding and that many leading blocks, and leave
-            the rest at its initialization (MAE-Lite, Fig. 4). 0 loads nothing. Defaults to None,
-            which loads everything.
+        reserve_blocks (int, optional): Load the embedding and that many leading blocks only
+            (MAE-Lite, Fig. 4); 0 loads nothing. Defaults to None, which loads everything.
 
     Raises:
         ArgumentError: ``reserve_blocks`` is no number of blocks of the backbone.
@@ -220,16 +207,13 @@ def _not_reserved(module, reserve_blocks):
 
 
 def check_architecture(model, contents, source, log=False):
-    """Refuse weights whose recorded architecture differs where shapes cannot tell (heads).
+    """Refuse weights whose recorded class, width, depth, heads or patch size differ.
 
     Args:
         model (nn.Module): A backbone with ``describe()``, or a model with such a ``backbone``.
         contents (dict): Of the checkpoint; ``contents['meta']['backbone']`` is its description.
         source (str | Path): Name of the file, for messages.
         log (bool): Log what is assumed of a file without a description. Defaults to False.
-
-    Raises:
-        CheckpointError: Class, width, depth, number of heads or patch size differ.
     """
     backbone = getattr(model, 'backbone', model)
     meta = contents.get('meta')

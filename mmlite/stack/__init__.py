@@ -1,12 +1,9 @@
 """Compatibility of the frozen OpenMMLab wheels with today's torch.
 
-``import mmlite`` calls :func:`apply`, which makes four changes:
-
-- where no compiled mmcv is installed, :mod:`.mmcv_ext` stands in for ``mmcv._ext``, the compiled
-  half of ``mmcv.ops``, and ``mmcv.ops.RoIAlign`` takes its torchvision path;
-- where setuptools has no ``pkg_resources``, :mod:`.pkg_resources` stands in for it;
-- mmengine reads checkpoints as data (:mod:`.checkpoints`);
-- configs inherit from those of the suite by ``_base_ = 'mmlite::...'`` (:mod:`.configs`).
+``import mmlite`` calls :func:`apply`: where they are missing, :mod:`.mmcv_ext` stands in for the
+compiled half of ``mmcv.ops`` and :mod:`.pkg_resources` for that of setuptools; mmengine reads
+checkpoints as data (:mod:`.checkpoints`); and configs inherit from those of the suite by
+``_base_ = 'mmlite::...'`` (:mod:`.configs`).
 """
 
 import logging
@@ -28,11 +25,7 @@ _changes = []
 
 
 def apply():
-    """Make the changes, once: calling it again does nothing.
-
-    The first call logs them in one line at level INFO to the logger ``mmlite``, except in a worker
-    process and in a process of rank other than 0.
-    """
+    """Make the changes, once; the main process logs them in one line (INFO, ``mmlite``)."""
     if _changes:
         return
     finder.install()
@@ -49,7 +42,7 @@ def apply():
 
 
 def changes():
-    """tuple[str]: Changes that :func:`apply` made in this process, a short sentence each."""
+    """Changes that :func:`apply` made in this process, a short sentence each."""
     return tuple(_changes)
 
 

@@ -1,8 +1,7 @@
 """Checkpoints read as data: ``weights_only=True``, a short allow-list, and safetensors.
 
-mmengine 0.10.7 reads every checkpoint through ``CheckpointLoader``. :func:`install` replaces its
-loaders of files and URLs; the other schemes end in these or in a plain ``torch.load``, which reads
-data only since torch 2.6.
+:func:`install` replaces mmengine's loaders of files and URLs; its other schemes end in these or in
+a plain ``torch.load``, which reads data only since torch 2.6.
 """
 
 import argparse
@@ -66,8 +65,9 @@ def load(source, map_location='cpu'):
         map_location: Where the tensors go, as in :func:`torch.load`. Defaults to ``'cpu'``.
 
     Returns:
-        dict: Contents of the file; ``dict(state_dict=..., meta=...)`` from ``.safetensors``, where
-        the values of ``meta`` are decoded from JSON if they are JSON.
+        dict: Contents of the file; ``dict(state_dict=..., meta=...)`` from ``.safetensors``, with
+            the
+        values of ``meta`` decoded from JSON.
 
     Raises:
         CheckpointNotFoundError: There is no such file.

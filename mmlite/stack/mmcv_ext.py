@@ -1,9 +1,8 @@
 """Stand-in for ``mmcv._ext``, the compiled half of ``mmcv.ops``, on torchvision's kernels.
 
-It is imported under the name ``mmcv._ext`` where no compiled mmcv is installed, and gives NMS,
-soft-NMS and RoIAlign on CPU and GPU with mmcv's call signatures. Any other operator exists, because
-``mmcv.ops`` asks for every name at import, and raises :class:`OperatorError` when it is called.
-RoIPool is not provided: torchvision rounds the box to whole pixels, mmcv does not.
+It gives NMS, soft-NMS and RoIAlign on CPU and GPU with mmcv's call signatures. Any other operator
+exists, because ``mmcv.ops`` asks for every name at import, and raises :class:`OperatorError` when
+it is called; RoIPool too, since torchvision rounds the box to integer pixels, and mmcv does not.
 """
 
 import functools
@@ -38,16 +37,13 @@ def _widened(*tensors):
 
 
 def nms(boxes, scores, iou_threshold, offset):
-    """Greedy non-maximum suppression.
+    """Greedy non-maximum suppression: int64 indices of the kept boxes, by falling score.
 
     Args:
         boxes (Tensor): ``(N, 4)`` corners x1, y1, x2, y2 in pixels.
         scores (Tensor): ``(N,)``.
         iou_threshold (float): A box is dropped if its IoU with a kept one is greater than this.
         offset (int): Width is ``x2 - x1 + offset``; 1 is the convention of pixel indices.
-
-    Returns:
-        Tensor: int64 indices of the kept boxes, by falling score.
     """
     boxes, scores = _widened(boxes, scores)
     if offset:
@@ -58,9 +54,8 @@ def nms(boxes, scores, iou_threshold, offset):
 def softnms(boxes, scores, dets, iou_threshold, sigma, min_score, method, offset):
     """Soft-NMS (Bodla et al., ICCV 2017): overlap lowers a score instead of dropping the box.
 
-    Boxes are taken by falling score, the first of equals first. Each lowers the scores of those
-    left, and those that fall below ``min_score`` are dropped; the first box is always kept. Two
-    boxes of no area overlap by 0 (mmcv's own kernel gives them a score of NaN).
+    The first of equal scores is taken first, and the first box is always kept. Two boxes of no area
+    overlap by 0 (mmcv's own kernel gives them a score of NaN).
 
     Args:
         boxes (Tensor): ``(N, 4)`` corners in pixels.
@@ -109,11 +104,10 @@ def roi_align_forward(input, rois, output, argmax_y, argmax_x, **geometry):
         input (Tensor): ``(B, C, H, W)``.
         rois (Tensor): ``(K, 5)``: index into the batch and the corners in image pixels.
         output (Tensor): ``(K, C, aligned_height, aligned_width)``, set in place.
-        argmax_y (Tensor): Of max pooling, not changed; ``argmax_x`` likewise.
+        argmax_y, argmax_x (Tensor): Of max pooling, not changed.
         geometry: ``aligned_height, aligned_width`` (bins), ``spatial_scale`` (feature pixels per
             image pixel), ``sampling_ratio`` (samples per bin and axis, 0 for as many as the bin has
-            pixels), ``pool_mode`` (1 for average; 0, max, raises :class:`OperatorError`) and
-            ``aligned`` (a pixel's centre is at its index).
+            pixels), ``pool_mode`` (1 average; 0 max: :class:`OperatorError`) and ``aligned``.
     """
     output.copy_(_roi_align(*_widened(input, rois), **geometry))
 
@@ -156,11 +150,7 @@ def __getattr__(name):
 
 
 def _prefer_torchvision(roi_align):
-    """Let ``mmcv.ops.RoIAlign`` take its own torchvision path unless it is told otherwise.
-
-    The numbers are the same; the path adds torchvision's autocast and export support. It has
-    average pooling only and would ignore ``pool_mode='max'``, which therefore stays on mmcv's.
-    """
+    """Let ``mmcv.ops.RoIAlign`` use torchvision (autocast, export) by default, except for max."""
     init = roi_align.__init__
 
     @functools.wraps(init)

@@ -1,8 +1,4 @@
-"""The part of ``pkg_resources`` that mmengine 0.10.7 calls, on ``importlib.metadata``.
-
-setuptools >= 82 has no ``pkg_resources``; mmengine needs it to resolve ``_base_ = 'mmdet::...'``.
-Imported under the name ``pkg_resources`` where no real one is installed.
-"""
+"""The part of ``pkg_resources``, gone in setuptools 82, that mmengine 0.10.7 calls."""
 
 from importlib import metadata
 

@@ -14,14 +14,11 @@ TAG = 20  # px, height of the colored strip under a text
 
 
 def legible(image, shortest=320, longest=640):
-    """Resize an image so that its longest side is between two lengths, for text upon it.
+    """Copy an image resized so that its longest side is between two lengths, and its scale.
 
     Args:
         image (ndarray): uint8 (H, W, 3).
         shortest, longest (int): In pixels. Default to 320 and 640.
-
-    Returns:
-        tuple[ndarray, float]: A new image and its scale.
     """
     side = max(image.shape[:2])
     scale = min(max(side, shortest), longest) / side
@@ -39,8 +36,8 @@ def draw_instances(image, boxes, labels, masks, names, scores=None, scale=1.0):
         image (ndarray): RGB uint8 (H, W, 3).
         boxes (ndarray): (N, 4) as x1, y1, x2, y2 in pixels.
         labels (Sequence[int]): Class of each box.
-        masks (Sequence | None): For each box a bool array (H, W), or COCO's polygons or run
-            lengths.
+        masks (Sequence | None): A bool array (H, W), or COCO's polygons or run lengths, for each
+            box.
         names (Sequence[str] | dict[int, str]): Class names. A class beyond them is numbered.
         scores (Sequence[float], optional): Written after the names.
         scale (float): Enlargement of the image. Defaults to 1.
@@ -105,20 +102,16 @@ def draw_tag(canvas, text, x, y, color):
 
 
 def draw_label_maps(image, maps, names, colors, ignored=255):
-    """Draw an image and its label maps side by side over a legend of the classes in them.
+    """Draw an image and its label maps side by side (RGB uint8) over a legend of their classes.
 
-    Args:
-        image, maps, names, colors, ignored: As in :func:`color_label_maps`.
-
-    Returns:
-        ndarray: RGB uint8.
+    Arguments are those of :func:`color_label_maps`.
     """
     tiles, entries = color_label_maps(image, maps, names, colors, ignored)
     return image_grid(list(tiles.values()), list(tiles), legend=entries)
 
 
 def color_label_maps(image, maps, names, colors, ignored=255):
-    """Color label maps, of the size of the image.
+    """Color label maps.
 
     Args:
         image (ndarray): RGB uint8 (H, W, 3).
@@ -128,9 +121,9 @@ def color_label_maps(image, maps, names, colors, ignored=255):
         ignored (int): Label of pixels without a class, drawn black. Defaults to 255.
 
     Returns:
-        tuple[dict[str, ndarray], list[tuple[str, list[int]]]]: ``'image'`` and the titles ->
-        RGB uint8 (h, w, 3), with a longest side of 320 to 640 pixels; names with colors of the
-        classes that occur.
+        tuple[dict[str, ndarray], list[tuple[str, list[int]]]]: ``'image'`` and the titles -> RGB
+        uint8 (h, w, 3), longest side 320 to 640 pixels; names with colors of the classes that
+        occur.
     """
     table = np.array([*colors, IGNORED_COLOR], np.uint8)  # ignored pixels come after the classes
     tiles = {'image': legible(image)[0]}

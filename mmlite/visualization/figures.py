@@ -6,14 +6,11 @@ from .palette import LINE_COLORS
 
 
 def draw_curves(panels, xlabel='iteration'):
-    """Draw line plots side by side, each over its legend.
+    """Draw line plots side by side, each over its legend, as PNG.
 
     Args:
         panels (dict[str, dict[str, tuple[list, list]]]): Title -> curve name -> (x, y).
-        xlabel (str): Label of the horizontal axes.
-
-    Returns:
-        bytes: PNG.
+        xlabel (str): Label of the horizontal axes. Defaults to ``'iteration'``.
     """
     from matplotlib.figure import Figure  # slow to import
 

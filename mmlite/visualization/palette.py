@@ -22,9 +22,6 @@ def class_colors(count, palette=None):
         count (int): Number of classes.
         palette (Sequence[Sequence[int]], optional): Colors of the first classes. Defaults to
             :data:`PALETTE`; further ones get evenly spread hues.
-
-    Returns:
-        list[tuple[int, int, int]]: A color for each class.
     """
     colors = [tuple(int(channel) for channel in color) for color in palette or PALETTE][:count]
     missing = count - len(colors)

@@ -18,20 +18,16 @@ TILE = (300, 300)
 
 
 def draw_targets(frame, boxes, notes=None, truth=None, caption='', sides=(640, 1280)):
-    """Draw the boxes of targets into a frame.
+    """Draw the boxes of targets into a copy of a frame.
 
     Args:
         frame (ndarray): RGB uint8 (H, W, 3).
         boxes (Sequence[Sequence[float]]): x, y, w, h of each target in pixels of the frame.
         notes (Sequence[str], optional): Text at each box.
-        truth (Sequence[float], optional): Annotated box; it is left out where it is empty or not
-            finite.
+        truth (Sequence[float], optional): Annotated box; left out where it is empty or not finite.
         caption (str): Written into the lower left corner.
-        sides (tuple[int, int]): Bounds of the longest side of the result, in pixels. Default to
-            640 and 1280; :data:`TILE` makes a frame of a contact sheet.
-
-    Returns:
-        ndarray: RGB uint8, a new image.
+        sides (tuple[int, int]): Bounds of the longest side of the result, in pixels. Default to 640
+            and 1280; :data:`TILE` makes a frame of a contact sheet.
     """
     canvas, scale = legible(frame, *sides)
     if truth is not None and np.isfinite(truth).all() and min(truth[2:]) > 0:
@@ -55,16 +51,13 @@ def _corners(box, scale):
 
 
 def track_sheet(title, tiles, targets=1, truth=False):
-    """Arrange frames of a video in a grid, over a legend of the colors of boxes.
+    """Arrange frames of a video in a grid (RGB uint8), over a legend of the colors of boxes.
 
     Args:
-        title (str): Above all; what follows a line break is smaller.
+        title (str): Above all; text after a line break is smaller.
         tiles (Sequence[ndarray]): From :func:`draw_targets` with ``sides=TILE``.
         targets (int): Number of targets. Defaults to 1.
         truth (bool): Whether annotated boxes are drawn. Defaults to False.
-
-    Returns:
-        ndarray: RGB uint8.
     """
     names = ['tracked'] if targets == 1 else [f'target {i}' for i in range(1, targets + 1)]
     legend = list(zip(names, _colors(targets), strict=True))
@@ -73,16 +66,12 @@ def track_sheet(title, tiles, targets=1, truth=False):
 
 
 def even_indices(count, most=TILES):
-    """list[int]: At most ``most`` of ``count`` indices, evenly spaced from first to last."""
+    """At most ``most`` of ``count`` indices, evenly spaced from first to last."""
     return np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()
 
 
 class EvenSubsampler:
-    """Keep evenly spaced items of a stream of unknown length.
-
-    Args:
-        most (int): Number of items at the end. Defaults to 12.
-    """
+    """Keep at most ``most`` evenly spaced items of a stream of unknown length."""
 
     def __init__(self, most=TILES):
         self.most = most
@@ -97,5 +86,5 @@ class EvenSubsampler:
         self._seen += 1
 
     def items(self):
-        """list: At most ``most`` of the kept items, the first one included."""
+        """At most ``most`` of the kept items, the first one included."""
         return [self._kept[i] for i in even_indices(len(self._kept), self.most)]

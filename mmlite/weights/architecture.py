@@ -46,10 +46,9 @@ def table_side(table):
 
 
 def vit_arguments(state, source, heads):
-    """Read the arguments of the :class:`mmlite.models.ViT` that weights belong to off their shapes.
+    """Arguments of the :class:`mmlite.models.ViT` that weights fit, and the origin of the heads.
 
-    ``heads`` is what the user gave. Returns the arguments, and where the number of heads is known
-    from; a number that is unknown or contradicted is a UserError.
+    ``heads`` is the user's; a number that is unknown or contradicted is a UserError.
     """
     dim, channels, patch, _ = shape_of(state, 'backbone.patch_embed.proj.weight', 4)
     stored = grid = math.isqrt(shape_of(state, 'backbone.pos_embed', 3)[1] - 1)
@@ -80,7 +79,7 @@ def vit_arguments(state, source, heads):
 
 
 def hiera_arguments(state, source, heads):
-    """Read the arguments of the :class:`mmlite.models.Hiera`, as :func:`vit_arguments`."""
+    """Arguments of the :class:`mmlite.models.Hiera` that weights fit, as :func:`vit_arguments`."""
     dim, channels = shape_of(state, 'backbone.patch_embed.proj.weight', 4)[:2]
     heads, heads_from = _count_heads(heads, None, HIERA_HEADS, dim, source)
     depth = _depth(state)
@@ -135,13 +134,9 @@ def _count_heads(given, table_heads, usual, dim, source):
 
 
 def build_backbone(state, cls, kwargs):
-    """Build the backbone that weights are meant for, and compare all weights with their models.
+    """Build the backbone of weights on the meta device, and compare all weights with their models.
 
-    Returns:
-        Backbone: On the meta device.
-
-    Raises:
-        CheckpointError: Weights are missing, left over, or have other shapes.
+    Missing, left-over or misshapen weights are a CheckpointError.
     """
     try:
         with torch.device('meta'):

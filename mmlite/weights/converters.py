@@ -26,18 +26,16 @@ LICENSES = {'mae-lite': 'Apache-2.0', 'mae': 'CC-BY-NC 4.0', 'hiera': 'CC-BY-NC 
 def convert(contents, source, heads=None, keep_extra=False):
     """Convert the contents of a checkpoint.
 
-    Every block gets a fused ``qkv.bias`` (zeros where the file has none: exact), a shared table of
-    relative positions is copied to every block (exact), and ``pos_embed`` always starts with the
-    class token's row (zeros where it has none: exact). The distillation token of DeiT is dropped
-    with its row, which changes the features. The ``norm`` of D2-MAE is kept, although it was
-    trained after the eighth block.
+    Every block gets a fused ``qkv.bias`` (zeros where the file has none), a shared table of
+    relative positions is copied to every block, and ``pos_embed`` starts with the class token's row
+    (zeros where it has none): all exact. The distillation token of DeiT is dropped with its row,
+    which changes the features. The ``norm`` of D2-MAE, trained after the eighth block, is kept.
 
     Args:
         contents (dict): From :func:`mmlite.stack.load`; ``module.`` before names is ignored.
         source (str): Code base that wrote it, one of ``SOURCES``.
         heads (int, optional): Attention heads (of the first stage of Hiera). Defaults to what
-            tables of relative positions imply, else to what ``source`` builds at that width: 3 for
-            the 192 channels of DeiT and timm, 12 for those of MAE-Lite.
+            tables of relative positions imply, else to what ``source`` builds at that width.
         keep_extra (bool): Keep what only pre-training needs, by its official names: ``decoder_*``,
             ``mask_token``, ``encoder_norm.*``, ``multi_scale_fusion_heads.*``, the attention-only
             block of D2-MAE, ``tch_model.*`` and ``attn_adapter.*``. Defaults to False.
@@ -48,8 +46,8 @@ def convert(contents, source, heads=None, keep_extra=False):
         ``SimpleFeaturePyramid``, ``pos_embed_{z,x}`` and ``head.{ctr,offset,size}.*`` as
         ``OSTrack``. ``meta`` has ``backbone`` (its ``describe()``), ``source``, ``license`` and
         ``num_heads_from``. ``report`` has ``converted`` ({old key: [new keys]}), ``dropped`` ({old
-        key: reason}), ``zeros`` (new keys that the file lacks), ``beside`` (entries of the file
-        that are no weights) and ``backbone_cfg`` (config of a backbone that the weights fit).
+        key: reason}), ``zeros`` (new keys that the file lacks), ``beside`` (other entries of the
+        file) and ``backbone_cfg``.
 
     Raises:
         UserError: ``source`` or ``heads`` cannot be right, or ``heads`` is required.
@@ -97,13 +95,7 @@ def convert(contents, source, heads=None, keep_extra=False):
 
 
 class Ledger:
-    """Converted weights and their account.
-
-    Attributes:
-        state (dict[str, Tensor]): By new name.
-        origins (dict[str, tuple[str]]): Old keys by new name; empty where the file had none.
-        dropped (dict[str, str]): Reason by old key.
-    """
+    """Converted weights, their old keys by new name, and the reason by dropped old key."""
 
     def __init__(self):
         self.state, self.origins, self.dropped = {}, {}, {}
@@ -152,8 +144,7 @@ def place(weights, layout, keep_extra):
 def complete_vit(ledger):
     """Bring the variants of a plain ViT into the form of :class:`mmlite.models.ViT`, all exactly.
 
-    Fuses the biases of BEiT's projections, copies a table that all blocks share to each of them,
-    and puts the row of the class token before ``pos_embed``.
+    Fuses BEiT's biases, copies a shared table to every block, completes ``pos_embed``.
     """
     state = ledger.state
     table, origins = ledger.take('backbone.relative_position_bias_table')

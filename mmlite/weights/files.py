@@ -58,7 +58,7 @@ def _plain(value):
 
 
 def summary(checkpoint, path):
-    """str: The account of every key as a short table, and how to use the file at ``path``."""
+    """The account of every key as a short table, and how to use the file at ``path``."""
     meta, report = checkpoint['meta'], checkpoint['report']
     by_reason = {}
     for key, why in report['dropped'].items():

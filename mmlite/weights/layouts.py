@@ -57,12 +57,11 @@ class Layout:
     """Names of weights in the files of one code base, without ``module.``.
 
     Attributes:
-        title: What messages call it.
+        title: Name in messages.
         mark: Pattern of the start of a key that tells it from the layouts that follow.
         sources: Sources that may have it; none where such files have or need no conversion.
         encoder: Pattern, without groups, of the prefix of the encoder's keys.
-        rules: As ``ENCODER_RULES``, with a function of the match in place of some names; asked
-            before them.
+        rules: Asked before ``ENCODER_RULES``; a name may be a function of the match.
     """
 
     title: str
@@ -123,11 +122,7 @@ def recognise(weights, source):
 
 
 def all_rules(layout, names):
-    """Every rule (pattern, verb, new name or reason) for the keys of a file without ``module.``.
-
-    A last block of nothing but a norm and query, key and value is D2-MAE's, which only gives
-    attention logits to distil: no part of a backbone.
-    """
+    """Every rule (pattern, verb, new name or reason) for the keys of a file without ``module.``."""
     inner = list(ENCODER_RULES)
     blocks = {}
     for name in names:

@@ -39,10 +39,8 @@ def publish(checkpoint, out, cfg=None, license_text=None, backbone_only=False):
     Args:
         checkpoint (str | Path): A checkpoint of the suite, or any with weights if ``cfg`` is given.
         out (str | Path): ``NAME.safetensors``; the config goes to ``NAME.py``.
-        cfg (Config, optional): Defaults to the config that the checkpoint records, which is read
-            as data and never run.
-        license_text (str, optional): Licence of the weights. Defaults to what the checkpoint
-            records, else ``'unknown'``.
+        cfg (Config, optional): Defaults to the recorded config, read as data and never run.
+        license_text (str, optional): Defaults to the recorded licence, else ``'unknown'``.
         backbone_only (bool): Leave out all but ``backbone.*``. Defaults to False.
 
     Returns:
@@ -86,17 +84,11 @@ def publish(checkpoint, out, cfg=None, license_text=None, backbone_only=False):
 
 
 def parse_config(text, source):
-    """Read a config as mmengine writes it into checkpoints, as data.
+    """Read a config as mmengine writes it into checkpoints, as data: else a CheckpointError.
 
     Args:
         text (str | None): Lines ``key = value``, each value of literals and ``dict(key=value)``.
         source (str | Path): Name of the checkpoint, for messages.
-
-    Returns:
-        Config: The config.
-
-    Raises:
-        CheckpointError: There is no text, or it is something else.
     """
     if not isinstance(text, str) or not text.strip():
         raise CheckpointError(f'{source}: it records no config: give --config')
@@ -138,7 +130,6 @@ def recipe_text(cfg):
 
 
 def _task(cfg):
-    """The task of a model, by its config."""
     if str((cfg.get('test_cfg') or {}).get('type')).endswith('SequenceTestLoop'):
         return 'tracking'
     scope = cfg.get('default_scope')

@@ -78,16 +78,8 @@ def test_scores_and_confusions_of_hand_written_matrices():
     ('key', 'value', 'message'),
     [
         ('gt_sem_seg', None, 'result 0 has no gt_sem_seg: the predictions should be'),
-        (
-            'pred_sem_seg',
-            torch.zeros(1, 4, 4),
-            r'is \(17, 23\), the prediction \(4, 4\): load',
-        ),
-        (
-            'gt_sem_seg',
-            torch.full((1, 17, 23), 4),
-            'true label is 4, but there are 4 classes',
-        ),
+        ('pred_sem_seg', torch.zeros(1, 4, 4), r'is \(17, 23\), the prediction \(4, 4\): load'),
+        ('gt_sem_seg', torch.full((1, 17, 23), 4), 'true label is 4, but there are 4 classes'),
     ],
 )
 def test_wrong_predictions_are_named(key, value, message):

@@ -5,14 +5,7 @@ import re
 
 import pytest
 import torch
-from official_files import (
-    FILES,
-    command,
-    converted,
-    official,
-    prefixed,
-    vitdet,
-)
+from official_files import FILES, command, converted, official, prefixed, vitdet
 
 from mmlite import stack
 from mmlite.errors import UserError

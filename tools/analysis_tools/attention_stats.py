@@ -15,12 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
-from mmlite.analysis.attention import (
-    attention_maps,
-    measure_attention,
-    uniform_values,
-    units,
-)
+from mmlite.analysis.attention import attention_maps, measure_attention, uniform_values, units
 from mmlite.analysis.figures import draw_heads, draw_maps
 from mmlite.analysis.inputs import CentralCrops, add_options, file_name, open_batches, open_models
 from mmlite.engine.cli import positive_int, tool
@@ -60,7 +55,6 @@ def parse_args(argv):
 
 
 def check(args):
-    """Refuse options that ask for nothing or do not fit each other."""
     if not args.map_image:
         for option in ('map_query', 'map_head'):
             if getattr(args, option) is not None:
@@ -70,7 +64,6 @@ def check(args):
 
 
 def write_stats(models, measures, args, size):
-    """Table, arrays and figure of the statistics."""
     distances = {unit: [m.distance(unit) for m in measures] for unit in AXIS_LABELS}
     entropies = [m.entropy() for m in measures]
     rows = []
@@ -92,7 +85,6 @@ def write_stats(models, measures, args, size):
 
 
 def rows_of(name, distances, entropies):
-    """Lines of the table: one for each head."""
     for block, values in entropies.items():
         for head, entropy in enumerate(values):
             found = {f'distance_{u}': round(d[block][head], 5) for u, d in distances.items()}
@@ -121,7 +113,6 @@ def uniform_lines(models, unit, size):
 
 
 def write_maps(models, args, size):
-    """Figure of the maps of one image."""
     pixels = CentralCrops([dict(img_path=str(args.map_image))], size)[0][None]
     query = args.map_query or (size / 2, size / 2)
     head = None if args.map_head is None else args.map_head - 1

@@ -12,16 +12,13 @@ WRITTEN = 20
 
 
 def confusion_matrix(results, classes, ignored=255):
-    """Count the pixels of every pair of true and predicted class.
+    """Count the pixels of every true class (row) and predicted class (column), int64 (C, C).
 
     Args:
         results (Iterable[dict]): With ``gt_sem_seg`` and ``pred_sem_seg``, each a dict or
             ``PixelData`` whose ``data`` is a tensor (1, H, W), from ``tools/test.py --out``.
         classes (int): Number of classes C.
         ignored (int): True label of pixels that do not count. Defaults to 255.
-
-    Returns:
-        ndarray: int64 (C, C); row: true class, column: predicted class.
 
     Raises:
         DataError: A result lacks one of the two, they differ in size, or a label is no class.
@@ -60,11 +57,9 @@ def _labels(result, key, place):
 
 
 def class_scores(matrix):
-    """Compute IoU, accuracy (recall), precision and share of the pixels of every class.
+    """IoU, accuracy (recall), precision and share of the pixels, float (C,) in 0 to 1.
 
-    Returns:
-        dict[str, ndarray]: Float (C,) in 0 to 1, NaN where nothing was counted. ``np.nanmean`` of
-        ``'IoU'`` is mmseg's mIoU.
+    NaN where nothing was counted; ``np.nanmean`` of ``'IoU'`` is mmseg's mIoU.
     """
     right = np.diag(matrix).astype(float)
     true, predicted = matrix.sum(axis=1), matrix.sum(axis=0)
@@ -78,11 +73,11 @@ def class_scores(matrix):
 
 
 def largest_confusions(matrix, count=10):
-    """Find the pairs of classes that the most pixels were confused between.
+    """Pairs of classes that the most pixels were confused between, up to ``count``, most first.
 
     Returns:
         list[tuple[int, int, float]]: True class, predicted class and the share of the true class's
-        pixels, in 0 to 1; up to ``count``, the pair with the most pixels first.
+        pixels, in 0 to 1.
     """
     wrong = matrix.copy()
     np.fill_diagonal(wrong, 0)
@@ -92,13 +87,10 @@ def largest_confusions(matrix, count=10):
 
 
 def draw_confusion(matrix, names):
-    """Draw the matrix as a heat map, each row in percent of the pixels of its true class.
+    """Draw the matrix as a heat map (PNG), each row in percent of the pixels of its true class.
 
-    Few classes have their numbers written in; many have their names on all sides, and colors that
+    Up to 20 classes have their numbers written in; more have names on all sides, and colors that
     set small shares apart from none.
-
-    Returns:
-        bytes: PNG.
     """
     percent = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     few = len(names) <= WRITTEN

@@ -14,19 +14,15 @@ TEMPLATES = Path(__file__).parent / 'templates'
 
 
 def render_page(template, **context):
-    """Render a jinja2 template with autoescape.
+    """Render a jinja2 template with autoescape; a name that the template misses is an error.
 
-    ``base.html`` is the frame: a template extends it, fills the blocks ``content`` and ``style``,
-    and is given ``heading`` and ``title``. Templates also get ``versions`` and the filters
-    ``png_uri`` (bytes of a PNG file), ``png`` and ``jpeg`` (RGB uint8 images), which give ``data:``
-    URIs.
+    ``base.html`` is the frame: a template extends it and fills the blocks ``content`` and
+    ``style``. Templates also get ``versions`` and the filters ``png_uri`` (bytes of a PNG file),
+    ``png`` and ``jpeg`` (RGB uint8 images), which give ``data:`` URIs.
 
     Args:
         template (str | Path): Name of a template of this package, or a path elsewhere.
-        context: Values for it. A name that the template misses is an error.
-
-    Returns:
-        str: HTML.
+        context: Its values, at least ``heading`` and ``title``.
     """
     template = Path(template)
     folders = [str(template.parent), str(TEMPLATES)] if template.is_absolute() else str(TEMPLATES)
@@ -43,7 +39,7 @@ def render_page(template, **context):
 
 
 def versions():
-    """str: Versions of the libraries and the device, in one line."""
+    """Versions of the libraries and the device, in one line."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'
     return (
         f'mmlite {__version__}, torch {torch.__version__}, mmengine {mmengine.__version__}, '

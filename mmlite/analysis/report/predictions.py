@@ -12,13 +12,10 @@ from mmlite.registry import DATASETS
 
 
 def load_predictions(path):
-    """Load the output of ``tools/test.py --out``.
+    """Load the output of ``tools/test.py --out``, one dict for each image.
 
     Args:
         path (str | Path): A pickle file. Only open files of your own: unpickling runs code.
-
-    Returns:
-        list[dict]: One result for each image.
 
     Raises:
         DataError: The file is missing or holds something else.
@@ -39,14 +36,11 @@ def load_predictions(path):
 
 
 def segmentation_meta(cfg):
-    """Classes of the test data of a segmentation config.
+    """Class names, RGB colors and the label of ignored pixels of a segmentation config's test data.
 
     Args:
         cfg (mmengine.config.Config): With ``test_dataloader``, whose files are not read unless the
             class of the data set does so.
-
-    Returns:
-        tuple[tuple, list, int]: Class names, RGB colors, and the label of ignored pixels.
 
     Raises:
         UserError: The config is not of a segmentation model or has no test data.

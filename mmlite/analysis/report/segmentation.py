@@ -9,13 +9,7 @@ from mmlite.errors import DataError
 from mmlite.utils import data_uri, encode_jpeg, encode_png
 from mmlite.visualization import color_label_maps, even_indices
 
-from .confusion import (
-    WRITTEN,
-    class_scores,
-    confusion_matrix,
-    draw_confusion,
-    largest_confusions,
-)
+from .confusion import WRITTEN, class_scores, confusion_matrix, draw_confusion, largest_confusions
 from .predictions import segmentation_meta
 
 METRICS = {'mIoU': 'mIoU', 'mAcc': 'mean class accuracy', 'aAcc': 'pixel accuracy'}

@@ -33,9 +33,6 @@ def write_report(
         reconstructions (str | Path, optional): Output of ``vis_reconstruction.py``.
         title (str, optional): Heading. Defaults to ``'Training report'``.
 
-    Returns:
-        Path: The page.
-
     Raises:
         DataError: The config, the logs or a given file is missing or of another task.
     """
@@ -85,8 +82,7 @@ def prediction_figures(cfg, results, count, min_score=0.3):
         min_score (float): Detections below are not drawn. Defaults to 0.3.
 
     Returns:
-        list[dict]: ``images``, title -> ``data:`` URI, ``caption``, and ``legend``, names with RGB
-        colors.
+        list[dict]: ``images``, title -> ``data:`` URI, ``caption``, and ``legend``, names with RGB.
 
     Raises:
         DataError: An image cannot be read, or the results are not those of this config's data.

@@ -17,8 +17,7 @@ from mmlite.visualization import TILE, draw_label_maps, draw_targets, even_indic
 class SegPredictionHook(Hook):
     """Draw every segmentation result: image, ground truth, prediction and a legend.
 
-    mmseg's ``SegVisualizationHook`` asks for the training iteration, for which the training data
-    must exist; this one needs the test data alone.
+    mmseg's ``SegVisualizationHook`` requires the training data; this one needs the test data alone.
 
     Args:
         out_dir (str): Directory of the images, which keep their paths below the data set's.
@@ -65,15 +64,7 @@ class TrackSheetHook(Hook):
 
 
 def draw_sequence(sequence, track):
-    """Draw a contact sheet of a tracked sequence.
-
-    Args:
-        sequence (Sequence): Its frames, and its annotation if it has one.
-        track (Track): The boxes.
-
-    Returns:
-        ndarray: RGB uint8 (H, W, 3).
-    """
+    """Draw a contact sheet (RGB uint8) of a tracked ``Sequence`` and its ``Track``."""
     truth = sequence.boxes if sequence.annotated else [None] * len(track)
     tiles = []
     for index in even_indices(len(track)):
