@@ -106,9 +106,6 @@ def make_trials(axes, fixed=()):
         axes (dict[str, list[tuple[str, dict]]]): See :func:`grid_axes`.
         fixed (Iterable[str]): Keys of the settings that all trials share.
 
-    Returns:
-        list[Trial]: With different names.
-
     Raises:
         UserError: There is no axis; two axes, or an axis and ``fixed``, set the same key; a value
             cannot be passed on; two trials have the same name.

@@ -60,7 +60,7 @@ def preset_names():
 
 
 def load_preset(name, kind, tasks=(), seeds=()):
-    """Read a preset.
+    """Read the recipes of a preset for a backbone; a task that has none is left out.
 
     Args:
         name (str): Name of a preset of the suite, or a file.
@@ -68,12 +68,8 @@ def load_preset(name, kind, tasks=(), seeds=()):
         tasks (Sequence[str]): Names of those to keep; all by default.
         seeds (Sequence[int]): In place of the preset's.
 
-    Returns:
-        Preset: Its tasks have the recipes of that backbone; a task without one is left out.
-
     Raises:
-        UserError: There is no such preset or task, it has no recipe for the backbone, or a key is
-            missing or unknown.
+        UserError: There is no such preset, task or recipe, or a key is missing or unknown.
     """
     file = Path(name) if name.endswith('.py') else suite_path('configs', 'scorecard', f'{name}.py')
     if not file.is_file():
@@ -101,24 +97,13 @@ def load_preset(name, kind, tasks=(), seeds=()):
     if not chosen:
         raise UserError(f'{name} has no recipe of {", ".join(tasks)} for {kind}')
     return Preset(
-        file.stem,
-        cfg.title,
-        tuple(chosen),
-        tuple(seeds or cfg.seeds),
-        cfg.get('device', 'two CPU cores'),
-        cfg.get('figure_images', 0),
-        fingerprint(cfg),
-    )
+        file.stem, cfg.title, tuple(chosen), tuple(seeds or cfg.seeds),
+        cfg.get('device', 'two CPU cores'), cfg.get('figure_images', 0), fingerprint(cfg),
+    )  # fmt: skip
 
 
 def read_inits(items):
-    """Read the checkpoints to judge.
-
-    Args:
-        items (Sequence[str]): ``NAME=CHECKPOINT``, or a path, whose directory gives the name.
-
-    Returns:
-        list[Init]: In order.
+    """Read the checkpoints to judge: ``NAME=PATH``, or a path, whose directory gives the name.
 
     Raises:
         UserError: Two have one name, or a name is that of a baseline.

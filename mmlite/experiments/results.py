@@ -103,15 +103,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Results by combination of settings, compared by one metric.
+    """Results of all combinations of settings, compared by one metric; others are shown beside it.
 
-    Attributes:
-        axes (tuple[str, ...]): Names of the axes but the seed.
-        seeds (tuple[str, ...]): Empty where the config decides the seed.
-        rows (tuple[Row, ...]): All combinations, in order; a row may lack seeds.
-        metric (str): What decides.
-        others (tuple[str, ...]): What is shown beside it.
-        lower (bool): Whether the lowest value is the best.
+    ``axes`` does not name the seed, ``seeds`` is empty where the config decides it, and a row may
+    lack seeds.
     """
 
     axes: tuple

@@ -78,11 +78,7 @@ class Scorecard:
         return launch.read_config(task.config, str(self.work_dir / task.name), task.options)
 
     def missing_data(self, task):
-        """Find out why a task cannot run here.
-
-        Returns:
-            tuple[str | None, str | None]: The reason, and the command that makes the data.
-        """
+        """Why a task cannot run here, and the command that makes its data; None, None if it can."""
         cfg = self.config(task)
         try:
             for stage in ('train', 'val'):
@@ -251,15 +247,9 @@ class Scorecard:
                 self.figures.append((title, text, folder / name))
 
     def _program(self, title, words, output=None):
-        """Run a program of the suite unless its output exists; note it where it fails.
+        """Run a program of the suite; returns whether it succeeded, now or earlier.
 
-        Args:
-            title (str): For people.
-            words (Sequence): Script and arguments; ``'OUTPUT'`` stands for the output.
-            output (Path, optional): File or directory; it is complete where it exists.
-
-        Returns:
-            bool: Whether the program succeeded, now or earlier.
+        ``'OUTPUT'`` among ``words`` stands for ``output``, which is complete where it exists.
         """
         if output and output.exists():
             return True

@@ -29,12 +29,10 @@ class Training:
     """A trial and what becomes of it.
 
     Args:
-        config (str | Path): Config file.
+        config (str | Path): Config file; ``recipe`` is its hash.
         work_dir (Path): Of the sweep; the trial has a directory of its name in it.
-        trial (Trial): What is particular to it.
-        options (dict): Settings that all trials share.
-        flags (Sequence[str]): Of ``tools/train.py``.
-        recipe (str): Hash of the config.
+        trial (Trial): What is particular to it; ``options`` (settings) and ``flags`` (of
+            ``tools/train.py``) are shared by all trials.
 
     Attributes:
         result (dict | None): Content of ``trial.json`` once it is finished.

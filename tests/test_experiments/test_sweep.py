@@ -21,6 +21,7 @@ import torch
 from mmlite.errors import UserError
 from mmlite.experiments import trial
 from mmlite.experiments.grid import INIT, Trial
+from mmlite.experiments.sweep import make_environment
 from mmlite.utils.paths import suite_path
 
 LR = 'optim_wrapper.optimizer.lr'
@@ -164,87 +165,63 @@ def test_a_config_may_bring_its_grid(sweep, folder, tmp_path, capsys):
     assert record(tmp_path, 'pair=0.2-0.6_seed=1')['settings'][MOMENTUM] == 0.6
 
 
-def test_an_interrupted_sweep_whose_config_changed_is_refused(sweep, folder, tmp_path, capsys):
-    config = tmp_path / 'changing.py'
-    text = (
-        f"_base_ = '{folder / 'detector.py'}'\noptim_wrapper = dict(optimizer=dict(momentum={{}}))"
-    )
-    config.write_text(text.format(0.9))
-    assert sweep('--grid', f'{LR}=0.1,7', config=config) == 1
-    config.write_text(text.format(0.8))
-    capsys.readouterr()
-    assert sweep('--grid', f'{LR}=7,0.2', config=config) == 2
-    captured = capsys.readouterr()
-    file = tmp_path / 'work' / 'lr=7' / 'trial.json'
-    assert re.match(
-        f"{file}: config was '.*' and is now '.*'; delete {file.parent} to", error(captured)
-    )
-    assert started(captured) == []
+CHANGES = {
+    'nothing': None,
+    'checkpoint is gone': None,
+    'checkpoint': 'SHA-256 of the checkpoint was',
+    'lr': f'{LR} was 0.1 and is now 0.2; delete .* to train it anew',
+    'flags': "--amp was 'not set' and is now True",
+    'config': "config was 'hash' and is now 'other'",
+    'file': 'trial.json is damaged or was not written here',
+}
 
 
 @pytest.mark.parametrize('finished', [True, False])
-def test_a_trial_with_other_settings_is_not_reused(finished, sweep, tmp_path, capsys):
-    assert sweep('--grid', f'{LR}=0.1') == 0
-    if not finished:
-        unfinish(tmp_path, 'lr=0.1')
-    capsys.readouterr()
-    assert sweep('--grid', f'{LR}=0.1,0.2', '--cfg-options', 'randomness.seed=5') == 2
-    captured = capsys.readouterr()
-    file = tmp_path / 'work' / 'lr=0.1' / 'trial.json'
-    assert error(captured).startswith(f"{file}: randomness.seed was 'not set' and is now 5; delete")
-    assert started(captured) == []
-
-
-@pytest.mark.parametrize('change', ['none', 'gone', 'other', 'damaged'])
-def test_a_result_belongs_to_its_checkpoint(change, tmp_path):
+@pytest.mark.parametrize('change', CHANGES)
+def test_a_trial_belongs_to_its_settings(change, finished, tmp_path):
     checkpoint = tmp_path / 'mae.pth'
     checkpoint.write_text('weights')
-    options = {f'{INIT}.checkpoint': str(checkpoint)}
-    each = Trial('init=mae', ('mae',), None, options)
+    each = Trial('init=mae', ('mae',), None, {f'{INIT}.checkpoint': str(checkpoint)})
 
     def training():
-        return trial.Training('c.py', tmp_path, each, {LR: 0.1}, [], 'hash')
+        lr = 0.2 if change == 'lr' else 0.1
+        flags = ['--amp'] if change == 'flags' else []
+        recipe = 'other' if change == 'config' else 'hash'
+        return trial.Training('c.py', tmp_path, each, {LR: lr}, flags, recipe)
 
-    finished = dict(settings=training().identity, training={}, validation={})
-    (tmp_path / 'init=mae').mkdir()
-    training().record.write_text(json.dumps(finished))
-    if change == 'gone':
+    record = trial.Training('c.py', tmp_path, each, {LR: 0.1}, [], 'hash')
+    content = dict(settings=record.identity, **(dict(training={}) if finished else {}))
+    record.folder.mkdir()
+    (record.folder / 'last_checkpoint').write_text('epoch_1.pth')
+    record.record.write_text('{' if change == 'file' else json.dumps(content))
+    if change == 'checkpoint is gone':
         checkpoint.unlink()
-    elif change == 'other':
+    elif change == 'checkpoint':
         checkpoint.write_text('others')
-    elif change == 'damaged':
-        training().record.write_text('{')
-    if change in ('none', 'gone'):
-        assert training().result == finished
+    if CHANGES[change] is None:
+        assert training().result == (content if finished else None)
     else:
-        message = 'SHA-256 of the checkpoint was' if change == 'other' else 'trial.json is damaged'
-        with pytest.raises(UserError, match=message):
+        with pytest.raises(UserError, match=CHANGES[change]):
             training()
 
 
+def test_trainings_share_the_gpus(sweep, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '3,5')
+    assert sweep('--grid', f'{LR}=0.1,0.2,0.3') == 0
+    assert '3 trials, 0 finished before, 2 at a time' in capsys.readouterr().out
+    for lr, gpu in {'0.1': '3', '0.2': '5'}.items():
+        environment = json.loads((tmp_path / 'work' / f'lr={lr}' / 'environment.json').read_text())
+        assert environment['CUDA_VISIBLE_DEVICES'] == gpu
+
+
 @pytest.mark.parametrize(
-    ('jobs', 'gpus', 'devices', 'threads'),
-    [
-        ((), '3,5', ['3', '5', '3'], None),
-        (('--jobs', 1), '3,5', ['3', '3', '3'], None),
-        ((), None, [None, None, None], None),
-        (('--jobs', 2), None, [None, None, None], str(max(os.cpu_count() // 2, 1))),
-    ],
+    ('jobs', 'environ', 'threads'),
+    [(1, {}, None), (2, {}, str(max(os.cpu_count() // 2, 1))), (2, dict(OMP_NUM_THREADS='7'), '7')],
 )
-def test_trainings_share_the_machine(jobs, gpus, devices, threads, sweep, tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2 if gpus else 0)
-    monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
-    monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
-    if gpus:
-        monkeypatch.setenv('CUDA_VISIBLE_DEVICES', gpus)
-    assert sweep('--grid', f'{LR}=0.1,0.2,0.3', *jobs) == 0
-    found = [
-        json.loads((tmp_path / 'work' / f'lr={lr}' / 'environment.json').read_text())
-        for lr in ('0.1', '0.2', '0.3')
-    ]
-    used = [environment.get('CUDA_VISIBLE_DEVICES') for environment in found]
-    assert used[:2] == devices[:2] and used[2] in devices
-    assert {environment.get('OMP_NUM_THREADS') for environment in found} == {threads}
+def test_trainings_share_the_cores(jobs, environ, threads):
+    environment = make_environment(0, jobs, [], dict(environ, HOME='/h'))
+    assert environment.get('OMP_NUM_THREADS') == threads and environment['HOME'] == '/h'
 
 
 @pytest.mark.parametrize(('number', 'code'), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -317,13 +294,10 @@ def test_an_unknown_metric_costs_no_training(sweep, capsys):
 
 
 MISTAKES = {
-    '': (2, 'nothing to sweep: give --init, --seeds or --grid'),
     '--init scratch mae=no.pth': (1, "model.backbone.init_cfg.checkpoint='no.pth' does not exist"),
-    '--init a a': (2, 'two trials are called init=a: give each value once'),
     '--init a --cfg-options model.backbone=None': (2, '--init needs model.backbone, which'),
     '--init a --cfg-options load_from=x.pth': (2, '--init would have no effect, as the config'),
     '--grid optim_wrapper.optimizer.lrr=1,2': (2, "did you mean 'lr'?"),
-    '--grid optim_wrapperr.optimizer.lr=1': (2, 'did you mean optim_wrapper'),
     '--grid param_scheduler.4.gamma=1': (2, '--cfg-options param_scheduler.4.gamma=1 does not fit'),
     '--grid pipeline=1,2': (2, 'pipeline is a variable of the config'),
     '--seeds 0 --cfg-options randomness.seed=1': (2, 'seed sets randomness.seed, but --cfg-opt'),
