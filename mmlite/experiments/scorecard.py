@@ -3,6 +3,7 @@
 import math
 import os
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from mmlite.utils.progress import format_seconds
 from .grid import option_words
 from .page import BASELINES, SCRATCH, SUPERVISED, score_table, scorecard_page
 from .sweep import Sweep
-from .trial import check_same, read_record, start_process, stop_process
+from .trial import check_same, last_error, read_record, start_process, stop_process
 
 SIMILARITY = (
     'Similarity of layers',
@@ -199,7 +200,7 @@ class Scorecard:
             sweep = self.sweep(task)
             reason, make = self.missing_data(task)
             if reason and make:
-                self._program('generate data', shlex.split(make)[1:])
+                self._program('generating data', shlex.split(make)[1:])
                 reason, _ = self.missing_data(task)
             if reason:
                 self.problems.append(f'{task.title} was left out: {reason}')
@@ -255,15 +256,22 @@ class Scorecard:
             return True
         partial = output and output.with_name(f'partial-{output.name}')
         script, *rest = [str(partial) if word == 'OUTPUT' else str(word) for word in words]
-        print(f'== {title}\n$ {shlex.join([script, *rest])}', flush=True)
-        process = start_process([sys.executable, str(suite_path(script)), *rest])
-        try:
-            code = process.wait()
-        finally:
-            stop_process(process)
-        if code:
-            self.problems.append(f'{title}: {script} ended with exit code {code}')
-        elif output:
+        print(f'== {title}', flush=True)
+        log = self.work_dir / 'programs.log'
+        with log.open('a+', encoding='utf-8', errors='replace') as out:
+            out.write(f'$ python {shlex.join([script, *rest])}\n')
+            out.flush()
+            start = out.tell()
+            command = [sys.executable, str(suite_path(script)), *rest]
+            process = start_process(command, stdout=out, stderr=subprocess.STDOUT)
+            try:
+                code = process.wait()
+            finally:
+                stop_process(process)
+            out.seek(start)
+            if code:
+                self.problems.append(f'{title}: {last_error(out.read())} ({log})')
+        if output and not code:
             os.replace(partial, output)
         return not code
 

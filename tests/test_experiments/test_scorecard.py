@@ -196,6 +196,13 @@ def test_what_fails_or_is_missing_is_named_and_the_rest_goes_on(
     assert '<h2>Not complete</h2>' in page and '105.0</span>' in page
 
 
+def test_the_error_of_a_program_is_quoted(tmp_path):
+    card = Scorecard(load_preset('smoke', KINDS[0]), [], tmp_path)
+    assert not card._program('generating data', ['tools/train.py', 'no.py'], tmp_path / 'out')
+    log = tmp_path / 'programs.log'
+    assert card.problems == [f'generating data: config not found: no.py ({log})']
+
+
 def test_dry_run_prints_what_would_be_trained(scorecard, folder, tmp_path, capsys):
     assert scorecard(checkpoint(folder, 'a'), '--dry-run') == 0
     out = capsys.readouterr().out
