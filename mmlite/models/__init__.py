@@ -8,13 +8,6 @@ from .pretrain import *  # noqa: F403  (each method registers itself)
 from .track import HieraOSTrack, OSTrack
 
 __all__ = [
-    'CPUDistributedDataParallel',
-    'Hiera',
-    'HieraOSTrack',
-    'LN2d',
-    'NarrowFeature2Pyramid',
-    'OSTrack',
-    'SimpleFeaturePyramid',
-    'TimmViT',
-    'ViT',
-]
+    'CPUDistributedDataParallel', 'Hiera', 'HieraOSTrack', 'LN2d', 'NarrowFeature2Pyramid',
+    'OSTrack', 'SimpleFeaturePyramid', 'TimmViT', 'ViT',
+]  # fmt: skip

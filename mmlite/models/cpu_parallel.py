@@ -9,11 +9,7 @@ from mmlite.registry import MODEL_WRAPPERS
 
 @MODEL_WRAPPERS.register_module()
 class CPUDistributedDataParallel(MMDistributedDataParallel):
-    """mmengine's ``MMDistributedDataParallel`` with batch norms whose statistics are per process.
-
-    torch has SyncBN for GPUs only. The tools take this wrapper where there is none, in the place of
-    mmengine's; arguments are the same.
-    """
+    """mmengine's ``MMDistributedDataParallel`` without SyncBN, which requires a GPU in torch."""
 
     def __init__(self, module, **kwargs):
         if any(isinstance(layer, SyncBatchNorm) for layer in module.modules()):

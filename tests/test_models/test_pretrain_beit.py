@@ -1,4 +1,4 @@
-"""BEiT: cross entropy to the codes of any frozen tokeniser, and a tokeniser of our own."""
+"""BEiT: cross entropy to the codes of any frozen tokenizer, and a tokenizer of our own."""
 
 import golden
 import pytest
@@ -97,7 +97,7 @@ def test_loss_is_that_of_the_paper(backbone, logits):
 
 
 @pytest.mark.parametrize('target', [VQ, DALLE, 'mmlite.BrightnessTokenizer'])
-def test_every_trainable_tensor_learns_and_the_tokeniser_stays(target):
+def test_every_trainable_tensor_learns_and_the_tokenizer_stays(target):
     model = build(target=target).train()
     assert model.training and not any(m.training for m in model.target_generator.modules())
     before = {k: v.clone() for k, v in model.target_generator.state_dict().items()}
@@ -160,7 +160,7 @@ def test_reconstruction_shows_decoded_codes():
     assert not torch.equal(shown.restored[hidden], shown.target[hidden])
 
 
-def test_a_tokeniser_without_decoder_cannot_show():
+def test_a_tokenizer_without_decoder_cannot_show():
     with pytest.raises(UserError, match=r'DALLEEncoder has no decode\(ids\)'):
         build(target=DALLE).reconstruct(views(), samples())
 
@@ -171,11 +171,11 @@ def test_a_tokeniser_without_decoder_cannot_show():
         (lambda: build(data_preprocessor={}), 'set data_preprocessor to type TwoNorm'),
         (
             lambda: build(target=VQ, num_embed=17),
-            'tokeniser has 16 codes but the head tells 17 apart: set model.head.num_embed=16',
+            'tokenizer has 16 codes but the head tells 17 apart: set model.head.num_embed=16',
         ),
         (
             lambda: build(target=DALLE, num_embed=17).loss(views(), samples()),
-            'tokeniser has 16 codes but the head tells 17 apart',
+            'tokenizer has 16 codes but the head tells 17 apart',
         ),
         (
             lambda: build().loss([views()[0], views()[0]], samples()),
@@ -195,7 +195,7 @@ def test_wrong_input(call, message):
         call()
 
 
-# ---- where the tokeniser comes from ----------------------------------------------------------
+# ---- where the tokenizer comes from ----------------------------------------------------------
 
 
 def save_tokenizer(folder, prefix='', drop=(), **changes):
@@ -205,8 +205,8 @@ def save_tokenizer(folder, prefix='', drop=(), **changes):
     return dict(type='Pretrained', checkpoint=str(folder / 'vq.pth')), model
 
 
-@pytest.mark.parametrize('prefix', ['', 'tokeniser.'])
-def test_tokeniser_is_loaded_from_its_checkpoint(tmp_path, prefix):
+@pytest.mark.parametrize('prefix', ['', 'tokenizer.'])
+def test_tokenizer_is_loaded_from_its_checkpoint(tmp_path, prefix):
     init_default_scope('mmpretrain')
     torch.manual_seed(5)
     init_cfg, saved = save_tokenizer(tmp_path, prefix)
@@ -223,14 +223,14 @@ def test_tokeniser_is_loaded_from_its_checkpoint(tmp_path, prefix):
         (dict(prefix='backbone.'), r'37 of 38 tensors are not in it'),
     ],
 )
-def test_a_tokeniser_is_never_loaded_in_part(tmp_path, options, message):
+def test_a_tokenizer_is_never_loaded_in_part(tmp_path, options, message):
     init_default_scope('mmpretrain')
     init_cfg, _ = save_tokenizer(tmp_path, **options)
     with pytest.raises(CheckpointError, match=message):
         build(target=dict(VQ, init_cfg=init_cfg))
 
 
-# ---- the tokeniser ---------------------------------------------------------------------------
+# ---- the tokenizer ---------------------------------------------------------------------------
 
 
 def tokenizer(**options):
@@ -255,7 +255,7 @@ def test_codes_are_the_closest_ones():
 
 
 @pytest.mark.parametrize('training', [True, False])
-def test_tokeniser_losses(training):
+def test_tokenizer_losses(training):
     """Reconstruction from codes, and distance to them: only training changes the codebook."""
     model = tokenizer().train(training)
     model.codebook.usage.fill_(1 / 16)  # no code is dead
@@ -360,7 +360,7 @@ def test_two_processes_keep_one_codebook(monkeypatch):
     torch.testing.assert_close(second.usage, whole.usage)
 
 
-def test_tokeniser_learns_to_restore_and_uses_its_codes():
+def test_tokenizer_learns_to_restore_and_uses_its_codes():
     model = tokenizer(vocab_size=32).train()
     x = torch.from_numpy(golden.array('colours', (4, 3, 4, 4)))
     x = x.repeat_interleave(8, 2).repeat_interleave(8, 3)
@@ -376,7 +376,7 @@ def test_tokeniser_learns_to_restore_and_uses_its_codes():
     assert losses['perplexity'] > 8
 
 
-def test_tokeniser_wrong_input():
+def test_tokenizer_wrong_input():
     with pytest.raises(ArgumentError, match='channels 12 is not a multiple of 8'):
         DiscreteTokenizer(channels=(8, 12))
     model = tokenizer()

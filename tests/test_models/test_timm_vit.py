@@ -9,7 +9,7 @@ from torch import nn
 
 from mmlite.errors import ArgumentError, CheckpointError
 from mmlite.models import MAE, TimmViT, ViT
-from mmlite.models.backbones.timm_vit import check_plain, fold_normalisation
+from mmlite.models.backbones.timm_vit import check_plain, fold_normalization
 from mmlite.registry import MODELS
 
 NAME = 'vit_tiny_patch16_224.augreg_in21k_ft_in1k'
@@ -185,10 +185,10 @@ def test_folding_is_exact():
     images = pixels(8)
     given, wanted = IMAGENET, [torch.tensor([127.5] * 3), torch.tensor([100.0, 127.5, 90.0])]
     as_double = [[v.double() for v in pair] for pair in (given, wanted)]
-    folded = fold_normalisation(conv.weight, conv.bias, *as_double)
+    folded = fold_normalization(conv.weight, conv.bias, *as_double)
     x, y = ((images - m.view(3, 1, 1)) / s.view(3, 1, 1) for m, s in (given, wanted))
     torch.testing.assert_close(nn.functional.conv2d(x, *folded, stride=4), conv(y))
-    same = fold_normalisation(conv.weight, conv.bias, as_double[0], as_double[0])
+    same = fold_normalization(conv.weight, conv.bias, as_double[0], as_double[0])
     torch.testing.assert_close(same, (conv.weight, conv.bias), rtol=0, atol=0)
 
 

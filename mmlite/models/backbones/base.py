@@ -1,4 +1,4 @@
-"""What every backbone of the suite shares: encoding with taps, layer depths, loading."""
+"""Base class of the backbones: encoding with taps, layer depths, loading."""
 
 import torch
 from mmengine.model import BaseModule
@@ -15,21 +15,21 @@ class Backbone(BaseModule):
     """Base of :class:`~.vit.ViT` and :class:`~.hiera.Hiera`.
 
     A subclass has ``blocks``, called ``block(tokens, context, want, only_taps) -> (tokens, taps)``,
-    and the class attributes below, and defines
+    and
 
     - ``embed(images)``: images (B, 3, H, W) to tokens (B, N, C);
     - ``tap_shape(tap)``: channels (or heads) and number of tokens of a tap of whole images;
-    - ``reset_parameters()``: initialisation without a checkpoint;
-    - ``describe()``: what a checkpoint must record to be read rightly, in plain types;
-    - ``fit_to_size(name, given, own)``: the tensor ``given`` of a checkpoint resampled to the size
-      of ``own``, or None where that is not what differs.
+    - ``reset_parameters()``: initialization without a checkpoint;
+    - ``describe()``: the architecture in plain types, recorded in checkpoints;
+    - ``fit_to_size(name, given, current)``: the tensor ``given`` of a checkpoint resampled to the
+      size of ``current``, or None if something else differs.
 
     Args:
         with_cp (bool): Recompute every block in the backward pass to save memory.
         frozen_stages (int): Freeze the embedding (0) and that many leading blocks; -1 freezes none.
         init_cfg (dict | list[dict], optional): ``dict(type='Pretrained', checkpoint=...)`` loads
-            weights of any image size, see :func:`~mmlite.models.weights.load_pretrained`; other
-            entries go to mmengine.
+            weights of any image size (:func:`~mmlite.models.weights.load_pretrained`); others go to
+            mmengine.
     """
 
     #: Parameters and modules of layer 0 in layer-wise learning-rate decay.
@@ -53,24 +53,20 @@ class Backbone(BaseModule):
 
         Args:
             tokens (Tensor): Tokens (B, N, C) from :meth:`embed`, or a subset or union of such.
-            taps (Iterable[str]): What to read on the way, see
-                :func:`~mmlite.models.layers.taps.group_taps`, or ``'norm'``, the last block's
-                tokens behind the final norm. Only a tapped block computes its logits explicitly.
-                Defaults to nothing.
-            context: What the blocks need beside the tokens: the token grid (H, W) for
-                :class:`~.vit.ViT` with windows or relative positions, nothing otherwise.
+            taps (Iterable[str]): Tensors to return (:func:`~mmlite.models.layers.taps.group_taps`),
+                or ``'norm'``, the normalized output of the last block. Only tapped blocks compute
+                logits.
+            context: Token grid (H, W) for a :class:`~.vit.ViT` with windows or relative positions.
             until_last_tap (bool): Stop at the last tap. Defaults to False.
-            prune (dict[int, Callable], optional): By block, ``prune[I](tokens, q, k) -> tokens``,
-                which drops or merges tokens between the attention and the MLP of block I (see
-                :class:`~.block.Block`). Not for :class:`~.hiera.Hiera`, whose tokens have a fixed
-                layout.
+            prune (dict[int, Callable], optional): ``prune[I](tokens, q, k) -> tokens`` drops or
+                merges tokens between attention and MLP of block I. Not for :class:`~.hiera.Hiera`.
 
         Returns:
             tuple[Tensor | None, dict[str, Tensor]]: Tokens of the last block, None if the encoding
             stopped inside it, and the taps.
 
         Raises:
-            ArgumentError: If a tap is unknown, or ``'norm'`` is asked of a backbone without one.
+            ArgumentError: If a tap is unknown, or the backbone has no final norm for ``'norm'``.
         """
         wanted = group_taps(taps, len(self.blocks))
         final = getattr(self, self.norm_name)
@@ -96,7 +92,7 @@ class Backbone(BaseModule):
         return tokens, tapped
 
     def resolve_indices(self, indices, count):
-        """Positive, checked block or stage indices: ``-1`` is the last of ``count``."""
+        """Convert block or stage indices to 0 ... ``count`` - 1: ``-1`` is the last."""
         indices = [indices] if isinstance(indices, int) else list(indices)
         for index in indices:
             if not -count <= index < count:
@@ -107,15 +103,10 @@ class Backbone(BaseModule):
         return tuple(index % count for index in indices)
 
     def get_layer_depth(self, param_name, prefix=''):
-        """Layer of a parameter for layer-wise learning-rate decay (mmpretrain's protocol).
+        """Layer of a parameter for layer-wise learning-rate decay, and their number (mmpretrain).
 
-        Args:
-            param_name (str): Full name of the parameter.
-            prefix (str): Where the backbone sits in the model, e.g. ``'backbone.'``.
-
-        Returns:
-            tuple[int, int]: Layer and number of layers (blocks + 2): embeddings 0, block i (from 0)
-            i + 1, all that follows the blocks the last.
+        The embedding is 0, block i (from 0) i + 1, all else the last. ``prefix`` is the backbone's
+        name in the model, e.g. ``'backbone.'``.
         """
         last = len(self.blocks) + 1
         name = param_name[len(prefix) :]
@@ -130,11 +121,11 @@ class Backbone(BaseModule):
         return layer, last + 1
 
     def no_weight_decay(self):
-        """Names that fine-tuning recipes exempt from weight decay beside biases and norms."""
+        """Names exempt from weight decay in fine-tuning besides biases and norms."""
         return {n for n, _ in self.named_parameters() if 'pos_embed' in n or n == 'cls_token'}
 
     def init_weights(self):
-        """Initialise by the scheme of the class, then load ``Pretrained`` weights."""
+        """Initialize by the scheme of the class, then load ``Pretrained`` weights."""
         if self._is_init:
             return
         self.reset_parameters()
@@ -152,13 +143,13 @@ class Backbone(BaseModule):
                 parameter.requires_grad_(False)
 
     def train(self, mode=True):
-        """Switch mode; forgets resampled positions (their source may change without a trace)."""
+        """Switch mode and forget resampled positions, whose source may change unnoticed."""
         self.positions.clear()
         return super().train(mode)
 
     @torch.no_grad()
     def _fit_state_dict(self, state_dict, prefix, *_):
-        """Resample what depends on the image size before PyTorch compares shapes."""
+        """Resample tensors of another image size before PyTorch compares shapes."""
         self.positions.clear()
         for name, tensor in self.state_dict().items():
             given = state_dict.get(prefix + name)

@@ -1,4 +1,4 @@
-"""Hiera, one class for classification, masked pre-training and dense prediction."""
+"""Hiera for classification, masked pre-training and dense prediction."""
 
 import torch
 import torch.nn.functional as F
@@ -37,37 +37,33 @@ class OverlapPatchEmbed(nn.Module):
 class Hiera(Backbone):
     """Hiera (arXiv 2306.00989): plain blocks, pooled queries, attention inside mask units.
 
-    Tokens are kept in unrolled order (:func:`~mmlite.models.layers.windows.unroll`), which makes
-    pooling, mask units and dropping hidden units plain reshapes at any image size. Images are
-    zero-padded to whole mask units of 32 pixels; feature maps are cropped to the image again.
+    Tokens are in unrolled order (:func:`~mmlite.models.layers.windows.unroll`). Images are
+    zero-padded to whole mask units of 32 pixels; feature maps are cropped again.
 
     Args:
-        arch (str | dict): ``'tiny'`` (MAE-Lite: 46 channels, blocks 1, 2, 7, 2) or ``'base'``
-            (96 channels, blocks 2, 3, 16, 3), or a dict of ``embed_dims``, ``num_layers`` by
-            stage, ``num_heads`` of the first stage and optionally ``mlp_ratio`` (4). Channels and
-            heads double from stage to stage.
-        img_size (int): Image size in pixels that ``pos_embed`` is stored for. Defaults to 224.
+        arch (str | dict): ``'tiny'`` (MAE-Lite: 46 channels, blocks 1, 2, 7, 2), ``'base'`` (96
+            channels, blocks 2, 3, 16, 3), or a dict of ``embed_dims``, ``num_layers`` by stage,
+            ``num_heads`` of the first stage and optionally ``mlp_ratio`` (4). Channels and heads
+            double from stage to stage.
+        img_size (int): Image size of ``pos_embed`` in pixels, a multiple of 32. Defaults to 224.
         in_channels (int): Image channels. Defaults to 3.
         q_pool (int): Stages at whose entry queries are pooled: 3, or 2 in masked pre-training.
         out_type (str): ``'featmap'`` maps (B, C, H, W); ``'avg_featmap'`` mean of the last
             tokens (B, C); ``'raw'`` the last tokens (B, N, C) in unrolled order.
         out_indices (int | Sequence[int], optional): Stages, from 0, whose outputs are returned.
             Defaults to all for ``'featmap'`` and to the last otherwise.
-        final_norm (bool, optional): Layer norm (``norm``) of the last output, behind the pooling.
+        final_norm (bool, optional): Layer norm (``norm``) of the last output, after the pooling.
             Defaults to False for ``'featmap'`` and True otherwise.
         stage_norm (bool): A layer norm for each map of ``'featmap'``, as in detectron2's MViT.
-            Defaults to False: raw residual streams, as in MAE-Lite's count of Table 8.
+            Defaults to False, as in MAE-Lite's parameter count (Table 8).
         pos_mode (str): ``'resize'`` stretches ``pos_embed`` over a larger image (bicubic);
-            ``'tile'`` repeats it, which keeps it aligned with the mask units; ``'absolute_win'``
-            has one table per unit grid, stretched, plus one per unit, tiled (arXiv 2311.05613,
-            must be present at pre-training). Defaults to ``'resize'``.
+            ``'tile'`` repeats it, aligned with the mask units; ``'absolute_win'`` adds a stretched
+            table of units and a tiled one of a unit (arXiv 2311.05613), also in pre-training.
+            Defaults to ``'resize'``.
         drop_path_rate (float): Stochastic depth of the last block, growing linearly from 0.
-        weight_init (str): Scheme of initialisation, see
-            :data:`~mmlite.models.layers.inits.HIERA_INITS`. Defaults to ``'hiera'``.
+        weight_init (str): Key of :data:`~mmlite.models.layers.inits.HIERA_INITS`. Defaults to
+            ``'hiera'``.
         with_cp, frozen_stages, init_cfg: As in :class:`~.base.Backbone`.
-
-    Raises:
-        ArgumentError: If an argument is unknown or ``img_size`` is not a multiple of 32.
     """
 
     arch_zoo = dict(
@@ -77,22 +73,10 @@ class Hiera(Backbone):
     optional_keys = (r'norm\..*', r'stage_norms\..*', r'pos_embed_window')
 
     def __init__(
-        self,
-        arch='tiny',
-        img_size=224,
-        in_channels=3,
-        q_pool=3,
-        out_type='featmap',
-        out_indices=None,
-        final_norm=None,
-        stage_norm=False,
-        pos_mode='resize',
-        drop_path_rate=0.0,
-        weight_init='hiera',
-        with_cp=False,
-        frozen_stages=-1,
-        init_cfg=None,
-    ):
+        self, arch='tiny', img_size=224, in_channels=3, q_pool=3, out_type='featmap',
+        out_indices=None, final_norm=None, stage_norm=False, pos_mode='resize', drop_path_rate=0.0,
+        weight_init='hiera', with_cp=False, frozen_stages=-1, init_cfg=None,
+    ):  # fmt: skip
         super().__init__(with_cp, frozen_stages, init_cfg)
         self.arch = parse_arch(arch, self.arch_zoo, ('embed_dims', 'num_layers', 'num_heads'))
         if out_type not in OUT_TYPES:
@@ -139,8 +123,7 @@ class Hiera(Backbone):
         self.freeze()
 
     def _make_blocks(self, depths, dims, drop_path_rate):
-        """Blocks of all stages. The first block of a stage changes width, pools, and still
-        attends the way the stage before did: its units are not yet pooled."""
+        """Blocks of all stages; the first of a stage attends as the stage before, then pools."""
         rates = iter(calculate_drop_path_rates(drop_path_rate, sum(depths)))
         for stage, depth in enumerate(depths):
             for index in range(depth):
@@ -156,19 +139,19 @@ class Hiera(Backbone):
                 )
 
     def reset_parameters(self):
-        """Initialise by the scheme ``weight_init``."""
+        """Initialize by the scheme ``weight_init``."""
         HIERA_INITS[self.weight_init](self)
 
     def embed(self, images, mask=None, num_keep=None):
-        """Images to unrolled tokens with positions.
+        """Embed images as unrolled tokens with positions.
 
         Args:
-            images (Tensor): Normalised images (B, 3, H, W), zero-padded here to whole units.
+            images (Tensor): Normalized images (B, 3, H, W), zero-padded here to whole units.
             mask (Tensor, optional): Units to keep, bool (B, units), row-major, True = kept, the
                 same number in every image. Hidden pixels are zeroed before the overlapping
-                convolution, so that nothing leaks.
-            num_keep (int, optional): Units kept in every image. Read off ``mask`` where None,
-                which waits for the device.
+                convolution.
+            num_keep (int, optional): Units kept in every image. Defaults to their number in
+                ``mask``, which synchronizes with the device.
 
         Returns:
             Tensor: Tokens (B, 64 * kept units, C), kept units in row-major order.
@@ -207,12 +190,12 @@ class Hiera(Backbone):
         return pos
 
     def encode(self, tokens, taps=(), context=None, until_last_tap=False):
-        """See :meth:`~.base.Backbone.encode`; the number of mask units is read off ``tokens``."""
+        """Run the blocks, see :meth:`~.base.Backbone.encode`."""
         units = tokens.shape[1] // 4**UNIT_LEVELS
         return super().encode(tokens, taps, units, until_last_tap)
 
     def tap_shape(self, tap):
-        """Channels (heads for ``q``, ``k``, ``v``, ``attn_logits``) and tokens that a tap has."""
+        """Channels (heads for ``q``, ``k``, ``v``, ``attn_logits``) and tokens of a tap."""
         if tap == 'norm':
             return self.stage_dims[-1], self._num_tokens(len(self.stage_ends) - 1)
         _, block, *kind = tap.split('.')
@@ -224,18 +207,15 @@ class Hiera(Backbone):
         return self.stage_dims[stage], self._num_tokens(stage)
 
     def _num_tokens(self, stage):
-        """Tokens of a whole image behind a stage."""
+        """Tokens of a whole image after a stage."""
         return (self.img_size // (STRIDE * 2 ** min(stage, self.q_pool))) ** 2
 
     def unit_maps(self, tokens, stage):
-        """Tokens behind a stage as one small map a unit: (B, units, h, w, C)."""
+        """Tokens after a stage as one small map per unit: (B, units, h, w, C)."""
         return reroll(tokens, UNIT_LEVELS - min(stage, self.q_pool))
 
     def forward(self, images):
-        """Encode whole images.
-
-        Args:
-            images (Tensor): Normalised images (B, 3, H, W).
+        """Encode normalized images (B, 3, H, W).
 
         Returns:
             tuple[Tensor]: By ``out_type``; maps have stride 4, 8, 16, 32 (16 last at q_pool 2).
@@ -253,7 +233,7 @@ class Hiera(Backbone):
         )
 
     def _feature_map(self, tokens, stage, image_size):
-        """Tokens behind a stage as (B, C, H, W), cropped to the unpadded image."""
+        """Tokens after a stage as (B, C, H, W), cropped to the unpadded image."""
         if stage == len(self.stage_ends) - 1:
             tokens = self.norm(tokens)
         if self.stage_norms:
@@ -265,12 +245,12 @@ class Hiera(Backbone):
         return x[:, :H, :W].permute(0, 3, 1, 2).contiguous()
 
     def describe(self):
-        """What a checkpoint must record to be read rightly: plain types only."""
+        """Architecture in plain types, to be recorded in checkpoints."""
         arch = self.arch | dict(num_layers=list(self.arch['num_layers']))
         return dict(type='mmlite.Hiera', **arch, img_size=self.img_size, pos_mode=self.pos_mode)
 
     def fit_to_size(self, name, given, own):
-        """Resample ``pos_embed`` of another image size; None where that is not what differs."""
+        """Resample ``pos_embed`` of another image size; None if something else differs."""
         if name == 'pos_embed' and given.ndim == 3 and given.shape[-1] == own.shape[-1]:
             side = round(own.shape[1] ** 0.5)
             return resample_positions(given, (side, side), num_prefix=0)

@@ -1,4 +1,4 @@
-"""Any plain vision transformer of timm, with the taps of :class:`~.vit.ViT`."""
+"""Plain vision transformers of timm with the taps of :class:`~.vit.ViT`."""
 
 import difflib
 from pathlib import Path
@@ -22,54 +22,37 @@ from .vit import ViT
 class TimmViT(ViT):
     """A ViT whose architecture and weights come from timm, e.g. as teacher of a distillation.
 
-    Architecture, image size and patch size are read off the timm model; its parameters have the
-    same names here. Weights are loaded by ``init_weights()``, as everywhere in OpenMMLab; until
-    then they are random. Where timm normalises images by another mean and deviation than
-    ``input_mean`` and ``input_std``, the difference is folded into the patch projection, which is
-    exact for every pixel of an image.
+    Weights are loaded by ``init_weights()``. Another image normalization of the timm model is
+    folded into the patch projection, which is exact.
 
     Args:
         model_name (str): Name of a timm model, e.g. ``'vit_base_patch16_224.augreg_in21k'``.
-        pretrained (bool): Load the weights that timm has for that name, from its cache or over the
-            network. Defaults to False.
+        pretrained (bool): Load timm's weights of that name, from its cache or over the network.
+            Defaults to False.
         checkpoint_path (str, optional): Load this file of timm's layout instead.
-        img_size (int, optional): Image size in pixels that positions are stored for. Defaults to
-            the timm model's.
-        input_mean, input_std (Sequence[float]): Normalisation of the images that are given, in
-            0 to 255 as in the data pre-processor. Default to ImageNet's.
-        timm_kwargs (dict, optional): Further arguments of ``timm.create_model``. With weights of
-            your own, ``pretrained_cfg_overlay=dict(mean=..., std=...)`` says, in 0 to 1, how they
-            want their images.
+        img_size (int, optional): Image size in pixels of the position table. Defaults to the timm
+            model's.
+        input_mean, input_std (Sequence[float]): Normalization of the input images, in 0 to 255 as
+            in the data pre-processor. Default to ImageNet's.
+        timm_kwargs (dict, optional): Further arguments of ``timm.create_model``. With
+            ``checkpoint_path``, ``pretrained_cfg_overlay=dict(mean=..., std=...)`` sets the
+            normalization, in 0 to 1, of the images it was trained on.
         out_type (str): As in :class:`~.vit.ViT`. Defaults to ``'raw'``.
-        final_norm (bool, optional): As in :class:`~.vit.ViT`. By default it is left out where the
-            timm model has none in that place: models that average tokens normalise after it
-            (``out_type='avg_featmap'``), others before.
+        final_norm (bool, optional): As in :class:`~.vit.ViT`. Defaults to whether the timm model
+            has a norm at that point: after pooling (``'avg_featmap'``) or before.
         out_indices, drop_path_rate, with_cp, frozen_stages, init_cfg: As in :class:`~.vit.ViT`.
 
     Raises:
-        ArgumentError: If timm does not know the name, or the model has a part that ViT lacks:
-            register tokens, another norm, activation, attention or MLP, parallel blocks, rotary
-            positions.
+        ArgumentError: If timm does not know the name, or ViT cannot compute the model.
         CheckpointError: From ``init_weights()``, if the weights cannot be read or do not fit.
     """
 
     def __init__(
-        self,
-        model_name,
-        pretrained=False,
-        checkpoint_path=None,
-        img_size=None,
-        input_mean=(123.675, 116.28, 103.53),
-        input_std=(58.395, 57.12, 57.375),
-        timm_kwargs=None,
-        out_type='raw',
-        out_indices=-1,
-        final_norm=None,
-        drop_path_rate=0.0,
-        with_cp=False,
-        frozen_stages=-1,
-        init_cfg=None,
-    ):
+        self, model_name, pretrained=False, checkpoint_path=None, img_size=None,
+        input_mean=(123.675, 116.28, 103.53), input_std=(58.395, 57.12, 57.375), timm_kwargs=None,
+        out_type='raw', out_indices=-1, final_norm=None, drop_path_rate=0.0, with_cp=False,
+        frozen_stages=-1, init_cfg=None,
+    ):  # fmt: skip
         if bool(pretrained) + bool(checkpoint_path) + bool(init_cfg) > 1:
             raise ArgumentError('pretrained, checkpoint_path and init_cfg exclude one another')
         if max(input_std) <= 1:
@@ -123,7 +106,7 @@ class TimmViT(ViT):
             )
 
     def init_weights(self):
-        """Initialise, then load ``pretrained`` or ``checkpoint_path`` where one is given."""
+        """Initialize, then load ``pretrained`` or ``checkpoint_path`` if given."""
         if self._is_init:
             return
         super().init_weights()
@@ -145,18 +128,16 @@ class TimmViT(ViT):
 
     @torch.no_grad()
     def load_timm(self, model):
-        """Take the weights of a timm model.
+        """Load the weights of a ``timm.models.VisionTransformer`` of the same architecture.
 
-        Args:
-            model (timm.models.VisionTransformer): Of the architecture that this one was built for.
-                Its ``pretrained_cfg`` holds mean and std of its images.
+        Its ``pretrained_cfg`` holds mean and std of its images.
         """
         state = self.translate(model.state_dict())
         given = [torch.tensor(v, dtype=torch.double) for v in (self.input_mean, self.input_std)]
         cfg = model.pretrained_cfg
         wanted = [255 * torch.tensor(cfg[key], dtype=torch.double) for key in ('mean', 'std')]
         weight, bias = (f'patch_embed.proj.{kind}' for kind in ('weight', 'bias'))
-        folded = fold_normalisation(state[weight], state[bias], given, wanted)
+        folded = fold_normalization(state[weight], state[bias], given, wanted)
         state[weight], state[bias] = folded
         self.load_state_dict(state)
         unused = [key for key in model.state_dict() if key not in state]
@@ -167,10 +148,9 @@ class TimmViT(ViT):
         )
 
     def translate(self, state):
-        """Weights of the timm model as weights of this one, its head left out.
+        """Rename the weights of a timm model to this model's, without its head.
 
-        ``pos_embed`` gets a first row of zeros for a class token that has no position (DeiT III) or
-        is not there.
+        A zero row is put in front of a ``pos_embed`` that has none for the class token (DeiT III).
         """
         other = 'norm.' if self.norm_name == 'fc_norm' else 'fc_norm.'
         outside = ['head.', 'attn_pool.', other]
@@ -183,11 +163,7 @@ class TimmViT(ViT):
 
 
 def create(model_name, **kwargs):
-    """``timm.create_model`` without weights, its errors in one sentence.
-
-    Raises:
-        ArgumentError: If timm does not know the name or an argument.
-    """
+    """Call ``timm.create_model`` without weights; an ArgumentError names similar models."""
     try:
         return timm.create_model(model_name, **kwargs)
     except Exception as error:  # assertions and type errors of any depth
@@ -210,7 +186,7 @@ def check_plain(model, name):
 
 
 def _foreign_features(model):
-    """Names of what ``model`` has and ViT lacks; each test may rely on those before it."""
+    """Unsupported properties of ``model``; each test may rely on those before it."""
     if hasattr(model, 'dist_token'):
         yield 'a distillation token'
     if type(model) is not VisionTransformer:
@@ -239,7 +215,7 @@ def _foreign_features(model):
 
 
 def _foreign_parts(block):
-    """As :func:`_foreign_features`, for one block."""
+    """Unsupported properties of one block."""
     if type(block) is not Block:
         yield f'blocks of type {type(block).__name__}'
     attn, mlp = block.attn, block.mlp
@@ -271,20 +247,11 @@ def _foreign_norm(norm):
         yield f'layer norms of eps {norm.eps:g} instead of 1e-06'
 
 
-def fold_normalisation(weight, bias, given, wanted):
-    """A projection of images normalised in one way that equals another's in another way.
+def fold_normalization(weight, bias, given, wanted):
+    """Adapt a patch projection, weight (D, C, h, w) and bias (D,), to another image normalization.
 
-    With x = (p - m) / s for pixels p of the images given, and x' = (p - m') / s' for those wanted,
-    x' = x s / s' + (m - m') / s', channel by channel.
-
-    Args:
-        weight (Tensor): (D, C, h, w), meant for images of the wanted normalisation.
-        bias (Tensor): (D,).
-        given (Sequence[Tensor]): Mean m and deviation s of the images to come, float64 (C,).
-        wanted (Sequence[Tensor]): m' and s'.
-
-    Returns:
-        tuple[Tensor, Tensor]: Weight and bias for the images given, of the types of the arguments.
+    For pixels p, images are ``given`` as x = (p - m) / s but ``expected`` as x' = (p - m') / s',
+    pairs of float64 (C,): x' = x s / s' + (m - m') / s'.
     """
     scale = given[1] / wanted[1]
     shift = (given[0] - wanted[0]) / wanted[1]
@@ -294,7 +261,7 @@ def fold_normalisation(weight, bias, given, wanted):
 
 
 def _last_norm(model, out_type):
-    """The norm that the timm model has where ``out_type`` takes one."""
+    """Final norm of the timm model for ``out_type``."""
     return model.fc_norm if out_type == 'avg_featmap' else model.norm
 
 

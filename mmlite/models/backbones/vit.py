@@ -1,4 +1,4 @@
-"""The plain vision transformer, one class for every task of the suite."""
+"""The plain vision transformer for all tasks."""
 
 import re
 
@@ -40,25 +40,23 @@ POSITIONS = ('learned', 'sincos', 'none')
 class ViT(Backbone):
     """Plain ViT of classification, masked pre-training, ViTDet, segmentation and tracking.
 
-    Images of any size are taken: they are zero-padded to whole patches and the absolute positions
-    are resampled to the grid. Parameter names are timm's (``blocks.0.attn.qkv``), so that one
-    checkpoint serves every task. ``pos_embed`` always keeps the class token's row first.
+    Images of any size are zero-padded to whole patches, and absolute positions are resampled.
+    Parameter names are timm's; the first row of ``pos_embed`` is always the class token's.
 
     Args:
         arch (str | dict): ``'tiny'`` (192 channels), ``'small'`` (384) or ``'base'`` (768), each
             12 blocks and 12 heads (MAE-Lite, section 3), or a dict of ``embed_dims``,
             ``num_layers``, ``num_heads`` and optionally ``mlp_ratio`` (4).
-        img_size (int | tuple): Image size in pixels that relative position tables are stored for.
-            Defaults to 224.
-        pretrain_img_size (int, optional): Image size that ``pos_embed`` is stored for. Defaults
-            to ``img_size``; ViTDet keeps 224 and resamples in every forward pass.
+        img_size (int | tuple): Image size in pixels of relative position tables. Defaults to 224.
+        pretrain_img_size (int, optional): Image size of ``pos_embed``. Defaults to ``img_size``;
+            ViTDet keeps 224 and resamples in every forward pass.
         patch_size (int): Side of a patch in pixels. Defaults to 16.
         in_channels (int): Image channels. Defaults to 3.
         out_type (str): ``'featmap'`` maps (B, C, H, W); ``'raw'`` tokens (B, N, C);
             ``'cls_token'`` (B, C); ``'avg_featmap'`` mean of the patch tokens (B, C).
         out_indices (int | Sequence[int]): Blocks, from 0, whose outputs are returned.
             Defaults to -1, the last.
-        final_norm (bool, optional): Layer norm behind the last block. Defaults to False for
+        final_norm (bool, optional): Layer norm after the last block. Defaults to False for
             ``'featmap'`` and True otherwise. With ``'avg_featmap'`` it follows the pooling and is
             called ``fc_norm``: the ``norm`` of a pre-training checkpoint is not loaded into it.
         with_cls_token (bool): Keep a class token in the sequence. Defaults to True.
@@ -66,19 +64,15 @@ class ViT(Backbone):
         pos_embed (str): Absolute positions: ``'learned'``; ``'sincos'``, fixed (MAE, MoCo-v3);
             or ``'none'``, fixed zeros (BEiT, SimMIM). Defaults to ``'learned'``.
         rel_pos (str, optional): ``'bias'``, a table per block and head (BEiT); ``'shared_bias'``,
-            the same table in all blocks, which a checkpoint holds once a block, so that it loads
-            into either form; or ``'decomposed'``, query-dependent and by axis (ViTDet). Defaults
-            to None.
+            one table in all blocks, stored under each block's key; or ``'decomposed'``,
+            query-dependent and by axis (ViTDet). Defaults to None.
         window_size (int): Side of attention windows in tokens; 0 attends globally everywhere.
         global_blocks (Sequence[int]): Blocks that attend globally despite ``window_size``.
         drop_path_rate (float): Stochastic depth of the last block, growing linearly from 0.
         layer_scale_init_value (float, optional): Initial LayerScale; None builds none.
-        weight_init (str): Scheme of initialisation, see
-            :data:`~mmlite.models.layers.inits.VIT_INITS`. Defaults to ``'timm'``.
+        weight_init (str): Key of :data:`~mmlite.models.layers.inits.VIT_INITS`. Defaults to
+            ``'timm'``.
         with_cp, frozen_stages, init_cfg: As in :class:`~.base.Backbone`.
-
-    Raises:
-        ArgumentError: If an argument is unknown, or windows are combined with a class token.
     """
 
     arch_zoo = {
@@ -91,28 +85,12 @@ class ViT(Backbone):
     )  # fmt: skip
 
     def __init__(
-        self,
-        arch='tiny',
-        img_size=224,
-        pretrain_img_size=None,
-        patch_size=16,
-        in_channels=3,
-        out_type='featmap',
-        out_indices=-1,
-        final_norm=None,
-        with_cls_token=True,
-        qkv_bias=True,
-        pos_embed='learned',
-        rel_pos=None,
-        window_size=0,
-        global_blocks=(),
-        drop_path_rate=0.0,
-        layer_scale_init_value=None,
-        weight_init='timm',
-        with_cp=False,
-        frozen_stages=-1,
+        self, arch='tiny', img_size=224, pretrain_img_size=None, patch_size=16, in_channels=3,
+        out_type='featmap', out_indices=-1, final_norm=None, with_cls_token=True, qkv_bias=True,
+        pos_embed='learned', rel_pos=None, window_size=0, global_blocks=(), drop_path_rate=0.0,
+        layer_scale_init_value=None, weight_init='timm', with_cp=False, frozen_stages=-1,
         init_cfg=None,
-    ):
+    ):  # fmt: skip
         super().__init__(with_cp, frozen_stages, init_cfg)
         self.arch = parse_arch(arch, self.arch_zoo, ('embed_dims', 'num_layers', 'num_heads'))
         for name, value, known in (
@@ -172,7 +150,7 @@ class ViT(Backbone):
         self.freeze()
 
     def reset_parameters(self):
-        """Initialise by the scheme ``weight_init``; fixed positions are filled in."""
+        """Initialize by the scheme ``weight_init`` and fill in fixed positions."""
         VIT_INITS[self.weight_init](self)
         if self.pos_type == 'none':
             nn.init.zeros_(self.pos_embed)
@@ -182,28 +160,15 @@ class ViT(Backbone):
                 self.pos_embed.copy_(sincos_positions(self.embed_dims, (side, side)))
 
     def patchify(self, images):
-        """Project patches, without positions.
-
-        Args:
-            images (Tensor): Normalised images (B, 3, H, W).
-
-        Returns:
-            tuple[Tensor, tuple[int, int]]: Patch tokens (B, h * w, C), row-major, and (h, w).
-        """
+        """Project images (B, 3, H, W) to patches (B, h * w, C), without positions, and (h, w)."""
         patches = self.patch_embed(images)
         return patches.flatten(2).transpose(1, 2), tuple(patches.shape[-2:])
 
     def add_positions(self, patches, grid, keep=None):
-        """Add absolute positions and put the class token in front.
+        """Add absolute positions to patch tokens (B, N, C) and prepend the class token.
 
-        Args:
-            patches (Tensor): Patch tokens (B, N, C), e.g. with mask tokens put in.
-            grid (tuple[int, int]): (h, w) of the whole image.
-            keep (Tensor, optional): Which cells of the grid ``patches`` are, int64 (B, N),
-                row-major. Defaults to all of them in order.
-
-        Returns:
-            Tensor: Tokens (B, N (+ 1), C).
+        ``grid`` is (h, w) of the whole image; ``keep``, int64 (B, N), the cells of the tokens, by
+        default all in order.
         """
         pos = self.positions.get(
             self.pos_embed, grid, lambda: resample_positions(self.pos_embed, grid)
@@ -215,15 +180,10 @@ class ViT(Backbone):
         return torch.cat([cls, tokens], dim=1)
 
     def embed(self, images, keep=None):
-        """Images to tokens with positions, the class token first.
+        """Embed normalized images (B, 3, H, W) as tokens with positions (B, K (+ 1), C).
 
-        Args:
-            images (Tensor): Normalised images (B, 3, H, W).
-            keep (Tensor, optional): Patches to embed, int64 (B, K), row-major; only these are
-                projected. H and W must then be multiples of the patch size. Defaults to all.
-
-        Returns:
-            Tensor: Tokens (B, K (+ 1), C).
+        Only patches ``keep``, int64 (B, K), row-major, are projected, by default all; with
+        ``keep``, H and W must be multiples of the patch size. The class token comes first.
         """
         if keep is None:
             return self.add_positions(*self.patchify(images))
@@ -233,20 +193,13 @@ class ViT(Backbone):
         return self.add_positions(patches, grid, keep)
 
     def tap_shape(self, tap):
-        """Channels (heads for ``q``, ``k``, ``v``, ``attn_logits``) and tokens that a tap has."""
+        """Channels (heads for ``q``, ``k``, ``v``, ``attn_logits``) and tokens of a tap."""
         per_head = tap.endswith(('.q', '.k', '.v', '.attn_logits'))
         tokens = self.grid[0] * self.grid[1] + (self.cls_token is not None)
         return self.num_heads if per_head else self.embed_dims, tokens
 
     def forward(self, images):
-        """Encode whole images.
-
-        Args:
-            images (Tensor): Normalised images (B, 3, H, W).
-
-        Returns:
-            tuple[Tensor]: One output for each of ``out_indices``, of the form ``out_type``.
-        """
+        """Encode normalized images (B, 3, H, W): an output of ``out_type`` for each out index."""
         patches, grid = self.patchify(images)
         tokens = self.add_positions(patches, grid)
         taps = [f'blocks.{index}' for index in self.out_indices]
@@ -254,7 +207,7 @@ class ViT(Backbone):
         return tuple(self._output(tapped[tap], tap, grid) for tap in taps)
 
     def _output(self, tokens, tap, grid):
-        """Bring block outputs into the form ``out_type``; only the last block's are normalised."""
+        """Convert block outputs to the form ``out_type``; only the last block's are normalized."""
         is_last = tap == f'blocks.{len(self.blocks) - 1}'
         norm = getattr(self, self.norm_name) if is_last else nn.Identity()
         if self.out_type == 'avg_featmap':
@@ -271,13 +224,13 @@ class ViT(Backbone):
         return tokens if self.cls_token is None else tokens[:, 1:]
 
     def describe(self):
-        """What a checkpoint must record to be read rightly: plain types only."""
+        """Architecture in plain types, to be recorded in checkpoints."""
         return dict(
             type='mmlite.ViT', **self.arch, patch_size=self.patch_size, img_grid=list(self.grid)
         )
 
     def fit_to_size(self, name, given, own):
-        """Resample a tensor of another image size; None where that is not what differs."""
+        """Resample a tensor of another image size; None if something else differs."""
         if name == 'pos_embed' and given.ndim == 3 and given.shape[-1] == own.shape[-1]:
             side = round((own.shape[1] - 1) ** 0.5)
             return resample_positions(given, (side, side))
@@ -290,11 +243,7 @@ class ViT(Backbone):
 
 
 def parse_arch(arch, zoo, required):
-    """Turn a name or a dict into the dict of an architecture.
-
-    Raises:
-        ArgumentError: If the name is unknown or the dict lacks a required key.
-    """
+    """Turn a name or a dict into the dict of an architecture, or raise an ArgumentError."""
     if isinstance(arch, str):
         if arch not in zoo:
             raise ArgumentError(

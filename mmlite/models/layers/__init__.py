@@ -1,4 +1,4 @@
-"""Small parts that the backbones and necks are made of."""
+"""Building blocks of the backbones and necks."""
 
 from .attention import Attention, BiasTableAttention, DecomposedAttention, attend
 from .norm import LN2d
@@ -15,26 +15,8 @@ from .taps import BLOCK_TAPS, group_taps
 from .windows import from_windows, join_units, reroll, to_windows, unroll
 
 __all__ = [
-    'BLOCK_TAPS',
-    'Attention',
-    'BiasTableAttention',
-    'DecomposedAttention',
-    'LN2d',
-    'PositionCache',
-    'attend',
-    'cut_patches',
-    'from_windows',
-    'group_taps',
-    'join_patches',
-    'join_units',
-    'kept_first',
-    'relative_position_index',
-    'resample_bias_table',
-    'resample_positions',
-    'resample_rel_pos',
-    'reroll',
-    'sincos_positions',
-    'take',
-    'to_windows',
-    'unroll',
-]
+    'BLOCK_TAPS', 'Attention', 'BiasTableAttention', 'DecomposedAttention', 'LN2d', 'PositionCache',
+    'attend', 'cut_patches', 'from_windows', 'group_taps', 'join_patches', 'join_units',
+    'kept_first', 'relative_position_index', 'resample_bias_table', 'resample_positions',
+    'resample_rel_pos', 'reroll', 'sincos_positions', 'take', 'to_windows', 'unroll',
+]  # fmt: skip

@@ -1,7 +1,6 @@
-"""Multi-head self-attention with taps and the two kinds of relative positions used in the field.
+"""Multi-head self-attention with taps and two kinds of relative positions, with timm's names.
 
-Every variant ends in :func:`attend`, i.e. in ``scaled_dot_product_attention``; logits are
-computed explicitly only where a caller taps them. Parameter names are timm's.
+Logits are computed explicitly only for a tap; otherwise attention is fused.
 """
 
 import torch
@@ -15,18 +14,10 @@ from .table_bias import TableBias, attend_headwise, runs_headwise
 
 
 def attend(q, k, v, bias=None, with_logits=False):
-    """Attention of already scaled queries.
+    """Attention of scaled queries (B, heads, Nq, D) to keys (B, heads, Nk, D) and values, Dv <= D.
 
-    Args:
-        q (Tensor): Scaled queries (B, heads, Nq, D).
-        k (Tensor): Keys (B, heads, Nk, D).
-        v (Tensor): Values (B, heads, Nk, Dv), Dv <= D.
-        bias (Tensor | TableBias, optional): Added to the logits, broadcastable to
-            (B, heads, Nq, Nk).
-        with_logits (bool): Also return the logits before softmax. Defaults to False.
-
-    Returns:
-        tuple[Tensor, Tensor | None]: Output (B, heads, Nq, Dv) and logits (B, heads, Nq, Nk).
+    ``bias`` (Tensor | TableBias) is added to the logits. Returns the output (B, heads, Nq, Dv) and,
+    ``with_logits``, the logits (B, heads, Nq, Nk) before softmax, otherwise None.
     """
     if with_logits:
         logits = attention_logits(q, k, bias)
@@ -43,7 +34,7 @@ def attend(q, k, v, bias=None, with_logits=False):
 
 
 def attention_logits(q, k, bias=None):
-    """Logits (B, heads, Nq, Nk) of already scaled queries; arguments as in :func:`attend`."""
+    """Logits (B, heads, Nq, Nk); arguments as in :func:`attend`."""
     logits = q @ k.transpose(-2, -1)
     bias = bias.dense() if isinstance(bias, TableBias) else bias
     return logits if bias is None else logits + bias
@@ -53,8 +44,8 @@ class Attention(nn.Module):
     """Multi-head self-attention without relative positions.
 
     Args:
-        dim (int): Channels C of the tokens.
-        num_heads (int): Number of heads; must divide ``dim``.
+        dim (int): Channels C of the tokens, a multiple of ``num_heads``.
+        num_heads (int): Number of heads.
         qkv_bias (bool): Bias of the fused query-key-value projection. Defaults to True.
     """
 
@@ -68,17 +59,10 @@ class Attention(nn.Module):
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, x, grid=None, want=(), only_taps=False):
-        """Attend over all tokens.
+        """Attend over all tokens (B, N, C) of a patch grid (H, W), used by relative positions.
 
-        Args:
-            x (Tensor): Tokens (B, N, C).
-            grid (tuple[int, int], optional): (H, W) of the patch tokens, for relative positions.
-            want (Collection[str]): Taps among ``q``, ``k``, ``v`` (B, heads, N, D; ``q`` unscaled)
-                and ``attn_logits`` (B, heads, N, N; before softmax). Defaults to none.
-            only_taps (bool): Leave the tokens away. Defaults to False.
-
-        Returns:
-            tuple[Tensor | None, dict[str, Tensor]]: Tokens (B, N, C) and the taps.
+        Returns tokens (B, N, C), None for ``only_taps``, and the taps in ``want``: ``q``, ``k``,
+        ``v`` (B, heads, N, D; ``q`` unscaled), ``attn_logits`` (B, heads, N, N; before softmax).
         """
         B, N, C = x.shape
         q, k, v = self.qkv(x).view(B, N, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
@@ -94,15 +78,9 @@ class Attention(nn.Module):
         return self.proj(x.transpose(1, 2).reshape(B, N, C)), tapped
 
     def add_positions(self, q, k, grid):
-        """Scale the queries and bring relative positions into the logits.
+        """Scale queries (B, heads, N, D) and add relative positions of a token grid (H, W) or None.
 
-        Args:
-            q, k (Tensor): Unscaled queries and keys (B, heads, N, D).
-            grid (tuple[int, int] | None): (H, W) of the patch tokens.
-
-        Returns:
-            tuple[Tensor, Tensor, Tensor | TableBias | None]: q', k' with logits = q' k'^T (+ bias),
-            and bias.
+        Returns q', k' and bias (Tensor, TableBias or None): the logits are q' k'^T (+ bias).
         """
         return q * self.scale, k, None
 
@@ -110,13 +88,12 @@ class Attention(nn.Module):
 class BiasTableAttention(Attention):
     """Attention with a learned bias per relative position and head (BEiT, SimMIM).
 
+    The table has (2H - 1)(2W - 1) + 3 rows, initially zero; the last three are class token to any,
+    any to class token, and class token to itself.
+
     Args:
         dim, num_heads, qkv_bias: As in :class:`Attention`.
-        grid (tuple[int, int]): (H, W) that the table is stored for. Another grid is served by
-            resampling the table (see :func:`~.position.resample_bias_table`).
-
-    The table has (2H - 1)(2W - 1) + 3 rows; the last three are class token to any, any to class
-    token, and class token to itself. It starts at zero.
+        grid (tuple[int, int]): (H, W) of the table, which is resampled for another grid.
     """
 
     def __init__(self, dim, num_heads, qkv_bias=True, grid=(14, 14)):
@@ -126,7 +103,7 @@ class BiasTableAttention(Attention):
         self.relative_position_bias_table = nn.Parameter(torch.zeros(rows, num_heads))
 
     def add_positions(self, q, k, grid):
-        """See :meth:`Attention.add_positions`; N may be H * W or H * W + 1 (class token first)."""
+        """See :meth:`Attention.add_positions`; N is H * W or H * W + 1 (class token first)."""
         if grid is None:
             raise ArgumentError(
                 'relative position bias needs the token grid: pass grid=(H, W), or build the '
@@ -150,17 +127,17 @@ class DecomposedAttention(Attention):
     """Attention with query-dependent relative positions, decomposed by axis (MViTv2, ViTDet).
 
     The logits are ``s q k + q Rh[dy] + q Rw[dx]`` with the *unscaled* query in the last two terms
-    (ViTDet, appendix A). They are formed without an (N, N) bias: ``q Rh`` and ``q Rw`` have only H
-    and W distinct values per query, so they are appended to the scaled query, and a one-hot row and
-    column indicator to the key. The fused kernels then run in linear memory.
+    (ViTDet, appendix A). ``q Rh`` and ``q Rw`` are appended to the scaled query, and one-hot rows
+    and columns to the key, so that fused kernels run in linear memory.
 
     Args:
         dim, num_heads, qkv_bias: As in :class:`Attention`.
-        grid (tuple[int, int]): (H, W) that sets the tables' lengths 2H - 1 and 2W - 1. Another
-            grid is served by linear interpolation. Tables start at zero and are shared by heads.
+        grid (tuple[int, int]): (H, W) of the tables of 2H - 1 and 2W - 1 rows, which are shared by
+            heads, initially zero, and linearly interpolated for another grid.
 
-    Set ``explicit_bias = True`` on the class or an instance to add the (N, N) bias as ViTDet does:
-    fewer operations but N^2 memory; what ``get_flops.py`` counts.
+    Attributes:
+        explicit_bias (bool): Add the (N, N) bias as ViTDet does: fewer operations but N^2 memory.
+            Defaults to False.
     """
 
     explicit_bias = False
@@ -172,7 +149,7 @@ class DecomposedAttention(Attention):
         self.rel_pos_w = nn.Parameter(torch.zeros(2 * grid[1] - 1, head_dim))
 
     def add_positions(self, q, k, grid):
-        """See :meth:`Attention.add_positions`; N must be H * W (no class token)."""
+        """See :meth:`Attention.add_positions`; N is H * W (no class token)."""
         if grid is None or q.shape[2] != grid[0] * grid[1]:
             raise ArgumentError(
                 f'decomposed relative positions need one token for every cell, got {q.shape[2]} '

@@ -34,21 +34,17 @@ class Block(nn.Module):
         self.drop_path2 = DropPath(drop_path) if drop_path else nn.Identity()
 
     def forward(self, x, grid=None, want=(), only_taps=False, prune=None):
-        """Run the block.
+        """Run the block on tokens (B, N, C) of a patch grid (H, W).
 
         Args:
-            x (Tensor): Tokens (B, N, C).
-            grid (tuple[int, int], optional): (H, W) of the patch tokens; needed by windows and
-                relative positions.
             want (Collection[str]): Kinds of taps, see :func:`~.taps.group_taps`.
-            only_taps (bool): Stop at the attention's taps and leave the tokens away.
-            prune (Callable, optional): ``prune(tokens, q, k)`` gives the tokens (B, N', C) that the
-                MLP and what follows see, from those behind the attention (B, N, C) and its unscaled
-                queries and keys (B, heads, N, D).
+            only_taps (bool): Stop after the attention's taps and return None as tokens.
+            prune (Callable, optional): ``prune(tokens, q, k)`` reduces the attention's output (B,
+                N, C) to tokens (B, N', C), by its unscaled queries and keys (B, heads, N, D).
 
         Returns:
-            tuple[Tensor | None, dict[str, Tensor]]: Tokens (B, N, C) and the taps by kind. Inside
-            windows the attention taps are by window: (B * windows, heads, w^2, ...).
+            tuple[Tensor | None, dict[str, Tensor]]: Tokens (B, N, C) and the taps by kind, of
+            windowed attention (B * windows, heads, w^2, ...).
         """
         x, tapped = self.mix(x, grid, want if prune is None else {*want, 'q', 'k'}, only_taps)
         if only_taps:
@@ -62,7 +58,7 @@ class Block(nn.Module):
         return x, tapped
 
     def mix(self, x, grid=None, want=(), only_taps=False):
-        """The attention half of the block; arguments and result as in :meth:`forward`."""
+        """Attention half of the block; arguments and result as in :meth:`forward`."""
         y = self.norm1(x)
         tapped = {'norm1': y} if 'norm1' in want else {}
         if self.window_size:
@@ -76,5 +72,5 @@ class Block(nn.Module):
         return (None if only_taps else x + self.drop_path1(self.ls1(y))), tapped
 
     def feed(self, x):
-        """The MLP half of the block, (B, N, C) to (B, N, C)."""
+        """MLP half of the block, (B, N, C) to (B, N, C)."""
         return x + self.drop_path2(self.ls2(self.mlp(self.norm2(x))))

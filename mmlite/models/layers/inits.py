@@ -1,4 +1,4 @@
-"""Schemes of weight initialisation, by the name of the code base that made them common."""
+"""Schemes of weight initialization, named after the code base that introduced them."""
 
 import math
 
@@ -8,13 +8,7 @@ from torch import nn
 
 
 def init_linears(module, weight, bias=0.0):
-    """Initialise every linear layer below ``module``.
-
-    Args:
-        module (nn.Module): Where to look.
-        weight (Callable): Takes a weight and fills it in place.
-        bias (float): Value of biases. Defaults to 0.
-    """
+    """Initialize all linear layers: ``weight`` fills a tensor in place, biases are constant."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             weight(layer.weight)
@@ -23,7 +17,7 @@ def init_linears(module, weight, bias=0.0):
 
 
 def init_norms(module, bias=0.0):
-    """Weight 1 and the given bias for every layer norm below ``module``."""
+    """Initialize all layer norms with weight 1 and the given bias."""
     for layer in module.modules():
         if isinstance(layer, nn.LayerNorm):
             nn.init.ones_(layer.weight)
@@ -31,7 +25,7 @@ def init_norms(module, bias=0.0):
 
 
 def xavier_flat(conv):
-    """Xavier-uniform for a convolution taken as a linear map of its flattened patch."""
+    """Initialize a convolution Xavier-uniform as a linear map of flattened patches."""
     nn.init.xavier_uniform_(conv.weight.view(len(conv.weight), -1))
 
 
@@ -58,8 +52,9 @@ def _mae(vit):
 
 
 def _moco(vit):
-    """As MAE, with queries, keys and values initialised apart, a zero bias of the patch projection
-    and a class token close to zero (MoCo-v3, appendix)."""
+    """As MAE, but queries, keys and values separately, zero bias of the patch projection, and class
+    token normal 1e-6 (MoCo-v3, appendix).
+    """
     _mae(vit)
     for block in vit.blocks:
         fan = block.attn.qkv.weight.shape[0] // 3 + block.attn.qkv.weight.shape[1]
@@ -81,8 +76,7 @@ def _beit(vit):
 
 
 def _hiera(hiera):
-    """Weights and positions truncated normal 0.02; biases of linear layers, convolutions and layer
-    norms start at 0.02 (official Hiera)."""
+    """Weights and positions truncated normal 0.02, all biases 0.02 (official Hiera)."""
     init_linears(hiera, _truncated, bias=0.02)
     init_norms(hiera, bias=0.02)
     _truncated(hiera.patch_embed.proj.weight)

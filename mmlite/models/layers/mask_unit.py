@@ -9,13 +9,12 @@ from .attention import attend, attention_logits
 class MaskUnitAttention(nn.Module):
     """Attention of unrolled tokens, optionally inside mask units and with 2x2-pooled queries.
 
-    The layout is that of :func:`~.windows.unroll`: the unit index is the fastest, so the four
-    tokens that are pooled together lie N / 4 apart.
+    In the order of :func:`~.windows.unroll`, the four tokens pooled together lie N / 4 apart.
 
     Args:
         dim (int): Input channels.
-        dim_out (int): Output channels; the fused projection maps ``dim`` to ``3 * dim_out``.
-        num_heads (int): Heads; must divide ``dim_out``.
+        dim_out (int): Output channels, a multiple of ``num_heads``.
+        num_heads (int): Heads.
         pool (bool): Max-pool the queries 2x2 after the projection. Defaults to False.
         local (bool): Attend inside each mask unit only. Defaults to False.
     """
@@ -31,17 +30,10 @@ class MaskUnitAttention(nn.Module):
         self.proj = nn.Linear(dim_out, dim_out)
 
     def forward(self, x, units, want=(), only_taps=False):
-        """Attend.
+        """Attend; arguments as in :meth:`MaskUnitBlock.forward`.
 
-        Args:
-            x (Tensor): Tokens (B, N, dim).
-            units (int): Number U of mask units in ``x``.
-            want (Collection[str]): Taps among ``q``, ``k``, ``v`` and ``attn_logits``.
-            only_taps (bool): Leave the tokens away. Defaults to False.
-
-        Returns:
-            tuple[Tensor | None, dict[str, Tensor]]: Tokens (B, N or N / 4, dim_out) and the taps,
-            with leading axes (B, heads) for global and (B * U, heads) for local attention.
+        Returns tokens (B, N or N / 4, dim_out) and the taps ``q``, ``k``, ``v`` and ``attn_logits``
+        with leading axes (B, heads) or, if local, (B * units, heads).
         """
         B = x.shape[0]
         groups = units if self.local else 1
@@ -62,7 +54,7 @@ class MaskUnitAttention(nn.Module):
 
 
 class MaskUnitBlock(nn.Module):
-    """Hiera block; where the width changes, the shortcut projects the *normalised* input.
+    """Hiera block; where the width changes, the shortcut projects the *normalized* input.
 
     Args:
         dim, dim_out, num_heads, pool, local: As in :class:`MaskUnitAttention`.
@@ -85,16 +77,10 @@ class MaskUnitBlock(nn.Module):
         self.drop_path2 = DropPath(drop_path) if drop_path else nn.Identity()
 
     def forward(self, x, units, want=(), only_taps=False):
-        """Run the block.
+        """Run the block on unrolled tokens (B, N, dim) of ``units`` mask units.
 
-        Args:
-            x (Tensor): Unrolled tokens (B, N, dim).
-            units (int): Number of mask units in ``x``.
-            want (Collection[str]): Kinds of taps, see :func:`~.taps.group_taps`.
-            only_taps (bool): Stop at the attention's taps and leave the tokens away.
-
-        Returns:
-            tuple[Tensor | None, dict[str, Tensor]]: Tokens (B, N or N / 4, dim_out) and the taps.
+        Returns tokens (B, N or N / 4, dim_out) and taps; ``want`` and ``only_taps`` as in
+        :meth:`.block.Block.forward`.
         """
         y = self.norm1(x)
         tapped = {'norm1': y} if 'norm1' in want else {}

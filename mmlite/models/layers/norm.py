@@ -1,4 +1,4 @@
-"""A norm that PyTorch has in another form."""
+"""Layer normalization of maps."""
 
 import torch
 import torch.nn.functional as F
@@ -9,10 +9,9 @@ from mmlite.registry import MODELS
 
 @MODELS.register_module()
 class LN2d(nn.Module):
-    """Layer normalisation over the channels of every pixel of a (B, C, H, W) map.
+    """Layer normalization over the channels of every pixel of a (B, C, H, W) map.
 
-    Not a subclass of ``nn.LayerNorm``, so that ``norm_decay_mult`` leaves its weight decay as it is
-    in ViTDet's recipe.
+    Not a subclass of ``nn.LayerNorm``: ``norm_decay_mult`` must not apply in ViTDet's recipe.
 
     Args:
         num_features (int): Channels C.
@@ -27,7 +26,7 @@ class LN2d(nn.Module):
         self.bias = nn.Parameter(torch.zeros(num_features))
 
     def forward(self, x):
-        """Normalise ``x`` (B, C, H, W)."""
+        """Normalize ``x`` (B, C, H, W)."""
         x = x.permute(0, 2, 3, 1)
         x = F.layer_norm(x, (self.num_features,), self.weight, self.bias, self.eps)
         return x.permute(0, 3, 1, 2)

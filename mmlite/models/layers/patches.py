@@ -1,4 +1,4 @@
-"""Images as sequences of patches, and choosing tokens, as pure functions."""
+"""Images as sequences of patches, and selection of tokens, as pure functions."""
 
 import torch
 
@@ -6,16 +6,10 @@ from mmlite.errors import ArgumentError
 
 
 def cut_patches(images, size, channels_last=False):
-    """Cut images into square patches.
+    """Cut images (B, C, H, W) into patches of ``size`` pixels: (B, h * w, C * size^2), and (h, w).
 
-    Args:
-        images (Tensor): (B, C, H, W).
-        size (int): Side of a patch in pixels.
-        channels_last (bool): Flatten a patch as (size, size, C), as MAE's targets, rather than as
-            (C, size, size), as convolutions and Hiera's targets. Defaults to False.
-
-    Returns:
-        tuple[Tensor, tuple[int, int]]: Patches (B, h * w, C * size^2), row-major, and (h, w).
+    Patches are row-major, and flattened as (C, size, size), like convolutions and Hiera's targets,
+    or ``channels_last`` as (size, size, C), like MAE's targets.
 
     Raises:
         ArgumentError: If H or W is not a multiple of ``size``.
@@ -46,5 +40,5 @@ def take(tokens, ids):
 
 
 def kept_first(mask):
-    """Order that puts the True entries of a bool mask (B, N) first, each part ascending."""
+    """Order with the True entries of a bool mask (B, N) first, each part ascending."""
     return mask.to(torch.uint8).argsort(dim=1, descending=True, stable=True)

@@ -1,4 +1,4 @@
-"""Absolute and relative position tables, and how they follow another grid size."""
+"""Absolute and relative position tables, and their resampling to another grid."""
 
 import math
 from functools import lru_cache, wraps
@@ -14,7 +14,7 @@ from mmlite.errors import ArgumentError
 def constant(function):
     """Cache tensors that depend on hashable arguments only (sizes, dtype, device).
 
-    They are made outside inference mode, whose tensors could not take part in later training.
+    They are made outside inference mode, so that training can use them later.
     """
 
     @lru_cache(maxsize=64)
@@ -27,18 +27,10 @@ def constant(function):
 
 
 def resample_positions(pos_embed, grid, num_prefix=1):
-    """Resize a table of absolute positions to another grid.
+    """Resize a table of absolute positions (1, num_prefix + h * h, C) to another grid (H, W).
 
-    Bicubic, ``align_corners=False``, no antialiasing, always in float32 (half precision would
-    round the kernel), as in MAE, BEiT and ViTDet.
-
-    Args:
-        pos_embed (Tensor): (1, num_prefix + h * w, C) with h == w.
-        grid (tuple[int, int]): Wanted (H, W).
-        num_prefix (int): Leading rows that have no place on the grid. Defaults to 1.
-
-    Returns:
-        Tensor: (1, num_prefix + H * W, C), the input itself where the grid is the same.
+    Bicubic, without antialiasing, in float32, as in MAE, BEiT and ViTDet. Returns
+    (1, num_prefix + H * W, C), the input itself for an equal grid.
 
     Raises:
         ArgumentError: If the rows after the prefix are not a square.
@@ -59,22 +51,21 @@ def resample_positions(pos_embed, grid, num_prefix=1):
 
 
 class PositionCache:
-    """Remembers resampled positions between forward passes that need no gradient.
+    """Cache of resampled positions between forward passes without gradient.
 
-    An entry belongs to one state of its source table: in-place updates raise the tensor's version.
-    Writes through ``.data`` (moving averages) do not, so the owner clears the cache whenever it
-    changes between training and evaluation.
+    In-place updates of the source table raise its version and invalidate an entry. Writes through
+    ``.data`` (EMA) do not, so the owner clears the cache when it switches mode.
     """
 
     def __init__(self):
         self.entries = {}
 
     def clear(self):
-        """Forget everything."""
+        """Remove all entries."""
         self.entries.clear()
 
     def get(self, source, key, compute):
-        """Return ``compute()``, or what it gave before for the same ``source`` and ``key``."""
+        """Return ``compute()``, or its earlier result for the same ``source`` and ``key``."""
         if torch.is_grad_enabled() or torch.compiler.is_compiling():
             return compute()
         state = (source.data_ptr(), source._version, source.device, source.dtype)
@@ -99,19 +90,11 @@ def resample_rel_pos(table, length):
 
 
 def resample_bias_table(table, source, target):
-    """Resize a relative position bias table to another grid.
+    """Resize a relative position bias table ((2h - 1)(2w - 1) + 3, heads) to another grid.
 
-    The rows are taken as samples at geometrically growing distances, dense near zero, and read
-    with a cubic spline at whole distances (the scheme of BEiT's fine-tuning). It is separable and
-    linear in the table, hence two matrix products through which gradients flow.
-
-    Args:
-        table (Tensor): ((2h - 1)(2w - 1) + 3, heads).
-        source (tuple[int, int]): (h, w) of the table.
-        target (tuple[int, int]): Wanted (H, W).
-
-    Returns:
-        Tensor: ((2H - 1)(2W - 1) + 3, heads), the input itself where the grid is the same.
+    Rows are samples at geometrically growing distances, read with a cubic spline at integer
+    distances (BEiT's fine-tuning), i.e. two matrix products through which gradients flow.
+    ``source`` is (h, w), ``target`` (H, W); the input itself is returned if they are equal.
     """
     if tuple(source) == tuple(target):
         return table
@@ -152,17 +135,10 @@ def _geometric_ratio(terms, total):
 
 @constant
 def relative_position_index(grid, with_cls, device):
-    """Row of the bias table for every (query, key) pair.
+    """Row of the bias table per (query, key), int64 (N, N), of a grid (H, W), N = H * W (+ 1).
 
-    Args:
-        grid (tuple[int, int]): (H, W).
-        with_cls (bool): Whether a class token comes first.
-        device (torch.device): Where the index is kept.
-
-    Returns:
-        Tensor: (N, N) int64 with N = H * W (+ 1). Entry (i, j) is
-        ``(dy + H - 1)(2W - 1) + dx + W - 1`` with (dy, dx) = cell i - cell j; class token to any
-        is row -3 of the table, any to class token row -2, class token to itself row -1.
+    ``(dy + H - 1)(2W - 1) + dx + W - 1`` with (dy, dx) = cell i - cell j; class token to any is row
+    -3 of the table, any to class token row -2, class token to itself row -1.
     """
     H, W = grid
     y, x = torch.meshgrid(torch.arange(H), torch.arange(W), indexing='ij')
@@ -178,15 +154,9 @@ def relative_position_index(grid, with_cls, device):
 
 
 def sincos_positions(dim, grid, with_cls=True):
-    """Fixed 2-D sine-cosine positions in the channel order of MAE.
+    """Fixed 2-D sine-cosine positions of MAE: (1, H * W (+ 1), dim), ``dim`` divisible by 4.
 
-    Args:
-        dim (int): Channels, divisible by 4.
-        grid (tuple[int, int]): (H, W).
-        with_cls (bool): Put a row of zeros first. Defaults to True.
-
-    Returns:
-        Tensor: (1, H * W (+ 1), dim) with channels [sin x, cos x, sin y, cos y]; x is the column.
+    Channels are [sin x, cos x, sin y, cos y], x the column; ``with_cls`` prepends a row of zeros.
     """
     if dim % 4:
         raise ArgumentError(f'sine-cosine positions need dim divisible by 4, got {dim}')

@@ -1,4 +1,4 @@
-"""Attention logits with a bias for every pair of tokens that comes out of a small table."""
+"""Attention with a bias per pair of tokens that is read from a small table."""
 
 from typing import NamedTuple
 
@@ -23,16 +23,16 @@ class TableBias(NamedTuple):
     """int64 (N, N), 0 to R - 1."""
 
     def dense(self):
-        """The bias of all pairs, (1, heads, N, N), heads outermost so that its rows are dense."""
+        """Bias of all pairs, (1, heads, N, N), in memory ordered by head."""
         flat = self.index.flatten()
         return self.table.t().index_select(1, flat).unflatten(1, self.index.shape)[None]
 
 
 def runs_headwise(q):
-    """Whether :func:`attend_headwise` takes queries as these.
+    """Whether :func:`attend_headwise` suits queries ``q``: many, on a CPU, without tracing or
+    autocast.
 
-    They must lie on a CPU, be many, and neither be traced nor under autocast. Where fused kernels
-    are switched off (``torch.nn.attention.sdpa_kernel``), the textbook's operations are wanted.
+    With fused kernels switched off (``torch.nn.attention.sdpa_kernel``), it is not used either.
     """
     return (
         not torch.compiler.is_compiling()
@@ -45,11 +45,8 @@ def runs_headwise(q):
 
 
 def attend_headwise(q, k, v, bias):
-    """Attention of already scaled queries with a bias from a table, on a CPU.
-
-    Args:
-        q, k, v (Tensor): Scaled queries, keys and values (B, heads, N, D).
-        bias (TableBias): Added to the logits.
+    """Attention of scaled queries, keys and values (B, heads, N, D) with a bias from a table, on a
+    CPU.
 
     Returns:
         Tensor: (B, heads, N, D).
@@ -58,12 +55,11 @@ def attend_headwise(q, k, v, bias):
 
 
 class HeadwiseAttention(torch.autograd.Function):
-    """Attention that holds the bias and the logits of one head at a time.
+    """Attention with the bias and the logits of one head at a time in memory.
 
-    PyTorch's fused kernel for CPUs has no gradient for a bias. Its other path writes and reads
-    several tensors (B, heads, N, N), 50 MB each for an image of 512 pixels and 12 heads; here,
-    what is worked on stays in the cache. The backward pass recomputes the probabilities
-    (FlashAttention, arXiv 2205.14135, algorithm 4), so that nothing of size N^2 is kept.
+    PyTorch's fused CPU kernel has no gradient for a bias, and its fallback keeps several tensors
+    (B, heads, N, N). Here the working set stays in the cache, and the backward pass recomputes the
+    probabilities (FlashAttention, arXiv 2205.14135, algorithm 4).
     """
 
     @staticmethod
@@ -102,7 +98,7 @@ class HeadwiseAttention(torch.autograd.Function):
 
 
 def _head_biases(table, index):
-    """The bias (N, N) of one head after the other."""
+    """Bias (N, N) of one head after the other."""
     flat = index.flatten()
     for row in table.t().contiguous():
         yield row.index_select(0, flat).view(index.shape)

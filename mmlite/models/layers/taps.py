@@ -1,4 +1,4 @@
-"""Names of the tensors that can be read while a backbone encodes."""
+"""Names of the tensors that can be read during encoding."""
 
 import re
 
@@ -9,22 +9,14 @@ _PATTERN = re.compile(rf'blocks\.(\d+)(?:\.({"|".join(BLOCK_TAPS)}))?')
 
 
 def group_taps(taps, depth):
-    """Sort tap names by block.
+    """Group tap names by block: kinds by index, ``''`` for the block's output.
 
-    A tap is ``blocks.I`` (output of block I, counted from 0) or ``blocks.I.KIND`` with KIND among
-    ``norm1`` (normalised input of the block), ``q``, ``k``, ``v`` and ``attn_logits``; or ``norm``,
-    the last block's output behind the final norm.
-
-    Args:
-        taps (Iterable[str]): Tap names.
-        depth (int): Number of blocks.
-
-    Returns:
-        dict[int, set[str]]: Kinds by block; ``''`` stands for the block's output, which ``norm``
-        asks of the last block.
+    A tap is ``blocks.I`` (output of block I < ``depth``); ``blocks.I.KIND`` with KIND ``norm1``
+    (normalized input), ``q``, ``k``, ``v`` or ``attn_logits``; or ``norm``, the final norm's
+    output.
 
     Raises:
-        ArgumentError: If a name is not of that form or its block does not exist.
+        ArgumentError: If a name is malformed or its block does not exist.
     """
     grouped = {}
     for name in taps:

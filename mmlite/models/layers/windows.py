@@ -1,18 +1,12 @@
-"""Windows of a token grid, and Hiera's mask units, as pure reshaping functions."""
+"""Windows of a token grid and Hiera's mask units, as pure reshaping functions."""
 
 import torch.nn.functional as F
 
 
 def to_windows(x, grid, window):
-    """Cut a token grid into square windows, zero-padded at the bottom and right.
+    """Cut tokens (B, H * W, C) of a grid (H, W) into windows: (B * windows, window^2, C).
 
-    Args:
-        x (Tensor): Tokens (B, H * W, C), row-major.
-        grid (tuple[int, int]): (H, W).
-        window (int): Side of a window in tokens.
-
-    Returns:
-        Tensor: (B * windows, window * window, C).
+    The grid is zero-padded at the bottom and right.
     """
     H, W = grid
     x = x.unflatten(1, (H, W))
@@ -34,14 +28,9 @@ def from_windows(x, grid, window):
 def unroll(x, levels):
     """Order a token map so that 2x2 pooling and mask units are contiguous (Hiera, section 3).
 
-    Args:
-        x (Tensor): Map (B, H, W, C); H and W divisible by ``2 ** levels``.
-        levels (int): How many times a 2x2 split is moved in front.
-
-    Returns:
-        Tensor: Tokens (B, 4^levels * units, C), the finest split first and the unit index fastest.
-        Max-pooling is then ``view(B, 4, N // 4, C).amax(1)``, and the tokens of one unit are
-        ``view(B, -1, units, C)[:, :, u]``.
+    A map (B, H, W, C) becomes tokens (B, 4^levels * units, C), the finest 2x2 split first and the
+    unit index fastest: ``view(B, 4, N // 4, C).amax(1)`` pools, ``view(B, -1, units, C)[:, :, u]``
+    is a unit.
     """
     B, H, W, C = x.shape
     side = 2**levels
@@ -54,14 +43,9 @@ def unroll(x, levels):
 
 
 def reroll(x, levels):
-    """Undo :func:`unroll` inside every unit.
+    """Undo :func:`unroll` inside units, with ``levels`` splits not yet pooled.
 
-    Args:
-        x (Tensor): Tokens (B, 4^levels * units, C); ``levels`` splits are not yet pooled.
-        levels (int): Splits that are left.
-
-    Returns:
-        Tensor: One small map a unit, (B, units, 2^levels, 2^levels, C).
+    Tokens (B, 4^levels * units, C) become maps (B, units, 2^levels, 2^levels, C).
     """
     B, N, C = x.shape
     units = N // 4**levels
@@ -75,15 +59,7 @@ def reroll(x, levels):
 
 
 def join_units(x, units):
-    """Lay the units' maps side by side.
-
-    Args:
-        x (Tensor): (B, rows * columns, h, w, C).
-        units (tuple[int, int]): (rows, columns) of units.
-
-    Returns:
-        Tensor: (B, rows * h, columns * w, C).
-    """
+    """Join maps (B, rows * columns, h, w, C) into one, (B, rows * h, columns * w, C)."""
     B, _, h, w, C = x.shape
     rows, columns = units
     return x.unflatten(1, units).transpose(2, 3).reshape(B, rows * h, columns * w, C)

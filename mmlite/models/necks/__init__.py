@@ -1,4 +1,4 @@
-"""Necks that the OpenMMLab libraries do not have."""
+"""Necks missing in the OpenMMLab libraries."""
 
 from .narrow_feature2pyramid import NarrowFeature2Pyramid
 from .simple_feature_pyramid import SimpleFeaturePyramid

@@ -1,4 +1,4 @@
-"""The pyramid of MAE-Lite's Semantic-FPN."""
+"""Feature pyramid of MAE-Lite's Semantic-FPN."""
 
 from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
@@ -10,17 +10,17 @@ from mmlite.registry import MODELS
 
 @MODELS.register_module()
 class NarrowFeature2Pyramid(BaseModule):
-    """mmseg's ``Feature2Pyramid`` with every level narrowed on the way (MAE-Lite's release).
+    """mmseg's ``Feature2Pyramid`` with fewer output channels (MAE-Lite's release and its names).
 
-    Four maps of a plain ViT, all of stride 16, become strides 4, 8, 16 and 32, from the lower
-    blocks to the higher. Parameter names are the release's.
+    Four maps of a plain ViT, all of stride 16, from the lower blocks to the higher, are rescaled to
+    strides 4, 8, 16 and 32.
 
     Args:
         embed_dim (int): Channels of the inputs.
         out_channels (int): Channels of every level; the release takes a quarter of ``embed_dim``.
         norm_cfg (dict): Norm between the two transposed convolutions of the finest level.
             Defaults to ``SyncBN``.
-        init_cfg (dict, optional): Initialisation. Defaults to PyTorch's.
+        init_cfg (dict, optional): Initialization. Defaults to PyTorch's.
     """
 
     def __init__(self, embed_dim, out_channels, norm_cfg=None, init_cfg=None):
@@ -36,18 +36,7 @@ class NarrowFeature2Pyramid(BaseModule):
         self.downsample_2x = nn.Sequential(nn.Conv2d(embed_dim, out_channels, 1), nn.MaxPool2d(2))
 
     def forward(self, inputs):
-        """Build the pyramid.
-
-        Args:
-            inputs (tuple[Tensor]): Four maps (B, embed_dim, h, w) of equal stride.
-
-        Returns:
-            tuple[Tensor]: Maps (B, out_channels, ...) of 4, 2, 1 and half times the input's height
-            and width.
-
-        Raises:
-            ArgumentError: If there are not four maps.
-        """
+        """Rescale four maps (B, embed_dim, h, w) by 4, 2, 1 and 1/2 to ``out_channels``."""
         if len(inputs) != 4:
             raise ArgumentError(
                 f'the pyramid needs four maps and got {len(inputs)}: give the backbone four '

@@ -1,4 +1,4 @@
-"""The simple feature pyramid of ViTDet."""
+"""Simple feature pyramid of ViTDet."""
 
 from mmengine.model import BaseModule
 from torch import nn
@@ -11,20 +11,17 @@ from ..layers import LN2d
 
 @MODELS.register_module()
 class SimpleFeaturePyramid(BaseModule):
-    """A pyramid from one map of stride 16 (ViTDet, arXiv 2203.16527, section 3).
+    """Pyramid from one map of stride 16 (ViTDet, arXiv 2203.16527, section 3).
 
-    Every level is upsampled or pooled from the same map by itself, then goes through a 1x1 and a
-    3x3 convolution without bias, each followed by :class:`LN2d`, with no activation.
+    Every level is resampled from the same map, then goes through a 1x1 and a 3x3 convolution
+    without bias, each followed by :class:`LN2d`, with no activation.
 
     Args:
-        in_channels (int | Sequence[int]): Channels of the input; of the last where several.
+        in_channels (int | Sequence[int]): Channels of the (last) input, divisible by 4.
         out_channels (int): Channels of every level. Defaults to 256.
-        num_outs (int): Levels: strides 4, 8, 16, 32, and from the fifth on each level subsamples
-            the one before. Defaults to 5.
-        init_cfg (dict, optional): Initialisation. Defaults to PyTorch's, as in ViTDet.
-
-    Raises:
-        ArgumentError: If ``num_outs`` is less than 4 or channels are not divisible by 4.
+        num_outs (int): Levels, at least 4: strides 4, 8, 16, 32; from the fifth on each level
+            subsamples the one before. Defaults to 5.
+        init_cfg (dict, optional): Initialization. Defaults to PyTorch's, as in ViTDet.
     """
 
     def __init__(self, in_channels, out_channels=256, num_outs=5, init_cfg=None):
@@ -54,15 +51,7 @@ class SimpleFeaturePyramid(BaseModule):
         )  # fmt: skip
 
     def forward(self, inputs):
-        """Build the pyramid.
-
-        Args:
-            inputs (tuple[Tensor]): Maps of a backbone; only the last (B, C, H, W), of stride 16,
-                is used.
-
-        Returns:
-            tuple[Tensor]: ``num_outs`` maps (B, out_channels, h, w), the finest first.
-        """
+        """Rescale the last input (B, C, H, W) to ``num_outs`` maps, the finest first."""
         outs = [level(inputs[-1]) for level in self.levels]
         for _ in range(self.num_extra):
             outs.append(self.subsample(outs[-1]))

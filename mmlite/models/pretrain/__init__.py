@@ -1,4 +1,4 @@
-"""Pre-training methods: one file a method, on the backbones' ``embed`` and ``encode``."""
+"""Pre-training methods, one per file."""
 
 from .beit import BEiT, TokenHead
 from .bootmae import BootMAE
@@ -16,28 +16,8 @@ from .simmim import SimMIM
 from .tokenizer import DiscreteTokenizer
 
 __all__ = [
-    'DINO',
-    'MAE',
-    'AttentionLogits',
-    'BEiT',
-    'BootMAE',
-    'BootMAEDecoder',
-    'DINOLoss',
-    'DINOProjector',
-    'DiscreteTokenizer',
-    'Distillation',
-    'HOGTarget',
-    'HeadMixing',
-    'HieraMAE',
-    'MaskFeat',
-    'MaskedDecoder',
-    'MoCoV3',
-    'MoCoV3Head',
-    'MomentumEncoder',
-    'MultiScaleFusion',
-    'PixelHead',
-    'SimMIM',
-    'TokenHead',
-    'TokenProjection',
-    'training_progress',
-]
+    'DINO', 'MAE', 'AttentionLogits', 'BEiT', 'BootMAE', 'BootMAEDecoder', 'DINOLoss',
+    'DINOProjector', 'DiscreteTokenizer', 'Distillation', 'HOGTarget', 'HeadMixing', 'HieraMAE',
+    'MaskFeat', 'MaskedDecoder', 'MoCoV3', 'MoCoV3Head', 'MomentumEncoder', 'MultiScaleFusion',
+    'PixelHead', 'SimMIM', 'TokenHead', 'TokenProjection', 'training_progress',
+]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the pre-training methods share."""
+"""Base classes and masks of the pre-training methods."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,12 @@ from .sample_noise import patch_noise
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """What a masked method sees and predicts, as normalised images (B, 3, H, W).
+    """Input, prediction and target of a masked method, as normalized images (B, 3, H, W).
 
     Attributes:
-        masked: The images with hidden patches at 0, i.e. at the mean colour.
-        restored: The prediction for hidden patches; visible ones as they are.
-        target: What the prediction is trained towards, where that is not the image itself.
+        masked: Images with hidden patches at 0, i.e. the mean color.
+        restored: Prediction for hidden patches; visible ones unchanged.
+        target: Target of the prediction, if not the image itself.
     """
 
     masked: Tensor
@@ -31,26 +31,14 @@ class Reconstruction:
 class MaskedPretrainer(BaseSelfSupervisor):
     """Base of the methods that hide patches of an image and predict something for them.
 
-    A subclass defines ``loss(inputs, data_samples)`` and ``reconstruct(inputs, data_samples)``,
-    which returns a :class:`Reconstruction`.
-
-    Args:
-        backbone, neck, head, target_generator, data_preprocessor, init_cfg: As in mmpretrain's
-            ``BaseSelfSupervisor``.
+    Arguments are those of mmpretrain's ``BaseSelfSupervisor``. A subclass defines
+    ``loss(inputs, data_samples)`` and ``reconstruct(inputs, data_samples) -> Reconstruction``.
     """
 
     def hide(self, images, hidden, patch_size, content=None):
-        """Images whose patches ``hidden`` are replaced.
+        """Replace the patches ``hidden``, int64 (B, M), row-major, of images (B, C, H, W).
 
-        Args:
-            images (Tensor): (B, C, H, W).
-            hidden (Tensor): Row-major patch indices, int64 (B, M).
-            patch_size (int): Side of a patch in pixels.
-            content (Tensor, optional): New patches (B, M, C * patch_size^2), channels first.
-                Defaults to zeros.
-
-        Returns:
-            Tensor: (B, C, H, W).
+        New patches ``content`` (B, M, C * patch_size^2), channels first, default to zeros.
         """
         patches, grid = cut_patches(images, patch_size)
         index = hidden[..., None].expand(-1, -1, patches.shape[-1])
@@ -59,7 +47,7 @@ class MaskedPretrainer(BaseSelfSupervisor):
 
 
 class MaskTokenPretrainer(MaskedPretrainer):
-    """Base of the methods that see all patches, the hidden ones replaced by one learned token.
+    """Base of the methods whose encoder sees hidden patches as one learned token.
 
     Args:
         backbone (dict): A :class:`~mmlite.models.backbones.vit.ViT` with ``out_type='raw'``.
@@ -71,19 +59,15 @@ class MaskTokenPretrainer(MaskedPretrainer):
         self.mask_token = nn.Parameter(torch.zeros(1, 1, self.backbone.embed_dims))
 
     def init_weights(self):
-        """As mmengine does, and the mask token truncated normal 0.02."""
+        """Initialize; the mask token is truncated normal 0.02."""
         super().init_weights()
         trunc_normal_(self.mask_token, std=0.02)
 
     def encode_masked(self, images, mask):
-        """Encode images with hidden patches.
+        """Encode normalized images (B, 3, H, W) with hidden patches.
 
-        Args:
-            images (Tensor): Normalised images (B, 3, H, W).
-            mask (Tensor): Bool (B, h * w), row-major, True = hidden.
-
-        Returns:
-            Tensor: Normalised tokens (B, h * w + 1, C), the class token first.
+        ``mask`` is bool (B, h * w), row-major, True = hidden. Returns normalized tokens (B, h * w +
+        1, C), the class token first.
         """
         check_divisible(images, self.backbone.patch_size)
         patches, grid = self.backbone.patchify(images)
@@ -99,16 +83,12 @@ class MaskTokenPretrainer(MaskedPretrainer):
 
 
 def hidden_ids(data_samples):
-    """Hidden patches of every image, as :class:`~mmlite.datasets.BlockwiseMask` packs them.
+    """Hidden patches of all images, int64 (B, M), from ``hidden_ids`` (M,) of each data sample.
 
-    Args:
-        data_samples (list[DataSample]): Each with ``hidden_ids``, int64 (M,), row-major.
-
-    Returns:
-        Tensor: int64 (B, M). Its shape is known without waiting for the device.
+    They are made by :class:`~mmlite.datasets.BlockwiseMask`.
 
     Raises:
-        ArgumentError: If there are no such ids, or their number differs between images.
+        ArgumentError: If there are none, or their number differs between images.
     """
     if not data_samples or any('hidden_ids' not in sample for sample in data_samples):
         raise ArgumentError(
@@ -132,15 +112,12 @@ def mask_of(ids, length):
 
 
 def random_order(batch, length, device, data_samples=None):
-    """A random permutation of ``range(length)`` for every image: int64 (batch, length).
-
-    Args: See :func:`~.sample_noise.patch_noise`.
-    """
+    """Random permutations of ``range(length)``, int64 (batch, length); see ``patch_noise``."""
     return patch_noise(batch, length, device, data_samples).argsort(dim=1)
 
 
 def count_kept(length, mask_ratio, unit='patches'):
-    """How many of ``length`` patches stay visible: ``length * (1 - mask_ratio)``, rounded down.
+    """Number of visible patches, ``length * (1 - mask_ratio)`` rounded down.
 
     Raises:
         ArgumentError: If none is visible or none is hidden.

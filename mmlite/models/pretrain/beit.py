@@ -1,4 +1,4 @@
-"""BEiT: the codes that a tokeniser gives hidden patches (arXiv 2106.08254)."""
+"""BEiT: predict the codes of hidden patches (arXiv 2106.08254)."""
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +20,7 @@ class TokenHead(BEiTV1Head):
 
     Args:
         embed_dims (int): Channels of the tokens.
-        num_embed (int): Codes of the tokeniser. Defaults to 8192.
+        num_embed (int): Codes of the tokenizer. Defaults to 8192.
         loss (dict, optional): Defaults to mmpretrain's ``CrossEntropyLoss``.
         init_cfg (dict, optional): Defaults to truncated normal 0.02.
     """
@@ -45,29 +45,22 @@ class TokenHead(BEiTV1Head):
 
 @MODELS.register_module()
 class BEiT(MaskTokenPretrainer):
-    """Predicts which code a frozen tokeniser gives to every hidden patch (BEiT, section 2).
+    """Predict the code that a frozen tokenizer gives to every hidden patch (BEiT, section 2).
 
-    The model sees the first view of an image with hidden patches replaced by the mask token, the
-    tokeniser all of the second view, see :class:`~mmlite.datasets.TwoSizeRandomResizedCrop`.
-
-    The official ViT has a bias of queries and values only; the fused bias of ours is the same
-    model, see :class:`~.simmim.SimMIM`.
+    The model sees the first view of an image with mask tokens, the tokenizer all of the second, see
+    :class:`~mmlite.datasets.TwoSizeRandomResizedCrop`. The fused bias is equivalent to the official
+    bias of queries and values, see :class:`~.simmim.SimMIM`.
 
     Args:
         backbone (dict): A :class:`~mmlite.models.backbones.vit.ViT` with ``out_type='raw'``.
         head (dict): A :class:`TokenHead`; ``embed_dims`` is filled in.
-        target_generator (dict): The tokeniser: any module that takes images (B, 3, h, w) and
-            returns codes, int64 (B, N), or logits (B, V, rows, columns), such as mmpretrain's
-            ``DALL-E`` or :class:`~.tokenizer.DiscreteTokenizer`. It runs in full precision and in
-            evaluation mode, and is never trained. An ``init_cfg`` of type ``'Pretrained'`` must
-            have all of its weights.
-        data_preprocessor (dict): A ``TwoNormDataPreprocessor``: the second view is normalised as
-            the tokeniser's training images were.
+        target_generator (dict): The tokenizer, frozen and in float32: a module from images
+            (B, 3, h, w) to codes, int64 (B, N), or logits (B, V, rows, columns), such as
+            mmpretrain's ``DALL-E`` or :class:`~.tokenizer.DiscreteTokenizer`. A file in an
+            ``init_cfg`` of type ``'Pretrained'`` must have all of its weights.
+        data_preprocessor (dict): A ``TwoNormDataPreprocessor``: the second view is normalized as
+            the tokenizer's training images were.
         init_cfg (dict, optional): As in mmpretrain's ``BaseSelfSupervisor``.
-
-    Raises:
-        ArgumentError: If head and tokeniser have different vocabularies, or the data pre-processor
-            does not normalise two views.
     """
 
     def __init__(self, backbone, head, target_generator, data_preprocessor, init_cfg=None):
@@ -93,49 +86,40 @@ class BEiT(MaskTokenPretrainer):
 
     @property
     def vocab_size(self):
-        """int: Codes that the head tells apart."""
+        """int: Codes of the head."""
         return self.head.cls_head.out_features
 
     def init_weights(self):
-        """As in the base class; the tokeniser's weights are loaded, every one of them."""
+        """Initialize, and load all weights of the tokenizer."""
         super().init_weights()
         if self.tokenizer_init:
             options = {k: v for k, v in self.tokenizer_init.items() if k != 'type'}
             load_all(self.target_generator, **options)
 
     def train(self, mode=True):
-        """Switch mode; the tokeniser stays in evaluation mode."""
+        """Switch mode; the tokenizer stays in evaluation mode."""
         super().train(mode)
         self.target_generator.eval()
         return self
 
     def loss(self, inputs, data_samples):
-        """Loss of a batch.
+        """Loss of a batch: ``loss_tokens``, and ``token_accuracy`` for the log.
 
         Args:
-            inputs (list[Tensor]): Normalised views (B, 3, H, W) and (B, 3, h, w).
+            inputs (list[Tensor]): Normalized views (B, 3, H, W) and (B, 3, h, w).
             data_samples (list[DataSample]): Each with ``hidden_ids``, see
                 :func:`~.base.hidden_ids`.
-
-        Returns:
-            dict[str, Tensor]: ``loss_tokens``, and ``token_accuracy`` for the log.
         """
         images, ids, hidden = self._prepare(inputs, data_samples)
         return self.head.loss(self._hidden_tokens(images, hidden, ids), ids.gather(1, hidden))
 
     @torch.no_grad()
     def reconstruct(self, inputs, data_samples):
-        """What the model sees of a batch, and the codes it predicts, decoded.
-
-        Args:
-            inputs, data_samples: As in :meth:`loss`.
-
-        Returns:
-            Reconstruction: ``restored`` shows the image decoded from the predicted codes among the
-            true ones where patches are hidden, ``target`` the one decoded from the true codes.
+        """Decode the predicted codes among the true ones (``restored``), and the true ones
+        (``target``).
 
         Raises:
-            UserError: If the tokeniser cannot decode.
+            UserError: If the tokenizer cannot decode.
         """
         if not hasattr(self.target_generator, 'decode'):
             raise UserError(
@@ -166,18 +150,12 @@ class BEiT(MaskTokenPretrainer):
 
     @torch.no_grad()
     def tokenize(self, view, grid):
-        """Codes of an image, one a patch.
+        """Codes, int64 (B, rows * columns), of normalized second views (B, 3, h, w).
 
-        Args:
-            view (Tensor): Normalised second view (B, 3, h, w).
-            grid (tuple[int, int]): Patches (rows, columns) of the first view.
-
-        Returns:
-            Tensor: int64 (B, rows * columns).
+        ``grid`` (rows, columns) counts the patches of the first view.
 
         Raises:
-            ArgumentError: If the tokeniser gives another number of codes, or has a vocabulary that
-                differs from the head's.
+            ArgumentError: If the tokenizer's number of codes or vocabulary differs.
         """
         with torch.autocast(view.device.type, enabled=False):
             codes = self.target_generator(view)
@@ -187,7 +165,7 @@ class BEiT(MaskTokenPretrainer):
             found, codes = codes.shape[2:], codes.argmax(dim=1).flatten(1)
         if tuple(found) not in (grid, (grid[0] * grid[1],)):
             raise ArgumentError(
-                f'the tokeniser gives {"x".join(map(str, found))} codes for a second view of '
+                f'the tokenizer gives {"x".join(map(str, found))} codes for a second view of '
                 f'{view.shape[-2]}x{view.shape[-1]} pixels, but the first view has '
                 f'{grid[0]}x{grid[1]} patches: change second_scale of the crop'
             )
@@ -196,7 +174,7 @@ class BEiT(MaskTokenPretrainer):
     def _check_vocabulary(self, size):
         if size != self.vocab_size:
             raise ArgumentError(
-                f'the tokeniser has {size} codes but the head tells {self.vocab_size} apart: set '
+                f'the tokenizer has {size} codes but the head tells {self.vocab_size} apart: set '
                 f'model.head.num_embed={size}'
             )
 
@@ -207,7 +185,7 @@ class BEiT(MaskTokenPretrainer):
         return take(tokens[:, -length:], hidden)
 
     def _decode(self, ids, images):
-        """Images of codes (B, N), normalised and sized as the first view (B, 3, H, W)."""
+        """Images of codes (B, N), normalized and resized like the first view (B, 3, H, W)."""
         size = images.shape[-2:]
         grid = [length // self.backbone.patch_size for length in size]
         processor = self.data_preprocessor
@@ -218,13 +196,7 @@ class BEiT(MaskTokenPretrainer):
 
 
 def load_all(module, checkpoint, prefix='', map_location='cpu'):
-    """Load a module of which no weight may be missing.
-
-    Args:
-        module (nn.Module): Where the weights go.
-        checkpoint (str): Path or URL.
-        prefix (str): Take the keys that start with it, e.g. ``'target_generator.'``.
-        map_location (str): Where tensors are read to. Defaults to ``'cpu'``.
+    """Load all weights of a module from a path or URL, from its keys that start with ``prefix``.
 
     Raises:
         CheckpointError: If weights are missing or of another shape.

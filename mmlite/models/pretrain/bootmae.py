@@ -1,4 +1,4 @@
-"""BootMAE: restores pixels, and the features that the encoder's moving average has of them."""
+"""BootMAE: predict pixels, and features of the encoder's EMA."""
 
 import torch
 import torch.nn.functional as F
@@ -19,41 +19,30 @@ MAX_ROLL = 3
 class BootMAE(MomentumMixin, MaskedPretrainer):
     """Bootstrapped masked autoencoder (arXiv 2207.07116) on a plain ViT.
 
-    The encoder sees the visible patches. A pixel decoder looks back into its first block, a feature
-    decoder into its last; the latter predicts what the encoder's moving average makes of the whole
-    image. The targets are computed for hidden patches only: the loss is zero elsewhere.
+    The encoder sees the visible patches. A pixel decoder attends to its first block, a feature
+    decoder, which predicts the features of the encoder's EMA for the whole image, to its last.
+    Targets are computed for hidden patches only.
 
     Args:
         backbone (dict): A :class:`~mmlite.models.backbones.vit.ViT`, ``out_type='raw'``.
         pixel_decoder (dict): A :class:`~.bootmae_decoder.BootMAEDecoder` with as many
             ``out_channels`` as a patch has values.
         feature_decoder (dict): The same with as many as the backbone has channels.
-        mask_ratio (float): Share of hidden patches in the end. The pipeline's
-            :class:`~mmlite.datasets.BlockwiseMask` hides fewer, in blocks; the rest are single
-            ones. Defaults to 0.75 (147 of 196).
+        mask_ratio (float): Final share of hidden patches: blocks of the pipeline's
+            :class:`~mmlite.datasets.BlockwiseMask` and single ones. Defaults to 0.75 (147 of 196).
         momentum (Sequence[tuple[float, float]]): Points (share of training, momentum) of the
-            piecewise linear momentum of the target encoder. Defaults to 0.999, 0.9999 after a
-            quarter and 0.99999 in the end, i.e. the official epochs 0, 100 and 400 in 400.
+            piecewise linear momentum of the EMA. Defaults to 0.999, 0.9999 after a quarter and
+            0.99999 at the end (official epochs 0, 100 and 400 of 400).
         feature_ramp (float): Share of training over which the weight of the feature loss grows
-            linearly from 0 to 1; at the end of each epoch it is the official one. Defaults to 0.25.
+            linearly from 0 to 1. Defaults to 0.25.
         data_preprocessor, init_cfg: As in mmpretrain's ``BaseSelfSupervisor``.
-
-    Raises:
-        ArgumentError: If the backbone is no ViT with a final norm, a decoder has the wrong number
-            of channels, or, in the first step, the masks and ``mask_ratio`` do not fit.
     """
 
     def __init__(
-        self,
-        backbone,
-        pixel_decoder,
-        feature_decoder,
-        mask_ratio=0.75,
-        momentum=((0.0, 0.999), (0.25, 0.9999), (1.0, 0.99999)),
-        feature_ramp=0.25,
-        data_preprocessor=None,
-        init_cfg=None,
-    ):
+        self, backbone, pixel_decoder, feature_decoder, mask_ratio=0.75,
+        momentum=((0.0, 0.999), (0.25, 0.9999), (1.0, 0.99999)), feature_ramp=0.25,
+        data_preprocessor=None, init_cfg=None,
+    ):  # fmt: skip
         super().__init__(backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         if not isinstance(self.backbone, ViT) or self.backbone.out_type != 'raw':
             raise ArgumentError("BootMAE needs backbone=dict(type='mmlite.ViT', out_type='raw')")
@@ -83,15 +72,12 @@ class BootMAE(MomentumMixin, MaskedPretrainer):
         return decoder
 
     def loss(self, inputs, data_samples):
-        """Losses of a batch.
+        """Losses of a batch: ``loss_pixel``, and ``loss_feature`` times its current weight.
 
         Args:
-            inputs (Tensor): Normalised images (B, 3, H, W).
+            inputs (Tensor): Normalized images (B, 3, H, W).
             data_samples (list[DataSample]): Each with ``hidden_ids``, see
                 :func:`~.base.hidden_ids`.
-
-        Returns:
-            dict[str, Tensor]: ``loss_pixel``, and ``loss_feature`` times its current weight.
         """
         iteration, last = training_progress()
         if self.training:
@@ -116,15 +102,10 @@ class BootMAE(MomentumMixin, MaskedPretrainer):
         )
 
     def pixel_target(self, images, hidden):
-        """Patches normalised by channel with their own mean and biased variance (+ 1e-5).
+        """Normalize hidden patches (B, M) by channel with their mean and biased variance (+ 1e-5).
 
-        Args:
-            images (Tensor): Normalised images (B, C, H, W).
-            hidden (Tensor): Row-major patch indices, int64 (B, M).
-
-        Returns:
-            tuple[Tensor, Tensor, Tensor]: Target (B, M, C * patch_size^2), channels first, and
-            mean and standard deviation (B, M, C, 1).
+        Returns the target (B, M, C * patch_size^2), channels first, mean and deviation (B, M, C,
+        1).
         """
         patches, _ = cut_patches(images, self.backbone.patch_size)
         channels = take(patches, hidden).float().unflatten(-1, (images.shape[1], -1))
@@ -134,24 +115,14 @@ class BootMAE(MomentumMixin, MaskedPretrainer):
 
     @torch.no_grad()
     def feature_target(self, images, hidden):
-        """Last block's output (B, M, C), without final norm, for whole images."""
+        """Output of the EMA's last block (B, M, C), without final norm, for whole images."""
         encoder = self.momentum_encoder.backbone
         tokens, _ = encoder.encode(encoder.embed(images))
         return take(tokens[:, int(encoder.cls_token is not None) :], hidden)
 
     @torch.no_grad()
     def reconstruct(self, inputs, data_samples):
-        """What the model sees of a batch and what the pixel decoder makes of the rest.
-
-        Mean and deviation of a hidden patch are not predicted; they are read off the image.
-
-        Args:
-            inputs (Tensor): Normalised images (B, 3, H, W).
-            data_samples (list[DataSample]): Each with ``hidden_ids``.
-
-        Returns:
-            Reconstruction: Normalised images.
-        """
+        """Predict the hidden pixels, with the true mean and deviation of each patch."""
         shown, hidden, grid = self._choose(inputs, data_samples)
         latent, tapped = self._encode(inputs, shown)
         pixels = self.pixel_decoder(latent, tapped[self.low], hidden, grid)
@@ -164,7 +135,7 @@ class BootMAE(MomentumMixin, MaskedPretrainer):
         )
 
     def _encode(self, images, shown):
-        """Normalised visible tokens (B, K (+ 1), C), and the outputs of first and last block."""
+        """Normalized visible tokens (B, K (+ 1), C), and the outputs of first and last block."""
         tokens = self.backbone.embed(images, keep=shown)
         tokens, tapped = self.backbone.encode(tokens, (self.low, self.high))
         return self.backbone.norm(tokens), tapped
@@ -187,19 +158,11 @@ class BootMAE(MomentumMixin, MaskedPretrainer):
 
 
 def masking_order(mask, shift=None, data_samples=None):
-    """Order of patches whose last ones are hidden, whatever their number.
+    """Order of patches, int64 (B, N), of which the last ones are hidden, whatever their number.
 
-    Patches outside of the blocks come first, those inside last, each part at random. The order is
-    then rolled by a few places, so that up to three patches inside the blocks are seen (official
-    code).
-
-    Args:
-        mask (Tensor): Bool (B, N), True = inside a block.
-        shift (int, optional): Places to roll. Drawn from 0 to 3, once for the batch, by default.
-        data_samples (list[DataSample], optional): See :func:`~.sample_noise.patch_noise`.
-
-    Returns:
-        Tensor: int64 (B, N).
+    Patches outside of the blocks (False in ``mask``, bool (B, N)) come first, each part at random;
+    then the order is rolled by ``shift`` places, by default 0 to 3 at random per batch, which
+    uncovers patches inside the blocks (official code).
     """
     noise = patch_noise(*mask.shape, mask.device, data_samples)
     order = (noise + mask).argsort(dim=1)
@@ -209,14 +172,9 @@ def masking_order(mask, shift=None, data_samples=None):
 
 
 def boundary_weight(hidden, grid):
-    """Weight of hidden patches: 1 + the share of hidden ones among the 3 x 3 around them.
+    """Weight of hidden patches (B, M): 1 + the share of hidden ones among the 3 x 3 around them.
 
-    Args:
-        hidden (Tensor): int64 (B, M), row-major.
-        grid (tuple[int, int]): (h, w).
-
-    Returns:
-        Tensor: (B, M). Cells beyond the border count as visible.
+    ``hidden`` is int64 (B, M), row-major on ``grid`` (h, w). Cells beyond the border are visible.
     """
     mask = mask_of(hidden, grid[0] * grid[1]).float()
     around = F.avg_pool2d(mask.view(-1, 1, *grid), 3, stride=1, padding=1).flatten(1)
@@ -224,5 +182,5 @@ def boundary_weight(hidden, grid):
 
 
 def weighted_error(pred, target, weight):
-    """Mean of squared errors (B, M, D), each patch weighted by ``weight`` (B, M): a scalar."""
+    """Mean of squared errors (B, M, D), each patch weighted by ``weight`` (B, M)."""
     return (weight * (pred.float() - target).square().mean(dim=-1)).mean()

@@ -1,4 +1,4 @@
-"""Decoder of BootMAE: restores hidden patches with a look back into the encoder."""
+"""Decoder of BootMAE."""
 
 import torch
 from mmengine.model import BaseModule
@@ -21,15 +21,9 @@ def fixed_positions(dim, grid, device):
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention of tokens to other tokens.
+    """Multi-head attention of tokens of ``dim`` channels to tokens of ``context_dim`` channels.
 
-    Keys have no bias in BootMAE. Here they have one: it adds the same number to all logits of a
-    query, which softmax ignores.
-
-    Args:
-        dim (int): Channels of the tokens.
-        context_dim (int): Channels of the tokens that they attend to.
-        num_heads (int): Heads; must divide ``dim``.
+    Keys have a bias, unlike BootMAE's, which softmax cancels.
     """
 
     def __init__(self, dim, context_dim, num_heads):
@@ -43,7 +37,7 @@ class CrossAttention(nn.Module):
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, x, context):
-        """Tokens (B, N, dim), attending to (B, K, context_dim): (B, N, dim)."""
+        """Attend from tokens (B, N, dim) to (B, K, context_dim): (B, N, dim)."""
         q = self.q(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
         kv = self.kv(context).unflatten(-1, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
         y, _ = attend(q * self.scale, *kv.unbind(0))
@@ -51,14 +45,7 @@ class CrossAttention(nn.Module):
 
 
 class CrossBlock(Block):
-    """Block with cross-attention between its self-attention and its MLP.
-
-    Args:
-        dim (int): Channels of the tokens.
-        context_dim (int): Channels of the tokens that are attended to.
-        num_heads (int): Heads of both attentions.
-        mlp_ratio (float): Hidden width of the MLP over ``dim``. Defaults to 4.
-    """
+    """Block with cross-attention, to tokens of ``context_dim`` channels, before its MLP."""
 
     def __init__(self, dim, context_dim, num_heads, mlp_ratio=4.0):
         super().__init__(Attention(dim, num_heads), dim, mlp_ratio)
@@ -67,16 +54,7 @@ class CrossBlock(Block):
         self.cross_attn = CrossAttention(dim, context_dim, num_heads)
 
     def forward(self, x, context, last=None):
-        """Run the block.
-
-        Args:
-            x (Tensor): Tokens (B, N, dim).
-            context (Tensor): Tokens (B, K, context_dim).
-            last (int, optional): Only so many of the last tokens are wanted.
-
-        Returns:
-            Tensor: (B, N or last, dim).
-        """
+        """Transform tokens (B, N, dim); ``context`` is (B, K, context_dim), ``last`` a number."""
         x, _ = self.mix(x)
         x = x if last is None else x[:, -last:]
         x = x + self.cross_attn(self.norm_cross(x), self.norm_context(context))
@@ -85,15 +63,13 @@ class CrossBlock(Block):
 
 @MODELS.register_module()
 class BootMAEDecoder(BaseModule):
-    """Predicts something for hidden patches, one of the two decoders of BootMAE (section 3.2).
+    """Predict values of hidden patches, as one of the two decoders of BootMAE (section 3.2).
 
-    Attention does not depend on the order of tokens, so hidden ones simply follow the visible
-    ones; only these get positions here, as in the original. The last block and the head compute
-    the hidden ones only.
+    Hidden tokens simply follow the visible ones, and only they get positions, as in the original.
 
     Args:
         in_channels (int): Channels of the encoder's tokens. Defaults to 192.
-        out_channels (int): Predicted values a patch. Defaults to 768 (3 x 16 x 16 pixels).
+        out_channels (int): Predicted values per patch. Defaults to 768 (3 x 16 x 16 pixels).
         embed_dims (int): Width. Defaults to 96 (MAE-Lite's decoder for ViT-Tiny).
         depth (int): Blocks. Defaults to 1.
         num_heads (int): Heads of self- and cross-attention. Defaults to 3.
@@ -101,15 +77,9 @@ class BootMAEDecoder(BaseModule):
     """
 
     def __init__(
-        self,
-        in_channels=192,
-        out_channels=768,
-        embed_dims=96,
-        depth=1,
-        num_heads=3,
-        mlp_ratio=4.0,
+        self, in_channels=192, out_channels=768, embed_dims=96, depth=1, num_heads=3, mlp_ratio=4.0,
         init_cfg=None,
-    ):
+    ):  # fmt: skip
         super().__init__(init_cfg)
         if depth < 1:
             raise ArgumentError(f'depth must be at least 1, got {depth}')
@@ -125,16 +95,13 @@ class BootMAEDecoder(BaseModule):
         trunc_normal_(self.mask_token, std=0.02)
 
     def forward(self, latent, context, hidden, grid):
-        """Predict.
+        """Predict hidden patches: (B, M, out_channels).
 
         Args:
             latent (Tensor): Encoded visible tokens (B, K, C).
             context (Tensor): Tokens of a block of the encoder, (B, K, C), to attend to.
             hidden (Tensor): Hidden cells of the grid, int64 (B, M), row-major.
             grid (tuple[int, int]): Patches (h, w) of an image.
-
-        Returns:
-            Tensor: (B, M, out_channels).
         """
         positions = fixed_positions(self.embed_dims, tuple(grid), latent.device)
         masks = self.mask_token + positions[hidden]

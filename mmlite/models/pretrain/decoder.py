@@ -1,4 +1,4 @@
-"""The small transformer that restores hidden patches from visible ones (MAE, Hiera MAE)."""
+"""Decoder of MAE and Hiera MAE."""
 
 import torch
 from mmengine.model import BaseModule
@@ -14,13 +14,11 @@ from ..layers.inits import init_linears
 
 @MODELS.register_module()
 class MaskedDecoder(BaseModule):
-    """Puts mask tokens where patches are hidden and predicts from all tokens (MAE, section 3).
-
-    Parameter names are those of MAE (``decoder_embed``, ``decoder_blocks.0`` ...).
+    """Predict hidden patches from visible tokens and mask tokens (MAE, section 3, and its names).
 
     Args:
         in_channels (int): Channels of the encoder's tokens. Defaults to 192.
-        out_channels (int): Predicted values a patch. Defaults to 768 (16 x 16 x 3).
+        out_channels (int): Predicted values per patch. Defaults to 768 (16 x 16 x 3).
         grid (tuple[int, int] | int): Patches (h, w) of an image. Defaults to 14.
         embed_dims (int): Width. Defaults to 96 (MAE-Lite, ViT-Tiny).
         depth (int): Blocks. Defaults to 1.
@@ -31,18 +29,9 @@ class MaskedDecoder(BaseModule):
     """
 
     def __init__(
-        self,
-        in_channels=192,
-        out_channels=768,
-        grid=14,
-        embed_dims=96,
-        depth=1,
-        num_heads=3,
-        mlp_ratio=4,
-        pos_embed='sincos',
-        with_cls_token=True,
-        init_cfg=None,
-    ):
+        self, in_channels=192, out_channels=768, grid=14, embed_dims=96, depth=1, num_heads=3,
+        mlp_ratio=4, pos_embed='sincos', with_cls_token=True, init_cfg=None,
+    ):  # fmt: skip
         super().__init__(init_cfg)
         self.grid = (grid, grid) if isinstance(grid, int) else tuple(grid)
         self.num_prefix = int(with_cls_token)
@@ -65,15 +54,10 @@ class MaskedDecoder(BaseModule):
             trunc_normal_(self.decoder_pos_embed, std=0.02)
 
     def forward(self, latent, shown, wanted=None):
-        """Predict patches.
+        """Predict the patches ``cells``, int64 (B, M), by default all: (B, M, out_channels).
 
-        Args:
-            latent (Tensor): Encoded visible tokens (B, K (+ 1), C), the class token first.
-            shown (Tensor): Their cells on the grid, int64 (B, K), row-major.
-            wanted (Tensor, optional): Cells to predict, int64 (B, M). Defaults to all.
-
-        Returns:
-            Tensor: Predictions (B, M, out_channels).
+        ``latent`` holds the visible tokens (B, K (+ 1), C), ``shown`` their cells, int64 (B, K),
+        row-major.
         """
         x = self.decoder_embed(latent)
         prefix, x = x[:, : self.num_prefix], x[:, self.num_prefix :]

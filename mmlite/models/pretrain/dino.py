@@ -1,4 +1,4 @@
-"""DINO: a student predicts what its moving average sees in other crops of the image."""
+"""DINO: a student predicts what its EMA sees in other crops of the image."""
 
 from numbers import Real
 
@@ -30,26 +30,20 @@ from .momentum import (
 class DINOProjector(BaseModule):
     """Projection head of DINO (arXiv 2104.14294, appendix C): MLP, L2 norm, prototypes.
 
-    The last layer's rows are used at unit length (weight normalisation with g fixed at 1,
-    ``norm_last_layer`` in the official code), so logits are cosines.
+    Rows of the last layer have unit length (the official ``norm_last_layer``): logits are cosines.
 
     Args:
         in_channels (int): Channels of the backbone's vectors. Defaults to 192.
         out_channels (int): Prototypes K. Defaults to 65536.
         hidden_channels (int): Width of the MLP. Defaults to 2048.
-        bottleneck_channels (int): Width behind the MLP. Defaults to 256.
+        bottleneck_channels (int): Width after the MLP. Defaults to 256.
         num_layers (int): Linear layers of the MLP, GELU between them. Defaults to 3.
     """
 
     def __init__(
-        self,
-        in_channels=192,
-        out_channels=65536,
-        hidden_channels=2048,
-        bottleneck_channels=256,
-        num_layers=3,
-        init_cfg=None,
-    ):
+        self, in_channels=192, out_channels=65536, hidden_channels=2048, bottleneck_channels=256,
+        num_layers=3, init_cfg=None,
+    ):  # fmt: skip
         super().__init__(init_cfg)
         widths = [in_channels, *[hidden_channels] * (num_layers - 1), bottleneck_channels]
         layers = []
@@ -60,36 +54,29 @@ class DINOProjector(BaseModule):
         self.last_layer = nn.Linear(bottleneck_channels, out_channels, bias=False)
 
     def forward(self, x):
-        """Vectors (B, C) to cosines with the prototypes (B, K)."""
+        """Cosines (B, K) of vectors (B, C) with the prototypes."""
         x = F.normalize(self.mlp(x), dim=-1)
         return F.linear(x, F.normalize(self.last_layer.weight, dim=-1))
 
 
 @MODELS.register_module()
 class DINOLoss(BaseModule):
-    """Cross-entropy between the teacher's centred, sharpened output and the student's (eq. 3, 4).
+    """Cross-entropy between the teacher's centered, sharpened output and the student's (eq. 3, 4).
 
     Args:
         out_channels (int): Prototypes K. Defaults to 65536.
         student_temperature (float): Defaults to 0.1.
         teacher_temperature (float | Sequence[tuple[float, float]]): Constant, or points
-            (share of training, temperature) of a piecewise linear schedule. The official warm-up
+            (share of training, temperature) of a piecewise linear schedule; the official warm-up
             is ``[(0, 0.04), (30 / epochs, 0.07)]``. Defaults to 0.04.
-        center_momentum (float): Weight of the old centre when the mean output of a batch, over all
-            GPUs, is averaged into it. Defaults to 0.9.
-
-    Raises:
-        ArgumentError: If ``teacher_temperature`` is neither a number nor a schedule.
+        center_momentum (float): Weight of the old center in its update by the mean output of a
+            batch, over all GPUs. Defaults to 0.9.
     """
 
     def __init__(
-        self,
-        out_channels=65536,
-        student_temperature=0.1,
-        teacher_temperature=0.04,
-        center_momentum=0.9,
-        init_cfg=None,
-    ):
+        self, out_channels=65536, student_temperature=0.1, teacher_temperature=0.04,
+        center_momentum=0.9, init_cfg=None,
+    ):  # fmt: skip
         super().__init__(init_cfg)
         if isinstance(teacher_temperature, Real):
             teacher_temperature = [(0.0, teacher_temperature)]
@@ -100,14 +87,13 @@ class DINOLoss(BaseModule):
         self.register_buffer('center', torch.zeros(out_channels))
 
     def forward(self, student, teacher):
-        """Mean cross-entropy over all pairs of a teacher's view and another view of the student.
+        """Mean cross-entropy over pairs of a teacher's view and another view of the student.
+
+        In training, the center then moves towards the mean of ``teacher``.
 
         Args:
             student (Tensor): Logits of all V views (V, B, K), those of the teacher first.
             teacher (Tensor): Logits of G views (G, B, K), without gradient.
-
-        Returns:
-            Tensor: Scalar. In training, the centre then moves towards the mean of ``teacher``.
         """
         iteration, last = training_progress()
         temperature = piecewise_linear(self.teacher_temperature, iteration / last)
@@ -133,35 +119,24 @@ class DINOLoss(BaseModule):
 class DINO(MomentumMixin, BaseSelfSupervisor):
     """Self-distillation without labels (arXiv 2104.14294) on any backbone of the suite.
 
-    The teacher is the moving average of the student, evaluates (no stochastic depth) and sees the
-    global views only. Crops of one size pass the backbone in one batch. The recipe has two more
-    parts, :class:`~mmlite.engine.hooks.ClipEachTensorHook` and
+    The teacher is the student's EMA in evaluation mode. Crops of one size pass the backbone in one
+    batch. The recipe also has :class:`~mmlite.engine.hooks.ClipEachTensorHook` and
     :class:`~mmlite.engine.hooks.FreezeLayersHook`.
 
     Args:
         backbone (dict): With ``out_type='cls_token'`` or ``'avg_featmap'``.
         neck (dict): A :class:`DINOProjector`.
         head (dict): A :class:`DINOLoss` of as many channels.
-        num_global_views (int): Views that the teacher sees, the first ones. Defaults to 2.
+        num_global_views (int): Number of the first views, seen by the teacher. Defaults to 2.
         base_momentum (float): Momentum of the teacher in the first iteration; it rises to 1 in the
             last on half a cosine wave. Defaults to 0.996.
         data_preprocessor, init_cfg: As in mmpretrain's ``BaseSelfSupervisor``.
-
-    Raises:
-        ArgumentError: If the backbone does not pool, neck and head differ in their channels, or, in
-            the first step, if there are too few views.
     """
 
     def __init__(
-        self,
-        backbone,
-        neck,
-        head,
-        num_global_views=2,
-        base_momentum=0.996,
-        data_preprocessor=None,
+        self, backbone, neck, head, num_global_views=2, base_momentum=0.996, data_preprocessor=None,
         init_cfg=None,
-    ):
+    ):  # fmt: skip
         super().__init__(
             backbone, neck, head, data_preprocessor=data_preprocessor, init_cfg=init_cfg
         )
@@ -177,16 +152,7 @@ class DINO(MomentumMixin, BaseSelfSupervisor):
         self.add_momentum_encoder('backbone', 'neck', always_eval=True)
 
     def loss(self, inputs, data_samples=None):
-        """Loss of a batch.
-
-        Args:
-            inputs (list[Tensor]): Views, normalised images (B, 3, H, W) of one or more sizes, the
-                global ones first.
-            data_samples: Not used.
-
-        Returns:
-            dict[str, Tensor]: ``loss``.
-        """
+        """``loss`` of a list of views, normalized images (B, 3, H, W), the global ones first."""
         check_views(inputs, max(2, self.num_global_views), 'DINO')
         if self.training:
             iteration, last = training_progress()

@@ -18,10 +18,10 @@ for loss in (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss):
 
 @MODELS.register_module()
 class Distillation(BaseModule):
-    """Makes what a student computes inside like what a frozen teacher computes (MAE-Lite, 4.1).
+    """Match intermediate features of a student to those of a frozen teacher (MAE-Lite, 4.1).
 
-    The teacher sees the same part of the same images, runs without gradient and in evaluation
-    mode, and stops behind its last tap. It is left out of checkpoints: its own file has it.
+    The teacher sees the same part of the same images, in evaluation mode and without gradient,
+    stops after its last tap, and is not part of checkpoints.
 
     Args:
         teacher (dict): Any backbone with taps: :class:`~mmlite.models.backbones.vit.ViT`,
@@ -31,13 +31,13 @@ class Distillation(BaseModule):
 
             - ``student``, ``teacher`` (str): Taps, see
               :func:`~mmlite.models.layers.taps.group_taps`.
-            - ``adapter`` (dict | list[dict], optional): Modules that turn the student's tensor into
-              one of the teacher's shape, applied in turn. ``in_channels`` of each and
-              ``out_channels`` of the last are filled in.
+            - ``adapter`` (dict | list[dict], optional): Modules from the student's tensor to the
+              teacher's shape, in sequence. ``in_channels`` of each and ``out_channels`` of the last
+              are filled in.
             - ``loss`` (dict): Defaults to the mean squared error over all elements (eqs. 5, 6).
             - ``weight`` (float): Of the loss in the sum. Defaults to 1.0.
-            - ``name`` (str): Suffix of the loss's name. Defaults to ``'attn'`` for attention
-              logits and ``'rep'`` otherwise; needed where it would not be unique.
+            - ``name`` (str): Unique suffix of the loss's name. Defaults to ``'attn'`` for attention
+              logits and ``'rep'`` otherwise.
 
         student (Backbone): Given by the model.
 
@@ -64,15 +64,9 @@ class Distillation(BaseModule):
         self.register_load_state_dict_post_hook(_forget_teacher)
 
     def forward(self, images, embed, tapped):
-        """Losses of a batch.
+        """``loss_<name>`` of every pair, from the student's taps of normalized images (B, 3, H, W).
 
-        Args:
-            images (Tensor): Normalised images (B, 3, H, W).
-            embed (dict): What the student's ``embed`` was given beside them.
-            tapped (dict[str, Tensor]): The student's taps.
-
-        Returns:
-            dict[str, Tensor]: ``loss_<name>`` of every pair.
+        ``embed`` holds the further arguments of the student's ``embed``.
         """
         with torch.no_grad():
             tokens = self.teacher.embed(images, **embed)
@@ -87,10 +81,7 @@ class Distillation(BaseModule):
 
     @torch.no_grad()
     def teacher_checksum(self):
-        """Sum and sum of squares of each of the teacher's tensors, float64 (tensors, 2).
-
-        Two runs of the same machine over the same weights agree exactly.
-        """
+        """Sum and sum of squares of each of the teacher's tensors, float64 (tensors, 2)."""
         tensors = [tensor.double() for tensor in self.teacher.state_dict().values()]
         return torch.stack([torch.stack([t.sum(), t.square().sum()]) for t in tensors])
 
@@ -126,7 +117,7 @@ class DistilledPair(nn.Module):
         self.name = name or ('attn' if teacher.endswith('.attn_logits') else 'rep')
 
     def forward(self, tapped, wanted):
-        """Weighted loss between the student's ``tapped`` and the teacher's ``wanted``."""
+        """Weighted loss between the student's taps and the teacher's."""
         given = self.adapter(tapped[self.student_tap])
         # half precision would lose the small differences that are left late in training
         return self.weight * self.loss_module(given.float(), wanted[self.teacher_tap].float())
@@ -134,7 +125,7 @@ class DistilledPair(nn.Module):
 
 @MODELS.register_module()
 class HeadMixing(nn.Conv2d):
-    """Adapter M of eq. 5: mixes the heads of attention logits (B, heads, N, N), no bias.
+    """Adapter M of eq. 5: mix the heads of attention logits (B, heads, N, N), without bias.
 
     Args:
         in_channels, out_channels (int): Heads of student and teacher.
@@ -146,7 +137,7 @@ class HeadMixing(nn.Conv2d):
 
 @MODELS.register_module()
 class TokenProjection(nn.Linear):
-    """Adapter N of eq. 6: projects tokens (B, N, C), no bias.
+    """Adapter N of eq. 6: project tokens (B, N, C), without bias.
 
     Args:
         in_channels, out_channels (int): Channels of student and teacher.
@@ -159,15 +150,13 @@ class TokenProjection(nn.Linear):
 
 @MODELS.register_module()
 class AttentionLogits(BaseModule):
-    """The extra block of D2-MAE: attention logits (B, heads, N, N) of tokens (B, N, C).
+    """Extra block of D2-MAE: attention logits (B, heads, N, N) of tokens (B, N, C).
 
-    It is a block cut off behind its logits. All blocks in front of it are then trained in full by
-    the distillation, where a distilled last block would leave its own value, output and MLP
-    weights without gradient. As in the official code, the fused projection keeps its value third,
-    which takes part in nothing and is thrown away with the block.
+    Only its logits are distilled, so that all weights of the blocks before it get a gradient. As in
+    the official code, the fused projection keeps its unused value third.
 
     Args:
-        in_channels (int): Channels C.
+        in_channels (int): Channels C, a multiple of the heads.
         out_channels (int): Heads.
     """
 
@@ -193,7 +182,7 @@ class AttentionLogits(BaseModule):
 
 
 def _tap_shape(backbone, tap, place):
-    """Channels and tokens of a tap; the message of an unknown one starts with its place."""
+    """Channels and tokens of a tap; the message of an unknown one starts with ``place``."""
     try:
         group_taps([tap], len(backbone.blocks))
     except ArgumentError as error:
@@ -202,7 +191,7 @@ def _tap_shape(backbone, tap, place):
 
 
 def _build_adapter(cfgs, channels, wanted):
-    """The adapter and how many channels leave it."""
+    """Adapter and its output channels."""
     cfgs = [cfgs] if isinstance(cfgs, dict) else list(cfgs or [])
     modules = []
     for index, cfg in enumerate(cfgs):
@@ -215,12 +204,12 @@ def _build_adapter(cfgs, channels, wanted):
 
 
 def _drop_teacher(module, state_dict, prefix, local_metadata):
-    """State-dict hook: the teacher is not part of a checkpoint."""
+    """State-dict hook: leave the teacher out of checkpoints."""
     for key in [key for key in state_dict if key.startswith(f'{prefix}teacher.')]:
         del state_dict[key]
 
 
 def _forget_teacher(module, incompatible_keys):
-    """Post-load hook: that the teacher is not in a checkpoint is as it should be."""
+    """Post-load hook: do not report the teacher as missing."""
     missing = incompatible_keys.missing_keys
     missing[:] = [key for key in missing if not re.search(r'(^|\.)distill\.teacher\.', key)]

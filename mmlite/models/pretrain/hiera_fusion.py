@@ -1,4 +1,4 @@
-"""Hiera's visible mask units as one sequence for the decoder."""
+"""Fusion of Hiera's stages for the decoder."""
 
 import torch
 from mmengine.model import BaseModule
@@ -9,16 +9,13 @@ from mmlite.registry import MODELS
 
 @MODELS.register_module()
 class MultiScaleFusion(BaseModule):
-    """Sum of several stages, each brought to the last stage's width and resolution (Hiera, MAE).
-
-    Parameter names are those of Hiera (``multi_scale_fusion_heads``, ``encoder_norm``).
+    """Sum of stages, projected to the last one's width and resolution (Hiera MAE and its names).
 
     Args:
         stage_dims (Sequence[int]): Channels of the stages, given by the model.
-        sides (Sequence[int]): Side of a mask unit in tokens behind each stage, given by the model.
-        stages (Sequence[int]): Stages to sum. Defaults to (0, 1, 3), as in Hiera, whose third stage
-            has the resolution of the last. (0, 1, 2) leaves the last stage out of the decoder's
-            reach, for decoupled distillation.
+        sides (Sequence[int]): Side of a mask unit in tokens after each stage, given by the model.
+        stages (Sequence[int]): Stages to sum. Defaults to (0, 1, 3), as in Hiera; (0, 1, 2) leaves
+            the last stage to a decoupled distillation.
     """
 
     def __init__(self, stage_dims, sides, stages=(0, 1, 3), init_cfg=None):
@@ -36,14 +33,7 @@ class MultiScaleFusion(BaseModule):
         self.encoder_norm = nn.LayerNorm(stage_dims[-1], eps=1e-6)
 
     def forward(self, maps):
-        """Fuse.
-
-        Args:
-            maps (Sequence[Tensor]): For each of ``stages``, the units' maps (B, K, h, w, C).
-
-        Returns:
-            Tensor: (B, K * side^2, C), unit by unit, row-major inside a unit.
-        """
+        """Fuse maps (B, K, h, w, C) of each of ``stages``: (B, K * side^2, C), unit by unit."""
         B, K = maps[0].shape[:2]
         fused = 0
         for head, x in zip(self.multi_scale_fusion_heads, maps, strict=True):
@@ -53,15 +43,10 @@ class MultiScaleFusion(BaseModule):
 
 
 def unit_cells(units, grid, side):
-    """Cells of an image's grid that lie in mask units.
+    """Grid cells, int64 (B, K * side^2), of mask units, int64 (B, K), both row-major.
 
-    Args:
-        units (Tensor): Row-major units, int64 (B, K).
-        grid (tuple[int, int]): Units (rows, columns) of an image.
-        side (int): Cells on a unit's side.
-
-    Returns:
-        Tensor: Row-major cells, int64 (B, K * side^2), unit by unit, row-major inside a unit.
+    ``grid`` counts units (rows, columns) of an image, ``side`` cells on a unit's side. Cells are in
+    the order of the units, row-major inside a unit.
     """
     columns = grid[1]
     step = torch.arange(side, device=units.device)

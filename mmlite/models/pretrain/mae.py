@@ -1,4 +1,4 @@
-"""MAE, D-MAE and D2-MAE on a plain ViT and on Hiera: what differs between them is config."""
+"""MAE, D-MAE and D2-MAE on a plain ViT and on Hiera."""
 
 from dataclasses import dataclass
 
@@ -23,10 +23,10 @@ from .hiera_fusion import unit_cells
 
 @dataclass(frozen=True)
 class Visible:
-    """Which part of the images is seen.
+    """Visible part of the images.
 
     Attributes:
-        embed: Arguments of a backbone's ``embed`` beside the images.
+        embed: Further arguments of a backbone's ``embed``.
         shown: Visible cells of the decoder's grid, int64 (B, K), in the order of the tokens.
         hidden: Hidden cells of the decoder's grid, int64 (B, M).
     """
@@ -40,10 +40,9 @@ class Visible:
 class MAE(MaskedPretrainer):
     """Masked autoencoder (arXiv 2111.06377) with optional distillation (arXiv 2404.12210).
 
-    The encoder sees the visible patches only, and the teacher of a distillation sees the same ones.
-    D-MAE distils the last block and decodes behind it. D2-MAE decouples the two: the decoder is fed
-    from the middle of the encoder (``decode_from='blocks.7'``), and a thirteenth, attention-only
-    block is distilled (:class:`~.distill.AttentionLogits` as adapter).
+    Encoder and teacher see the visible patches only. D-MAE distills the last block and decodes
+    after it. D2-MAE decodes from the middle (``decode_from='blocks.7'``) and distills an extra
+    attention block (:class:`~.distill.AttentionLogits` as adapter).
 
     Args:
         backbone (dict): A :class:`~mmlite.models.backbones.vit.ViT`, ``out_type='raw'``.
@@ -51,27 +50,20 @@ class MAE(MaskedPretrainer):
             learns by distillation alone.
         head (dict, optional): Loss of the decoder, a :class:`~.pixels.PixelHead`.
         mask_ratio (float): Share of hidden patches. Defaults to 0.75.
-        decode_from (str, optional): Tap ``blocks.I`` that feeds the decoder, through the encoder's
-            own final norm. Defaults to the last block.
+        decode_from (str, optional): Tap ``blocks.I`` that feeds the decoder through the encoder's
+            final norm. Defaults to the last block.
         distill (dict, optional): A :class:`~.distill.Distillation`.
         data_preprocessor, init_cfg: As in mmpretrain's ``BaseSelfSupervisor``.
 
     Raises:
-        ArgumentError: If the mask ratio hides all patches or none, a tap does not exist, or there
-            is nothing to learn.
+        ArgumentError: If the mask ratio hides all patches or none, a tap does not exist, or neither
+            decoder nor distillation is given.
     """
 
     def __init__(
-        self,
-        backbone,
-        neck=None,
-        head=None,
-        mask_ratio=0.75,
-        decode_from=None,
-        distill=None,
-        data_preprocessor=None,
-        init_cfg=None,
-    ):
+        self, backbone, neck=None, head=None, mask_ratio=0.75, decode_from=None, distill=None,
+        data_preprocessor=None, init_cfg=None,
+    ):  # fmt: skip
         super().__init__(backbone, neck, head, None, None, data_preprocessor, init_cfg)
         if neck is None and distill is None:
             raise ArgumentError('nothing to learn: give neck and head, or distill, or all of them')
@@ -87,16 +79,14 @@ class MAE(MaskedPretrainer):
         return (decode_from or f'blocks.{len(self.backbone.blocks) - 1}',)
 
     def loss(self, inputs, data_samples=None, ids_shuffle=None):
-        """Losses of a batch.
+        """Losses of a batch: ``loss_recon``, and one loss per distilled pair.
 
         Args:
-            inputs (Tensor): Normalised images (B, 3, H, W).
-            data_samples (list[DataSample], optional): Seeds of the images, where they are noted.
+            inputs (Tensor): Normalized images (B, 3, H, W).
+            data_samples (list[DataSample], optional): Seeds, see
+                :func:`~.sample_noise.patch_noise`.
             ids_shuffle (Tensor, optional): Order of the patches, int64 (B, N); the first
-                ``int(N * (1 - mask_ratio))`` are visible. Drawn at random by default.
-
-        Returns:
-            dict[str, Tensor]: ``loss_recon``, and one loss for every distilled pair.
+                ``int(N * (1 - mask_ratio))`` are visible. Defaults to a random one.
         """
         return self._losses(inputs, self._choose(inputs, ids_shuffle, data_samples))
 
@@ -112,14 +102,7 @@ class MAE(MaskedPretrainer):
 
     @torch.no_grad()
     def reconstruct(self, inputs, data_samples=None):
-        """What the model sees of a batch and what it makes of the rest.
-
-        Args:
-            inputs (Tensor): Normalised images (B, 3, H, W).
-            data_samples: Not used.
-
-        Returns:
-            Reconstruction: Normalised images.
+        """Predict the hidden pixels of normalized images (B, 3, H, W).
 
         Raises:
             ArgumentError: If the model has no decoder.
@@ -141,7 +124,7 @@ class MAE(MaskedPretrainer):
         return self.backbone.encode(tokens, self.taps, until_last_tap=True)[1]
 
     def _choose(self, images, ids_shuffle=None, data_samples=None):
-        """Draw the visible patches."""
+        """Choose the visible patches."""
         grid = self._grid(images, self.backbone.patch_size)
         length = grid[0] * grid[1]
         kept = count_kept(length, self.mask_ratio)
@@ -151,12 +134,12 @@ class MAE(MaskedPretrainer):
         return Visible(dict(keep=keep), keep, hidden)
 
     def _latent(self, tapped):
-        """What the decoder is fed, (B, K + 1, C)."""
+        """Input of the decoder, (B, K + 1, C)."""
         (tap,) = self.decode_taps
         return self.backbone.norm(tapped[tap])
 
     def _grid(self, images, patch_size):
-        """Cells (h, w) of the decoder's grid, which the images must have."""
+        """Cells (h, w) of the decoder's grid; the images must match it."""
         check_divisible(images, patch_size)
         grid = tuple(side // patch_size for side in images.shape[-2:])
         if self.with_neck and self.neck.grid != grid:
@@ -175,8 +158,8 @@ class HieraMAE(MAE):
     Args:
         backbone (dict): A :class:`~mmlite.models.backbones.hiera.Hiera`, ``out_type='raw'`` and
             ``final_norm=False``, ``q_pool=2``.
-        fusion (dict, optional): A :class:`~.hiera_fusion.MultiScaleFusion`, which feeds the
-            decoder. Needed with a decoder, to whose input it takes the place of ``decode_from``.
+        fusion (dict, optional): A :class:`~.hiera_fusion.MultiScaleFusion`, which feeds the decoder
+            (instead of ``decode_from``). Required with a decoder.
         mask_ratio (float): Share of hidden units. Defaults to 0.4 (MAE-Lite; 0.6 in Hiera).
         **kwargs: As in :class:`MAE`.
     """
@@ -197,21 +180,18 @@ class HieraMAE(MAE):
         return tuple(f'blocks.{self.backbone.stage_ends[s]}' for s in self._fusion_stages)
 
     def loss(self, inputs, data_samples=None, mask=None):
-        """Losses of a batch.
+        """Losses of a batch, as :meth:`MAE.loss`.
 
         Args:
-            inputs (Tensor): Normalised images (B, 3, H, W).
+            inputs (Tensor): Normalized images (B, 3, H, W).
             data_samples (list[DataSample], optional): As in :meth:`MAE.loss`.
             mask (Tensor, optional): Visible mask units, bool (B, U), row-major, True = visible,
-                the same number in every image. Drawn at random by default.
-
-        Returns:
-            dict[str, Tensor]: As :meth:`MAE.loss`.
+                the same number in every image. Defaults to a random one.
         """
         return self._losses(inputs, self._choose(inputs, mask, data_samples))
 
     def _choose(self, images, mask=None, data_samples=None):
-        """Draw the visible mask units."""
+        """Choose the visible mask units."""
         check_divisible(images, UNIT)
         side = self.sides[-1]
         self._grid(images, UNIT // side)
@@ -231,7 +211,7 @@ class HieraMAE(MAE):
         )
 
     def _latent(self, tapped):
-        """What the decoder is fed, (B, K, C)."""
+        """Input of the decoder, (B, K, C)."""
         return self.fusion(
             [
                 self.backbone.unit_maps(tapped[tap], stage)

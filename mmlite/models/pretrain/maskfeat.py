@@ -1,4 +1,4 @@
-"""MaskFeat: histograms of oriented gradients of hidden patches (arXiv 2112.09133)."""
+"""MaskFeat: predict histograms of oriented gradients of hidden patches (arXiv 2112.09133)."""
 
 import math
 
@@ -15,15 +15,12 @@ from .base import MaskTokenPretrainer, Reconstruction, check_divisible, hidden_i
 
 @MODELS.register_module()
 class HOGTarget(BaseModule):
-    """Histograms of oriented gradients, normalised cell by cell (MaskFeat, section 3.2).
+    """Histograms of oriented gradients, normalized by cell (MaskFeat, section 3.2).
 
-    Sobel gradients of every colour channel vote for ``nbins`` unsigned orientations, weighted by
-    their magnitude and a Gaussian window that repeats every ``window`` pixels; votes are summed
-    over cells, and the histogram of a cell has unit L2 norm.
-
-    The features of mmpretrain's ``HOGGenerator``, for images of any size and shape. Always float32,
-    and gradients are sums of slices: where the image is flat they are exactly zero, which a
-    convolution in TF32 or half precision would turn into full-sized votes.
+    Sobel gradients of every color channel vote for ``nbins`` unsigned orientations, weighted by
+    their magnitude and a periodic Gaussian window; votes are summed over cells and normalized (L2).
+    Equal to mmpretrain's ``HOGGenerator``, for images of any size, in float32: sums of slices are
+    exactly zero in flat regions, which a convolution in TF32 or half precision is not.
 
     Args:
         nbins (int): Orientations in 180 degrees. Defaults to 9.
@@ -31,9 +28,6 @@ class HOGTarget(BaseModule):
         window (int): Side of the Gaussian window in pixels, a multiple of ``pool``; its deviation
             is half of it. Defaults to 16.
         patch_size (int): Side of a patch in pixels, a multiple of ``pool``. Defaults to 16.
-
-    Raises:
-        ArgumentError: If a patch or a window is not made of whole cells.
     """
 
     def __init__(self, nbins=9, pool=8, window=16, patch_size=16, init_cfg=None):
@@ -48,7 +42,7 @@ class HOGTarget(BaseModule):
         self.pool = pool
         self.patch_size = patch_size
         self.cells = patch_size // pool  # along a side of a patch
-        #: Values of a patch: colour channels x orientations x cells.
+        #: Values of a patch: color channels x orientations x cells.
         self.out_channels = 3 * nbins * self.cells**2
         bell = torch.exp(-2 * ((torch.arange(window) - (window - 1) / 2) / window) ** 2)
         self.register_buffer('bell', bell / bell.sum(), persistent=False)
@@ -64,7 +58,7 @@ class HOGTarget(BaseModule):
         return cut_patches(self._histograms(images.float()), self.cells)[0]
 
     def _histograms(self, images):
-        """Normalised histograms of cells: (B, 3 * nbins, H / pool, W / pool)."""
+        """Normalized histograms of cells: (B, 3 * nbins, H / pool, W / pool)."""
         gx, gy = sobel(images)
         bins = (torch.atan2(gx, gy) / math.pi * self.nbins).floor().long() % self.nbins
         H, W = (side // len(self.bell) for side in images.shape[-2:])
@@ -76,14 +70,9 @@ class HOGTarget(BaseModule):
         return F.normalize(votes, dim=2).flatten(1, 2)
 
     def draw(self, targets, grid):
-        """Draw targets or predictions as glyphs: a line along each edge, as bright as its vote.
+        """Draw targets or predictions (B, h * w, out_channels) of a grid (h, w) as glyphs.
 
-        Args:
-            targets (Tensor): (B, h * w, out_channels).
-            grid (tuple[int, int]): (h, w).
-
-        Returns:
-            Tensor: Grey pictures in [0, 1], (B, H, W).
+        A line along each edge is as bright as its vote. Returns grey images (B, H, W) in [0, 1].
         """
         cells = join_patches(targets.float(), grid, self.cells)
         votes = cells.unflatten(1, (3, self.nbins)).mean(dim=1)
@@ -91,7 +80,7 @@ class HOGTarget(BaseModule):
         return picture.flatten(3).flatten(1, 2).clamp(0, 1)
 
     def _strokes(self, device):
-        """A line through a cell for every orientation, two pixels wide: (nbins, pool, pool)."""
+        """Line through a cell for every orientation, two pixels wide: (nbins, pool, pool)."""
         angles = (torch.arange(self.nbins, device=device) + 0.5) * (math.pi / self.nbins)
         at = torch.arange(self.pool, device=device) - (self.pool - 1) / 2
         # bins are angles from the y axis towards x; an edge is perpendicular to its gradient
@@ -102,14 +91,14 @@ class HOGTarget(BaseModule):
 
 @MODELS.register_module()
 class MaskFeat(MaskTokenPretrainer):
-    """Predicts the histograms of oriented gradients of hidden patches (MaskFeat, section 3).
+    """Predict histograms of oriented gradients of hidden patches (MaskFeat, section 3).
 
     Args:
         backbone (dict): A :class:`~mmlite.models.backbones.vit.ViT` with ``out_type='raw'``.
-        neck (dict): mmpretrain's ``LinearNeck`` without norm, from tokens to targets;
-            ``in_channels`` and ``out_channels`` are filled in.
+        neck (dict): mmpretrain's ``LinearNeck`` without norm; ``in_channels`` and ``out_channels``
+            are filled in.
         head (dict): mmpretrain's ``MIMHead`` with ``PixelReconstructionLoss('L2')``: the mean over
-            all values of the hidden patches, the only ones that are predicted.
+            all values of the hidden patches.
         target_generator (dict): A :class:`HOGTarget`; ``patch_size`` is filled in.
         data_preprocessor, init_cfg: As in mmpretrain's ``BaseSelfSupervisor``.
     """
@@ -129,16 +118,7 @@ class MaskFeat(MaskTokenPretrainer):
         self.neck = MODELS.build(neck, default_args=given)
 
     def loss(self, inputs, data_samples):
-        """Loss of a batch.
-
-        Args:
-            inputs (Tensor): Normalised images (B, 3, H, W).
-            data_samples (list[DataSample]): Each with ``hidden_ids``, see
-                :func:`~.base.hidden_ids`.
-
-        Returns:
-            dict[str, Tensor]: ``loss_hog``.
-        """
+        """``loss_hog`` of normalized images (B, 3, H, W) with :func:`~.base.hidden_ids`."""
         targets = self.target_generator(inputs)
         hidden = hidden_ids(data_samples)
         pred = self._predict(inputs, hidden, targets.shape[1])
@@ -146,16 +126,7 @@ class MaskFeat(MaskTokenPretrainer):
 
     @torch.no_grad()
     def reconstruct(self, inputs, data_samples):
-        """What the model sees of a batch, and the features it predicts, drawn as glyphs.
-
-        Args:
-            inputs (Tensor): Normalised images (B, 3, H, W).
-            data_samples (list[DataSample]): As in :meth:`loss`.
-
-        Returns:
-            Reconstruction: ``restored`` shows the predicted features of hidden patches among the
-            true ones, ``target`` the true ones.
-        """
+        """Draw predicted among true features (``restored``) and true ones (``target``)."""
         side = self.backbone.patch_size
         grid = [length // side for length in inputs.shape[-2:]]
         targets, hidden = self.target_generator(inputs), hidden_ids(data_samples)
@@ -175,17 +146,13 @@ class MaskFeat(MaskTokenPretrainer):
         return self.neck(tokens.flatten(0, 1))[0].unflatten(0, hidden.shape)
 
     def _as_images(self, pictures):
-        """Grey pictures in [0, 1], (B, H, W), as normalised images (B, 3, H, W)."""
+        """Grey images in [0, 1], (B, H, W), as normalized images (B, 3, H, W)."""
         pixels = 255 * pictures[:, None].expand(-1, 3, -1, -1)
         return (pixels - self.data_preprocessor.mean) / self.data_preprocessor.std
 
 
 def sobel(images):
-    """Sobel gradients of images (B, C, H, W), borders reflected: towards left and top, same shape.
-
-    Returns:
-        tuple[Tensor, Tensor]: Horizontal and vertical gradient.
-    """
+    """Sobel gradients, horizontal and vertical, of images (B, C, H, W) with reflected borders."""
     x = F.pad(images, (1, 1, 1, 1), mode='reflect')
     smooth_rows = x[..., :-2, :] + 2 * x[..., 1:-1, :] + x[..., 2:, :]
     smooth_columns = x[..., :-2] + 2 * x[..., 1:-1] + x[..., 2:]

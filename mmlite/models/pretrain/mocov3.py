@@ -23,9 +23,9 @@ from .momentum import (
 
 @MODELS.register_module()
 class MoCoV3Head(BaseMoCoV3Head):
-    """Predictor and InfoNCE loss (MoCo v3, section 3), equal to mmpretrain's.
+    """Predictor and InfoNCE loss (MoCo v3, section 3).
 
-    mmpretrain's makes the labels on the host, and copying them stops it in every step.
+    Equal to mmpretrain's, which copies labels from the host in every step.
 
     Args:
         predictor (dict): Module that maps projected vectors of the encoder to the momentum
@@ -43,9 +43,6 @@ class MoCoV3Head(BaseMoCoV3Head):
         Args:
             base_out (Tensor): Projections of one view by the encoder (B, C).
             momentum_out (Tensor): Projections of the other by the momentum encoder (B, C).
-
-        Returns:
-            Tensor: Scalar.
         """
         query = F.normalize(self.predictor([base_out])[0], dim=1)
         keys = torch.cat(all_gather(F.normalize(momentum_out, dim=1)))
@@ -57,9 +54,8 @@ class MoCoV3Head(BaseMoCoV3Head):
 class MoCoV3(MomentumMixin, BaseSelfSupervisor):
     """MoCo v3 (arXiv 2104.02057) on any backbone of the suite.
 
-    Both views pass the backbone in one batch; the batch norms of the projector and the predictor
-    see one view at a time, as in the original. With gradient accumulation, the momentum encoder
-    moves in every iteration, not once an update.
+    Both views pass the backbone in one batch, but batch norms of projector and predictor one by
+    one. With gradient accumulation, the momentum encoder still moves in every iteration.
 
     Args:
         backbone (dict): With ``out_type='cls_token'`` or ``'avg_featmap'``.
@@ -68,10 +64,6 @@ class MoCoV3(MomentumMixin, BaseSelfSupervisor):
         base_momentum (float): Momentum of the momentum encoder in the first iteration; it rises to
             1 in the last on half a cosine wave. Defaults to 0.99.
         data_preprocessor, init_cfg: As in mmpretrain's ``BaseSelfSupervisor``.
-
-    Raises:
-        ArgumentError: If the backbone does not pool, or, in the first step, if there are not two
-            views of one size or batch norms see one image only.
     """
 
     def __init__(
@@ -85,15 +77,7 @@ class MoCoV3(MomentumMixin, BaseSelfSupervisor):
         self.add_momentum_encoder('backbone', 'neck')
 
     def loss(self, inputs, data_samples=None):
-        """Loss of a batch.
-
-        Args:
-            inputs (list[Tensor]): Two views, normalised images (B, 3, H, W).
-            data_samples: Not used.
-
-        Returns:
-            dict[str, Tensor]: ``loss``, symmetric in the views.
-        """
+        """``loss`` of two views, normalized images (B, 3, H, W), symmetric in the views."""
         check_views(inputs, 2, 'MoCo v3')
         self._check_batch(len(inputs[0]))
         queries = self._project(self, inputs[:2])

@@ -1,4 +1,4 @@
-"""Momentum (moving-average) encoders, the schedules of their momentum, and views of an image."""
+"""Momentum (EMA) encoders, schedules of their momentum, and views of an image."""
 
 import math
 from copy import deepcopy
@@ -14,17 +14,15 @@ POOLED = ('cls_token', 'avg_featmap')
 
 
 class MomentumEncoder(nn.Module):
-    """Frozen copies of a model's modules, whose parameters are moving averages of the model's.
+    """Frozen copies of a model's modules, whose parameters are EMAs of the model's.
 
-    mmengine's ``ExponentialMovingAverage``, and mmpretrain's ``CosineEMA`` on top of it, are not
-    used: every update asks ``if self.steps == 0`` of a counter on the device, which stops the
-    host; they count momentum the other way round, and overwrite the statistics of batch norms.
-    Here buffers belong to the copy: its batch norms keep statistics of what they see themselves.
+    Unlike mmengine's ``ExponentialMovingAverage``, it does not synchronize with the device, and its
+    buffers are its own: batch norms keep statistics of what they see themselves.
 
     Args:
         source (nn.Module): The model.
-        names (Sequence[str]): Which of its modules are copied, e.g. ``('backbone', 'neck')``. The
-            copies have the same names here.
+        names (Sequence[str]): Modules to copy, e.g. ``('backbone', 'neck')``; the copies have the
+            same names.
         always_eval (bool): Stay in evaluation mode, e.g. without stochastic depth, while the model
             trains. Defaults to False.
     """
@@ -38,12 +36,7 @@ class MomentumEncoder(nn.Module):
 
     @torch.no_grad()
     def update(self, source, momentum):
-        """Move towards the parameters of the model: ``momentum * own + (1 - momentum) * source``.
-
-        Args:
-            source (nn.Module): The model. What is frozen there is equal here, and left alone.
-            momentum (float): Weight of the old value, from 0 to 1.
-        """
+        """Update parameters to ``momentum * old + (1 - momentum) * source``, except frozen ones."""
         own, new = [], []
         for name, copy in self.named_children():
             theirs = getattr(source, name).parameters()
@@ -55,7 +48,7 @@ class MomentumEncoder(nn.Module):
         torch._foreach_lerp_(own, new, 1 - momentum)
 
     def copy_from(self, source):
-        """Take over all parameters and buffers of the model."""
+        """Copy all parameters and buffers of the model."""
         for name, copy in self.named_children():
             copy.load_state_dict(getattr(source, name).state_dict())
 
@@ -67,17 +60,17 @@ class MomentumEncoder(nn.Module):
 class MomentumMixin:
     """Mixin of pre-training methods with a :class:`MomentumEncoder` ``momentum_encoder``.
 
-    The encoder is saved with the model. It equals the model after ``init_weights()`` and after
-    loading weights that have no momentum encoder; when a run is resumed, its own are loaded.
+    It is saved with the model, and equals the model after ``init_weights()`` and after loading
+    weights without a momentum encoder.
     """
 
     def add_momentum_encoder(self, *names, always_eval=False):
-        """Copy the modules called ``names``; called once, at the end of the constructor."""
+        """Copy the modules called ``names``; to be called once, at the end of the constructor."""
         self.momentum_encoder = MomentumEncoder(self, names, always_eval)
         self._register_load_state_dict_pre_hook(self._complete_state_dict)
 
     def init_weights(self):
-        """As mmengine does, then start the momentum encoder from the result."""
+        """Initialize, then copy the result to the momentum encoder."""
         super().init_weights()
         self.momentum_encoder.copy_from(self)
 
@@ -91,12 +84,7 @@ class MomentumMixin:
 
 
 def training_progress():
-    """Where the training of this process stands.
-
-    Returns:
-        tuple[int, int]: Finished iterations and their number in the end, as mmengine's
-        ``RuntimeInfoHook`` writes them into the message hub; (0, 1) outside a Runner.
-    """
+    """Finished iterations of this process and their total; (0, 1) outside a Runner."""
     hub = MessageHub.get_current_instance()
     return hub.get_info('iter', 0), hub.get_info('max_iters', 1)
 
@@ -107,14 +95,10 @@ def half_cosine(start, end, progress):
 
 
 def piecewise_linear(points, progress):
-    """Value at ``progress`` on straight lines through ``points``, constant beyond the ends.
+    """Value at ``progress``, from 0 to 1, on straight lines through ``points``, constant beyond the
+    ends.
 
-    Args:
-        points (Sequence[tuple[float, float]]): (progress, value), ascending.
-        progress (float): Share of training, from 0 to 1.
-
-    Returns:
-        float: The value.
+    ``points`` are pairs (progress, value) in ascending order.
     """
     return float(np.interp(progress, *zip(*points, strict=True)))
 
@@ -130,15 +114,7 @@ def check_points(name, points):
 
 
 def encode_views(backbone, views):
-    """Encode views of a batch, all those of one size together.
-
-    Args:
-        backbone (Backbone): Gives one vector an image, see :func:`check_pooled`.
-        views (Sequence[Tensor]): Normalised images (B, 3, H, W), H and W may differ by view.
-
-    Returns:
-        list[Tensor]: (B, C) for each view.
-    """
+    """Encode views (B, 3, H, W) of a batch, all those of one size together: list of (B, C)."""
     by_size = {}
     for index, view in enumerate(views):
         by_size.setdefault(view.shape[-2:], []).append(index)

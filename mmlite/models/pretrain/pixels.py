@@ -12,12 +12,11 @@ from ..layers import cut_patches, take
 class PixelHead(BaseModule):
     """Mean squared error to the pixels of the hidden patches (MAE, section 3; norm-pix variant).
 
-    Equal to mmpretrain's ``MAEPretrainHead`` with ``PixelReconstructionLoss('L2')``, but only
-    hidden patches are cut out, normalised and predicted.
+    Equal to mmpretrain's ``MAEPretrainHead`` with ``PixelReconstructionLoss('L2')``.
 
     Args:
         patch_size (int): Side of a patch in pixels. Defaults to 16.
-        norm_pix (bool): Normalise every patch by its own mean and unbiased variance (+ 1e-6).
+        norm_pix (bool): Normalize every patch by its mean and unbiased variance (+ 1e-6).
             Defaults to True.
         channels_last (bool): Pixel order (16, 16, 3) of MAE rather than (3, 16, 16) of Hiera.
             Defaults to True.
@@ -30,15 +29,9 @@ class PixelHead(BaseModule):
         self.channels_last = channels_last
 
     def target(self, images, hidden):
-        """Target values of patches.
+        """Target (B, M, 3 * patch_size^2) of patches ``hidden``, int64 (B, M), row-major.
 
-        Args:
-            images (Tensor): Normalised images (B, 3, H, W).
-            hidden (Tensor): Row-major patch indices, int64 (B, M).
-
-        Returns:
-            tuple[Tensor, Tensor, Tensor]: Target (B, M, 3 * patch_size^2), and the mean and
-            standard deviation (B, M, 1) that turn it into pixels again.
+        Also returns the mean and standard deviation (B, M, 1) that turn it into pixels again.
         """
         patches, _ = cut_patches(images, self.patch_size, self.channels_last)
         patches = take(patches, hidden).float()
@@ -49,14 +42,13 @@ class PixelHead(BaseModule):
         return (patches - mean) / std, mean, std
 
     def loss(self, pred, images, hidden):
-        """Loss, a scalar, of predictions (B, M, 3 * patch_size^2) for the patches ``hidden``."""
+        """Loss of predictions (B, M, 3 * patch_size^2) for the patches ``hidden``."""
         return F.mse_loss(pred.float(), self.target(images, hidden)[0])
 
     def pixels(self, pred, images, hidden):
         """Predictions as pixels (B, M, 3 * patch_size^2), channels first.
 
-        With ``norm_pix``, mean and deviation of a patch are not predicted; they are read off the
-        image, as in MAE's figures.
+        With ``norm_pix``, mean and deviation of a patch are the image's, as in MAE's figures.
         """
         _, mean, std = self.target(images, hidden)
         pixels = pred.float() * std + mean

@@ -1,4 +1,4 @@
-"""Uniform noise that depends on the image and not on the batch or the process it is in."""
+"""Uniform noise that depends on the image, not on the batch or process."""
 
 import torch
 
@@ -11,18 +11,10 @@ GAMMA, MIX_1, MIX_2 = (
 
 
 def patch_noise(batch, length, device, data_samples=None):
-    """Noise to draw the patches of every image by.
+    """Noise in [0, 1), (batch, length), that sorts the patches of every image.
 
-    Args:
-        batch (int): Number of images.
-        length (int): Numbers an image.
-        device (torch.device): Where they are needed.
-        data_samples (list[DataSample], optional): With a ``sample_seed`` in their ``metainfo``, an
-            image gets the same noise in any batch of any number of processes. Without one, noise
-            is drawn from torch's generator.
-
-    Returns:
-        Tensor: (batch, length), in [0, 1); float64 where it comes from seeds.
+    Data samples with a ``sample_seed`` in their ``metainfo`` give an image the same noise (float64)
+    in any batch of any number of processes; without one, torch's generator is used.
     """
     seeds = [sample.get(SAMPLE_SEED) for sample in data_samples or ()]
     if not seeds or None in seeds:
@@ -31,15 +23,7 @@ def patch_noise(batch, length, device, data_samples=None):
 
 
 def noise_of(seeds, length):
-    """The first ``length`` numbers of SplitMix64 for every seed.
-
-    Args:
-        seeds (Tensor): int64 (B,).
-        length (int): Numbers a seed.
-
-    Returns:
-        Tensor: float64 (B, length), in [0, 1), of 53 bits.
-    """
+    """First numbers of SplitMix64 per seed, int64 (B,): float64 (B, length) in [0, 1)."""
     steps = torch.arange(1, length + 1, device=seeds.device)
     state = seeds[:, None] + steps * GAMMA  # wraps around, as it should
     state = (state ^ _shift(state, 30)) * MIX_1
@@ -48,5 +32,5 @@ def noise_of(seeds, length):
 
 
 def _shift(value, bits):
-    """Shift right as if the numbers had no sign."""
+    """Logical right shift."""
     return (value >> bits) & (2 ** (64 - bits) - 1)

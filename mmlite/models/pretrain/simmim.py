@@ -1,4 +1,4 @@
-"""SimMIM on a plain ViT: the pixels of hidden units, L1 (arXiv 2111.09886)."""
+"""SimMIM on a plain ViT: predict pixels of hidden units, L1 (arXiv 2111.09886)."""
 
 import math
 
@@ -12,11 +12,10 @@ from .base import MaskTokenPretrainer, Reconstruction, check_divisible, mask_of,
 
 @MODELS.register_module()
 class SimMIM(MaskTokenPretrainer):
-    """Predicts the normalised pixels of hidden square units from one linear layer (SimMIM).
+    """Predict the normalized pixels of hidden square units with one linear layer (SimMIM).
 
-    The encoder sees all patches, the hidden ones replaced by the mask token. The official ViT has a
-    bias of queries and values only. Our fused bias is the same model: a bias of the keys adds the
-    same number to all logits of a query, so softmax cancels it and its gradient is zero.
+    The encoder sees mask tokens for hidden patches. The official ViT has a bias of queries and
+    values only; an additional one of keys is equivalent, as softmax cancels it.
 
     Args:
         backbone (dict): A :class:`~mmlite.models.backbones.vit.ViT` with ``out_type='raw'``.
@@ -25,23 +24,14 @@ class SimMIM(MaskTokenPretrainer):
         head (dict): mmpretrain's ``SimMIMHead`` with ``PixelReconstructionLoss('L1', channel=3)``:
             the mean over the values of hidden pixels. ``patch_size`` is filled in.
         mask_ratio (float): Share of hidden units, ``ceil(units * mask_ratio)``. Defaults to 0.6.
-        mask_unit (int): Side of a unit in pixels. Defaults to 32.
+        mask_unit (int): Side of a unit in pixels, a multiple of the patch size. Defaults to 32.
         data_preprocessor, init_cfg: As in mmpretrain's ``BaseSelfSupervisor``.
-
-    Raises:
-        ArgumentError: If a unit is not made of whole patches, or all units or none are hidden.
     """
 
     def __init__(
-        self,
-        backbone,
-        neck,
-        head,
-        mask_ratio=0.6,
-        mask_unit=32,
-        data_preprocessor=None,
+        self, backbone, neck, head, mask_ratio=0.6, mask_unit=32, data_preprocessor=None,
         init_cfg=None,
-    ):
+    ):  # fmt: skip
         super().__init__(backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         patch_size = self.backbone.patch_size
         if mask_unit < patch_size or mask_unit % patch_size:
@@ -56,16 +46,14 @@ class SimMIM(MaskTokenPretrainer):
         self.head = MODELS.build(head, default_args=dict(patch_size=patch_size))
 
     def loss(self, inputs, data_samples=None, mask=None):
-        """Loss of a batch.
+        """Loss of a batch: ``loss_recon``.
 
         Args:
-            inputs (Tensor): Normalised images (B, 3, H, W).
-            data_samples (list[DataSample], optional): Seeds of the images, where they are noted.
+            inputs (Tensor): Normalized images (B, 3, H, W).
+            data_samples (list[DataSample], optional): Seeds, see
+                :func:`~.sample_noise.patch_noise`.
             mask (Tensor, optional): Hidden patches, bool (B, h * w), row-major, True = hidden.
-                Drawn at random by default.
-
-        Returns:
-            dict[str, Tensor]: ``loss_recon``.
+                Defaults to a random one.
         """
         mask = self.draw_mask(inputs, data_samples) if mask is None else mask
         pred = self._predict(inputs, mask)
@@ -73,15 +61,7 @@ class SimMIM(MaskTokenPretrainer):
 
     @torch.no_grad()
     def reconstruct(self, inputs, data_samples=None):
-        """What the model sees of a batch and what it makes of the rest.
-
-        Args:
-            inputs (Tensor): Normalised images (B, 3, H, W).
-            data_samples: Not used.
-
-        Returns:
-            Reconstruction: Normalised images.
-        """
+        """Predict the hidden pixels of normalized images (B, 3, H, W)."""
         mask = self.draw_mask(inputs)
         side = self.backbone.patch_size
         hidden = self._as_map(mask, inputs).repeat_interleave(side, 1).repeat_interleave(side, 2)
@@ -113,7 +93,7 @@ class SimMIM(MaskTokenPretrainer):
 
 
 def count_hidden(units, mask_ratio):
-    """How many of ``units`` (rows, columns) are hidden: ``ceil(rows * columns * mask_ratio)``.
+    """Number of hidden ``units`` (rows, columns): ``ceil(rows * columns * mask_ratio)``.
 
     Raises:
         ArgumentError: If none is hidden or none is visible.

@@ -1,4 +1,4 @@
-"""A small tokeniser that turns images into grids of discrete codes, trained by reconstruction."""
+"""Tokenizer of images into grids of discrete codes, trained by reconstruction."""
 
 import torch
 import torch.nn.functional as F
@@ -18,9 +18,9 @@ GROUPS = 8
 class DiscreteTokenizer(BaseModel):
     """Convolutional autoencoder with a codebook between its halves (VQ-VAE, arXiv 1711.00937).
 
-    Features and codes have unit length, and codes follow moving averages (BEiT v2, arXiv
-    2208.06366, section 2.1). Trained by itself, it then gives :class:`~.beit.BEiT` its targets.
-    Total stride 8: an image of half the size has one code for every patch of 16 pixels.
+    Features and codes have unit length, and codes are EMAs (BEiT v2, arXiv 2208.06366, section
+    2.1). It is a tokenizer for :class:`~.beit.BEiT`: by the total stride 8, an image of half the
+    size has one code for every patch of 16 pixels.
 
     Args:
         vocab_size (int): Number of codes. Defaults to 8192.
@@ -29,28 +29,17 @@ class DiscreteTokenizer(BaseModel):
             number sets the stride. Defaults to (64, 128, 256).
         depth (int): Residual blocks of either half, at the lowest resolution. Defaults to 2.
         beta (float): Weight of the loss that keeps features close to their codes. Defaults to 0.25.
-        decay (float): Of the moving averages. Defaults to 0.99.
+        decay (float): Of the EMAs. Defaults to 0.99.
         revive_below (float): A code whose share of use falls below this part of ``1 / vocab_size``
-            is replaced by a feature of the batch at hand. Defaults to 0.1.
-        data_preprocessor (dict, optional): mmpretrain's ``SelfSupDataPreprocessor`` by default.
+            is replaced by a feature of the current batch. Defaults to 0.1.
+        data_preprocessor (dict, optional): Defaults to mmpretrain's ``SelfSupDataPreprocessor``.
         init_cfg (dict, optional): As in mmengine's ``BaseModel``.
-
-    Raises:
-        ArgumentError: If channels are not multiples of 8.
     """
 
     def __init__(
-        self,
-        vocab_size=8192,
-        embed_dims=32,
-        channels=(64, 128, 256),
-        depth=2,
-        beta=0.25,
-        decay=0.99,
-        revive_below=0.1,
-        data_preprocessor=None,
-        init_cfg=None,
-    ):
+        self, vocab_size=8192, embed_dims=32, channels=(64, 128, 256), depth=2, beta=0.25,
+        decay=0.99, revive_below=0.1, data_preprocessor=None, init_cfg=None,
+    ):  # fmt: skip
         processor = dict(data_preprocessor or {})
         processor.setdefault('type', 'mmpretrain.SelfSupDataPreprocessor')
         super().__init__(processor, init_cfg)
@@ -85,15 +74,10 @@ class DiscreteTokenizer(BaseModel):
         )
 
     def forward(self, inputs, data_samples=None, mode='tensor'):
-        """Codes of images (``mode='tensor'``) or losses (``mode='loss'``).
+        """Codes, int64 (B, h * w), row-major, of normalized images (B, 3, H, W), or losses
+        (:meth:`loss`).
 
-        Args:
-            inputs (Tensor): Normalised images (B, 3, H, W); both sides multiples of the stride.
-            data_samples: Not used.
-            mode (str): ``'tensor'`` or ``'loss'``.
-
-        Returns:
-            Tensor | dict[str, Tensor]: Codes, int64 (B, h * w), row-major, or see :meth:`loss`.
+        ``mode`` is ``'tensor'`` or ``'loss'``; H and W are multiples of the stride.
         """
         if mode == 'loss':
             return self.loss(inputs, data_samples)
@@ -102,16 +86,12 @@ class DiscreteTokenizer(BaseModel):
         raise ArgumentError(f"mode '{mode}' is unknown: choose 'tensor' or 'loss'")
 
     def loss(self, inputs, data_samples=None):
-        """Losses of a batch; in training mode, the codebook learns too.
-
-        Args:
-            inputs (Tensor): Normalised images (B, 3, H, W).
-            data_samples: Not used.
+        """Losses of normalized images (B, 3, H, W); in training mode, the codebook learns too.
 
         Returns:
             dict[str, Tensor]: ``loss_recon``, mean squared error of the images; ``loss_commit``;
-            and for the log ``perplexity``, the number of codes that the batch would use if it used
-            them equally, and ``dead_codes``, the share of codes that were replaced.
+            and for the log ``perplexity``, the effective number of used codes, and ``dead_codes``,
+            the share of replaced codes.
         """
         features = self._features(inputs)
         codes, stats = self.codebook(features)
@@ -125,14 +105,7 @@ class DiscreteTokenizer(BaseModel):
         )
 
     def decode(self, ids):
-        """Images of codes.
-
-        Args:
-            ids (Tensor): Int64 (B, h, w).
-
-        Returns:
-            Tensor: Images (B, 3, h * stride, w * stride), normalised as those it was trained on.
-        """
+        """Decode codes, int64 (B, h, w), to normalized images (B, 3, h * stride, w * stride)."""
         return self.decoder(self.codebook.codes[ids].permute(0, 3, 1, 2))
 
     def _features(self, images):
@@ -142,14 +115,11 @@ class DiscreteTokenizer(BaseModel):
 
 
 class Codebook(nn.Module):
-    """Unit vectors that follow the features closest to them.
+    """Unit vectors that follow the features closest to them; see :class:`DiscreteTokenizer`.
 
-    Like mmpretrain's ``NormEMAVectorQuantizer``, with one codebook on all GPUs, no waiting for the
-    device, no (features, codes) one-hot matrix, no change in evaluation mode, and codes that are
-    taken from features at the start and whenever they fall out of use.
-
-    Args:
-        vocab_size, embed_dims, decay, revive_below: As in :class:`DiscreteTokenizer`.
+    Like mmpretrain's ``NormEMAVectorQuantizer``, but one codebook on all GPUs, without
+    synchronization or a one-hot matrix, constant in evaluation mode; unused codes are replaced by
+    features.
     """
 
     def __init__(self, vocab_size, embed_dims, decay, revive_below):
@@ -167,11 +137,9 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def forward(self, features):
-        """Closest codes of unit features (..., embed_dims), and statistics; learns in training.
+        """Closest codes of unit features (..., embed_dims), without gradient; learns in training.
 
-        Returns:
-            tuple[Tensor, dict[str, Tensor]]: Codes of the shape of ``features``, without gradient,
-            and ``perplexity`` and ``dead_codes`` of :meth:`DiscreteTokenizer.loss`.
+        Also returns ``perplexity`` and ``dead_codes`` of :meth:`DiscreteTokenizer.loss`.
         """
         flat = features.flatten(0, -2)
         dead = self._revive(flat) if self.training else self._dead()
@@ -186,11 +154,11 @@ class Codebook(nn.Module):
         return codes, dict(perplexity=perplexity, dead_codes=dead.float().mean())
 
     def _dead(self):
-        """Which codes have fallen out of use."""
+        """Which codes are out of use, bool (codes,)."""
         return self.usage < self.revive_below / len(self.usage)
 
     def _revive(self, features):
-        """Put random features (N, C), the same on all GPUs, in place of dead codes."""
+        """Replace dead codes by random features (N, C), the same on all GPUs."""
         dead = self._dead()
         chosen = torch.randint(len(features), dead.shape, device=features.device)
         sampled = features[chosen]
@@ -209,7 +177,7 @@ class Codebook(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """``x + conv1x1(conv3x3(x))`` with group norm and GELU in front of either convolution."""
+    """``x + conv1x1(conv3x3(x))`` with group norm and GELU before each convolution."""
 
     def __init__(self, channels):
         super().__init__()

@@ -8,10 +8,6 @@ from .ostrack import OSTrack
 from .preprocessor import TrackDataPreprocessor
 
 __all__ = [
-    'CandidateElimination',
-    'CenterHead',
-    'HieraOSTrack',
-    'OSTrack',
-    'OneStreamTracker',
+    'CandidateElimination', 'CenterHead', 'HieraOSTrack', 'OSTrack', 'OneStreamTracker',
     'TrackDataPreprocessor',
-]
+]  # fmt: skip

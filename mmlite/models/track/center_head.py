@@ -1,4 +1,4 @@
-"""OSTrack's centre head: where the target is, how large, and how far from the cell."""
+"""OSTrack's center head: score, size and offset of the target."""
 
 import torch
 from mmcv.cnn import build_norm_layer
@@ -18,15 +18,14 @@ MARGIN = 1e-4  # of probabilities from 0 and 1
 class CenterHead(nn.Module):
     """Three branches of convolutions for score, offset and size (OSTrack, section 3.4).
 
-    Sigmoid, decoding and losses run in float32: half precision rounds ``1 - 1e-4`` to 1, and the
-    focal loss is then infinite.
+    Sigmoid, decoding and losses are float32, as half precision rounds ``1 - 1e-4`` to 1.
 
     Args:
         in_channels (int): Channels of the map of the search region.
-        channels (int): Channels behind the first 3x3 convolution; each of the three that follow
+        channels (int): Channels after the first 3x3 convolution; each of the three that follow
             halves them. Defaults to 256.
-        norm_cfg (dict): Norm of the convolutions. Defaults to batch norm, not synchronised; use
-            ``dict(type='SyncBN')`` below about 16 pairs a GPU.
+        norm_cfg (dict): Norm of the convolutions. Defaults to batch norm; use
+            ``dict(type='SyncBN')`` below about 16 pairs per GPU.
         loss_weights (dict): Weights of the losses. Defaults to ``giou`` 2, ``l1`` 5, ``focal`` 1.
     """
 
@@ -41,10 +40,7 @@ class CenterHead(nn.Module):
         self.focal_loss = GaussianFocalLoss(loss_weight=weights['focal'])
 
     def forward(self, features):
-        """Predict maps.
-
-        Args:
-            features (Tensor): (B, C, F, F).
+        """Predict maps from features (B, C, F, F).
 
         Returns:
             dict[str, Tensor]: float32 ``score_map`` (B, 1, F, F) and ``size_map`` (B, 2, F, F; w
@@ -79,9 +75,8 @@ class CenterHead(nn.Module):
     def loss(self, maps, boxes):
         """Losses of predicted maps (OSTrack, eq. 5).
 
-        The box is the one at the best predicted cell, not at the target's. GIoU and L1 compare it,
-        as corners in fractions of the region, with the target clipped to the region; the Gaussian
-        is drawn for the target as it is.
+        GIoU and L1 compare the box at the best predicted cell with the target clipped to the
+        region, as corners in fractions of the region; the Gaussian is that of the unclipped target.
 
         Args:
             maps (dict[str, Tensor]): Of :meth:`forward`.
@@ -107,12 +102,12 @@ class CenterHead(nn.Module):
 
 
 def as_maps(score, size, offset):
-    """Outputs of the three branches, before any activation, as the maps of :class:`CenterHead`."""
+    """Convert outputs of the three branches to the maps of :class:`CenterHead`."""
     return dict(score_map=as_share(score), size_map=as_share(size), offset_map=offset.float())
 
 
 def as_share(logits):
-    """Scores and sizes from outputs of their branches: float32 within [1e-4, 1 - 1e-4]."""
+    """Convert logits of scores or sizes to float32 within [1e-4, 1 - 1e-4]."""
     return logits.float().sigmoid().clamp(MARGIN, 1 - MARGIN)
 
 

@@ -1,4 +1,4 @@
-"""Trackers with less work in every frame: no retraining, no other result."""
+"""Trackers with less computation per frame and the same results."""
 
 import copy
 
@@ -17,29 +17,25 @@ SETTINGS = ('template_size', 'search_size', 'template_factor', 'search_factor', 
 
 @torch.no_grad()
 def fuse_for_tracking(model, dtype=torch.float32, sparse=True):
-    """A copy of a tracker that only tracks, and does so faster.
+    """Copy a tracker into one that only tracks, faster, with equal results up to rounding.
 
-    What :func:`locate` gives is the same, up to rounding; only its use of the network is narrower:
-
-    - batch norm is folded into convolutions, LayerScale and the scale of attention into weights;
-    - size and offset are computed at the chosen cell instead of on the whole map;
-    - blocks that eliminate candidates compute no queries' attention for those they drop, the last
-      block none for the template (:class:`~.ostrack.OSTrack` only);
-    - the first convolution of the score runs over the tokens that are left.
+    Batch norm, LayerScale and the scale of attention are folded into weights; size and offset are
+    computed at the chosen cell only; an :class:`~.ostrack.OSTrack` computes no attention of dropped
+    tokens, nor of the template in the last block, and no convolution of empty cells.
 
     Args:
         model (OneStreamTracker): With batch norm in its head. It is not changed.
-        dtype (torch.dtype): Of linear layers and convolutions. With ``torch.bfloat16`` an
-            :class:`~.ostrack.OSTrack` keeps tokens, norms, attention and the last convolutions in
-            float32. Defaults to ``torch.float32``.
-        sparse (bool): Allow sums over tokens in place of a convolution, which exporters do not
-            know. Defaults to True.
+        dtype (torch.dtype): Of linear layers and convolutions. With ``torch.bfloat16``, tokens,
+            norms, attention and last convolutions of OSTrack stay float32. Defaults to
+            ``torch.float32``.
+        sparse (bool): Replace a convolution by sums over tokens, which exporters do not support.
+            Defaults to True.
 
     Returns:
         FusedTracker: In evaluation mode, without gradients, on the device of ``model``.
 
     Raises:
-        ArgumentError: If the model is no such tracker or its head has another norm.
+        ArgumentError: If the model is not a OneStreamTracker or its head has another norm.
     """
     if not isinstance(model, OneStreamTracker):
         raise ArgumentError(f'{type(model).__name__} cannot be fused: it is no OneStreamTracker')
@@ -47,7 +43,7 @@ def fuse_for_tracking(model, dtype=torch.float32, sparse=True):
 
 
 class FusedTracker(nn.Module):
-    """What :func:`fuse_for_tracking` gives; its arguments are described there."""
+    """Result of :func:`fuse_for_tracking`; its arguments are described there."""
 
     def __init__(self, model, dtype, sparse):
         super().__init__()
@@ -68,7 +64,7 @@ class FusedTracker(nn.Module):
 
 
 class PlainEncoder(nn.Module):
-    """The encoder of any :class:`~.one_stream.OneStreamTracker`, as it is.
+    """Unchanged encoder of any :class:`~.one_stream.OneStreamTracker`.
 
     Args:
         model (OneStreamTracker): It is copied.
@@ -90,5 +86,5 @@ class PlainEncoder(nn.Module):
         return self.model.embed_search(images.to(self.dtype))
 
     def forward(self, template, search):
-        """The map of the search region as tokens (B, F^2, C), all of them in their places."""
+        """Map of the search region as tokens (B, F^2, C), all of them at their cells."""
         return self.model.relate(template, search).flatten(2).transpose(1, 2), None

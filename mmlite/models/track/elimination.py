@@ -1,4 +1,4 @@
-"""Candidate elimination: drop search tokens that the template does not look at."""
+"""Candidate elimination: drop search tokens that get little attention from the template."""
 
 import math
 
@@ -15,26 +15,22 @@ TEMPLATE_TOKENS = ('center', 'center_2x2', 'all')
 
 @MODELS.register_module()
 class CandidateElimination(nn.Module):
-    """Candidate elimination of OSTrack (Ye et al., ECCV 2022, section 3.3); it has no parameters.
+    """Candidate elimination of OSTrack (Ye et al., ECCV 2022, section 3.3), without parameters.
 
-    Inside the chosen blocks, between attention and MLP, the search tokens are ranked by the
-    attention that template tokens pay them (softmax over all keys, mean over the heads and those
-    template tokens), and the best ``ceil(ratio * number)`` stay. Only the rows of these template
-    tokens are computed, so the block's attention stays in the fused kernel.
+    Between attention and MLP of the chosen blocks, search tokens are ranked by the template's
+    attention to them (softmax over all keys, mean over heads and ranking template tokens), and the
+    best ``ceil(ratio * number)`` are kept.
 
     Args:
         blocks (Sequence[int]): Blocks, from 0. Defaults to (3, 6, 9).
-        keep_ratio (float): Share of the search tokens that each of these blocks keeps. Defaults to
-            0.7.
-        template (str): Template tokens that rank: ``'center'``, the one up and left of the centre;
+        keep_ratio (float): Share of the search tokens that each of these blocks keeps, in (0, 1].
+            Defaults to 0.7.
+        template (str): Ranking template tokens: ``'center'``, the one above and left of the center;
             ``'center_2x2'``, the four around it; or ``'all'``. Defaults to ``'center'``.
 
     Attributes:
-        ratio (float): The share in use; ``keep_ratio`` at first, and what
-            :class:`~mmlite.engine.hooks.EliminationScheduleHook` sets during training.
-
-    Raises:
-        ArgumentError: If the ratio is not in (0, 1] or ``template`` is unknown.
+        ratio (float): Current share, initially ``keep_ratio``; set during training by
+            :class:`~mmlite.engine.hooks.EliminationScheduleHook`.
     """
 
     def __init__(self, blocks=(3, 6, 9), keep_ratio=0.7, template='center'):
@@ -56,14 +52,7 @@ class CandidateElimination(nn.Module):
         return [row * side + column for row in rows for column in rows]
 
     def counts(self, num_search):
-        """Search tokens that are left behind the blocks that eliminate.
-
-        Args:
-            num_search (int): Search tokens at first.
-
-        Returns:
-            dict[int, int]: By block, those that drop nothing left out.
-        """
+        """Remaining search tokens of ``num_search`` by block that drops some: dict[int, int]."""
         counts, left = {}, num_search
         for block in sorted(self.blocks):
             keep = math.ceil(self.ratio * left)
@@ -72,27 +61,12 @@ class CandidateElimination(nn.Module):
         return counts
 
     def start(self, template_side, num_search):
-        """Begin to eliminate for one pass through the blocks.
-
-        Args:
-            template_side (int): Side of the template in tokens.
-            num_search (int): Search tokens N, which follow the template's.
-
-        Returns:
-            Survivors: What drops tokens and brings the rest back to their places.
-        """
+        """Start one pass of ``template_side^2`` template and ``num_search`` search tokens."""
         return Survivors(template_side**2, self.queries(template_side), num_search, self.ratio)
 
 
 class Survivors:
-    """Which search tokens are left during one pass.
-
-    Args:
-        num_template (int): Template tokens T at the start of the sequence.
-        queries (list[int] | slice): Which of them rank.
-        num_search (int): Search tokens N at first.
-        ratio (float): Share that each elimination keeps.
-    """
+    """Remaining search tokens during one pass."""
 
     def __init__(self, num_template, queries, num_search, ratio):
         self.num_template = num_template
@@ -102,9 +76,9 @@ class Survivors:
         self.ids = None  # original places of what is left, int64 (B, K); None for all of them
 
     def prune(self, tokens, q, k):
-        """Drop search tokens; arguments and result as ``prune`` of :class:`~..layers.block.Block`.
+        """Drop search tokens of (B, T + K, C); see ``prune`` of :class:`~..layers.block.Block`.
 
-        Tokens are (B, T + K, C). Those left are in descending order of their rank.
+        The remaining ones are in descending order of their rank.
         """
         T = self.num_template
         template, search = tokens[:, :T], tokens[:, T:]
@@ -116,7 +90,7 @@ class Survivors:
         return torch.cat([template, take(search, order)], dim=1)
 
     def restore(self, search):
-        """Bring tokens (B, K, C) back to their places: (B, N, C), zeros where they were dropped."""
+        """Put tokens (B, K, C) back to their cells: (B, N, C), zeros at dropped ones."""
         if self.ids is None:
             return search
         full = search.new_zeros(len(search), self.num_search, search.shape[2])
@@ -124,14 +98,6 @@ class Survivors:
 
 
 def template_attention(q, k):
-    """Attention that some queries pay to all keys, averaged over them and the heads.
-
-    Args:
-        q (Tensor): Unscaled queries (B, heads, Q, D).
-        k (Tensor): Keys (B, heads, N, D).
-
-    Returns:
-        Tensor: (B, N) float32.
-    """
+    """Attention of unscaled queries (B, heads, Q, D) to keys (B, heads, N, D), averaged: (B, N)."""
     logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
     return logits.float().softmax(dim=-1).mean(dim=(1, 2))

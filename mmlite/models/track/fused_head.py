@@ -1,4 +1,4 @@
-"""The centre head as tracking needs it: the same box, at a quarter of the multiply-adds."""
+"""Center head for tracking: the same box with a quarter of the MACs."""
 
 import copy
 
@@ -14,18 +14,17 @@ from .center_head import as_share
 
 
 class FusedHead(nn.Module):
-    """Finds the best cell of a :class:`~.center_head.CenterHead` and reads the box there.
+    """Find the best cell of a :class:`~.center_head.CenterHead` and read the box there.
 
-    Batch norm is folded into the convolutions. Only the score needs the whole map: size and offset,
-    merged into one branch of grouped convolutions, are computed after the cell is chosen, from the
-    9 x 9 cells around it that they depend on.
+    Batch norm is folded into the convolutions. Size and offset, merged into one branch of grouped
+    convolutions, are computed for the chosen cell only, from the 9 x 9 cells around it.
 
     Args:
         head (CenterHead): With batch norm. It is copied.
         window (Tensor): (F, F), multiplies the scores when the cell is chosen.
         dtype (torch.dtype): Of all convolutions but the last of each branch, which is float32.
-        sparse (bool): Where cells are empty, multiply tokens by the taps of the score's first
-            convolution one by one and sum up in each cell what falls into it. Not for export.
+        sparse (bool): If cells are empty, compute the score's first convolution as sums over
+            tokens. Not for export.
 
     Raises:
         ArgumentError: If the head has another norm.
@@ -54,9 +53,9 @@ class FusedHead(nn.Module):
         """Find the best cell and read the box there.
 
         Args:
-            tokens (Tensor): Normalised search tokens (B, K, C).
-            places (Tensor, optional): int64 (B, F^2 + 1), which token lies in each cell, K where
-                there is none; the last entry is K. Defaults to all tokens in order.
+            tokens (Tensor): Normalized search tokens (B, K, C).
+            places (Tensor, optional): Token of each cell, int64 (B, F^2 + 1), K for empty cells and
+                in the last entry. Defaults to all tokens in order.
 
         Returns:
             Tensor: (B, 6), as of :meth:`~.one_stream.OneStreamTracker.locate`.
@@ -93,7 +92,7 @@ class FusedHead(nn.Module):
         return F.embedding_bag(index, products, mode='sum').unflatten(0, (B, -1))
 
     def box_at(self, cell, tokens, places):
-        """Size and offset (B, 4), before activation, in cells (B,); the rest as in forward."""
+        """Size and offset (B, 4), before activation, in cells (B,); see :meth:`forward`."""
         rows = self.around[cell]
         rows = rows if places is None else places.gather(1, rows)
         x = _as_map(take_rows(tokens, rows), 2 * len(self.box) - 1)
@@ -115,16 +114,12 @@ def take_rows(tokens, rows):
 
 
 def _as_map(tokens, side):
-    """Tokens (B, side^2, C) as a map (B, C, side, side), in memory still channels last."""
+    """Tokens (B, side^2, C) as a channels-last map (B, C, side, side)."""
     return tokens.transpose(1, 2).unflatten(2, (side, side))
 
 
 def _cells_around(side, reach):
-    """Cells around each cell of a map, row-major.
-
-    Returns:
-        Tensor: int64 (side^2, (2 * reach + 1)^2); side^2 stands for all that is outside the map.
-    """
+    """Cells around each cell: int64 (side^2, (2 * reach + 1)^2), side^2 outside the map."""
     steps = torch.arange(-reach, reach + 1)
     near = torch.arange(side)[:, None] + steps  # (side, 2 * reach + 1)
     y, x = near[:, None, :, None], near[None, :, None, :]
@@ -133,7 +128,7 @@ def _cells_around(side, reach):
 
 
 def _folded(branch):
-    """Convolutions like those of a branch, with batch norm folded in."""
+    """Convolutions of a branch with batch norm folded in."""
     *layers, last = copy.deepcopy(branch).eval()
     for layer in layers:
         if not isinstance(layer[1], _BatchNorm):
@@ -145,7 +140,7 @@ def _folded(branch):
 
 
 def _side_by_side(first, second, groups):
-    """Two convolutions as one without padding, on the same input or each on its half."""
+    """Merge two convolutions into one without padding, on the same input or each on its half."""
     channels = first.in_channels * groups, 2 * first.out_channels
     both = nn.Conv2d(*channels, first.kernel_size, groups=groups)
     both.weight.copy_(torch.cat([first.weight, second.weight]))

@@ -1,4 +1,4 @@
-"""The blocks of OSTrack as tracking needs them; the results are the same."""
+"""Encoder of OSTrack for tracking, with equal results."""
 
 import copy
 
@@ -10,11 +10,11 @@ from .fused_head import take_rows
 
 
 class FusedViT(nn.Module):
-    """The encoder of an :class:`~.ostrack.OSTrack`.
+    """Encoder of an :class:`~.ostrack.OSTrack` for tracking.
 
-    A block that eliminates ranks its tokens before it attends, so that those it drops have no
-    queries; the last block has queries of the search region only. Numbers of tokens are constant.
-    Tokens, layer norms and attention are float32 in any case.
+    Eliminating blocks rank tokens before they attend, so dropped ones have no queries; the last
+    block has queries of the search region only. Tokens, layer norms and attention are always
+    float32.
 
     Args:
         model (OSTrack): It is copied.
@@ -38,11 +38,11 @@ class FusedViT(nn.Module):
             self.keep = model.elimination.counts(self.num_search)
 
     def embed_template(self, images):
-        """Normalised templates (B, 3, T, T) to tokens (B, (T / 16)^2, C) with positions."""
+        """Normalized templates (B, 3, T, T) to tokens (B, (T / 16)^2, C) with positions."""
         return self.patches(images) + self.pos_z
 
     def embed_search(self, images):
-        """Normalised search regions (B, 3, S, S) to tokens (B, (S / 16)^2, C) with positions."""
+        """Normalized search regions (B, 3, S, S) to tokens (B, (S / 16)^2, C) with positions."""
         return self.patches(images) + self.pos_x
 
     def patches(self, images):
@@ -50,14 +50,11 @@ class FusedViT(nn.Module):
         return self.patch_embed(images).flatten(2).transpose(1, 2).float()
 
     def forward(self, template, search):
-        """Relate template and search region.
-
-        Args:
-            template, search (Tensor): Tokens (B, T, C) and (B, F^2, C).
+        """Relate tokens of template (B, T, C) and search region (B, F^2, C).
 
         Returns:
-            tuple[Tensor, Tensor | None]: The search tokens that are left, normalised, and their
-            places, as :class:`~.fused_head.FusedHead` takes them.
+            tuple[Tensor, Tensor | None]: Remaining search tokens, normalized, and their places for
+            :class:`~.fused_head.FusedHead`.
         """
         ids, T = None, self.num_template
         x = torch.cat([template, search], dim=1)
@@ -115,7 +112,7 @@ class FusedBlock(nn.Module):
         return tokens.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
 
     def forward(self, x, q, k, v):
-        """Attend with the queries q of the tokens x, (B, N', C), to all keys and values."""
+        """Attend with queries q of the tokens x, (B, N', C), to all keys and values."""
         q, k, v = map(self.heads, (q, k, v))
         y = F.scaled_dot_product_attention(q, k, v, scale=1.0)
         x = x + self.proj(y.transpose(1, 2).flatten(2).to(self.dtype))
@@ -123,7 +120,7 @@ class FusedBlock(nn.Module):
 
 
 def _places(ids, count):
-    """The token in each of ``count`` cells, from the cells ``ids`` (B, K) of the tokens."""
+    """Token of each of ``count`` cells, from the cells ``ids`` (B, K) of the tokens."""
     B, K = ids.shape
     places = ids.new_full((B, count + 1), K)
     return places.scatter(1, ids, torch.arange(K, device=ids.device).expand(B, -1))

@@ -1,4 +1,4 @@
-"""The one-stream tracker on Hiera, an extension of this suite."""
+"""One-stream tracker on Hiera, an extension of this suite."""
 
 import torch
 
@@ -15,18 +15,13 @@ UNIT = 32  # side of a mask unit in pixels
 class HieraOSTrack(OneStreamTracker):
     """One-stream tracking on Hiera: mask units of template and search region in one sequence.
 
-    The first stages attend inside mask units, i.e. in each image by itself; the blocks that attend
-    globally relate the two. With ``q_pool=2``, as in masked pre-training, the map of the search
-    region has stride 16. Positions are the backbone's, resampled to both sizes. Nothing is
-    eliminated, for Hiera needs whole units.
+    Only the blocks with global attention relate the two. The map of the search region has stride
+    16.
 
     Args:
         backbone (dict): Config of a :class:`~mmlite.models.Hiera` with ``q_pool=2`` and
-            ``out_type='raw'``.
+            ``out_type='raw'``, whose positions are resampled to both sizes.
         **kwargs: As in :class:`~.one_stream.OneStreamTracker`; sizes are multiples of 32 pixels.
-
-    Raises:
-        ArgumentError: If the backbone is of another form.
     """
 
     size_unit = UNIT
@@ -37,15 +32,15 @@ class HieraOSTrack(OneStreamTracker):
             raise ArgumentError("HieraOSTrack needs a backbone with q_pool=2 and out_type='raw'")
 
     def embed_template(self, images):
-        """Normalised templates (B, 3, T, T) to unrolled tokens (B, (T / 4)^2, C)."""
+        """Normalized templates (B, 3, T, T) to unrolled tokens (B, (T / 4)^2, C)."""
         return self.backbone.embed(images)
 
     def embed_search(self, images):
-        """Normalised search regions (B, 3, S, S) to unrolled tokens (B, (S / 4)^2, C)."""
+        """Normalized search regions (B, 3, S, S) to unrolled tokens (B, (S / 4)^2, C)."""
         return self.backbone.embed(images)
 
     def relate(self, template, search):
-        """Both kinds of tokens through the blocks to the map (B, C, F, F) of the search region."""
+        """Relate both kinds of tokens: map (B, C, F, F) of the search region."""
         sizes = self.template_size, self.search_size
         in_template, in_search = ((size // UNIT) ** 2 for size in sizes)
         # Unrolled tokens count units fastest, so whole units are put side by side.

@@ -1,4 +1,4 @@
-"""What one-stream trackers share: template and search region in one sequence, then a head."""
+"""Base class of one-stream trackers: template and search region in one sequence, then a head."""
 
 from mmengine.model import BaseModel
 
@@ -15,44 +15,31 @@ class OneStreamTracker(BaseModel):
 
     A subclass defines
 
-    - ``embed_template(images)``: normalised templates (B, 3, T, T) to tokens, which do not depend
-      on the search region, so that a tracker keeps them;
-    - ``embed_search(images)``: normalised search regions (B, 3, S, S) to tokens;
-    - ``relate(template, search)``: both kinds of tokens to the map (B, C, F, F) of the search
-      region.
+    - ``embed_template(images)``: normalized templates (B, 3, T, T) to tokens, independent of the
+      search region;
+    - ``embed_search(images)``: normalized search regions (B, 3, S, S) to tokens;
+    - ``relate(template, search)``: both tokens to the map (B, C, F, F) of the search region.
 
     Args:
         backbone (dict): Config of the backbone.
         head (dict): Config of the head, see :class:`~.center_head.CenterHead`.
         template_size (int): Side of template crops in pixels. Defaults to 128.
         search_size (int): Side of search crops in pixels. Defaults to 256.
-        template_factor (float): Side of the region that a template crop shows, in units of
-            sqrt(w * h) of the target. Defaults to 2.
+        template_factor (float): Side of the region of a template crop, in units of sqrt(w * h) of
+            the target. Defaults to 2.
         search_factor (float): The same of a search crop. Defaults to 4.
-        coords (str): Where the pixels of a crop lie in the image: ``'ostrack'`` as in the released
-            tracker, whose labels and predictions are half a crop pixel apart, or ``'exact'``, the
-            same mapping in both directions. A tracker must run with what it was trained with.
-            Defaults to ``'ostrack'``.
+        coords (str): Mapping between crop and image: ``'ostrack'`` as in the release, whose labels
+            and predictions are half a crop pixel apart, or ``'exact'``. Training and tracking must
+            use the same. Defaults to ``'ostrack'``.
         data_preprocessor, init_cfg: As in :class:`mmengine.model.BaseModel`.
-
-    Raises:
-        ArgumentError: If ``coords`` is unknown or a size is not a multiple of the stride.
     """
 
     stride = 16
 
     def __init__(
-        self,
-        backbone,
-        head,
-        template_size=128,
-        search_size=256,
-        template_factor=2.0,
-        search_factor=4.0,
-        coords='ostrack',
-        data_preprocessor=None,
-        init_cfg=None,
-    ):
+        self, backbone, head, template_size=128, search_size=256, template_factor=2.0,
+        search_factor=4.0, coords='ostrack', data_preprocessor=None, init_cfg=None,
+    ):  # fmt: skip
         super().__init__(data_preprocessor, init_cfg)
         if coords not in COORDS:
             raise ArgumentError(f"coords '{coords}' is unknown: choose from {COORDS}")
@@ -76,11 +63,11 @@ class OneStreamTracker(BaseModel):
         """Relate pairs of template and search region.
 
         Args:
-            inputs (dict[str, Tensor]): Normalised images: ``template`` (B, 3, T, T) and ``search``
+            inputs (dict[str, Tensor]): Normalized images: ``template`` (B, 3, T, T) and ``search``
                 (B, 3, S, S).
             data_samples (dict[str, Tensor], optional): For ``'loss'``: ``box`` (B, 4), the target's
                 x, y, w, h in the search region, as fractions of its side.
-            mode (str): ``'tensor'`` or ``'loss'``; tracking itself is
+            mode (str): ``'tensor'`` or ``'loss'``; to track, see
                 :class:`~mmlite.engine.tracking.OnlineTracker`.
 
         Returns:
@@ -88,9 +75,6 @@ class OneStreamTracker(BaseModel):
             and ``offset_map`` (B, 2, F, F), ``feat`` (B, C, F, F) and ``pred_boxes`` (B, 1, 4) as
             cx, cy, w, h in fractions of the search region's side, decoded without a window. For
             ``'loss'`` the losses and the mean IoU.
-
-        Raises:
-            ArgumentError: If the mode is unknown or the images have other sizes.
         """
         if mode not in ('tensor', 'loss'):
             raise ArgumentError(
@@ -109,15 +93,11 @@ class OneStreamTracker(BaseModel):
         return dict(maps, feat=feat, pred_boxes=boxes)
 
     def locate(self, template, search):
-        """Find the targets in search regions, with a Hann window over the scores.
+        """Find the targets in search regions (B, 3, S, S), with a Hann window over the scores.
 
-        Args:
-            template (Tensor): Tokens of :meth:`embed_template`, one for each search region.
-            search (Tensor): Normalised search regions (B, 3, S, S).
-
-        Returns:
-            Tensor: (B, 6) float32: cx, cy, w, h as fractions of the search region's side, the score
-            of the chosen cell in 0..1, and the same times the window.
+        ``template`` holds tokens of :meth:`embed_template`. Returns (B, 6) float32: cx, cy, w, h as
+        fractions of the search region's side, the score of the chosen cell in 0..1, and the same
+        times the window.
         """
         maps = self.head(self.relate(template, self.embed_search(search)))
         return self.head.decode(maps, self.window)

@@ -14,20 +14,15 @@ from .one_stream import OneStreamTracker
 class OSTrack(OneStreamTracker):
     """OSTrack (Ye et al., "Joint feature learning and relation modeling for tracking", ECCV 2022).
 
-    Template and search region get positions of their own: two learned tables, which start as the
-    backbone's table resampled to their grids, after pre-trained weights were loaded. The
-    backbone's table itself is kept, frozen, so that the tracker's weights serve other tasks too.
+    Template and search region have a learned position table each, initialized by resampling the
+    backbone's, which stays in checkpoints, frozen.
 
     Args:
         backbone (dict): Config of a :class:`~mmlite.models.ViT` without class token and relative
             positions, with a final norm (``out_type='raw'``).
-        elimination (dict, optional): Config of :class:`~.elimination.CandidateElimination`; None,
-            the default, keeps all tokens.
+        elimination (dict, optional): Config of :class:`~.elimination.CandidateElimination`.
+            Defaults to None, which keeps all tokens.
         **kwargs: As in :class:`~.one_stream.OneStreamTracker`.
-
-    Raises:
-        ArgumentError: If the backbone is of another form, or a block to eliminate in does not
-            exist.
     """
 
     def __init__(self, backbone, head, elimination=None, **kwargs):
@@ -51,13 +46,13 @@ class OSTrack(OneStreamTracker):
         self.spread_positions()
 
     def init_weights(self):
-        """Initialise, load pre-trained weights, and take the positions from the backbone's."""
+        """Initialize, load pre-trained weights, and resample the backbone's positions."""
         super().init_weights()
         self.spread_positions()
 
     @torch.no_grad()
     def spread_positions(self):
-        """Resample the backbone's table of positions to both grids, bicubic."""
+        """Resample the backbone's position table to both grids (bicubic)."""
         source = self.backbone.pos_embed
         for table, side in (
             (self.pos_embed_z, self.template_side),
@@ -66,15 +61,15 @@ class OSTrack(OneStreamTracker):
             table.copy_(resample_positions(source, (side, side))[:, 1:])
 
     def embed_template(self, images):
-        """Normalised templates (B, 3, T, T) to tokens (B, (T / 16)^2, C) with positions."""
+        """Normalized templates (B, 3, T, T) to tokens (B, (T / 16)^2, C) with positions."""
         return self.backbone.patchify(images)[0] + self.pos_embed_z
 
     def embed_search(self, images):
-        """Normalised search regions (B, 3, S, S) to tokens (B, (S / 16)^2, C) with positions."""
+        """Normalized search regions (B, 3, S, S) to tokens (B, (S / 16)^2, C) with positions."""
         return self.backbone.patchify(images)[0] + self.pos_embed_x
 
     def relate(self, template, search):
-        """Both kinds of tokens through the blocks to the map (B, C, F, F) of the search region."""
+        """Relate both kinds of tokens: map (B, C, F, F) of the search region."""
         tokens = torch.cat([template, search], dim=1)
         if self.elimination is None:
             tokens, _ = self.backbone.encode(tokens)

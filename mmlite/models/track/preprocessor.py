@@ -1,4 +1,4 @@
-"""Crops of the pipeline to images of the network."""
+"""Normalization of crops."""
 
 import torch
 from mmengine.model import BaseDataPreprocessor
@@ -8,14 +8,11 @@ from mmlite.registry import MODELS
 
 @MODELS.register_module()
 class TrackDataPreprocessor(BaseDataPreprocessor):
-    """Moves batches of crops to the device and normalises them there.
-
-    Crops are padded with black before, in training and tracking alike.
+    """Move batches of crops, already padded with black, to the device and normalize them there.
 
     Args:
         mean, std (Sequence[float]): Of the channels in the order of the network's input, in 0..255.
-        bgr_to_rgb (bool): Whether crops are BGR, as OpenCV reads them, and the network wants RGB.
-            Defaults to True.
+        bgr_to_rgb (bool): Convert BGR crops to RGB. Defaults to True.
         non_blocking (bool): Copy from pinned memory in the background. Defaults to True.
     """
 
@@ -26,12 +23,12 @@ class TrackDataPreprocessor(BaseDataPreprocessor):
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
 
     def forward(self, data, training=False):
-        """Normalise ``data['inputs']``, a dict of uint8 crops (B, 3, H, W), on the device."""
+        """Normalize ``data['inputs']``, a dict of uint8 crops (B, 3, H, W), on the device."""
         data = self.cast_data(data)
         inputs = {name: self.normalise(crops) for name, crops in data['inputs'].items()}
         return data | dict(inputs=inputs)
 
     def normalise(self, crops):
-        """Crops (B, 3, H, W) uint8 on the device to float32 images of the network."""
+        """Convert crops (B, 3, H, W), uint8 on the device, to float32 images of the network."""
         crops = crops.flip(1) if self.bgr_to_rgb else crops
         return (crops.float() - self.mean) / self.std

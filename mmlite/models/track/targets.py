@@ -1,19 +1,13 @@
-"""The score map that a target asks for, for whole batches on any device."""
+"""Score maps of targets, for whole batches on any device."""
 
 import torch
 
 
 def gaussian_radius(sizes, min_overlap=0.7):
-    """Radius of the Gaussian around a target, CornerNet's historical formula.
+    """Radius in cells, (B,) float, of the Gaussian around targets of (w, h) cells (B, 2).
 
-    Its roots are divided by 2 where the quadratic formula says 2a; OSTrack was trained with them.
-
-    Args:
-        sizes (Tensor): (B, 2) widths and heights in cells.
-        min_overlap (float): Least IoU of the boxes it stands for. Defaults to 0.7.
-
-    Returns:
-        Tensor: (B,) whole cells, as float.
+    ``min_overlap`` is the least IoU it stands for. CornerNet's historical formula, with which
+    OSTrack was trained, divides roots by 2 instead of 2a.
     """
     total, area = sizes.sum(dim=1), sizes.prod(dim=1)
     m = min_overlap
@@ -29,15 +23,10 @@ def gaussian_radius(sizes, min_overlap=0.7):
 
 
 def score_target(boxes, side):
-    """Gaussian score maps, 1 in the cell of the centre and 0 beyond the radius.
+    """Gaussian score maps (B, 1, side, side), 1 in the cell of the center, 0 beyond the radius.
 
-    Args:
-        boxes (Tensor): (B, 4) x, y, w, h as fractions of the search region's side, not clipped.
-        side (int): Cells F of the map.
-
-    Returns:
-        Tensor: (B, 1, F, F). The cell of the centre is its rounded (half to even) position; where
-        it lies outside, no cell is 1.
+    ``boxes`` (B, 4) are x, y, w, h as fractions of the search region's side, not clipped. The
+    center is rounded half to even; no cell is 1 if it lies outside.
     """
     cells = boxes.float() * side
     centers = (cells[:, :2] + cells[:, 2:] / 2).round()
