@@ -328,7 +328,7 @@ def test_hiera_window_positions_stay_aligned_with_units():
         (ViT, dict(rel_pos='rope'), "rel_pos 'rope' is unknown"),
         (ViT, dict(window_size=7), 'set with_cls_token=False'),
         (ViT, dict(out_indices=12), 'out_indices 12 does not exist: ViT has 12 outputs'),
-        (ViT, dict(out_type='cls_token', with_cls_token=False), 'needs with_cls_token=True'),
+        (ViT, dict(out_type='cls_token', with_cls_token=False), 'requires with_cls_token=True'),
         (ViT, dict(arch=dict(embed_dims=24, num_layers=2, num_heads=5)), 'not divisible'),
         (Hiera, dict(img_size=230), 'img_size 230 is not a multiple of 32'),
         (Hiera, dict(out_indices=(0, 4)), 'Hiera has 4 outputs'),

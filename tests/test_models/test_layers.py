@@ -127,12 +127,12 @@ def test_taps_explain_the_output(attn, grid):
 
 
 def test_bias_table_needs_the_grid():
-    with pytest.raises(ValueError, match='needs the token grid'):
+    with pytest.raises(ValueError, match='requires the token grid'):
         BiasTableAttention(8, 2, grid=(2, 2))(torch.randn(1, 4, 8))
 
 
 def test_decomposed_refuses_a_subset_of_tokens():
-    with pytest.raises(ValueError, match='one token for every cell, got 5'):
+    with pytest.raises(ValueError, match='one token per cell, got 5'):
         DecomposedAttention(8, 2, grid=(2, 3))(torch.randn(1, 5, 8), (2, 3))
 
 

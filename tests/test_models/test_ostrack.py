@@ -357,7 +357,7 @@ def test_positions_start_as_the_pretrained_ones(tmp_path):
         (lambda: tiny(search_size=100), 'search_size 100 must be a multiple of 16'),
         (lambda: tiny_hiera(template_size=80), 'template_size 80 must be a multiple of 32'),
         (lambda: tiny(CE | dict(blocks=(1, 4))), r'blocks \(1, 4\) must be from 0 to 3'),
-        (lambda: tiny(CE | dict(keep_ratio=0)), 'keep_ratio 0 must be above 0'),
+        (lambda: tiny(CE | dict(keep_ratio=0)), 'keep_ratio 0 must be > 0'),
         (lambda: tiny(CE | dict(template='middle')), "template 'middle' is unknown"),
         (lambda: tiny(backbone=VIT | dict(with_cls_token=True)), 'with_cls_token=False'),
         (lambda: tiny()(dict(template=torch.zeros(1, 3, 64, 64), search=torch.zeros(1, 3, 64, 64))),

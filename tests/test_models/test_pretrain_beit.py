@@ -171,11 +171,11 @@ def test_a_tokenizer_without_decoder_cannot_show():
         (lambda: build(data_preprocessor={}), 'set data_preprocessor to type TwoNorm'),
         (
             lambda: build(target=VQ, num_embed=17),
-            'tokenizer has 16 codes but the head tells 17 apart: set model.head.num_embed=16',
+            'tokenizer has 16 codes but the head 17: set model.head.num_embed=16',
         ),
         (
             lambda: build(target=DALLE, num_embed=17).loss(views(), samples()),
-            'tokenizer has 16 codes but the head tells 17 apart',
+            'tokenizer has 16 codes but the head 17',
         ),
         (
             lambda: build().loss([views()[0], views()[0]], samples()),
@@ -185,7 +185,7 @@ def test_a_tokenizer_without_decoder_cannot_show():
             lambda: build(target=DALLE).loss([views()[0], views(32)[1]], samples()),
             'gives 2x2 codes for a second view of 16x16 pixels, but the first view has 4x4',
         ),
-        (lambda: build().loss(views()[0], samples()), 'BEiT needs two views of every image'),
+        (lambda: build().loss(views()[0], samples()), 'BEiT requires two views of every image'),
         (lambda: build().loss(views(), [DataSample()] * 2), "samples have no 'hidden_ids'"),
         (lambda: build().loss(views(), None), "samples have no 'hidden_ids'"),
     ],

@@ -251,7 +251,7 @@ def test_reconstruction(monkeypatch):
     ('size', 'hidden', 'message'),
     [
         (30, 8, 'images of 30x30 pixels do not divide into patches of 8'),
-        (32, 13, 'hide 13 of 16 patches, more than the 12 of mask_ratio 0.75: lower num_masking'),
+        (32, 13, 'hide 13 of 16 patches, more than the 12 of mask_ratio 0.75: reduce num_masking'),
     ],
 )
 def test_wrong_batches_name_themselves(size, hidden, message):
@@ -265,8 +265,8 @@ def test_wrong_batches_name_themselves(size, hidden, message):
     ('changes', 'message'),
     [
         (dict(backbone=dict(methods.VIT, out_type='featmap')), "out_type='raw'"),
-        (dict(feature_ramp=0), 'feature_ramp must lie above 0'),
-        (dict(momentum=[(0, 0.9), (100, 1.0)]), 'momentum=.* is no schedule'),
+        (dict(feature_ramp=0), 'feature_ramp 0 must be > 0'),
+        (dict(momentum=[(0, 0.9), (100, 1.0)]), 'momentum=.* is not a schedule'),
         (dict(pixel_decoder=methods.decoder(100)), 'pixel_decoder maps 24 to 100 .*_channels=192'),
         (dict(feature_decoder=methods.decoder(8)), 'feature_decoder maps 24 to 8 .*_channels=24'),
     ],
@@ -278,7 +278,7 @@ def test_wrong_arguments_name_themselves(changes, message):
 
 @pytest.mark.parametrize(
     ('changes', 'message'),
-    [(dict(depth=0), 'depth must be at least 1'), (dict(num_heads=5), '96 is not divisible by')],
+    [(dict(depth=0), 'depth 0 must be >= 1'), (dict(num_heads=5), '96 is not divisible by')],
 )
 def test_wrong_decoders_name_themselves(changes, message):
     with pytest.raises(ArgumentError, match=message):

@@ -172,7 +172,7 @@ def test_projector_is_a_perceptron_with_a_weight_normalised_last_layer():
         ),
         (
             dict(head=dict(type='mmlite.DINOLoss', teacher_temperature=[(0, 0.04), (30, 0.07)])),
-            'teacher_temperature=.* is no schedule',
+            'teacher_temperature=.* is not a schedule',
         ),
     ],
 )
@@ -182,7 +182,7 @@ def test_wrong_arguments_name_themselves(changes, message):
 
 
 def test_too_few_views_are_an_error():
-    with pytest.raises(ArgumentError, match='DINO needs 2 views of every image and got 1'):
+    with pytest.raises(ArgumentError, match='DINO requires 2 views of every image, got 1'):
         methods.build('dino').loss(methods.batch('dino')[0][:1])
 
 

@@ -307,7 +307,7 @@ PAIR = 'distill.pairs'
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        ({'decode_from': 'blocks.12'}, r"unknown tap 'blocks.12': write 'blocks.I'.*0 to 11"),
+        ({'decode_from': 'blocks.12'}, r"unknown tap 'blocks.12': use 'blocks.I'.*0 to 11"),
         ({PAIR: [dict(student='blocks.11', teacher='blocks.11.attention')]},
          r"distill.pairs\[0\].teacher: unknown tap 'blocks.11.attention'.*attn_logits"),
         ({PAIR: [dict(student='block.11', teacher='blocks.11')]},

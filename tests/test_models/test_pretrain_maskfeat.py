@@ -199,8 +199,11 @@ def test_reconstruction():
 @pytest.mark.parametrize(
     ('build_it', 'message'),
     [
-        (lambda: build(pool=6), 'a patch of 16 pixels is not made of whole HOG cells of 6 pixels'),
-        (lambda: HOGTarget(window=12), 'a window of 12 pixels is not made of whole HOG cells of 8'),
+        (lambda: build(pool=6), 'a patch of 16 pixels is not a multiple of the HOG cell of 6'),
+        (
+            lambda: HOGTarget(window=12),
+            'a window of 12 pixels is not a multiple',
+        ),
         (lambda: build().loss(images(72), samples()), '72x72 pixels do not divide into patches'),
         (
             lambda: build().loss(images(), samples([torch.arange(4), torch.arange(5)])),

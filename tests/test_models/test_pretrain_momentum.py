@@ -54,7 +54,7 @@ def test_piecewise_linear(progress, want):
 
 @pytest.mark.parametrize('points', [[], [(0.5, 1.0), (0.2, 2.0)], [(0, 1.0), (30, 2.0)]])
 def test_wrong_schedules_name_themselves(points):
-    with pytest.raises(ArgumentError, match='momentum=.* is no schedule: give pairs'):
+    with pytest.raises(ArgumentError, match='momentum=.* is not a schedule: use pairs'):
         check_points('momentum', points)
 
 
@@ -228,7 +228,7 @@ def gradients(model, arguments):
 @pytest.mark.parametrize('backbone', ['vit', 'hiera'])
 def test_every_trainable_tensor_gets_a_gradient(name, backbone):
     if backbone == 'hiera' and name == 'bootmae':
-        with pytest.raises(ArgumentError, match="BootMAE needs backbone=dict.type='mmlite.ViT'"):
+        with pytest.raises(ArgumentError, match="BootMAE requires backbone=dict.type='mmlite.ViT'"):
             methods.build(name, backbone=methods.HIERA)
         return
     changes = {}

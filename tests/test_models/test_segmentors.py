@@ -224,7 +224,7 @@ def test_a_picture_smaller_than_a_window_is_padded_and_cut_again():
 
 
 def test_the_pyramid_wants_four_maps():
-    with pytest.raises(ArgumentError, match=r'four maps and got 1: .* out_indices'):
+    with pytest.raises(ArgumentError, match=r'four maps, got 1: .* out_indices'):
         NarrowFeature2Pyramid(8, 2)([torch.zeros(1, 8, 4, 4)])
 
 

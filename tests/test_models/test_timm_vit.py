@@ -13,7 +13,8 @@ from mmlite.models.backbones.timm_vit import check_plain, fold_normalization
 from mmlite.registry import MODELS
 
 NAME = 'vit_tiny_patch16_224.augreg_in21k_ft_in1k'
-MAE_NORMALISED = 'vit_base_patch16_224.mae'
+MAE_NORMALIZED = 'vit_base_patch16_224.mae'
+DINO = 'vit_small_patch14_dinov2'
 SMALL = dict(depth=2, embed_dim=24, num_heads=3)
 IMAGENET = [torch.tensor(v) for v in ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))]
 
@@ -66,7 +67,7 @@ def normalised(images):
     ('name', 'kwargs'),
     [
         (NAME, {}),
-        (MAE_NORMALISED, {}),
+        (MAE_NORMALIZED, {}),
         (NAME, dict(init_values=0.3, qkv_bias=False, mlp_ratio=2.7)),
         (NAME, dict(no_embed_class=True)),
         (NAME, dict(class_token=False, global_pool='avg', fc_norm=False)),
@@ -196,13 +197,12 @@ def test_folding_is_exact():
     ('name', 'kwargs', 'message'),
     [
         ('vit_small_patch14_reg4_dinov2', {}, 'has register tokens'),
-        ('vit_base_patch16_clip_224', {}, 'has a norm in front of its blocks'),
+        ('vit_base_patch16_clip_224', {}, 'has a norm before its blocks'),
         ('vit_small_patch16_224', dict(qk_norm=True), r'\(qk_norm\)'),
-        ('vit_small_patch16_224', dict(scale_attn_norm=True), 'inside its attention'),
-        ('vit_small_patch16_224', dict(scale_mlp_norm=True), 'inside its MLP'),
+        ('vit_small_patch16_224', dict(scale_attn_norm=True), 'in its attention'),
+        ('vit_small_patch16_224', dict(scale_mlp_norm=True), 'in its MLP'),
         ('vit_small_patch16_224', dict(mlp_layer=SwiGLUPacked), 'MLP of type GluMlp'),
         ('vit_small_patch16_224', dict(act_layer=GELUTanh), 'activation GELUTanh'),
-        ('vit_small_patch16_224', dict(act_layer='relu'), 'activation ReLU'),
         ('vit_small_patch16_224', dict(block_fn=ParallelThingsBlock), 'ParallelThingsBlock'),
         ('vit_small_patch16_224', dict(norm_layer=RmsNorm), 'RmsNorm instead of LayerNorm'),
         ('vit_small_patch16_224', dict(norm_layer=nn.LayerNorm), 'eps 1e-05 instead of 1e-06'),
@@ -210,16 +210,17 @@ def test_folding_is_exact():
         ('vit_small_patch16_224', dict(proj_bias=False), "not both have 'blocks.0.attn.proj.bias'"),
         ('vit_small_patch16_224', dict(attn_drop_rate=0.1), 'has dropout'),
         ('vit_small_patch16_224', dict(patch_drop_rate=0.1), 'has patch dropout'),
-        ('vit_small_patch16_224', dict(drop_path_rate=0.1), 'use drop_path_rate of TimmViT'),
-        ('vit_small_patch16_224', dict(img_size=(224, 112)), 'images of 224x112 pixels'),
-        ('vit_small_patch16_224', dict(img_size=100), 'images of 100x100 pixels'),
+        ('vit_small_patch16_224', dict(drop_path_rate=0.1), 'drop_path_rate .* of TimmViT'),
+        ('vit_small_patch16_224', dict(img_size=(224, 112)), 'images of 224x112 .* square'),
+        (
+            DINO,
+            dict(img_size=640),
+            '640 is not a multiple of patch_size 14: use img_size=644 or 630',
+        ),
         ('deit_tiny_distilled_patch16_224', {}, 'has a distillation token'),
-        ('beit_base_patch16_224', {}, 'class Beit instead of VisionTransformer'),
-        ('eva02_tiny_patch14_224', {}, 'class Eva instead of VisionTransformer'),
-        ('resnet18', {}, 'class ResNet instead of VisionTransformer'),
-        ('vit_tiny_r_s16_p8_224', {}, 'another patch embedding than one convolution'),
+        ('vit_small_patch16_dinov3', {}, "class Eva instead .* type='mmpretrain.TIMMBackbone'"),
+        ('vit_tiny_r_s16_p8_224', {}, 'HybridEmbed instead of one convolution'),
         ('vit_tiny_patch16_225', {}, 'near names: .*vit_tiny_patch16_224'),
-        ('vit_tiny_patch16_224.mine', {}, 'Invalid pretrained tag'),
         ('vit_tiny_patch16_224', dict(width=3), "unexpected keyword argument 'width'"),
     ],
 )

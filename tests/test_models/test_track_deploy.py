@@ -185,7 +185,7 @@ def test_only_batch_norm_can_be_folded():
 
 
 def test_only_one_stream_trackers_can_be_fused():
-    with pytest.raises(ArgumentError, match='Linear cannot be fused: it is no OneStreamTracker'):
+    with pytest.raises(ArgumentError, match='Linear cannot be fused: it is not a OneStreamTracker'):
         fuse_for_tracking(nn.Linear(1, 1))
 
 

@@ -34,7 +34,7 @@ class Backbone(BaseModule):
 
     #: Parameters and modules of layer 0 in layer-wise learning-rate decay.
     embedding_names = ('cls_token', 'pos_embed', 'patch_embed')
-    #: Attribute that holds the norm behind the last block.
+    #: Attribute of the norm after the last block.
     norm_name = 'norm'
     #: Patterns of keys that a checkpoint of another task or recipe may lack.
     optional_keys = ()
@@ -68,15 +68,15 @@ class Backbone(BaseModule):
         Raises:
             ArgumentError: If a tap is unknown, or the backbone has no final norm for ``'norm'``.
         """
-        wanted = group_taps(taps, len(self.blocks))
+        by_block = group_taps(taps, len(self.blocks))
         final = getattr(self, self.norm_name)
         if 'norm' in taps and isinstance(final, nn.Identity):
             raise ArgumentError("tap 'norm': the backbone has no final norm, set final_norm=True")
-        stop = max(wanted) if until_last_tap and wanted else None
+        stop = max(by_block) if until_last_tap and by_block else None
         prune = prune or {}
         tapped = {}
         for index, block in enumerate(self.blocks):
-            want = wanted.get(index, ())
+            want = by_block.get(index, ())
             only_taps = index == stop and '' not in want
             if self.with_cp and self.training and not want and index not in prune:
                 tokens, _ = checkpoint(block, tokens, context, use_reentrant=False)
@@ -98,7 +98,7 @@ class Backbone(BaseModule):
             if not -count <= index < count:
                 raise ArgumentError(
                     f'out_indices {index} does not exist: {type(self).__name__} has {count} '
-                    f'outputs, write 0 to {count - 1} or -{count} to -1'
+                    f'outputs, use 0 to {count - 1} or -{count} to -1'
                 )
         return tuple(index % count for index in indices)
 
@@ -108,17 +108,13 @@ class Backbone(BaseModule):
         The embedding is 0, block i (from 0) i + 1, all else the last. ``prefix`` is the backbone's
         name in the model, e.g. ``'backbone.'``.
         """
-        last = len(self.blocks) + 1
-        name = param_name[len(prefix) :]
-        if not param_name.startswith(prefix):
-            layer = last
-        elif name.split('.')[0].startswith(self.embedding_names):
-            layer = 0
-        elif name.startswith('blocks.'):
-            layer = int(name.split('.')[1]) + 1
-        else:
-            layer = last
-        return layer, last + 1
+        count = len(self.blocks) + 2
+        name = param_name.removeprefix(prefix) if param_name.startswith(prefix) else ''
+        if name.startswith(self.embedding_names):
+            return 0, count
+        if name.startswith('blocks.'):
+            return int(name.split('.')[1]) + 1, count
+        return count - 1, count
 
     def no_weight_decay(self):
         """Names exempt from weight decay in fine-tuning besides biases and norms."""

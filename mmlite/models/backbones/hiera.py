@@ -12,7 +12,7 @@ from ..layers import join_units, kept_first, reroll, resample_positions, unroll
 from ..layers.inits import HIERA_INITS
 from ..layers.mask_unit import MaskUnitBlock
 from .base import Backbone
-from .vit import parse_arch
+from .vit import check_known, parse_arch
 
 STRIDE = 4  # of the patch embedding, pixels
 UNIT_LEVELS = 3  # a mask unit is 2^3 x 2^3 tokens, i.e. 32 x 32 pixels
@@ -79,13 +79,9 @@ class Hiera(Backbone):
     ):  # fmt: skip
         super().__init__(with_cp, frozen_stages, init_cfg)
         self.arch = parse_arch(arch, self.arch_zoo, ('embed_dims', 'num_layers', 'num_heads'))
-        if out_type not in OUT_TYPES:
-            raise ArgumentError(f"out_type '{out_type}' is unknown: choose from {OUT_TYPES}")
-        if pos_mode not in POSITIONS:
-            raise ArgumentError(f"pos_mode '{pos_mode}' is unknown: choose from {POSITIONS}")
-        if weight_init not in HIERA_INITS:
-            known = tuple(HIERA_INITS)
-            raise ArgumentError(f"weight_init '{weight_init}' is unknown: choose from {known}")
+        check_known('out_type', out_type, OUT_TYPES)
+        check_known('pos_mode', pos_mode, POSITIONS)
+        check_known('weight_init', weight_init, HIERA_INITS)
         if img_size % UNIT:
             raise ArgumentError(f'img_size {img_size} is not a multiple of {UNIT}, a mask unit')
         depths = tuple(self.arch['num_layers'])
@@ -113,12 +109,8 @@ class Hiera(Backbone):
 
         final_norm = out_type != 'featmap' if final_norm is None else final_norm
         self.norm = nn.LayerNorm(dims[-1], eps=1e-6) if final_norm else nn.Identity()
-        if stage_norm:
-            self.stage_norms = nn.ModuleDict(
-                {str(i): nn.LayerNorm(dims[i], eps=1e-6) for i in self.out_indices}
-            )
-        else:
-            self.stage_norms = {}
+        norms = {str(i): nn.LayerNorm(dims[i], eps=1e-6) for i in self.out_indices}
+        self.stage_norms = nn.ModuleDict(norms) if stage_norm else {}
         self.reset_parameters()
         self.freeze()
 
@@ -249,9 +241,9 @@ class Hiera(Backbone):
         arch = self.arch | dict(num_layers=list(self.arch['num_layers']))
         return dict(type='mmlite.Hiera', **arch, img_size=self.img_size, pos_mode=self.pos_mode)
 
-    def fit_to_size(self, name, given, own):
+    def fit_to_size(self, name, given, current):
         """Resample ``pos_embed`` of another image size; None if something else differs."""
-        if name == 'pos_embed' and given.ndim == 3 and given.shape[-1] == own.shape[-1]:
-            side = round(own.shape[1] ** 0.5)
+        if name == 'pos_embed' and given.ndim == 3 and given.shape[-1] == current.shape[-1]:
+            side = round(current.shape[1] ** 0.5)
             return resample_positions(given, (side, side), num_prefix=0)
         return None

@@ -64,11 +64,12 @@ class TimmViT(ViT):
         with torch.device('meta'):
             model = create(model_name, **timm_kwargs)
         check_plain(model, model_name)
-        has_norm = isinstance(_last_norm(model, out_type), nn.LayerNorm)
+        norm = model.fc_norm if out_type == 'avg_featmap' else model.norm
+        has_norm = isinstance(norm, nn.LayerNorm)
         if final_norm and not has_norm:
             raise ArgumentError(
-                f"timm model '{model_name}' has no norm in the place that out_type '{out_type}' "
-                f'needs it: set final_norm=False'
+                f"timm model '{model_name}' has no final norm for out_type '{out_type}': set "
+                f'final_norm=False'
             )
         block = model.blocks[0]
         scale = isinstance(block.ls1, LayerScale)
@@ -101,8 +102,7 @@ class TimmViT(ViT):
         differing = set(self.state_dict()) ^ set(self.translate(model.state_dict()))
         if differing:
             raise ArgumentError(
-                f"timm model '{model_name}' cannot be a ViT: the two do not both have "
-                f"'{min(differing)}'"
+                f"timm model '{model_name}' and mmlite.ViT do not both have '{min(differing)}'"
             )
 
     def init_weights(self):
@@ -135,9 +135,9 @@ class TimmViT(ViT):
         state = self.translate(model.state_dict())
         given = [torch.tensor(v, dtype=torch.double) for v in (self.input_mean, self.input_std)]
         cfg = model.pretrained_cfg
-        wanted = [255 * torch.tensor(cfg[key], dtype=torch.double) for key in ('mean', 'std')]
+        expected = [255 * torch.tensor(cfg[key], dtype=torch.double) for key in ('mean', 'std')]
         weight, bias = (f'patch_embed.proj.{kind}' for kind in ('weight', 'bias'))
-        folded = fold_normalization(state[weight], state[bias], given, wanted)
+        folded = fold_normalization(state[weight], state[bias], given, expected)
         state[weight], state[bias] = folded
         self.load_state_dict(state)
         unused = [key for key in model.state_dict() if key not in state]
@@ -180,8 +180,21 @@ def check_plain(model, name):
     feature = next(_foreign_features(model), None)
     if feature:
         raise ArgumentError(
-            f"timm model '{name}' has {feature}, which mmlite.ViT has not: choose a plain "
-            f"VisionTransformer, e.g. 'vit_base_patch16_224'"
+            f"timm model '{name}' has {feature}, which TimmViT does not support: choose a plain "
+            f"ViT such as 'vit_base_patch16_224', or, as a backbone without taps, "
+            f"type='mmpretrain.TIMMBackbone'"
+        )
+    (height, width), (patch, across) = model.patch_embed.img_size, model.patch_embed.patch_size
+    if patch != across or height != width:
+        raise ArgumentError(
+            f"timm model '{name}' has images of {height}x{width} and patches of {patch}x{across} "
+            f'pixels: both must be square'
+        )
+    if height % patch:
+        lower = height // patch * patch
+        raise ArgumentError(
+            f"timm model '{name}': {height} is not a multiple of patch_size {patch}: use "
+            f'img_size={lower + patch}{f" or {lower}" if lower else ""}'
         )
 
 
@@ -196,13 +209,10 @@ def _foreign_features(model):
     if model.pos_embed is None:
         yield 'no table of absolute positions'
     if not isinstance(model.norm_pre, nn.Identity):
-        yield 'a norm in front of its blocks (pre_norm)'
+        yield 'a norm before its blocks (pre_norm)'
     patch_embed = model.patch_embed
     if type(patch_embed) is not PatchEmbed or not isinstance(patch_embed.norm, nn.Identity):
-        yield 'another patch embedding than one convolution'
-    (height, width), (patch, across) = patch_embed.img_size, patch_embed.patch_size
-    if height != width or patch != across or height % patch:
-        yield f'images of {height}x{width} pixels that are not square whole patches'
+        yield f'a patch embedding of type {type(patch_embed).__name__} instead of one convolution'
     for block in model.blocks:
         yield from _foreign_parts(block)
     for norm in (model.norm, model.fc_norm):
@@ -221,21 +231,21 @@ def _foreign_parts(block):
     attn, mlp = block.attn, block.mlp
     if type(attn) is not Attention:
         yield f'attention of type {type(attn).__name__}'
+    if type(mlp) is not Mlp:
+        yield f'an MLP of type {type(mlp).__name__}'
     if not isinstance(attn.q_norm, nn.Identity):
         yield 'a norm of queries and keys (qk_norm)'
     if not isinstance(attn.norm, nn.Identity):
-        yield 'a norm inside its attention (scale_attn_norm)'
+        yield 'a norm in its attention (scale_attn_norm)'
     if getattr(attn, 'gate', None) is not None:
         yield 'gated attention'
-    if type(mlp) is not Mlp:
-        yield f'an MLP of type {type(mlp).__name__}'
     if not isinstance(mlp.norm, nn.Identity):
-        yield 'a norm inside its MLP (scale_mlp_norm)'
+        yield 'a norm in its MLP (scale_mlp_norm)'
     values = torch.linspace(-3, 3, 13, device='cpu')
     if not torch.equal(mlp.act(values.clone()), F.gelu(values)):
         yield f'the activation {type(mlp.act).__name__} instead of exact GELU'
     if not isinstance(block.drop_path1, nn.Identity):
-        yield 'stochastic depth of its own (use drop_path_rate of TimmViT)'
+        yield 'drop_path_rate in timm_kwargs (it is an argument of TimmViT)'
     for norm in (block.norm1, block.norm2):
         yield from _foreign_norm(norm)
 
@@ -247,22 +257,17 @@ def _foreign_norm(norm):
         yield f'layer norms of eps {norm.eps:g} instead of 1e-06'
 
 
-def fold_normalization(weight, bias, given, wanted):
+def fold_normalization(weight, bias, given, expected):
     """Adapt a patch projection, weight (D, C, h, w) and bias (D,), to another image normalization.
 
     For pixels p, images are ``given`` as x = (p - m) / s but ``expected`` as x' = (p - m') / s',
     pairs of float64 (C,): x' = x s / s' + (m - m') / s'.
     """
-    scale = given[1] / wanted[1]
-    shift = (given[0] - wanted[0]) / wanted[1]
+    scale = given[1] / expected[1]
+    shift = (given[0] - expected[0]) / expected[1]
     exact = weight.double()
     folded = bias.double() + torch.einsum('dchw,c->d', exact, shift)
     return (exact * scale[:, None, None]).to(weight.dtype), folded.to(bias.dtype)
-
-
-def _last_norm(model, out_type):
-    """Final norm of the timm model for ``out_type``."""
-    return model.fc_norm if out_type == 'avg_featmap' else model.norm
 
 
 def _mlp_ratio(dim, hidden):

@@ -93,21 +93,17 @@ class ViT(Backbone):
     ):  # fmt: skip
         super().__init__(with_cp, frozen_stages, init_cfg)
         self.arch = parse_arch(arch, self.arch_zoo, ('embed_dims', 'num_layers', 'num_heads'))
-        for name, value, known in (
-            ('out_type', out_type, OUT_TYPES),
-            ('pos_embed', pos_embed, POSITIONS),
-            ('rel_pos', rel_pos, tuple(ATTENTION)),
-            ('weight_init', weight_init, tuple(VIT_INITS)),
-        ):
-            if value not in known:
-                raise ArgumentError(f"{name} '{value}' is unknown: choose from {known}")
+        check_known('out_type', out_type, OUT_TYPES)
+        check_known('pos_embed', pos_embed, POSITIONS)
+        check_known('rel_pos', rel_pos, ATTENTION)
+        check_known('weight_init', weight_init, VIT_INITS)
         if with_cls_token and (window_size or rel_pos == 'decomposed'):
             raise ArgumentError(
-                'windows and decomposed relative positions have no place for a class token: set '
+                'windows and decomposed relative positions do not support a class token: set '
                 'with_cls_token=False'
             )
         if out_type == 'cls_token' and not with_cls_token:
-            raise ArgumentError("out_type 'cls_token' needs with_cls_token=True")
+            raise ArgumentError("out_type 'cls_token' requires with_cls_token=True")
         dim, depth = self.arch['embed_dims'], self.arch['num_layers']
         self.embed_dims = dim
         self.num_heads = self.arch['num_heads']
@@ -229,17 +225,23 @@ class ViT(Backbone):
             type='mmlite.ViT', **self.arch, patch_size=self.patch_size, img_grid=list(self.grid)
         )
 
-    def fit_to_size(self, name, given, own):
+    def fit_to_size(self, name, given, current):
         """Resample a tensor of another image size; None if something else differs."""
-        if name == 'pos_embed' and given.ndim == 3 and given.shape[-1] == own.shape[-1]:
-            side = round((own.shape[1] - 1) ** 0.5)
+        if name == 'pos_embed' and given.ndim == 3 and given.shape[-1] == current.shape[-1]:
+            side = round((current.shape[1] - 1) ** 0.5)
             return resample_positions(given, (side, side))
-        if re.search(r'rel_pos_[hw]$', name) and given.shape[1:] == own.shape[1:]:
-            return resample_rel_pos(given, own.shape[0])
-        if name.endswith('relative_position_bias_table') and given.shape[1:] == own.shape[1:]:
+        if re.search(r'rel_pos_[hw]$', name) and given.shape[1:] == current.shape[1:]:
+            return resample_rel_pos(given, current.shape[0])
+        if name.endswith('relative_position_bias_table') and given.shape[1:] == current.shape[1:]:
             side = (round((given.shape[0] - 3) ** 0.5) + 1) // 2
             return resample_bias_table(given, (side, side), self.grid)
         return None
+
+
+def check_known(name, value, known):
+    """Raise an ArgumentError unless ``value`` is one of ``known``."""
+    if value not in known:
+        raise ArgumentError(f"{name} '{value}' is unknown: choose from {tuple(known)}")
 
 
 def parse_arch(arch, zoo, required):
@@ -252,5 +254,5 @@ def parse_arch(arch, zoo, required):
         return dict(zoo[arch])
     missing = [key for key in required if key not in arch]
     if missing:
-        raise ArgumentError(f'arch lacks {", ".join(missing)}: it needs {", ".join(required)}')
+        raise ArgumentError(f'arch lacks {", ".join(missing)}: it requires {", ".join(required)}')
     return dict(arch)

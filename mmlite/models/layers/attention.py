@@ -27,7 +27,7 @@ def attend(q, k, v, bias=None, with_logits=False):
             return attend_headwise(q, k, v, bias), None
         bias = bias.dense()
     width = v.shape[-1]
-    if width < q.shape[-1]:  # the fused kernels want one head width for q, k and v
+    if width < q.shape[-1]:  # fused kernels require one head width for q, k and v
         v = F.pad(v, (0, q.shape[-1] - width))
     bias = bias if bias is None else bias.to(q.dtype)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=1.0)[..., :width], None
@@ -106,8 +106,8 @@ class BiasTableAttention(Attention):
         """See :meth:`Attention.add_positions`; N is H * W or H * W + 1 (class token first)."""
         if grid is None:
             raise ArgumentError(
-                'relative position bias needs the token grid: pass grid=(H, W), or build the '
-                'backbone with rel_pos=None to encode a subset of the tokens'
+                'relative position bias requires the token grid: pass grid=(H, W), or set '
+                'rel_pos=None to encode a subset of the tokens'
             )
         table = resample_bias_table(self.relative_position_bias_table, self.grid, grid)
         with_cls = q.shape[2] == grid[0] * grid[1] + 1
@@ -152,7 +152,7 @@ class DecomposedAttention(Attention):
         """See :meth:`Attention.add_positions`; N is H * W (no class token)."""
         if grid is None or q.shape[2] != grid[0] * grid[1]:
             raise ArgumentError(
-                f'decomposed relative positions need one token for every cell, got {q.shape[2]} '
+                f'decomposed relative positions require one token per cell, got {q.shape[2]} '
                 f'tokens for grid {grid}'
             )
         H, W = grid

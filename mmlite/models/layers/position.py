@@ -159,7 +159,7 @@ def sincos_positions(dim, grid, with_cls=True):
     Channels are [sin x, cos x, sin y, cos y], x the column; ``with_cls`` prepends a row of zeros.
     """
     if dim % 4:
-        raise ArgumentError(f'sine-cosine positions need dim divisible by 4, got {dim}')
+        raise ArgumentError(f'dim {dim} is not divisible by 4, as sine-cosine positions require')
     omega = 10000.0 ** -(torch.arange(dim // 4, dtype=torch.float64) / (dim // 4))
     y, x = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in grid), indexing='ij')
     angles = [axis.flatten()[:, None] * omega for axis in (x, y)]

@@ -39,7 +39,7 @@ def runs_headwise(q):
         and not torch.jit.is_tracing()
         and q.device.type == 'cpu'
         and not torch.is_autocast_enabled('cpu')
-        and torch.backends.cuda.flash_sdp_enabled()  # despite its name, it is obeyed on CPUs, too
+        and torch.backends.cuda.flash_sdp_enabled()  # also applies to CPUs
         and q.shape[:-1].numel() * q.shape[-2] > FEW
     )
 

@@ -26,7 +26,7 @@ def group_taps(taps, depth):
         match = _PATTERN.fullmatch(name)
         if match is None or int(match[1]) >= depth:
             raise ArgumentError(
-                f"unknown tap '{name}': write 'blocks.I' or 'blocks.I.KIND' with I from 0 to "
+                f"unknown tap '{name}': use 'blocks.I' or 'blocks.I.KIND' with I from 0 to "
                 f"{depth - 1} and KIND one of {', '.join(BLOCK_TAPS)}, or 'norm'"
             )
         grouped.setdefault(int(match[1]), set()).add(match[2] or '')

@@ -39,8 +39,7 @@ class NarrowFeature2Pyramid(BaseModule):
         """Rescale four maps (B, embed_dim, h, w) by 4, 2, 1 and 1/2 to ``out_channels``."""
         if len(inputs) != 4:
             raise ArgumentError(
-                f'the pyramid needs four maps and got {len(inputs)}: give the backbone four '
-                'out_indices'
+                f'the pyramid requires four maps, got {len(inputs)}: set four out_indices'
             )
         levels = (self.upsample_4x, self.upsample_2x, self.identity, self.downsample_2x)
         return tuple(level(x) for level, x in zip(levels, inputs, strict=True))

@@ -28,7 +28,7 @@ class SimpleFeaturePyramid(BaseModule):
         super().__init__(init_cfg)
         dim = in_channels if isinstance(in_channels, int) else in_channels[-1]
         if num_outs < 4:
-            raise ArgumentError(f'num_outs is {num_outs}: the pyramid has at least 4 levels')
+            raise ArgumentError(f'num_outs {num_outs} must be >= 4')
         if dim % 4:
             raise ArgumentError(f'in_channels {dim} is not divisible by 4')
         self.num_extra = num_outs - 4

@@ -74,7 +74,7 @@ class MaskTokenPretrainer(MaskedPretrainer):
         if mask.shape != patches.shape[:2]:
             raise ArgumentError(
                 f'the mask has {mask.shape[1]} cells but images of {tuple(images.shape[-2:])} '
-                f'pixels have {grid[0]}x{grid[1]} patches: give the mask generator that size'
+                f'pixels have {grid[0]}x{grid[1]} patches: set that size in the mask generator'
             )
         patches = torch.where(mask[..., None], self.mask_token.to(patches.dtype), patches)
         tokens = self.backbone.add_positions(patches, grid)
@@ -99,7 +99,7 @@ def hidden_ids(data_samples):
     counts = {len(i) for i in ids}
     if len(counts) > 1:
         raise ArgumentError(
-            f'images of one batch hide {min(counts)} to {max(counts)} patches; the mask generator '
+            f'images of one batch hide {min(counts)} to {max(counts)} patches: the mask generator '
             f'must hide the same number in every image'
         )
     return torch.stack(ids)
@@ -125,9 +125,8 @@ def count_kept(length, mask_ratio, unit='patches'):
     kept = int(round(length * (1 - mask_ratio), 6))  # 10 * (1 - 0.9) is a little less than 1
     if not 0 < kept < length:
         raise ArgumentError(
-            f'mask_ratio {mask_ratio} leaves {kept} of {length} {unit} visible; at least one must '
-            f'be visible and one hidden: choose a ratio between {1 / length:.3g} and '
-            f'{1 - 1 / length:.3g}'
+            f'mask_ratio {mask_ratio} leaves {kept} of {length} {unit} visible: choose a ratio '
+            f'between {1 / length:.3g} and {1 - 1 / length:.3g}'
         )
     return kept
 
@@ -137,6 +136,6 @@ def check_divisible(images, patch_size):
     H, W = images.shape[-2:]
     if H % patch_size or W % patch_size:
         raise ArgumentError(
-            f'images of {H}x{W} pixels do not divide into patches of {patch_size}: change the size '
-            f'of the crop in the pipeline'
+            f'images of {H}x{W} pixels do not divide into patches of {patch_size}: change the crop '
+            f'size in the pipeline'
         )

@@ -67,7 +67,7 @@ class BEiT(MaskTokenPretrainer):
         target_generator = dict(target_generator)
         self.tokenizer_init = None
         if (target_generator.get('init_cfg') or {}).get('type') == 'Pretrained':
-            # mmengine would go on with random weights where the file lacks some
+            # mmengine would ignore missing weights
             self.tokenizer_init = target_generator.pop('init_cfg')
         super().__init__(
             backbone,
@@ -77,7 +77,7 @@ class BEiT(MaskTokenPretrainer):
         )
         if not isinstance(self.data_preprocessor, TwoNormDataPreprocessor):
             raise ArgumentError(
-                'BEiT sees two views of an image: set data_preprocessor to type '
+                'BEiT requires two views of an image: set data_preprocessor to type '
                 'TwoNormDataPreprocessor with mean, std, second_mean and second_std'
             )
         self.head = MODELS.build(head, default_args=dict(embed_dims=self.backbone.embed_dims))
@@ -123,9 +123,8 @@ class BEiT(MaskTokenPretrainer):
         """
         if not hasattr(self.target_generator, 'decode'):
             raise UserError(
-                f'{type(self.target_generator).__name__} has no decode(ids), so what BEiT predicts '
-                f'cannot be shown; take a config whose target_generator is '
-                f'mmlite.DiscreteTokenizer'
+                f'{type(self.target_generator).__name__} has no decode(ids) to show predictions of '
+                f'BEiT: use a config with mmlite.DiscreteTokenizer as target_generator'
             )
         images, ids, hidden = self._prepare(inputs, data_samples)
         logits = self.head(self._hidden_tokens(images, hidden, ids))
@@ -141,8 +140,8 @@ class BEiT(MaskTokenPretrainer):
         """First view, codes of the second (B, N), and hidden patches (B, M)."""
         if torch.is_tensor(inputs) or len(inputs) != 2:
             raise ArgumentError(
-                'BEiT needs two views of every image: put mmlite.TwoSizeRandomResizedCrop into the '
-                'pipeline'
+                'BEiT requires two views of every image: put mmlite.TwoSizeRandomResizedCrop into '
+                'the pipeline'
             )
         images, view = inputs
         grid = tuple(length // self.backbone.patch_size for length in images.shape[-2:])
@@ -174,7 +173,7 @@ class BEiT(MaskTokenPretrainer):
     def _check_vocabulary(self, size):
         if size != self.vocab_size:
             raise ArgumentError(
-                f'the tokenizer has {size} codes but the head tells {self.vocab_size} apart: set '
+                f'the tokenizer has {size} codes but the head {self.vocab_size}: set '
                 f'model.head.num_embed={size}'
             )
 

@@ -45,10 +45,10 @@ class BootMAE(MomentumMixin, MaskedPretrainer):
     ):  # fmt: skip
         super().__init__(backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         if not isinstance(self.backbone, ViT) or self.backbone.out_type != 'raw':
-            raise ArgumentError("BootMAE needs backbone=dict(type='mmlite.ViT', out_type='raw')")
+            raise ArgumentError("BootMAE requires backbone=dict(type='mmlite.ViT', out_type='raw')")
         check_points('momentum', momentum)
         if not 0 < feature_ramp <= 1:
-            raise ArgumentError(f'feature_ramp must lie above 0 and up to 1, got {feature_ramp}')
+            raise ArgumentError(f'feature_ramp {feature_ramp} must be > 0 and <= 1')
         self.mask_ratio = mask_ratio
         self.momentum = momentum
         self.feature_ramp = feature_ramp
@@ -63,11 +63,10 @@ class BootMAE(MomentumMixin, MaskedPretrainer):
     def _build(self, name, cfg, out_channels):
         decoder = MODELS.build(cfg)
         given = decoder.down.in_features, decoder.head.out_features
-        wanted = self.backbone.embed_dims, out_channels
-        if given != wanted:
+        if given != (self.backbone.embed_dims, out_channels):
             raise ArgumentError(
-                f'{name} maps {given[0]} to {given[1]} channels, but this backbone needs '
-                f'in_channels={wanted[0]} and out_channels={wanted[1]}'
+                f'{name} maps {given[0]} to {given[1]} channels, but this backbone requires '
+                f'in_channels={self.backbone.embed_dims} and out_channels={out_channels}'
             )
         return decoder
 
@@ -151,7 +150,7 @@ class BootMAE(MomentumMixin, MaskedPretrainer):
         if blocks.shape[1] > length - kept:
             raise ArgumentError(
                 f'the masks of the pipeline hide {blocks.shape[1]} of {length} patches, more than '
-                f'the {length - kept} of mask_ratio {self.mask_ratio}: lower num_masking_patches'
+                f'the {length - kept} of mask_ratio {self.mask_ratio}: reduce num_masking_patches'
             )
         order = masking_order(mask_of(blocks, length), data_samples=data_samples)
         return order[:, :kept], order[:, kept:], grid
@@ -166,7 +165,7 @@ def masking_order(mask, shift=None, data_samples=None):
     """
     noise = patch_noise(*mask.shape, mask.device, data_samples)
     order = (noise + mask).argsort(dim=1)
-    # on the host, where nothing waits for it
+    # on the host: no synchronization
     shift = int(torch.randint(MAX_ROLL + 1, ())) if shift is None else shift
     return order.roll(shift, dims=1)
 

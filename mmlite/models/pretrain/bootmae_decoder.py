@@ -82,7 +82,7 @@ class BootMAEDecoder(BaseModule):
     ):  # fmt: skip
         super().__init__(init_cfg)
         if depth < 1:
-            raise ArgumentError(f'depth must be at least 1, got {depth}')
+            raise ArgumentError(f'depth {depth} must be >= 1')
         self.embed_dims = embed_dims
         self.down = nn.Linear(in_channels, embed_dims)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, embed_dims))

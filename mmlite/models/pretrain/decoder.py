@@ -44,16 +44,13 @@ class MaskedDecoder(BaseModule):
         )
         self.decoder_norm = nn.LayerNorm(embed_dims, eps=1e-6)
         self.decoder_pred = nn.Linear(embed_dims, out_channels)
-        self._reset()
-
-    def _reset(self):
-        """Xavier-uniform linear layers, zero biases, tokens 0.02 (MAE, appendix A.1)."""
+        # MAE, appendix A.1
         init_linears(self, nn.init.xavier_uniform_)
         trunc_normal_(self.mask_token, std=0.02)
         if self.decoder_pos_embed.requires_grad:
             trunc_normal_(self.decoder_pos_embed, std=0.02)
 
-    def forward(self, latent, shown, wanted=None):
+    def forward(self, latent, shown, cells=None):
         """Predict the patches ``cells``, int64 (B, M), by default all: (B, M, out_channels).
 
         ``latent`` holds the visible tokens (B, K (+ 1), C), ``shown`` their cells, int64 (B, K),
@@ -61,10 +58,10 @@ class MaskedDecoder(BaseModule):
         """
         x = self.decoder_embed(latent)
         prefix, x = x[:, : self.num_prefix], x[:, self.num_prefix :]
-        cells = self.mask_token.to(x.dtype).expand(len(x), self.grid[0] * self.grid[1], -1)
-        cells = cells.scatter(1, shown[..., None].expand_as(x), x)
-        x = torch.cat([prefix, cells], dim=1) + self.decoder_pos_embed
+        masks = self.mask_token.to(x.dtype).expand(len(x), self.grid[0] * self.grid[1], -1)
+        x = masks.scatter(1, shown[..., None].expand_as(x), x)
+        x = torch.cat([prefix, x], dim=1) + self.decoder_pos_embed
         for block in self.decoder_blocks:
             x, _ = block(x)
         x = x[:, self.num_prefix :]
-        return self.decoder_pred(self.decoder_norm(x if wanted is None else take(x, wanted)))
+        return self.decoder_pred(self.decoder_norm(x if cells is None else take(x, cells)))

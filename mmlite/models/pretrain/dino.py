@@ -144,8 +144,8 @@ class DINO(MomentumMixin, BaseSelfSupervisor):
         channels = self.neck.last_layer.out_features, self.head.center.numel()
         if channels[0] != channels[1]:
             raise ArgumentError(
-                f'neck.out_channels is {channels[0]} but head.out_channels {channels[1]}: the loss '
-                f'needs as many as there are prototypes'
+                f'neck.out_channels is {channels[0]} but head.out_channels {channels[1]}: set both '
+                f'to the number of prototypes'
             )
         self.num_global_views = num_global_views
         self.base_momentum = base_momentum

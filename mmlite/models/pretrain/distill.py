@@ -48,7 +48,7 @@ class Distillation(BaseModule):
     def __init__(self, teacher, pairs, student, init_cfg=None):
         super().__init__(init_cfg)
         if not pairs:
-            raise ArgumentError('distill.pairs is empty: name at least one pair of taps')
+            raise ArgumentError('distill.pairs is empty: it requires at least one pair of taps')
         self.teacher = MODELS.build(teacher)
         self.teacher.requires_grad_(False).eval()
         self.pairs = nn.ModuleList(
@@ -57,7 +57,9 @@ class Distillation(BaseModule):
         names = [pair.name for pair in self.pairs]
         for name in names:
             if names.count(name) > 1:
-                raise ArgumentError(f"two pairs are called '{name}': give each its own name=...")
+                raise ArgumentError(
+                    f"two pairs are called '{name}': set a different name=... for each"
+                )
         self.student_taps = {pair.student_tap for pair in self.pairs}
         self.teacher_taps = {pair.teacher_tap for pair in self.pairs}
         self._register_state_dict_hook(_drop_teacher)
@@ -70,8 +72,8 @@ class Distillation(BaseModule):
         """
         with torch.no_grad():
             tokens = self.teacher.embed(images, **embed)
-            _, wanted = self.teacher.encode(tokens, self.teacher_taps, until_last_tap=True)
-        return {f'loss_{pair.name}': pair(tapped, wanted) for pair in self.pairs}
+            _, target = self.teacher.encode(tokens, self.teacher_taps, until_last_tap=True)
+        return {f'loss_{pair.name}': pair(tapped, target) for pair in self.pairs}
 
     def train(self, mode=True):
         """Switch mode of the adapters; the teacher stays in evaluation mode."""
@@ -95,32 +97,32 @@ class DistilledPair(nn.Module):
     ):  # fmt: skip
         super().__init__()
         place = f'distill.pairs[{index}]'
-        wanted = _tap_shape(teacher_model, teacher, f'{place}.teacher')
-        given = _tap_shape(student_model, student, f'{place}.student')
-        if given[1] != wanted[1]:
+        width, tokens = _tap_shape(student_model, student, f'{place}.student')
+        target_width, target_tokens = _tap_shape(teacher_model, teacher, f'{place}.teacher')
+        if tokens != target_tokens:
             raise ArgumentError(
-                f"{place}: the student has {given[1]} tokens at '{student}' but the teacher has "
-                f"{wanted[1]} at '{teacher}'; both need the same token grid (image size, patch "
-                f'size, class token, q_pool)'
+                f"{place}: the student has {tokens} tokens at '{student}' but the teacher has "
+                f"{target_tokens} at '{teacher}': use the same token grid (image size, patch size, "
+                f'class token, q_pool)'
             )
         self.student_tap, self.teacher_tap = student, teacher
-        self.adapter, channels = _build_adapter(adapter, given[0], wanted[0])
-        if channels != wanted[0]:
+        self.adapter, channels = _build_adapter(adapter, width, target_width)
+        if channels != target_width:
             kind = 'heads' if teacher.endswith('attn_logits') else 'channels'
-            after = 'behind its adapter ' if adapter else ''
+            after = 'after its adapter ' if adapter else ''
             raise ArgumentError(
                 f"{place}: the student has {channels} {kind} {after}at '{student}' but the teacher "
-                f"has {wanted[0]} at '{teacher}'; give an adapter that ends in {wanted[0]}"
+                f"has {target_width} at '{teacher}': add an adapter that ends in {target_width}"
             )
         self.loss_module = MODELS.build(loss or dict(type='mmlite.MSELoss'))
         self.weight = weight
         self.name = name or ('attn' if teacher.endswith('.attn_logits') else 'rep')
 
-    def forward(self, tapped, wanted):
+    def forward(self, tapped, target):
         """Weighted loss between the student's taps and the teacher's."""
         given = self.adapter(tapped[self.student_tap])
         # half precision would lose the small differences that are left late in training
-        return self.weight * self.loss_module(given.float(), wanted[self.teacher_tap].float())
+        return self.weight * self.loss_module(given.float(), target[self.teacher_tap].float())
 
 
 @MODELS.register_module()
@@ -164,8 +166,8 @@ class AttentionLogits(BaseModule):
         super().__init__(init_cfg)
         if in_channels % out_channels:
             raise ArgumentError(
-                f'AttentionLogits: {in_channels} channels cannot be split into {out_channels} '
-                f'heads; set out_channels to a divisor'
+                f'AttentionLogits: out_channels {out_channels} (heads) must divide the '
+                f'{in_channels} channels'
             )
         self.out_channels = out_channels
         self.norm1 = nn.LayerNorm(in_channels, eps=1e-6)
@@ -190,14 +192,14 @@ def _tap_shape(backbone, tap, place):
     return backbone.tap_shape(tap)
 
 
-def _build_adapter(cfgs, channels, wanted):
+def _build_adapter(cfgs, channels, out_channels):
     """Adapter and its output channels."""
     cfgs = [cfgs] if isinstance(cfgs, dict) else list(cfgs or [])
     modules = []
     for index, cfg in enumerate(cfgs):
         given = dict(in_channels=channels)
         if index == len(cfgs) - 1:
-            given['out_channels'] = wanted
+            given['out_channels'] = out_channels
         modules.append(MODELS.build(cfg, default_args=given))
         channels = modules[-1].out_channels
     return nn.Sequential(*modules), channels

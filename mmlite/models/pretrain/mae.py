@@ -66,9 +66,11 @@ class MAE(MaskedPretrainer):
     ):  # fmt: skip
         super().__init__(backbone, neck, head, None, None, data_preprocessor, init_cfg)
         if neck is None and distill is None:
-            raise ArgumentError('nothing to learn: give neck and head, or distill, or all of them')
+            raise ArgumentError('nothing to learn: set neck and head, or distill, or all of them')
         if (neck is None) != (head is None):
-            raise ArgumentError('neck (the decoder) and head (its loss) go together: give both')
+            raise ArgumentError(
+                'neck (the decoder) and head (its loss) go together: set both or neither'
+            )
         self.mask_ratio = mask_ratio
         self.distill = distill and MODELS.build(distill, default_args=dict(student=self.backbone))
         self.decode_taps = self._decode_taps(decode_from) if self.with_neck else ()
@@ -108,7 +110,7 @@ class MAE(MaskedPretrainer):
             ArgumentError: If the model has no decoder.
         """
         if not self.with_neck:
-            raise ArgumentError('this model learns by distillation alone: it has no decoder')
+            raise ArgumentError('this model has no decoder: it learns by distillation alone')
         visible = self._choose(inputs)
         latent = self._latent(self._encode(inputs, visible))
         pred = self.neck(latent, visible.shown, visible.hidden)
@@ -168,7 +170,7 @@ class HieraMAE(MAE):
         self._fusion_stages = tuple((fusion or {}).get('stages', (0, 1, 3)))
         super().__init__(backbone, mask_ratio=mask_ratio, **kwargs)
         if self.with_neck != (fusion is not None):
-            raise ArgumentError('fusion feeds the decoder (neck): give both or none')
+            raise ArgumentError('fusion feeds the decoder (neck): set both or neither')
         stages = range(len(self.backbone.stage_dims))
         self.sides = [2 ** (UNIT_LEVELS - min(s, self.backbone.q_pool)) for s in stages]
         given = dict(stage_dims=self.backbone.stage_dims, sides=self.sides)
@@ -176,7 +178,7 @@ class HieraMAE(MAE):
 
     def _decode_taps(self, decode_from):
         if decode_from is not None:
-            raise ArgumentError('Hiera is decoded from its stages: set fusion.stages instead')
+            raise ArgumentError('decode_from is not supported for Hiera: set fusion.stages instead')
         return tuple(f'blocks.{self.backbone.stage_ends[s]}' for s in self._fusion_stages)
 
     def loss(self, inputs, data_samples=None, mask=None):

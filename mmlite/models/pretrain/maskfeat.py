@@ -35,7 +35,7 @@ class HOGTarget(BaseModule):
         for name, side in (('patch', patch_size), ('window', window)):
             if side % pool:
                 raise ArgumentError(
-                    f'a {name} of {side} pixels is not made of whole HOG cells of {pool} pixels: '
+                    f'a {name} of {side} pixels is not a multiple of the HOG cell of {pool}: '
                     f'set target_generator.pool to a divisor'
                 )
         self.nbins = nbins
@@ -63,7 +63,7 @@ class HOGTarget(BaseModule):
         bins = (torch.atan2(gx, gy) / math.pi * self.nbins).floor().long() % self.nbins
         H, W = (side // len(self.bell) for side in images.shape[-2:])
         weight = torch.hypot(gx, gy) * self.bell.repeat(H)[:, None] * self.bell.repeat(W)
-        # every vote has a place of its own: sums over cells are the same in every run
+        # one entry per vote makes sums over cells deterministic
         votes = weight.new_zeros(*weight.shape[:2], self.nbins, *weight.shape[2:])
         votes.scatter_(2, bins[:, :, None], weight[:, :, None])
         votes = votes.unflatten(4, (-1, self.pool)).unflatten(3, (-1, self.pool)).sum((4, 6))
@@ -76,8 +76,8 @@ class HOGTarget(BaseModule):
         """
         cells = join_patches(targets.float(), grid, self.cells)
         votes = cells.unflatten(1, (3, self.nbins)).mean(dim=1)
-        picture = torch.einsum('bkhw,kyx->bhywx', votes, self._strokes(votes.device))
-        return picture.flatten(3).flatten(1, 2).clamp(0, 1)
+        glyphs = torch.einsum('bkhw,kyx->bhywx', votes, self._strokes(votes.device))
+        return glyphs.flatten(3).flatten(1, 2).clamp(0, 1)
 
     def _strokes(self, device):
         """Line through a cell for every orientation, two pixels wide: (nbins, pool, pool)."""
@@ -136,7 +136,7 @@ class MaskFeat(MaskTokenPretrainer):
             self.target_generator.draw(features, grid)
             for features in (targets.scatter(1, index, pred), targets)
         ]
-        restored, target = (self._as_images(picture) for picture in drawn)
+        restored, target = (self._as_images(image) for image in drawn)
         return Reconstruction(self.hide(inputs, hidden, side), restored, target)
 
     def _predict(self, images, hidden, length):
@@ -145,9 +145,9 @@ class MaskFeat(MaskTokenPretrainer):
         tokens = take(tokens, hidden)
         return self.neck(tokens.flatten(0, 1))[0].unflatten(0, hidden.shape)
 
-    def _as_images(self, pictures):
+    def _as_images(self, grey):
         """Grey images in [0, 1], (B, H, W), as normalized images (B, 3, H, W)."""
-        pixels = 255 * pictures[:, None].expand(-1, 3, -1, -1)
+        pixels = 255 * grey[:, None].expand(-1, 3, -1, -1)
         return (pixels - self.data_preprocessor.mean) / self.data_preprocessor.std
 
 

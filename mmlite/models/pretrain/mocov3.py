@@ -102,6 +102,6 @@ class MoCoV3(MomentumMixin, BaseSelfSupervisor):
             images *= get_world_size()
         if images < 2:
             raise ArgumentError(
-                'batch norm of the projector needs two images at least, and gets 1: raise '
+                'batch norm of the projector requires at least two images, got 1: increase '
                 'train_dataloader.batch_size'
             )

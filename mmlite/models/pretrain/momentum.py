@@ -37,15 +37,15 @@ class MomentumEncoder(nn.Module):
     @torch.no_grad()
     def update(self, source, momentum):
         """Update parameters to ``momentum * old + (1 - momentum) * source``, except frozen ones."""
-        own, new = [], []
+        averages, current = [], []
         for name, copy in self.named_children():
-            theirs = getattr(source, name).parameters()
-            for parameter, target in zip(copy.parameters(), theirs, strict=True):
-                if target.requires_grad:
-                    own.append(parameter)
-                    new.append(target)
-        # raises the parameters' versions, by which caches of resampled positions tell their age
-        torch._foreach_lerp_(own, new, 1 - momentum)
+            parameters = getattr(source, name).parameters()
+            for average, parameter in zip(copy.parameters(), parameters, strict=True):
+                if parameter.requires_grad:
+                    averages.append(average)
+                    current.append(parameter)
+        # in place, which invalidates cached positions
+        torch._foreach_lerp_(averages, current, 1 - momentum)
 
     def copy_from(self, source):
         """Copy all parameters and buffers of the model."""
@@ -108,7 +108,7 @@ def check_points(name, points):
     times = [time for time, _ in points]
     if not times or times != sorted(times) or times[0] < 0 or times[-1] > 1:
         raise ArgumentError(
-            f'{name}={points!r} is no schedule: give pairs (share of training from 0 to 1, '
+            f'{name}={points!r} is not a schedule: use pairs (share of training from 0 to 1, '
             f'value) in ascending order'
         )
 
@@ -131,7 +131,7 @@ def check_pooled(backbone):
     out_type = getattr(backbone, 'out_type', None)
     if out_type not in POOLED:
         raise ArgumentError(
-            f'this method compares one vector an image, but backbone.out_type is {out_type!r}: '
+            f'this method requires one vector per image, but backbone.out_type is {out_type!r}: '
             f'choose from {POOLED}'
         )
 
@@ -141,6 +141,6 @@ def check_views(inputs, least, method):
     count = len(inputs) if isinstance(inputs, (list, tuple)) else 1
     if count < least:
         raise ArgumentError(
-            f'{method} needs {least} views of every image and got {count}: make them with '
+            f'{method} requires {least} views of every image, got {count}: make them with '
             f'MultiView in the pipeline of train_dataloader'
         )

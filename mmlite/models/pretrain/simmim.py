@@ -102,7 +102,7 @@ def count_hidden(units, mask_ratio):
     count = math.ceil(total * mask_ratio)
     if not 0 < count < total:
         raise ArgumentError(
-            f'mask_ratio {mask_ratio} hides {count} of {units[0]}x{units[1]} mask units; at least '
-            f'one must be hidden and one visible: change mask_ratio or mask_unit'
+            f'mask_ratio {mask_ratio} hides {count} of {units[0]}x{units[1]} mask units: hide some '
+            f'but not all of them, change mask_ratio or mask_unit'
         )
     return count

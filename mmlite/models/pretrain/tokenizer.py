@@ -57,7 +57,7 @@ class DiscreteTokenizer(BaseModel):
             ),
             *(ResidualBlock(width) for _ in range(depth)),
             nn.Conv2d(width, embed_dims, 1, bias=False),
-            # features spread over the sphere; without it they all come to share one code
+            # spreads features over the sphere; without it they collapse to one code
             nn.BatchNorm2d(embed_dims, affine=False),
         )
         self.codebook = Codebook(vocab_size, embed_dims, decay, revive_below)
@@ -95,9 +95,9 @@ class DiscreteTokenizer(BaseModel):
         """
         features = self._features(inputs)
         codes, stats = self.codebook(features)
-        # the decoder sees codes, its gradient goes to the features as they are
-        seen = features + (codes - features).detach()
-        decoded = self.decoder(seen.permute(0, 3, 1, 2))
+        # straight-through gradient from the codes to the features
+        quantized = features + (codes - features).detach()
+        decoded = self.decoder(quantized.permute(0, 3, 1, 2))
         return dict(
             loss_recon=F.mse_loss(decoded.float(), inputs),
             loss_commit=self.beta * F.mse_loss(features, codes),
@@ -127,7 +127,7 @@ class Codebook(nn.Module):
         self.decay = decay
         self.revive_below = revive_below
         self.register_buffer('codes', F.normalize(torch.randn(vocab_size, embed_dims), dim=-1))
-        #: Moving average of every code's share; all are dead, and replaced, at the first step.
+        #: EMA of every code's share; all are dead, and replaced, at the first step.
         self.register_buffer('usage', torch.zeros(vocab_size))
 
     def nearest(self, features):

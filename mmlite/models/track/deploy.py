@@ -38,7 +38,7 @@ def fuse_for_tracking(model, dtype=torch.float32, sparse=True):
         ArgumentError: If the model is not a OneStreamTracker or its head has another norm.
     """
     if not isinstance(model, OneStreamTracker):
-        raise ArgumentError(f'{type(model).__name__} cannot be fused: it is no OneStreamTracker')
+        raise ArgumentError(f'{type(model).__name__} cannot be fused: it is not a OneStreamTracker')
     return FusedTracker(model, dtype, sparse).eval().requires_grad_(False)
 
 
@@ -55,11 +55,11 @@ class FusedTracker(nn.Module):
         self.data_preprocessor = copy.deepcopy(model.data_preprocessor)
 
     def embed_template(self, images):
-        """As :meth:`~.one_stream.OneStreamTracker.embed_template`."""
+        """See :meth:`~.one_stream.OneStreamTracker.embed_template`."""
         return self.encoder.embed_template(images)
 
     def locate(self, template, search):
-        """As :meth:`~.one_stream.OneStreamTracker.locate`."""
+        """See :meth:`~.one_stream.OneStreamTracker.locate`."""
         return self.head(*self.encoder(template, self.encoder.embed_search(search)))
 
 

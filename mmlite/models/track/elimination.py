@@ -36,7 +36,7 @@ class CandidateElimination(nn.Module):
     def __init__(self, blocks=(3, 6, 9), keep_ratio=0.7, template='center'):
         super().__init__()
         if not 0 < keep_ratio <= 1:
-            raise ArgumentError(f'keep_ratio {keep_ratio} must be above 0 and at most 1')
+            raise ArgumentError(f'keep_ratio {keep_ratio} must be > 0 and <= 1')
         if template not in TEMPLATE_TOKENS:
             raise ArgumentError(f"template '{template}' is unknown: choose from {TEMPLATE_TOKENS}")
         self.blocks = tuple(blocks)
@@ -53,11 +53,11 @@ class CandidateElimination(nn.Module):
 
     def counts(self, num_search):
         """Remaining search tokens of ``num_search`` by block that drops some: dict[int, int]."""
-        counts, left = {}, num_search
+        counts, remaining = {}, num_search
         for block in sorted(self.blocks):
-            keep = math.ceil(self.ratio * left)
-            if keep < left:
-                counts[block] = left = keep
+            keep = math.ceil(self.ratio * remaining)
+            if keep < remaining:
+                counts[block] = remaining = keep
         return counts
 
     def start(self, template_side, num_search):
@@ -73,7 +73,7 @@ class Survivors:
         self.queries = queries
         self.num_search = num_search
         self.ratio = ratio
-        self.ids = None  # original places of what is left, int64 (B, K); None for all of them
+        self.ids = None  # cells of the remaining tokens, int64 (B, K); None for all
 
     def prune(self, tokens, q, k):
         """Drop search tokens of (B, T + K, C); see ``prune`` of :class:`~..layers.block.Block`.

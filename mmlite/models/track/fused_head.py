@@ -60,7 +60,7 @@ class FusedHead(nn.Module):
         Returns:
             Tensor: (B, 6), as of :meth:`~.one_stream.OneStreamTracker.locate`.
         """
-        tokens = F.pad(tokens.to(self.inside.dtype), (0, 0, 0, 1))  # the last one is empty
+        tokens = F.pad(tokens.to(self.inside.dtype), (0, 0, 0, 1))  # the last token is empty
         scores = as_share(self.score_map(tokens, places).flatten(1))
         ranked = scores * self.window
         cell = ranked.argmax(dim=1)
@@ -133,7 +133,7 @@ def _folded(branch):
     for layer in layers:
         if not isinstance(layer[1], _BatchNorm):
             raise ArgumentError(
-                f'only batch norm can be folded into convolutions, the head has '
+                f'only batch norm can be folded into convolutions, but the head has '
                 f'{type(layer[1]).__name__}'
             )
     return [fuse_conv_bn_eval(conv, norm) for conv, norm, _ in layers] + [last]

@@ -29,7 +29,7 @@ class FusedViT(nn.Module):
         self.norm = copy.deepcopy(backbone.norm)
         self.register_buffer('pos_z', model.pos_embed_z.detach().clone())
         self.register_buffer('pos_x', model.pos_embed_x.detach().clone())
-        # sizes as plain numbers, which a tracer takes for constants
+        # plain numbers are constants to a tracer
         self.num_template, self.num_search = model.template_side**2, model.search_side**2
         self.register_buffer('template_rows', torch.arange(self.num_template)[None])
         self.keep, self.queries = {}, None

@@ -29,15 +29,13 @@ class HieraOSTrack(OneStreamTracker):
     def __init__(self, backbone, head, **kwargs):
         super().__init__(backbone, head, **kwargs)
         if self.backbone.q_pool != 2 or self.backbone.out_type != 'raw':
-            raise ArgumentError("HieraOSTrack needs a backbone with q_pool=2 and out_type='raw'")
+            raise ArgumentError("HieraOSTrack requires a backbone with q_pool=2 and out_type='raw'")
 
     def embed_template(self, images):
-        """Normalized templates (B, 3, T, T) to unrolled tokens (B, (T / 4)^2, C)."""
+        """Embed normalized crops (B, 3, S, S) as unrolled tokens (B, (S / 4)^2, C)."""
         return self.backbone.embed(images)
 
-    def embed_search(self, images):
-        """Normalized search regions (B, 3, S, S) to unrolled tokens (B, (S / 4)^2, C)."""
-        return self.backbone.embed(images)
+    embed_search = embed_template
 
     def relate(self, template, search):
         """Relate both kinds of tokens: map (B, C, F, F) of the search region."""

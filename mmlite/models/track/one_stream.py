@@ -56,7 +56,7 @@ class OneStreamTracker(BaseModel):
         side = search_size // self.stride
         self.register_buffer('window', hann_window(side), persistent=False)
 
-    #: What image sides must be multiples of, in pixels.
+    #: Divisor of image sides in pixels.
     size_unit = stride
 
     def forward(self, inputs, data_samples=None, mode='tensor'):
@@ -78,7 +78,7 @@ class OneStreamTracker(BaseModel):
         """
         if mode not in ('tensor', 'loss'):
             raise ArgumentError(
-                f"mode '{mode}' is unknown: use 'tensor' or 'loss', and OnlineTracker to track"
+                f"mode '{mode}' is unknown: use 'tensor' or 'loss', or OnlineTracker to track"
             )
         for name in ('template', 'search'):
             side, given = getattr(self, f'{name}_size'), tuple(inputs[name].shape[-2:])

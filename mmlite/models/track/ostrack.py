@@ -29,7 +29,7 @@ class OSTrack(OneStreamTracker):
         super().__init__(backbone, head, **kwargs)
         if self.backbone.cls_token is not None or isinstance(self.backbone.norm, nn.Identity):
             raise ArgumentError(
-                "OSTrack needs a backbone with with_cls_token=False and out_type='raw'"
+                "OSTrack requires a backbone with with_cls_token=False and out_type='raw'"
             )
         self.elimination = None if elimination is None else MODELS.build(elimination)
         depth = len(self.backbone.blocks)
@@ -78,6 +78,6 @@ class OSTrack(OneStreamTracker):
             left = self.elimination.start(self.template_side, search.shape[1])
             prune = dict.fromkeys(self.elimination.blocks, left.prune)
             tokens, _ = self.backbone.encode(tokens, prune=prune)
-            # The norm comes first: what was eliminated stays exactly zero.
+            # norm first: eliminated tokens stay exactly zero
             found = left.restore(self.backbone.norm(tokens[:, template.shape[1] :]))
         return found.transpose(1, 2).unflatten(2, (self.search_side, self.search_side))
