@@ -144,7 +144,11 @@ def mend(record):
         (spoil_gradients, 'the step fails now, too, but with other gradients;'),
         (mend, 'not reproduced: the step is finite now; processes exchange gradients: try the oth'),
         (lambda record: record.update(format=''), 'step.pth is not a failed step of this version'),
-        (lambda record: record['weights'].pop('scale'), 'the step does not fit the model of its'),
+        (lambda record: record['optimizer']['param_groups'].pop(), 'does not fit model and optimi'),
+        (
+            lambda record: record['weights'].pop('scale'),
+            'the step does not fit model and optimizer',
+        ),
     ],
 )
 def test_another_outcome_is_an_error(change, message, failed, tmp_path, replay):

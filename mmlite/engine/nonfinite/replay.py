@@ -28,7 +28,7 @@ class Replay:
     Args:
         cfg (mmengine.config.Config): Of the run.
         record (dict): From :func:`~.step.read`.
-        device (torch.device): Where the step runs.
+        device (str): Where the step runs.
     """
 
     def __init__(self, cfg, record, device):
@@ -88,23 +88,29 @@ class Replay:
             with torch.autograd.detect_anomaly():
                 self.run()
         except RuntimeError as error:
+            if 'returned nan' not in str(error):
+                raise
             if not outputs:
                 yield f'all outputs are finite; first in the backward pass: {error}'
-        handle.remove()
+        finally:
+            handle.remove()
         yield from (f'first output that is not finite: {name}' for name in outputs)
 
     def _rewind(self):
         """Restore the state before the step."""
         tensors, saved = named_tensors(self.model), self.record['weights']
-        if {k: t.shape for k, t in tensors.items()} != {k: t.shape for k, t in saved.items()}:
+        try:
+            with torch.no_grad():
+                for name in tensors | saved:
+                    if tensors[name].shape != saved[name].shape:
+                        raise ValueError(f'{name} has another shape')
+                    tensors[name].copy_(saved[name])
+            self.optim_wrapper.load_state_dict(deepcopy(self.record['optimizer']))
+        except (KeyError, RuntimeError, ValueError) as error:
             raise CheckpointError(
-                'the step does not fit the model of its config: give no --cfg-options that change '
-                'the weights'
-            )
-        with torch.no_grad():
-            for name, tensor in tensors.items():
-                tensor.copy_(saved[name])
-        self.optim_wrapper.load_state_dict(deepcopy(self.record['optimizer']))
+                'the step does not fit model and optimizer of its config: give no --cfg-options '
+                f'that change them ({error})'
+            ) from error
         self.optim_wrapper.zero_grad()
         for path, module in self.model.named_modules():
             present, saved = settings(module), self.record['settings'].get(path, {})
@@ -119,7 +125,7 @@ def nonfinite_paths(value, path=''):
     """Yield the paths of tensors with a NaN or infinity in containers and mmengine's structures."""
     if isinstance(value, torch.Tensor):
         if not value.isfinite().all():
-            yield path or 'value'
+            yield path or 'tensor'
     elif isinstance(value, (dict, BaseDataElement)):
         for key, item in value.items():
             yield from nonfinite_paths(item, f'{path}.{key}')
