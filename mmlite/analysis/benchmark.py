@@ -1,4 +1,4 @@
-"""Speed, memory and multiply-accumulate operations (MACs) of models."""
+"""Speed, memory and multiply-accumulate operations (MACs) of training and inference."""
 
 import copy
 import platform
@@ -8,37 +8,43 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.dataset import Compose
+from mmengine.dataset import Compose, pseudo_collate
 from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope
 from torch.utils.data import Dataset
 
 from mmlite.engine.build import init_model
 from mmlite.engine.launch import set_amp
 from mmlite.errors import UserError
 
-from .complexity import count_macs
-
-SOURCE_SIZE = (375, 500)
-"""(H, W) in pixels of random images, about the mean of ImageNet's."""
+from .complexity import count_macs, count_params
 
 DTYPES = {'bf16': 'bfloat16', 'fp16': 'float16'}
+PACKERS = {
+    'decode_head': 'mmseg.PackSegInputs',
+    'bbox_head': 'mmdet.PackDetInputs',
+    'head': 'mmpretrain.PackInputs',
+}
+"""Attribute of a model or its RoI head with ``num_classes`` -> transform that makes samples."""
 
 
 class RandomImages(Dataset):
-    """Noise through a data set's own pipeline, where there are no data.
+    """Noise through transforms, where there are no data.
 
     Args:
-        pipeline (list[dict]): Transforms of a config; those whose name starts with ``Load`` are
-            left out.
+        pipeline (list[dict]): Those whose name starts with ``Load`` are left out.
         distinct (int): Number of different images. Defaults to 16.
         length (int): Reported length. Defaults to 10,000.
+        size (tuple[int, int]): (H, W) in pixels. Defaults to about the mean of ImageNet's.
+        classes (int, optional): Annotate each image by a random label, label map, and ten boxes
+            with masks, of so many classes.
     """
 
-    def __init__(self, pipeline, distinct=16, length=10_000):
+    def __init__(self, pipeline, distinct=16, length=10_000, size=(375, 500), classes=None):
         steps = [t for t in pipeline if not t['type'].split('.')[-1].startswith('Load')]
         self.pipeline = Compose(steps)
-        self.distinct = distinct
-        self.length = length
+        self.distinct, self.length = distinct, length
+        self.size, self.classes = size, classes
         self.samples = {}
 
     def __len__(self):
@@ -47,11 +53,34 @@ class RandomImages(Dataset):
     def __getitem__(self, index):
         number = index % self.distinct
         if number not in self.samples:
-            image = np.random.default_rng(number).integers(0, 256, (*SOURCE_SIZE, 3), np.uint8)
+            rng, size = np.random.default_rng(number), self.size
+            image = rng.integers(0, 256, (*size, 3), np.uint8)
             results = dict(img=image, img_path=f'{number}.png', gt_label=0, sample_idx=number)
-            results['img_shape'] = results['ori_shape'] = SOURCE_SIZE
+            results.update(img_shape=size, ori_shape=size)
+            if self.classes:
+                results.update(_annotations(rng, size, self.classes))
             self.samples[number] = self.pipeline(results)
         return copy.deepcopy(self.samples[number])
+
+
+def _annotations(rng, size, classes, objects=10):
+    from mmdet.structures.mask import BitmapMasks
+
+    corners = np.sort(rng.random((objects, 2, 2)), axis=1) * (size[1] - 1, size[0] - 1)
+    boxes = (corners + [[0], [1]]).reshape(objects, 4).astype(np.float32)
+    masks = np.zeros((objects, *size), np.uint8)
+    for mask, (x1, y1, x2, y2) in zip(masks, boxes.astype(int), strict=True):
+        mask[y1:y2, x1:x2] = 1
+    return dict(
+        img_id=0,
+        scale_factor=(1.0, 1.0),
+        gt_label=int(rng.integers(classes)),
+        gt_seg_map=rng.integers(0, classes, size),
+        gt_bboxes=boxes,
+        gt_bboxes_labels=rng.integers(0, classes, objects),
+        gt_ignore_flags=np.zeros(objects, bool),
+        gt_masks=BitmapMasks(masks, *size),
+    )
 
 
 def step_seconds(step, steps, warmup, device):
@@ -98,15 +127,13 @@ def device_name(device):
 def training_macs(model, batch):
     """MACs of a training step for one image, without the optimizer's.
 
-    A part that runs without gradient (a teacher, a tokenizer) has no backward pass.
-
     Args:
-        model (BaseModel): With a ``data_preprocessor``. It is left without gradients.
+        model (BaseModel): With a ``data_preprocessor``. It is left without gradients. A part that
+            runs without gradient (a teacher, a tokenizer) has no backward pass.
         batch (dict): Collated batch; contrastive methods need two images.
 
     Returns:
-        tuple[float, float]: Of matrix products (attention included) and convolutions, forward and
-        backward.
+        tuple[float, float]: Forward and backward, of matrix products and convolutions.
     """
     data = model.data_preprocessor(batch, True)
 
@@ -175,3 +202,79 @@ def build_trained(cfg, device):
 def rounded(value, digits=4):
     """Round to significant digits; None stays None."""
     return None if value is None else float(f'{value:.{digits}g}')
+
+
+class Contestant:
+    """A classifier, detector or segmentation model that takes turns with others.
+
+    Args:
+        cfg (Config): Its batch size counts; the image size is that of the data pre-processor, or
+            else ``image_size``.
+        device (torch.device): Where it runs.
+    """
+
+    def __init__(self, cfg, device):
+        self.cfg, self.device = cfg, device
+        self.images = cfg.train_dataloader.batch_size
+        self.scope = cfg.get('default_scope') or 'mmengine'
+        with DefaultScope.overwrite_default_scope(self.scope):
+            self.model, self.optim_wrapper = build_trained(cfg, device)
+        owner = getattr(self.model, 'roi_head', self.model)
+        heads = {name: getattr(owner, name, None) for name in PACKERS}
+        heads = {k: head for k, head in heads.items() if getattr(head, 'num_classes', None)}
+        if not heads or not hasattr(self.model, 'backbone'):
+            raise UserError(
+                f'{type(self.model).__name__} is not a classifier, detector or segmentation model: '
+                'give it to the command pretrain or tracker'
+            )
+        head, self.is_detector = next(iter(heads)), 'bbox_head' in heads
+        size = getattr(self.model.data_preprocessor, 'size', None) or cfg.get('image_size', 224)
+        self.size = (size, size) if isinstance(size, int) else tuple(size)
+        images = RandomImages(
+            [dict(type=PACKERS[head])], self.images, size=self.size, classes=heads[head].num_classes
+        )
+        batch = pseudo_collate([images[index] for index in range(self.images)])
+        self.batch = self.model.data_preprocessor.cast_data(batch)
+        self.rates = {'train': [], 'inference': []}
+        self.memory = None
+
+    def take_turn(self, steps, warmup):
+        """Measure images/s of training, and of inference up to scores (detectors: boxes)."""
+        on_gpu = self.device.type == 'cuda'
+        with DefaultScope.overwrite_default_scope(self.scope):
+            self.model.train()
+            if on_gpu:
+                torch.cuda.reset_peak_memory_stats(self.device)
+
+            def train_step():
+                return self.model.train_step(self.batch, self.optim_wrapper)
+
+            seconds = step_seconds(train_step, steps, warmup, self.device)
+            self.rates['train'].append(self.images / seconds)
+            if on_gpu:  # memory of a process says nothing about one model
+                self.memory = peak_memory(self.device)
+            self.model.eval()
+            data = self.model.data_preprocessor(self.batch, False)
+            if self.is_detector:
+                data['mode'] = 'predict'
+            else:
+                data = dict(inputs=data['inputs'], mode='tensor')
+            dtype = getattr(torch, DTYPES.get(precision(self.cfg), 'float32'))
+            autocast = torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
+            with torch.no_grad(), autocast:
+                seconds = step_seconds(lambda: self.model(**data), steps, warmup, self.device)
+            self.rates['inference'].append(self.images / seconds)
+
+    def summary(self, steps):
+        """Columns of the CSV table, with medians of the turns of so many steps."""
+        return dict(
+            precision=precision(self.cfg),
+            batch_size=self.images,
+            input='x'.join(map(str, self.size)),
+            turns=len(self.rates['train']),
+            steps=steps,
+            parameters=count_params(self.model),
+            train_images_per_s=rounded(np.median(self.rates['train'])),
+            inference_images_per_s=rounded(np.median(self.rates['inference'])),
+            train_memory_gib=rounded(self.memory and self.memory / 2**30),
+        )

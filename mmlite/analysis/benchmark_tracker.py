@@ -1,7 +1,6 @@
 """Ways to run the network of a tracker, and how long each takes on the same frames."""
 
 import functools
-import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,7 +13,9 @@ from mmlite.engine.tracking import OnlineTracker
 from mmlite.errors import UserError
 from mmlite.models.track.deploy import fuse_for_tracking
 
-from .benchmark import rounded, synchronize
+from .benchmark import rounded, step_seconds
+
+BF16 = torch.bfloat16
 
 
 def _compile(model, dtype=torch.float32):
@@ -23,7 +24,6 @@ def _compile(model, dtype=torch.float32):
     return network
 
 
-BF16 = torch.bfloat16
 VARIANTS = {
     'torch': lambda model, file: model,
     'torch-fused': lambda model, file: fuse_for_tracking(model),
@@ -45,8 +45,7 @@ def variant_precision(name):
 
 def choose_variants(names, device):
     """Check names of :data:`VARIANTS` for a device; None for all whose packages are installed."""
-    on_cpu_only = {name for name in VARIANTS if not name.startswith('torch')}
-    if device == 'cuda' and on_cpu_only & set(names or ()):
+    if device == 'cuda' and any(not name.startswith('torch') for name in names or ()):
         raise UserError('ONNX Runtime and OpenVINO run on the CPU here: use --device cpu')
     if names:
         return names
@@ -105,30 +104,28 @@ class TimedTracker:
     def track(self, count):
         """Track the next ``count`` frames."""
         locate = self._network.locate
-
-        def timed(template, search):
-            synchronize(self._device)
-            start = time.perf_counter()
-            found = locate(template, search)
-            synchronize(self._device)
-            self.network_ms.append(1e3 * (time.perf_counter() - start))
-            return found
-
-        self._network.locate = timed
+        self._network.locate = functools.partial(self._timed, self.network_ms, locate)
         try:
-            done = len(self.boxes)
-            for frame in self._frames[1 + done : 1 + done + count]:
-                start = time.perf_counter()
-                ((box,), _) = self._tracker.step([self._target], [frame])
-                self.track_ms.append(1e3 * (time.perf_counter() - start))
+            done = 1 + len(self.boxes)
+            for frame in self._frames[done : done + count]:
+                ((box,), _) = self._timed(
+                    self.track_ms, self._tracker.step, [self._target], [frame]
+                )
                 self.boxes.append(box)
         finally:
             self._network.locate = locate
 
+    def _timed(self, times, function, *args):
+        """Call a function and append its milliseconds."""
+        results = []
+        seconds = step_seconds(lambda: results.append(function(*args)), 1, 0, self._device)
+        times.append(1e3 * seconds)
+        return results[0]
+
     def summary(self, reference):
         """Columns of the CSV table; boxes are compared with ``reference``."""
         network, track = np.median(self.network_ms), np.median(self.track_ms)
-        found = dict(
+        columns = dict(
             network_ms_median=network,
             network_ms_p95=np.percentile(self.network_ms, 95),
             track_ms_median=track,
@@ -136,4 +133,4 @@ class TimedTracker:
             track_over_network=track / network,
             largest_box_difference_px=np.abs(np.array(self.boxes) - reference).max(),
         )
-        return {name: rounded(value, 3) for name, value in found.items()}
+        return {name: rounded(value, 3) for name, value in columns.items()}

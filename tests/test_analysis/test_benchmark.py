@@ -16,7 +16,7 @@ from mmengine.registry import init_default_scope
 from mmpretrain.models import BaseSelfSupervisor
 from torch import nn
 
-from mmlite.analysis import benchmark, benchmark_models, benchmark_tracker
+from mmlite.analysis import benchmark, benchmark_tracker
 from mmlite.apis import SOTInferencer
 from mmlite.apis.sot_inferencer import load_network
 from mmlite.models import MAE
@@ -56,9 +56,13 @@ class TwoViews(BaseSelfSupervisor):
         return dict(loss=(outputs - target).square().mean())
 
 
+ONCE = ('--steps', 1, '--warmup', 0, '--device', 'cpu')
+
+
 @pytest.fixture(autouse=True)
-def one_thread():
-    """Tiny tensors are no work for two."""
+def one_thread(tmp_path, monkeypatch):
+    """Tiny tensors are no work for two; tables are written into the test's own directory."""
+    monkeypatch.chdir(tmp_path)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -69,8 +73,11 @@ def run(command, *args):
     return main([command, *map(str, args)])
 
 
-def rows(path):
-    with path.open(newline='') as file:
+def measure(*args):
+    """Run a command into the table ``bench.csv``; its rows."""
+    table = Path('bench.csv')
+    assert run(*args, '--csv', table) == 0
+    with table.open(newline='') as file:
         return list(csv.DictReader(file))
 
 
@@ -156,14 +163,12 @@ def test_three_rates_where_there_are_data(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(MAE, 'train_step', counted)
     config = tiny_pretrain.write_recipe(tmp_path)
-    table = tmp_path / 'bench.csv'
-    args = ('--steps', 2, '--warmup', 1, '--device', 'cpu', '--csv', table, '--batch-size', 3)
-    assert run('pretrain', config, *args) == 0
-    assert run('pretrain', config, *args, '--loader', 'on') == 0
+    args = ('--steps', 2, '--warmup', 1, '--device', 'cpu', '--batch-size', 3)
+    measure('pretrain', config, *args)
+    first, second = measure('pretrain', config, *args, '--loader', 'on')
     assert len(steps) == 2 * 6  # model only and end to end, warm-up included
     assert {batch for batch, _ in steps} == {3}
     assert all(0 < loss < 10 for _, loss in steps)
-    first, second = rows(table)
     assert list(first) == list(second)
     assert first['config'] == 'mae' and first['data'] == 'data set' and first['views'] == '32x32'
     assert (first['precision'], first['compile'], first['batch_size']) == ('fp32', 'no', '3')
@@ -172,86 +177,63 @@ def test_three_rates_where_there_are_data(tmp_path, capsys, monkeypatch):
         assert float(first[f'{key}_images_per_s']) > 0
     assert float(first['peak_memory_gib']) > 0.01
     out = capsys.readouterr().out
-    assert 'model_images_per_s' in out and f'appended to {table}' in out
+    assert 'model_images_per_s' in out and 'appended to bench.csv' in out
 
 
 def test_model_alone_where_there_are_none(tmp_path, capsys):
     config = tiny_pretrain.write_recipe(tmp_path, images=False)
-    table = tmp_path / 'bench.csv'
-    args = ('--steps', 1, '--warmup', 0, '--device', 'cpu', '--csv', table)
     option = ('--cfg-options', 'train_dataloader.dataset.data_root=no/')
-    assert run('pretrain', config, *args, *option) == 0
-    out = capsys.readouterr().out
-    assert "random images, model only: train_dataloader.dataset.data_root names 'no/'" in out
-    (row,) = rows(table)
+    (row,) = measure('pretrain', config, *ONCE, *option)
+    assert (
+        'random images, model only: train_dataloader.dataset.data_root' in capsys.readouterr().out
+    )
     assert row['data'] == 'random images' and row['views'] == '32x32'
     assert row['loader_images_per_s'] == row['end_to_end_images_per_s'] == row['workers'] == ''
-    assert run('pretrain', config, *args, '--loader', 'on', *option) == 1
+    assert run('pretrain', config, *ONCE, '--loader', 'on', *option) == 1
     assert "is 'no/', which does not exist" in capsys.readouterr().err
     tiny_pretrain.write_images(tmp_path)
-    assert run('pretrain', config, *args, '--loader', 'off') == 0
-    assert rows(table)[1]['data'] == 'random images'
+    assert measure('pretrain', config, *ONCE, '--loader', 'off')[1]['data'] == 'random images'
 
 
 def test_several_views_and_parts_without_gradient(tmp_path):
     config = tiny_pretrain.write_recipe(tmp_path, TWO_VIEWS)
-    table = tmp_path / 'bench.csv'
-    args = ('--steps', 1, '--warmup', 0, '--device', 'cpu', '--csv', table)
-    assert run('pretrain', config, *args) == 0
-    assert run('pretrain', config, *args, '--loader', 'off') == 0
-    for row in rows(table):
+    measure('pretrain', config, *ONCE)
+    for row in measure('pretrain', config, *ONCE, '--loader', 'off'):
         assert row['views'] == '2x16x16 + 8x8'
         assert float(row['forward_gmac_per_image']) == pytest.approx(3 * 15e-9)
         assert float(row['backward_gmac_per_image']) == pytest.approx(2 * 15e-9)
 
 
-def test_a_teacher_costs_its_forward_pass_and_needs_no_checkpoint(tmp_path):
-    table = tmp_path / 'bench.csv'
-    args = ('--steps', 1, '--warmup', 0, '--device', 'cpu', '--loader', 'off', '--csv', table)
-    for extra in ('', tiny_pretrain.DISTILLED):
-        assert (
-            run('pretrain', tiny_pretrain.write_recipe(tmp_path, extra, images=False), *args) == 0
-        )
-    mae, d_mae = rows(table)
-    extra = {
-        key: float(d_mae[f'{key}_gmac_per_image']) - float(mae[f'{key}_gmac_per_image'])
-        for key in ('forward', 'backward')
-    }
-    patches, block, logits = 4 * 24 * 192, 5 * 12 * 24 * 24 + 2 * 25 * 24, 5 * 3 * 24 * 24 + 25 * 24
-    assert extra['forward'] == pytest.approx((patches + block + logits) / 1e9, rel=0.01)
-    assert 0 < extra['backward'] < 0.02 * extra['forward']
-
-
-def test_compiled_loss(tmp_path, monkeypatch):
+def test_a_teacher_costs_its_forward_pass_and_needs_no_checkpoint(tmp_path, monkeypatch):
     compiled = []
     monkeypatch.setattr(torch, 'compile', lambda f: compiled.append(f) or f)
-    config = tiny_pretrain.write_recipe(tmp_path, images=False)
-    table = tmp_path / 'bench.csv'
-    args = ('--steps', 1, '--warmup', 0, '--device', 'cpu', '--loader', 'off', '--csv', table)
-    assert run('pretrain', config, *args, '--compile') == 0
-    assert [f.__name__ for f in compiled] == ['loss']
-    assert rows(table)[0]['compile'] == 'loss'
+    for extra in ('', tiny_pretrain.DISTILLED):
+        config = tiny_pretrain.write_recipe(tmp_path, extra, images=False)
+        mae, *d_mae = measure('pretrain', config, *ONCE, '--loader', 'off', '--compile')
+    assert [f.__name__ for f in compiled] == ['loss'] * 2 and mae['compile'] == 'loss'
+    forward, backward = (
+        float(d_mae[0][key]) - float(mae[key])
+        for key in ('forward_gmac_per_image', 'backward_gmac_per_image')
+    )
+    patches, block, logits = 4 * 24 * 192, 5 * 12 * 24 * 24 + 2 * 25 * 24, 5 * 3 * 24 * 24 + 25 * 24
+    assert forward == pytest.approx((patches + block + logits) / 1e9, rel=0.01)
+    assert 0 < backward < 0.02 * forward
 
 
 @pytest.mark.parametrize(
-    ('args', 'message'),
+    ('command', 'options', 'message'),
     [
-        (('--device', 'cpu', '--amp', 'bf16'), 'bf16 training needs a GPU: give --amp none'),
-        (('--cfg-options', 'model.mask_ration=0.5', '--device', 'cpu'), 'mask_ratio'),
+        ('pretrain', ('--amp', 'bf16'), 'bf16 training needs a GPU: give --amp none'),
+        ('pretrain', ('--cfg-options', 'model.mask_ration=0.5'), 'mask_ratio'),
+        ('pretrain', ('--cfg-options', 'optim_wrapper=None'), 'no train_dataloader or no optim_w'),
+        ('models', (), 'MAE is not a classifier, detector or segmentation model'),
     ],
 )
-def test_mistakes_are_one_sentence(args, message, tmp_path, capsys):
+def test_mistakes_are_one_sentence(command, options, message, tmp_path, capsys):
     config = tiny_pretrain.write_recipe(tmp_path, images=False)
-    assert run('pretrain', config, '--loader', 'off', *args) == 2
+    assert run(command, config, '--device', 'cpu', *options) == 2
     err = capsys.readouterr().err.splitlines()[-1]
     assert err.startswith('error: ') and message in err
-
-
-def test_a_config_that_does_not_train_is_refused(tmp_path, capsys):
-    config = tmp_path / 'empty.py'
-    config.write_text('model = dict()')
-    assert run('pretrain', config) == 2
-    assert 'no train_dataloader or no optim_wrapper' in capsys.readouterr().err
 
 
 # ---- models side by side ---------------------------------------------------------------------
@@ -301,16 +283,11 @@ def test_the_opponent_is_the_same_network():
     assert shared == set(ours.state_dict())
 
 
-@pytest.fixture
-def configs(tmp_path):
-    paths = [tmp_path / f'tiny-{depth}.py' for depth in (2, 3)]
-    for path in paths:
-        path.write_text(TINY.format(recipe=RECIPE, depth=path.stem[-1]))
-    return paths
-
-
-def test_models_take_turns_and_medians_count(configs, tmp_path, capsys, monkeypatch):
+def test_models_take_turns_and_medians_count(tmp_path, capsys, monkeypatch):
     """Seconds of training and inference of the first and the second model, turn by turn."""
+    configs = [tmp_path / f'tiny-{depth}.py' for depth in (2, 3)]
+    for path in configs:
+        path.write_text(TINY.format(recipe=RECIPE, depth=path.stem[-1]))
     seconds = iter([1, 2, 4, 5, 2, 4, 8, 5, 9, 9, 2, 5])
     calls = []
 
@@ -318,15 +295,13 @@ def test_models_take_turns_and_medians_count(configs, tmp_path, capsys, monkeypa
         calls.append((step(), steps, warmup))
         return next(seconds)
 
-    monkeypatch.setattr(benchmark_models, 'step_seconds', timed)
-    table = tmp_path / 'bench.csv'
+    monkeypatch.setattr(benchmark, 'step_seconds', timed)
     options = ('--device', 'cpu', '--amp', 'none', '--batch-size', 3, '--steps', 2, '--turns', 3)
-    assert run('models', *configs, *options, '--csv', table) == 0
+    first, second = measure('models', *configs, *options)
     assert [call[1:] for call in calls] == [(2, 1)] * 12
     for step in range(0, 12, 2):
         assert 1 < calls[step][0]['loss'].item() < 3  # near log(5): 5 classes, drawn at random
         assert calls[step + 1][0].shape == (3, 5, 16, 16)
-    first, second = rows(table)
     assert (first['config'], second['config']) == ('tiny-2', 'tiny-3')
     columns = ('train_images_per_s', 'inference_images_per_s')
     rates = [float(row[column]) for row in (first, second) for column in columns]
@@ -343,21 +318,13 @@ def test_weights_stay_as_they_are(task, tmp_path):
     cfg = tiny_tasks.write(task, tmp_path).cfg
     cfg.train_dataloader.batch_size = 2
     cfg.optim_wrapper.type = 'OptimWrapper'
-    contestant = benchmark_models.Contestant(task, cfg, CPU)
+    contestant = benchmark.Contestant(cfg, CPU)
     before = [p.detach().clone() for p in contestant.model.parameters()]
     contestant.take_turn(1, 0)
     torch.testing.assert_close(before, list(contestant.model.parameters()), rtol=0, atol=0)
     trained = [p for p in contestant.model.parameters() if p.requires_grad]
     assert set(contestant.optim_wrapper.optimizer.state) == set(trained)  # the optimizer ran
     assert contestant.rates['train'][0] > 0 and contestant.rates['inference'][0] > 0
-
-
-def test_mistakes_of_models(capsys, tmp_path):
-    assert run('models', RECIPE, '--amp', 'bf16', '--device', 'cpu') == 2
-    assert 'bf16 training needs a GPU' in capsys.readouterr().err
-    config = tiny_pretrain.write_recipe(tmp_path, images=False)
-    assert run('models', config, '--device', 'cpu') == 2
-    assert 'MAE is not a classifier, detector or segmentation model' in capsys.readouterr().err
 
 
 # ---- trackers --------------------------------------------------------------------------------
@@ -372,25 +339,12 @@ def files(tmp_path_factory):
     return [str(file) for file in tiny_tracker.write_config(folder, folder, model=model)]
 
 
-def test_table(files, tmp_path, capsys):
-    path = tmp_path / 'table.csv'
+def test_table(files, capsys):
     names = ['torch', 'torch-fused', 'onnxruntime', 'openvino']
-    options = [
-        '--frames',
-        '13',
-        '--turns',
-        '3',
-        '--warmup',
-        '2',
-        '--csv',
-        str(path),
-        '--variants',
-        *names,
-    ]
-    assert run('tracker', *files, *options) == 0
+    options = ('--frames', 13, '--turns', 3, '--warmup', 2, '--variants', *names)
+    table = measure('tracker', *files, *options)
     out = capsys.readouterr().out
     assert all(f'\n {name} ' in out for name in names)
-    table = rows(path)
     assert [row['variant'] for row in table] == names
     for row in table:
         assert (row['weights'], row['precision'], row['frames']) == ('trained', 'fp32', '13')
@@ -407,17 +361,13 @@ def test_table(files, tmp_path, capsys):
     assert table[0]['version'] == torch.__version__.split('+')[0]
 
 
-def test_low_precision(files, tmp_path, capsys):
-    """Random weights: boxes are told, but only those of fp32 must agree."""
-    path = tmp_path / 'table.csv'
-    names = ['torch-fused-bf16', 'onnxruntime-int8']
-    options = ['--frames', '12', '--warmup', '0', '--csv', str(path), '--variants', *names]
-    assert run('tracker', files[0], *options) == 0
-    assert [(row['weights'], row['precision']) for row in rows(path)] == [
-        ('random', 'bf16'),
-        ('random', 'int8'),
-    ]
-    assert all(float(row['largest_box_difference_px']) > 0 for row in rows(path))
+def test_low_precision(files):
+    """Random weights: boxes are written, but only those of fp32 must agree."""
+    options = ('--frames', 12, '--warmup', 0, '--variants', 'torch-fused-bf16', 'onnxruntime-int8')
+    table = measure('tracker', files[0], *options)
+    assert [row['precision'] for row in table] == ['bf16', 'int8']
+    assert {row['weights'] for row in table} == {'random'}
+    assert all(float(row['largest_box_difference_px']) > 0 for row in table)
 
 
 def test_time_is_that_of_the_network_and_of_the_call(files):
@@ -453,7 +403,7 @@ def test_other_boxes_are_an_error(files, capsys, monkeypatch):
         return fused
 
     monkeypatch.setitem(benchmark_tracker.VARIANTS, 'torch-fused', shifted)
-    options = ['--frames', '12', '--variants', 'torch', 'torch-fused', '--warmup', '0']
+    options = ('--frames', 12, '--variants', 'torch', 'torch-fused', '--warmup', 0)
     assert run('tracker', *files, *options) == 1
     message = 'boxes of torch-fused differ by more than 0.5 px from those of torch in fp32'
     assert message in capsys.readouterr().err
