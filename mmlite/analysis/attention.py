@@ -22,35 +22,21 @@ def patch_attention(logits, num_prefix=0):
     return logits[..., num_prefix:, num_prefix:].float().softmax(dim=-1)
 
 
-def attention_distance(attention, queries, keys):
-    """Mean distance from a query to the keys, weighted by its attention.
-
-    Args:
-        attention (Tensor): Probabilities (B, heads, Q, K).
-        queries, keys (Tensor): Places (Q, 2) and (K, 2), in the unit of the result (B, heads, Q).
-    """
-    distances = torch.cdist(queries, keys, compute_mode='donot_use_mm_for_euclid_dist')
-    return torch.einsum('bhqk,qk->bhq', attention, distances.to(attention))
-
-
-def attention_entropy(attention):
-    """Entropy ``-sum_k P log(P + 1e-6)`` of attention (B, heads, Q, K): (B, heads, Q) in nats."""
-    return -(attention * (attention + 1e-6).log()).sum(dim=-1)
-
-
 def head_stats(logits, queries, keys, num_prefix=0):
-    """Distance (in the unit of the places) and entropy (in nats), averaged over queries and images.
+    """Distance and entropy of the heads, averaged over queries and images: float64 (2, heads).
+
+    The distance from a query to the keys, weighted by its attention, is in the unit of the places;
+    the entropy, ``-sum_k P log(P + 1e-6)``, in nats.
 
     Args:
         logits, num_prefix: As in :func:`patch_attention`.
-        queries, keys: As in :func:`attention_distance`.
-
-    Returns:
-        Tensor: float64 (2, heads).
+        queries, keys (Tensor): Places (Q, 2) and (K, 2).
     """
     attention = patch_attention(logits, num_prefix)
-    values = (attention_distance(attention, queries, keys), attention_entropy(attention))
-    return torch.stack([value.double().mean(dim=(0, 2)) for value in values])
+    steps = torch.cdist(queries, keys, compute_mode='donot_use_mm_for_euclid_dist')
+    distance = torch.einsum('bhqk,qk->bhq', attention, steps.to(attention))
+    entropy = -(attention * (attention + 1e-6).log()).sum(dim=-1)
+    return torch.stack([value.double().mean(dim=(0, 2)) for value in (distance, entropy)])
 
 
 class AttentionStats:
@@ -122,20 +108,15 @@ def measure_attention(models, batches):
     """
     models = list(models)
     measures = [AttentionStats(model.patch_size) for model in models]
-    places = [None] * len(models)
     for pixels in batches:
-        for index, model in enumerate(models):
-            if places[index] is None:
-                places[index] = model.places(pixels.shape[-2:])
-            measures[index].update(_stats_of(model, pixels, places[index]))
+        for model, measure in zip(models, measures, strict=True):
+            places, prefix = model.places(pixels.shape[-2:]), model.num_prefix
+
+            def reduce(block, logits, places=places, prefix=prefix):
+                return head_stats(logits, *places[block], prefix)
+
+            measure.update(model.attention_logits(pixels, reduce))
     return measures
-
-
-def _stats_of(model, pixels, places):
-    """Block -> :func:`head_stats` of a batch."""
-    return model.attention_logits(
-        pixels, lambda block, logits: head_stats(logits, *places[block], model.num_prefix)
-    )
 
 
 @torch.no_grad()

@@ -248,7 +248,8 @@ class CentralCrops(Dataset):
     """Images resized (bicubic) and cropped in the center, not normalized.
 
     Args:
-        records (Sequence[dict]): Each with ``img_path``, or with ``img``, RGB uint8 (H, W, 3).
+        records (Sequence[dict] | Dataset): Items, or data sets' ``get_data_info``, with
+            ``img_path``, or with ``img``, RGB uint8 (H, W, 3).
         size (int): Side of the crop in pixels.
         load (dict): Transform that reads ``img_path``. Defaults to
             :class:`~mmlite.datasets.transforms.LoadImageFromFile`.
@@ -271,26 +272,13 @@ class CentralCrops(Dataset):
 
     def __getitem__(self, index):
         """RGB uint8 tensor (3, size, size)."""
-        record = dict(self.records[index])
-        if 'img' in record:
-            image = self.crop(record)['img']
+        of_dataset = getattr(self.records, 'get_data_info', None)
+        info = of_dataset(index) if of_dataset else self.records[index]
+        if 'img' in info:
+            image = self.crop(dict(img=info['img']))['img']
         else:
-            image = self.crop(self.load(record))['img'][..., ::-1]
+            image = self.crop(self.load(dict(img_path=info['img_path'])))['img'][..., ::-1]
         return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
-
-
-class _Records:
-    """Paths or arrays of the images of an OpenMMLab data set."""
-
-    def __init__(self, dataset):
-        self.dataset = dataset
-
-    def __len__(self):
-        return len(self.dataset)
-
-    def __getitem__(self, index):
-        info = self.dataset.get_data_info(index)
-        return {key: info[key] for key in ('img', 'img_path') if key in info}
 
 
 def open_images(path, size):
@@ -329,7 +317,7 @@ def open_images(path, size):
             f'the validation data of {path} ({dataset["type"]}) are not single images: --data must '
             'be a directory of images'
         )
-    return CentralCrops(_Records(built), size, _loading_step(dataset) or LOAD)
+    return CentralCrops(built, size, _loading_step(dataset) or LOAD)
 
 
 def draw_sample(images, number, batch_size, shuffle=True, seed=0, workers=0):

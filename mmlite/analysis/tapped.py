@@ -1,6 +1,6 @@
 """Reads what the layers of a backbone compute from images: features and attention logits."""
 
-from contextlib import contextmanager
+from contextlib import ExitStack
 from functools import partial
 
 import torch
@@ -119,10 +119,17 @@ class TappedModel:
 
     @torch.no_grad()
     def _encode(self, pixels, taps, reduce, **options):
-        """Tokens of the last block, and every tap reduced."""
+        """Tokens of the last block, and every tap reduced as soon as its block has run."""
+
+        def replace(index, module, args, output):
+            tokens, tapped = output
+            return tokens, {kind: reduce(index, tensor) for kind, tensor in tapped.items()}
+
         images = self.normalise(pixels)
         grid = tuple(side // self.patch_size for side in images.shape[-2:])
-        with reduced_taps(self.backbone.blocks, reduce):
+        with ExitStack() as hooks:
+            for index, block in enumerate(self.backbone.blocks):
+                hooks.enter_context(block.register_forward_hook(partial(replace, index)))
             tokens = self.backbone.embed(images)
             return self.backbone.encode(tokens, list(taps), grid, **options)
 
@@ -150,24 +157,6 @@ class TappedModel:
             places.append((queries, keys))
             keys = queries
         return places
-
-
-@contextmanager
-def reduced_taps(blocks, reduce):
-    """While it lasts, blocks give ``reduce(index, tensor)`` instead of each tapped tensor."""
-
-    def replace(index, module, args, output):
-        tokens, tapped = output
-        return tokens, {kind: reduce(index, tensor) for kind, tensor in tapped.items()}
-
-    handles = [
-        block.register_forward_hook(partial(replace, index)) for index, block in enumerate(blocks)
-    ]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def cell_centres(image_size, step):

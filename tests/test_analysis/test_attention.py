@@ -7,7 +7,6 @@ import torch
 
 from mmlite.analysis.attention import (
     AttentionStats,
-    attention_entropy,
     attention_maps,
     head_stats,
     measure_attention,
@@ -80,12 +79,6 @@ def test_peaked_attention():
     torch.testing.assert_close(entropy, torch.zeros(2).double(), atol=1e-5, rtol=0)
 
 
-def test_entropy_has_the_offset_of_the_official_code():
-    attention = torch.tensor([0.5, 0.5, 0, 0]).expand(1, 1, 1, 4)
-    want = -np.log(0.5 + 1e-6)
-    assert attention_entropy(attention).item() == pytest.approx(want, abs=1e-7)
-
-
 def test_batches_have_equal_weight():
     model = vit()
     batches = [pixels(6), pixels(2, seed=1)]
@@ -140,23 +133,6 @@ def test_one_hot_attention_in_hiera(q_pool, sides):
             assert head_stats(in_rows, queries, keys)[0].item() != pytest.approx(want, rel=1e-3)
 
 
-def test_places_in_hiera_are_where_the_image_is():
-    """One mask unit of the image is changed: the tokens that change lie in it."""
-    model = hiera()
-    black = torch.zeros(1, 3, 96, 96, dtype=torch.uint8)
-    changed = black.clone()
-    changed[..., 32:64, 64:96] = pixels(1)
-    places = model.places((96, 96))
-    before, after = (model.features(x, torch.clone) for x in (black, changed))
-    for block, count in ((3, 16), (4, 4)):
-        change = (after[block] - before[block]).abs().sum(-1)[0]
-        x, y = places[block][1][change.topk(count).indices].T
-        assert ((x > 64) & (x < 96) & (y > 32) & (y < 64)).all()
-    pooled = places[5][0]
-    change = (after[6] - before[6]).abs().sum(-1)[0]
-    assert pooled[change.argmax()].tolist() == [80, 48]
-
-
 def test_values_of_tokens_lie_on_the_grid():
     _, keys = hiera().places((96, 96))[4]
     x, y = on_grid(keys[:, 0], keys), on_grid(keys[:, 1], keys)
@@ -186,15 +162,3 @@ def test_maps_of_pooled_queries():
     assert cells[5].tolist() == cells[6].tolist() == [32, 32, 32]
     for found in maps.values():
         assert found.sum() == pytest.approx(1, abs=1e-5)
-
-
-@pytest.mark.parametrize(
-    ('query', 'head', 'message'),
-    [
-        ((32, 0), None, r'the query \(32, 0\) lies outside the image of 32x32 pixels'),
-        ((0, 0), 3, 'head 3 does not exist: block 1 of model has 3 heads'),
-    ],
-)
-def test_maps_of_what_is_not_there(query, head, message):
-    with pytest.raises(ArgumentError, match=message):
-        attention_maps(vit(), pixels(1), query, head)

@@ -123,7 +123,6 @@ def test_a_matrix_of_many_classes_is_shown_at_its_full_size(finished_run):
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        (lambda r: r.pop('pred_sem_seg'), r'0\.jpg has no pred_sem_seg: the predictions should'),
         (lambda r: r.pop('img_path'), 'do not name their images: PackSegInputs packs img_path'),
         (lambda r: r.update(img_path='gone.jpg'), r'gone\.jpg'),
     ],

@@ -10,7 +10,7 @@ from torch import nn
 
 from mmlite.analysis.inputs import ModelSource, build_model
 from mmlite.analysis.tapped import TappedModel
-from mmlite.errors import ArgumentError, CheckpointError, UserError
+from mmlite.errors import UserError
 from mmlite.models import Hiera, ViT
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -181,7 +181,6 @@ def test_timm_models_get_their_own_normalisation(pool, tmp_path, monkeypatch):
     ('text', 'source'),
     [
         ('a=b.py:c.pth', ModelSource('a', config='b.py', checkpoint='c.pth')),
-        ('x/b.py', ModelSource('b', config='x/b.py')),
         ('b.py:https://x/c.pth', ModelSource('b', config='b.py', checkpoint='https://x/c.pth')),
         ('timm:vit', ModelSource('vit', timm='vit')),
         ('T=timm:vit:c.pth', ModelSource('T', timm='vit', checkpoint='c.pth')),
@@ -195,9 +194,6 @@ def test_model_names_are_read(text, source):
     ('texts', 'message'),
     [
         (['a='], "'a=' is not a model; expected NAME=CONFIG:CHECKPOINT"),
-        (['b.py:'], "'b.py:' is not a model"),
-        (['=b.py'], "'=b.py' is not a model"),
-        (['timm:'], "'timm:' is not a model"),
         (['b.py:1.pth', 'b.py:2.pth'], "two models are called 'b'"),
     ],
 )
@@ -206,28 +202,7 @@ def test_wrong_names_are_refused(texts, message):
         ModelSource.parse_all(texts)
 
 
-@pytest.mark.parametrize(
-    ('old', 'new', 'error', 'message'),
-    [
-        ("type='mmlite.ViT'", "type='mmlite.Vit'", UserError, 'Vit'),
-        ("type='mmlite.ViT',\n        arch=dict(embed_dims=24, num_layers=2, num_heads=3),"
-         "\n        img_size=32,\n        patch_size=8,\n        out_type='raw',\n        "
-         "pos_embed='sincos'", "type='ResNet', depth=18", UserError,
-         'the layers of ResNet cannot be read; only mmlite.ViT, mmlite.Hiera and mmlite.TimmViT'),
-        ('backbone=dict', 'body=dict', UserError, 'has no model.backbone'),
-        ('num_heads=3)', 'num_heads=4)', CheckpointError, 'with num_heads=3 but the config'),
-        ('num_layers=2', 'num_layers=1', CheckpointError, 'trained with num_layers=2'),
-    ],
-    ids=['unknown', 'no-taps', 'no-backbone', 'heads', 'depth'],
-)  # fmt: skip
-def test_models_that_cannot_be_built(old, new, error, message, tmp_path):
-    checkpoint, _ = save(tmp_path)
-    config = write_config(tmp_path, old, new)
-    with pytest.raises(error, match=message):
-        build_model(ModelSource.parse(f'{config}:{checkpoint}'))
-
-
-def test_images_that_do_not_divide():
-    model = random_model(Hiera(SMALL_HIERA, img_size=64, out_type='raw'))
-    with pytest.raises(ArgumentError, match='squares of 32 pixels, into which 48x48 do not divide'):
-        model.features(pixels(size=48), torch.clone)
+def test_a_config_without_a_backbone_is_refused(tmp_path):
+    config = write_config(tmp_path, 'backbone=dict', 'body=dict')
+    with pytest.raises(UserError, match='has no model.backbone'):
+        build_model(ModelSource.parse(str(config)))

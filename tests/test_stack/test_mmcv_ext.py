@@ -26,14 +26,6 @@ def test_roi_align_prefers_torchvision(args, kwargs, expected):
     assert 'use_torchvision' in inspect.signature(RoIAlign).parameters
 
 
-def test_detector_pools_by_torchvision():
-    from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
-
-    layer = dict(type='RoIAlign', output_size=7, sampling_ratio=0)
-    extractor = SingleRoIExtractor(layer, out_channels=8, featmap_strides=[4, 8])
-    assert [layer.use_torchvision for layer in extractor.roi_layers] == [True, True]
-
-
 def test_max_pooling_is_refused():
     images = torch.randn(1, 1, 4, 4)
     with pytest.raises(UserError, match="roi_align with pool_mode='max' .*pip install"):

@@ -60,20 +60,6 @@ def test_nms(device, offset, iou_threshold):
     torch.testing.assert_close(dets.cpu(), torch.cat([boxes, scores[:, None]], 1)[expected])
 
 
-def test_nms_offset_changes_the_result():
-    boxes = torch.tensor([[0.0, 0, 1, 1], [1, 0, 2, 1]])  # they share an edge: IoU 0 or 1/3
-    scores = torch.tensor([0.9, 0.8])
-    assert nms(boxes, scores, 0.3, offset=0)[1].tolist() == [0, 1]
-    assert nms(boxes, scores, 0.3, offset=1)[1].tolist() == [0]
-
-
-def test_nms_filters_and_cuts():
-    boxes, scores = random_boxes(60)
-    every = [i for i in naive_nms(boxes, scores, 0.5, 0) if scores[i] > 0.5]
-    assert nms(boxes, scores, 0.5, score_threshold=0.5)[1].tolist() == every
-    assert nms(boxes, scores, 0.5, score_threshold=0.5, max_num=3)[1].tolist() == every[:3]
-
-
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float64])
 def test_nms_takes_every_floating_type(device, dtype):
     boxes, scores = random_boxes(60)
@@ -130,29 +116,6 @@ def test_batched_nms_is_nms_of_each_class(device, split_thr):
     dets, keep = batched_nms(boxes.to(device), scores.to(device), classes.to(device), cfg)
     assert keep.tolist() == expected
     torch.testing.assert_close(dets.cpu(), torch.cat([boxes, scores[:, None]], 1)[expected])
-
-
-def test_batched_nms_with_soft_nms():
-    boxes, scores = random_boxes(40, seed=3)
-    expected = {}
-    for label in range(2):
-        inds, lowered = naive_soft_nms(
-            boxes[label::2], scores[label::2], 0.3, 0.5, 0.05, 'linear', 0
-        )
-        expected.update({2 * i + label: score for i, score in zip(inds, lowered, strict=True)})
-    cfg = dict(type='soft_nms', iou_threshold=0.3, min_score=0.05)
-    dets, keep = batched_nms(boxes, scores, torch.arange(40) % 2, cfg)
-    assert set(keep.tolist()) == set(expected)
-    for index, score in zip(keep.tolist(), dets[:, 4].tolist(), strict=True):
-        assert score == pytest.approx(expected[index], rel=1e-5)
-
-
-def test_class_agnostic_batched_nms():
-    boxes, scores = random_boxes(60)
-    cfg = dict(type='nms', iou_threshold=0.4, class_agnostic=True)
-    assert batched_nms(boxes, scores, torch.arange(60), cfg)[1].tolist() == naive_nms(
-        boxes, scores, 0.4, 0
-    )
 
 
 @pytest.mark.parametrize('suppress', [nms, soft_nms])

@@ -16,8 +16,6 @@ from official_files import (
     hiera_by_timm,
     mae_lite_finetuned,
     official,
-    prefixed,
-    training,
 )
 from torch import nn
 
@@ -304,28 +302,6 @@ def test_kept_parts_have_their_official_names():
     assert d2['meta']['license'] == 'Apache-2.0 (tch_model: CC-BY-NC 4.0)'
 
 
-def test_query_and_value_biases_are_fused_around_zeros():
-    """The form of BEiT, as MAE-Lite's RPE models have it by default."""
-    plain = official('vit_tiny_rpe')
-    split = {}
-    for key, value in plain.items():
-        if key.endswith('attn.qkv.bias'):
-            q, k, v = value.chunk(3)
-            split[key.replace('qkv.bias', 'q_bias')] = q
-            split[key.replace('qkv.bias', 'v_bias')] = v
-        else:
-            split[key] = value
-    result = convert(training(prefixed('module.model.', split)), 'mae-lite')
-    for index in range(12):
-        key = f'blocks.{index}.attn.qkv.bias'
-        q, k, v = result['state_dict'][f'backbone.{key}'].chunk(3)
-        want = plain[key].chunk(3)
-        assert torch.equal(q, want[0]) and not k.any() and torch.equal(v, want[2])
-        for letter in 'qv':
-            old = f'module.model.blocks.{index}.attn.{letter}_bias'
-            assert result['report']['converted'][old] == [f'backbone.{key}']
-
-
 def test_saved_tensors_share_no_storage(tmp_path):
     """Views of one big tensor, and a table copied to all blocks, are stored one by one."""
     whole = torch.zeros(1000, 192)
@@ -362,15 +338,6 @@ def test_meta_describes_the_backbone(name, model, license_name):
         shapes.items()
         <= {k.removeprefix('backbone.'): v.shape for k, v in result['state_dict'].items()}.items()
     )
-
-
-def test_three_heads_of_deit_are_refused_by_twelve(tmp_path):
-    path = str(tmp_path / 'deit.pth')
-    save(convert(dict(model=official('vit_tiny')), 'deit'), path)
-    with pytest.raises(CheckpointError, match='num_heads=3 but .* num_heads=12'):
-        pretrained(path)
-    model = pretrained(path, arch=dict(embed_dims=192, num_layers=12, num_heads=3))
-    torch.testing.assert_close(model.pos_embed.detach(), official('vit_tiny')['pos_embed'])
 
 
 @pytest.mark.parametrize(

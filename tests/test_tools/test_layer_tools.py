@@ -150,61 +150,37 @@ def test_maps_alone_need_no_data(root, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['maps.png']
 
 
-def refused(capsys, code, expected, message):
-    err = capsys.readouterr().err
-    assert message in err and err.count('\n') == 1
-    assert code == expected
-
-
-ONE = ('--models', MODELS[0])
+ONE = ('--models', MODELS[0], *DATA)
 
 
 @pytest.mark.parametrize(
-    ('args', 'code', 'message'),
+    ('name', 'args', 'code', 'message'),
     [
-        ((*ONE, *DATA, '--num-images', 12), 2, '--num-images must be <= 8'),
-        ((*ONE, '--num-images', 8), 2, 'mae.py has no validation data'),
-        ((*ONE, *DATA, '--data', '{root}/none'), 1, 'none is neither a directory of images nor'),
-        ((*ONE, *DATA, '--image-size', 60), 2, 'squares of 8 pixels, into which 60x60'),
-        (('--models', *MODELS, *DATA[:6]), 2, 'MAE 32, Hi era 64 pixels): choose one'),
-        (('--models', 'A={root}/mae.py:{root}/none.pth', *DATA), 1, 'none.pth'),
-        (('--models', 'A={root}/mae.py:{root}/hiera.pth', *DATA), 1, 'type=mmlite.Hiera but'),
-        (('--models', '{root}/cnn.py', *DATA), 2, 'layers of ResNet cannot be read'),
-        (('--models', 'timm:resnet18', *DATA), 2, 'has the class ResNet instead of'),
-        (('--models', 'timm:vit_tinny', *DATA), 2, "cannot build model_name 'vit_tinny'"),
-        (('--models', 'timm:vit_tiny_patch16_224:{root}/no.pth', *DATA), 1, "no.pth' does not"),
-        (('--models', 'x=', *DATA), 2, "'x=' is not a model"),
-    ],
-)
-@pytest.mark.parametrize('name', ['compare_layers', 'attention_stats'])
-def test_mistakes_are_one_sentence(name, args, code, message, root, tmp_path, capsys):
-    reference = ('--reference', 'r={root}/mae.py') if name == 'compare_layers' else ()
-    args = (*reference, *args, '--out', tmp_path)
-    refused(capsys, run(name, root, *args), code, message)
-
-
-@pytest.mark.parametrize(
-    ('name', 'args', 'message'),
-    [
-        (
-            'compare_layers',
-            ('--batch-size', 3),
-            '--batch-size 3 make a batch of 2, but CKA requires >= 4',
-        ),
-        ('compare_layers', ('--batch-size', 5), 'make a batch of 3, but CKA requires >= 4'),
-        ('compare_layers', ('--num-images', 3), 'make a batch of 3, but CKA requires >= 4'),
-        ('attention_stats', ('--num-images', 0), '--num-images 0 draws maps only'),
-        ('attention_stats', ('--map-head', 1), '--map-head needs --map-image'),
-        ('attention_stats', ('--map-query', 1, 2), '--map-query needs --map-image'),
-        ('attention_stats', ('--models', '{root}/windows.py'), 'attends inside windows only'),
+        ('compare_layers', (*ONE, '--num-images', 12), 2, '--num-images must be <= 8'),
+        ('compare_layers', (*ONE, '--num-images', 3), 2, 'make a batch of 3, but CKA requires >='),
+        ('compare_layers', (*ONE, '--batch-size', 3), 2, 'make a batch of 2, but CKA requires >='),
+        ('attention_stats', ONE[:2], 2, 'mae.py has no validation data'),
+        ('attention_stats', (*ONE, '--data', '{root}/no'), 1, 'neither a directory of images nor'),
+        ('compare_layers', (*ONE, '--image-size', 60), 2, 'squares of 8 pixels, into which 60x60'),
+        ('attention_stats', ('--models', *MODELS, *DATA[:6]), 2, 'MAE 32, Hi era 64 pixels): choo'),
+        ('attention_stats', (*ONE, '--models', '{root}/mae.py:{root}/none.pth'), 1, 'none.pth'),
+        ('compare_layers', (*ONE, '--models', '{root}/mae.py:{root}/hiera.pth'), 1, 'type=mmlite.'),
+        ('attention_stats', (*ONE, '--models', '{root}/cnn.py'), 2, 'layers of ResNet cannot be r'),
+        ('attention_stats', (*ONE, '--models', 'timm:resnet18'), 2, 'has the class ResNet instead'),
+        ('attention_stats', (*ONE, '--models', 'x='), 2, "'x=' is not a model"),
+        ('attention_stats', (*ONE, '--models', '{root}/windows.py'), 2, 'attends inside windows o'),
+        ('attention_stats', (*ONE, '--num-images', 0), 2, '--num-images 0 draws maps only'),
+        ('attention_stats', (*ONE, '--map-head', 1), 2, '--map-head needs --map-image'),
         (
             'attention_stats',
-            ('--map-image', '{root}/train/class_0/0.png', '--map-query', 64, 0),
+            (*ONE, '--map-image', '{root}/train/class_0/0.png', '--map-query', 64, 0),
+            2,
             'the query (64, 0) lies outside the image of 64x64 pixels',
         ),
     ],
 )
-def test_mistakes_of_one_tool_are_one_sentence(name, args, message, root, tmp_path, capsys):
+def test_mistakes_are_one_sentence(name, args, code, message, root, tmp_path, capsys):
     reference = ('--reference', 'r={root}/mae.py') if name == 'compare_layers' else ()
-    code = run(name, root, *reference, *ONE, *DATA, '--out', tmp_path, *args)
-    refused(capsys, code, 2, message)
+    assert run(name, root, *reference, *args, '--out', tmp_path) == code
+    err = capsys.readouterr().err
+    assert message in err and err.count('\n') == 1

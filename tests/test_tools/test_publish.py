@@ -166,16 +166,11 @@ def test_a_config_of_its_own(tmp_path):
 # ---- what is refused ----------------------------------------------------------------------------
 
 MISTAKES = {
-    'missing.pth mine.safetensors': (1, 'missing.pth does not exist'),
     'torn.pth mine.safetensors': (1, 'torn.pth is truncated'),
-    'empty.pth mine.safetensors': (1, 'empty.pth: it holds no weights'),
     'heads.pth mine.safetensors --backbone-only': (1, 'it holds no weights of a backbone'),
-    'text.pth mine.safetensors': (1, "'backbone.w' is of type str, not a tensor"),
     'good.pth mine.pth': (2, 'mine.pth does not end in .safetensors'),
     'good.pth there.safetensors': (2, 'there.py exists: name another file'),
-    'good.pth folder.safetensors': (2, 'folder.safetensors is a directory'),
     'good.pth good.pth/a/mine.safetensors': (1, 'cannot write good.pth/a/mine.py: Not a directory'),
-    'good.pth mine.safetensors --config no.py': (2, 'config not found: no.py'),
     'bare.pth mine.safetensors': (1, 'bare.pth: it records no config: give --config'),
     'hostile.pth mine.safetensors': (1, 'hostile.pth: the config that it records is no plain data'),
 }
@@ -187,10 +182,7 @@ def test_mistakes_are_one_sentence(tmp_path, monkeypatch, capsys, line, code, me
     good = save(tmp_path / 'good.pth')
     (tmp_path / 'torn.pth').write_bytes(good.read_bytes()[:-100])
     (tmp_path / 'there.py').touch()
-    (tmp_path / 'folder.safetensors').mkdir()
-    save('empty.pth', {})
     save('heads.pth', {'head.w': torch.ones(1)})
-    save('text.pth', {'backbone.w': 'text'})
     save('bare.pth', cfg=None)
     save('hostile.pth', cfg='a = 1\nb = open("flag", "w")\n')
     before = sorted(tmp_path.rglob('*'))
@@ -205,15 +197,9 @@ def test_mistakes_are_one_sentence(tmp_path, monkeypatch, capsys, line, code, me
     [
         'import os',
         'a = os',
-        'a.b = 1',
-        'a = [x for x in (1, 2)]',
-        "a = f'{1}'",
         'a = (lambda: 1)()',
         "a = float(open('flag', 'w'))",
-        "a = __import__('os')",
         "a = dict(b=open('flag', 'w'))",
-        "'text'.join([])",
-        'a = (',
         'a = ' + '(' * 5000,
     ],
 )

@@ -46,21 +46,10 @@ def parse_args(argv):
         help='pixel of the crop whose patch attends; default: the centre',
     )  # fmt: skip
     add(
-        '--map-head',
-        type=positive_int,
-        metavar='N',
+        '--map-head', type=positive_int, metavar='N',
         help='one head, from 1; default: mean over heads',
-    )
+    )  # fmt: skip
     return parser.parse_args(argv)
-
-
-def check(args):
-    if not args.map_image:
-        for option in ('map_query', 'map_head'):
-            if getattr(args, option) is not None:
-                raise UserError(f'--{option.replace("_", "-")} needs --map-image')
-        if not args.num_images:
-            raise UserError('--num-images 0 draws maps only and requires --map-image')
 
 
 def write_stats(models, measures, args, size):
@@ -132,7 +121,11 @@ def write_maps(models, args, size):
 @tool
 def main(argv=None):
     args = parse_args(argv)
-    check(args)
+    if not args.map_image:
+        if args.map_query or args.map_head:
+            raise UserError(f'--map-{"query" if args.map_query else "head"} needs --map-image')
+        if not args.num_images:
+            raise UserError('--num-images 0 draws maps only and requires --map-image')
     sources, models, size = open_models(args.models, args)
     for model in models:
         if not model.global_blocks:

@@ -1,4 +1,4 @@
-"""Parameters and multiply-adds of a config's model, by part.
+"""Parameters and MACs of a config's model, by part.
 
     python tools/analysis_tools/get_flops.py CONFIG --shape 640
 
@@ -21,7 +21,7 @@ from mmlite.analysis.complexity import (
     tracker_complexity,
 )
 from mmlite.engine.check_config import check_config
-from mmlite.engine.cli import add_config_options, tool
+from mmlite.engine.cli import add_config_options, positive_int, tool
 from mmlite.engine.config_file import load_config
 from mmlite.errors import UserError
 from mmlite.registry import MODELS
@@ -31,30 +31,19 @@ def parse_args(argv):
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     add_config_options(parser)
     parser.add_argument(
-        '--shape', type=int, nargs='+', metavar='PX',
+        '--shape', type=positive_int, nargs='+', metavar='PX',
         help='input size: one number for a square, or height and width '
         '(default: image_size of the config, else 224)',
     )  # fmt: skip
-    parser.add_argument('--rois', type=int, default=1000, help='regions in the box head')
-    parser.add_argument('--mask-rois', type=int, default=100, help='regions in the mask head')
+    for flag, count, head in (('--rois', 1000, 'box'), ('--mask-rois', 100, 'mask')):
+        text = f'regions in the {head} head; default: {count}'
+        parser.add_argument(flag, type=positive_int, default=count, metavar='N', help=text)
     return parser.parse_args(argv)
-
-
-def input_shape(given, cfg):
-    """(height, width) from the option, or from the config's ``image_size``."""
-    sides = given or [cfg.get('image_size', 224)]
-    if len(sides) > 2 or min(sides) < 1:
-        raise UserError(f'--shape takes one or two positive numbers of pixels, not {sides}')
-    return (sides[0], sides[-1])
 
 
 @tool
 def main(argv=None):
     args = parse_args(argv)
-    for name in ('rois', 'mask_rois'):
-        if getattr(args, name) < 1:
-            option = name.replace('_', '-')
-            raise UserError(f'--{option} is {getattr(args, name)}; give 1 or more')
     cfg = load_config(args.config, args.cfg_options)
     if not cfg.get('test_dataloader'):
         raise UserError(
@@ -77,7 +66,10 @@ def complexity(model, args, cfg):
             raise UserError('--shape: a tracker has the sizes of its config, change model.*_size')
         sizes = f'{model.template_size} (template) and {model.search_size} pixels (search region)'
         return tracker_complexity(model), sizes
-    shape = input_shape(args.shape, cfg)
+    sides = args.shape or [cfg.get('image_size', 224)]
+    if len(sides) > 2:
+        raise UserError(f'--shape takes one or two numbers of pixels, got {len(sides)}')
+    shape = (sides[0], sides[-1])
     what = f'{shape[0]}x{shape[1]} pixels, one image'
     try:
         if hasattr(model, 'roi_head'):
