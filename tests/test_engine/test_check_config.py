@@ -185,8 +185,8 @@ WARM_UP = [dict(type='LinearLR', end=5), dict(type='CosineAnnealingLR', begin=5)
         (
             {'train_cfg.max_epochs': 5},
             r'^param_scheduler\.1\.begin=5, but the run ends at train_cfg\.max_epochs=5: '
-            r'train longer, or lower .*1\.begin and the end of the warm-up before it, '
-            r'param_scheduler\.0\.end$',
+            r'shorten it by --epochs or --iters, or lower .*1\.begin and the end of the warm-up '
+            r'before it, param_scheduler\.0\.end$',
         ),
         ({'param_scheduler.1.end': 5}, r'^param_scheduler\.1\.end=5 must be above .*begin=5$'),
         ({'param_scheduler.1.by_epoch': False, 'train_cfg.max_epochs': 1}, None),
