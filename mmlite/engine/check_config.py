@@ -147,8 +147,8 @@ def _check_schedules(cfg):
         if end is None and train.get(length) is not None and train[length] <= begin:
             raise UserError(
                 f'{key}.begin={begin}, but the run ends at train_cfg.{length}={train[length]}: '
-                f'shorten it by --epochs or --iters, or lower {key}.begin and the end of the warm-up '
-                'before it' + (f', param_scheduler.{index - 1}.end' if index else '')
+                f'shorten it by --epochs or --iters, or lower {key}.begin and the end of the '
+                'warm-up before it' + (f', param_scheduler.{index - 1}.end' if index else '')
             )
 
 
