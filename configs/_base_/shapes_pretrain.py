@@ -1,7 +1,7 @@
-"""What shrinks a pre-training recipe to generated pictures and minutes on two CPU cores.
+"""Settings that shrink a pre-training recipe to generated images and minutes on two CPU cores.
 
-Crops of 96 pixels keep the scale of the pictures, so that textures look as they do to a detector.
-A leaf under configs/shapes/pretrain inherits from its full recipe and from here, and takes these
+Crops of 96 pixels keep the scale of the images, so that textures look as they do to a detector.
+A config under configs/shapes/pretrain inherits from its full recipe and from here, and takes these
 variables.
 """
 

@@ -20,13 +20,13 @@ class DiscountedMAE(MAE):
             is not supported.
 
     Raises:
-        ArgumentError: If the discount is negative, or there is no decoder, or a distillation.
+        ArgumentError: The discount is negative, or there is no decoder, or a distillation.
     """
 
     def __init__(self, discount=0.1, **kwargs):
         super().__init__(**kwargs)
         if discount < 0:
-            raise ArgumentError(f'discount is {discount}; it should be 0 or more')
+            raise ArgumentError(f'discount is {discount}; it must be >= 0')
         if not self.with_neck or self.distill is not None:
             raise ArgumentError('DiscountedMAE needs neck and head, and takes no distill')
         self.discount = discount
@@ -35,8 +35,8 @@ class DiscountedMAE(MAE):
         """``loss_recon`` of hidden patches, ``loss_visible`` of the others, already discounted."""
         latent = self._latent(self._encode(images, visible))
         hidden = visible.hidden.shape[1]
-        wanted = torch.cat([visible.hidden, visible.shown], dim=1)
-        pred = self.neck(latent, visible.shown, wanted)
+        targets = torch.cat([visible.hidden, visible.shown], dim=1)
+        pred = self.neck(latent, visible.shown, targets)
         seen = self.head.loss(pred[:, hidden:], images, visible.shown)
         return dict(
             loss_recon=self.head.loss(pred[:, :hidden], images, visible.hidden),

@@ -10,20 +10,20 @@ from mmlite.registry import DATASETS
 
 @DATASETS.register_module()
 class GeneratedCIFAR10(CIFAR10):
-    """mmpretrain's ``CIFAR10`` on generated pictures, see ``make_cifar.py``.
+    """mmpretrain's ``CIFAR10`` on generated images, see ``make_cifar.py``.
 
     The reader is the stock one, which refuses all files but the official ones by their checksums;
     here they are not compared. Like the official files, these are pickles: read none that you did
     not make yourself.
 
     Args:
-        data_root (str): Folder that holds ``cifar-10-batches-py``.
+        data_root (str): Directory that holds ``cifar-10-batches-py``.
         split (str): ``'train'`` or ``'test'``. Defaults to ``'train'``.
         pipeline (Sequence): Transforms. Defaults to none.
         test_mode (bool): See mmengine's ``BaseDataset``. Defaults to False.
 
     Raises:
-        DataError: If a file is missing.
+        DataError: A file is missing.
     """
 
     METAINFO = {}  # the names of the classes are read from the files
@@ -36,12 +36,12 @@ class GeneratedCIFAR10(CIFAR10):
         super().__init__(data_root, split, download=False, pipeline=pipeline, test_mode=test_mode)
 
     def load_data_list(self):
-        """Pictures (32, 32, 3) in RGB order and their labels, as mmpretrain reads them."""
+        """Images (32, 32, 3) in RGB order and their labels."""
         folder = Path(self.data_prefix['root']) / self.base_folder
         names = [name for name, _ in self.train_list + self.test_list] + [self.meta['filename']]
         for name in names:
             if not (folder / name).is_file():
                 raise DataError(
-                    f'{folder / name} is missing; make it by projects/cifar_mae/make_cifar.py'
+                    f'{folder / name} is missing; generate it by projects/cifar_mae/make_cifar.py'
                 )
         return super().load_data_list()

@@ -15,12 +15,12 @@ from mmlite.errors import DataError
 from mmlite.registry import DATASETS, METRICS, TRANSFORMS
 
 POINTS = ('top', 'left', 'bottom', 'right')
-MIRRORED = (0, 3, 2, 1)  # what each of them is called after a horizontal flip
+MIRRORED = (0, 3, 2, 1)  # their indices after a horizontal flip
 
 
 @DATASETS.register_module()
 class ExtremePoints(BaseDataset):
-    """Extreme points of the masks of a COCO file with one object in every picture.
+    """Extreme points of the masks of a COCO file with one object per image.
 
     A sample has ``img_path`` and ``gt_keypoints`` (1, 4, 2), x and y in pixels: the name and shape
     that mmcv's transforms resize and flip.
@@ -29,13 +29,13 @@ class ExtremePoints(BaseDataset):
         ann_file, data_root, data_prefix, pipeline, ...: As in mmengine's ``BaseDataset``.
 
     Raises:
-        DataError: If a picture has no object or several.
+        DataError: An image has no object or several.
     """
 
     METAINFO = dict(points=POINTS)
 
     def load_data_list(self):
-        """One dict for each picture."""
+        """One dict per image."""
         coco = COCO(self.ann_file)
         samples = []
         for image in coco.dataset['images']:
@@ -43,7 +43,7 @@ class ExtremePoints(BaseDataset):
             if len(objects) != 1:
                 raise DataError(
                     f'{self.ann_file}: {image["file_name"]} shows {len(objects)} objects, but this '
-                    'task needs one: draw the pictures with --max-objects 1'
+                    'task needs one: generate the data with --max-objects 1'
                 )
             points = extreme_points(coco.annToMask(objects[0]))
             path = f'{self.data_prefix["img"]}/{image["file_name"]}'
@@ -59,7 +59,7 @@ def extreme_points(mask):
 
     Returns:
         ndarray: float32 (4, 2), x and y in pixels, in the order of :data:`POINTS`. The first pixel
-        reaches from 0 to 1, as in mmcv's transforms; its centre counts.
+        reaches from 0 to 1, as in mmcv's transforms; its center counts.
     """
     rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
     top, bottom, left, right = rows[0], rows[-1], columns[0], columns[-1]
@@ -80,7 +80,7 @@ def extreme_points(mask):
 class PackPoints(BaseTransform):
     """The last transform: ``inputs``, an image (3, H, W), and ``data_samples`` with ``gt_points``.
 
-    Points are (4, 2) in pixels of that image. In a flipped picture, left and right change names.
+    Points are (4, 2) in pixels of that image. In a flipped image, left and right change names.
     """
 
     def transform(self, results):
@@ -97,8 +97,8 @@ class PackPoints(BaseTransform):
 class PointAccuracy(BaseMetric):
     """Percentage of correct points (PCK): closer than ``radius`` times the object's longer side.
 
-    ``pck_constant`` is what the best constant guess would reach, the mean of all true points: an
-    answer without looking. ``error`` is the mean distance over the longer side.
+    ``pck_constant`` is that of the best constant guess, the mean of all true points; ``error`` is
+    the mean distance over the longer side.
 
     Args:
         radius (float): Defaults to 0.2.
@@ -111,7 +111,7 @@ class PointAccuracy(BaseMetric):
         self.radius = radius
 
     def process(self, data_batch, data_samples):
-        """Keep what is compared, of a batch of dicts with ``pred_points`` and ``gt_points``."""
+        """Keep ``pred_points`` and ``gt_points`` of a batch of dicts."""
         for sample in data_samples:
             self.results.append((sample['pred_points'].cpu(), sample['gt_points'].cpu()))
 

@@ -32,7 +32,7 @@ class PointModel(BaseModel):
         """mmengine's three modes.
 
         Args:
-            inputs (Tensor): Normalised images (B, 3, H, W).
+            inputs (Tensor): Normalized images (B, 3, H, W).
             data_samples (list[BaseDataElement], optional): With ``gt_points`` (P, 2) in pixels.
             mode (str): ``'tensor'``, ``'loss'`` or ``'predict'``.
 

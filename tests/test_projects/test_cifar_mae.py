@@ -129,7 +129,7 @@ def test_generated_files_are_read_by_the_same_reader(tmp_path, monkeypatch):
     with pytest.raises(RuntimeError, match='Cannot find CIFAR10'):  # the official checksums
         CIFAR10(str(tmp_path), download=False)
     (tmp_path / 'cifar-10-batches-py/data_batch_4').unlink()
-    with pytest.raises(DataError, match='data_batch_4 is missing; make it by'):
+    with pytest.raises(DataError, match='data_batch_4 is missing; generate it by'):
         GeneratedCIFAR10(str(tmp_path))
     cfg = read(PRETRAIN.format('cifar10') + '_shapes')
     monkeypatch.chdir(tmp_path)
@@ -137,15 +137,15 @@ def test_generated_files_are_read_by_the_same_reader(tmp_path, monkeypatch):
         check_config(cfg)
 
 
-def test_drawn_pictures_are_repeatable_and_balanced(capsys):
-    first, labels, names = make_cifar.draw('train', 10)
-    again, _, _ = make_cifar.draw('train', 10)
-    other, _, _ = make_cifar.draw('val', 10)
+def test_generated_images_are_repeatable_and_balanced(capsys):
+    first, labels, names = make_cifar.generate_images('train', 10)
+    again, _, _ = make_cifar.generate_images('train', 10)
+    other, _, _ = make_cifar.generate_images('val', 10)
     assert sorted(labels) == list(range(10)) and len(names) == 10
     assert np.array_equal(first, again) and not np.array_equal(first, other)
     assert first.shape == (10, 32, 32, 3) and first.std() > 20
     assert make_cifar.main(['--train', '4']) == 2
-    assert '--train is 4; give 5 or more' in capsys.readouterr().err
+    assert '--train is 4; it must be >= 5' in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def test_visible_patches_count_by_the_discount(images):
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        (dict(discount=-0.5), 'discount is -0.5; it should be 0 or more'),
+        (dict(discount=-0.5), 'discount is -0.5; it must be >= 0'),
         (dict(neck=None, head=None), 'nothing to learn'),
         (dict(distill=dict()), 'needs neck and head, and takes no distill'),
     ],

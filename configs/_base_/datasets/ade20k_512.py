@@ -19,11 +19,11 @@ train_pipeline = [
 test_pipeline = [
     dict(type='mmlite.LoadImageFromFile'),
     dict(type='Resize', scale=image_scale, keep_ratio=True),
-    # labels are loaded behind the resizing: what is scored has the size of the original
+    # labels are loaded after the resizing: what is scored has the size of the original
     dict(type='LoadAnnotations'),
     dict(type='PackSegInputs'),
 ]
-# multiples of a picture's own size: in the benchmark's files the shortest side has 512 pixels
+# multiples of an image's own size: in the benchmark's files the shortest side has 512 pixels
 tta_pipeline = [
     dict(type='mmlite.LoadImageFromFile'),
     dict(

@@ -1,4 +1,4 @@
-"""Stanford Cars: 8,144 pictures for training, 8,041 for testing."""
+"""Stanford Cars: 8,144 images for training, 8,041 for testing."""
 
 _base_ = './crops_224px.py'
 cars = dict(type='StanfordCars', data_root='data/Stanford_Cars/')

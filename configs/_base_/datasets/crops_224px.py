@@ -1,4 +1,4 @@
-"""Pictures of 224 pixels: random crop and flip in training, the central crop in testing.
+"""Images of 224 pixels: random crop and flip in training, the central crop in testing.
 
 A data set is added by the files that inherit from here.
 """

@@ -1,4 +1,4 @@
-"""Oxford Flowers-102: 2,040 pictures of train and val for training, 6,149 for testing."""
+"""Oxford Flowers-102: 2,040 images of train and val for training, 6,149 for testing."""
 
 _base_ = './crops_224px.py'
 flowers = dict(type='Flowers102', data_root='data/Flowers102/')

@@ -1,5 +1,5 @@
 """ImageNet-1K as MAE-Lite fine-tunes on it (Table S1): RandAugment of magnitude 10 with a noise of
-0.5, two operations a picture.
+0.5, two operations per image.
 
 The table's colour jitter of 0.3 has no effect in the official run, as timm leaves it out beside
 RandAugment; here it is there with factors of 0, to be raised by whoever wants it.

@@ -1,4 +1,4 @@
-"""iNaturalist 2018, to take the place of ImageNet: 437,513 pictures for training, 24,426 for
+"""iNaturalist 2018, to take the place of ImageNet: 437,513 images for training, 24,426 for
 testing, 8,142 species."""
 
 inat18_classes = 8142

@@ -1,4 +1,4 @@
-"""Oxford-IIIT Pets: 3,680 pictures of trainval for training, 3,669 for testing."""
+"""Oxford-IIIT Pets: 3,680 images of trainval for training, 3,669 for testing."""
 
 _base_ = './crops_224px.py'
 pets = dict(type='OxfordIIITPet', data_root='data/Oxford-IIIT_Pets/')

@@ -1,4 +1,4 @@
-"""The recipe of small data sets, shrunk to generated pictures, with a grid of four trials."""
+"""The recipe of small data sets, shrunk to generated images, with a grid of four trials."""
 
 _base_ = [
     '../../cls/vit-tiny_1xb512-amp-coslr-250e_flowers102.py',

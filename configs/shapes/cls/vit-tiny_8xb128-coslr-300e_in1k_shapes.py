@@ -1,4 +1,4 @@
-"""The ImageNet recipe from random weights, shrunk to twelve classes of generated pictures."""
+"""The ImageNet recipe from random weights, shrunk to twelve classes of generated images."""
 
 _base_ = [
     '../../cls/vit-tiny_8xb128-coslr-300e_in1k.py',

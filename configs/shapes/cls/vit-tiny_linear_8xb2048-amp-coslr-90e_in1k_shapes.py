@@ -1,4 +1,4 @@
-"""Linear probing of the small MAE, on generated pictures; both kinds of features by
+"""Linear probing of the small MAE, on generated images; both kinds of features by
 ``tools/sweep.py``, other weights by its ``--init``."""
 
 _base_ = [

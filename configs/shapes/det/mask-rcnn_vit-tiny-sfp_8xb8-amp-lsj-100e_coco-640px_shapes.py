@@ -1,4 +1,4 @@
-"""The COCO recipe shrunk to generated pictures of 192 pixels and minutes on two CPU cores."""
+"""The COCO recipe shrunk to generated images of 192 pixels and minutes on two CPU cores."""
 
 _base_ = '../../det/mask-rcnn_vit-tiny-sfp_8xb8-amp-lsj-100e_coco-640px.py'
 make_data = (

@@ -1,4 +1,4 @@
-"""Stage 1 on generated pictures: a smaller network, 20 epochs."""
+"""Stage 1 on generated images: a smaller network, 20 epochs."""
 
 _base_ = ['./mae_vit-cifar_1xb512-amp-coslr-2000e_cifar10-36px.py', './_base_/shapes.py']
 model = dict(

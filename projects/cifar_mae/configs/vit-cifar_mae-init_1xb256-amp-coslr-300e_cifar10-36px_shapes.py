@@ -1,4 +1,4 @@
-"""Stage 2 on generated pictures."""
+"""Stage 2 on generated images."""
 
 _base_ = './vit-cifar_1xb256-amp-coslr-300e_cifar10-36px_shapes.py'
 checkpoint = 'work_dirs/mae_vit-cifar_1xb512-amp-coslr-2000e_cifar10-36px_shapes/epoch_20.pth'

@@ -1,4 +1,4 @@
-"""Extreme points with ViT-Tiny on generated pictures of 96 pixels."""
+"""Extreme points with ViT-Tiny on generated images of 96 pixels."""
 
 _base_ = '../../../configs/_base_/default_runtime.py'
 default_scope = 'mmlite'

@@ -1,4 +1,4 @@
-"""BEiT, ViT-Tiny, on generated pictures, with the tokeniser of tokenizer_vq8192_*_shapes.py."""
+"""BEiT, ViT-Tiny, on generated images, with the tokenizer of tokenizer_vq8192_*_shapes.py."""
 
 _base_ = [
     '../../../pretrain/beit/beit_vit-tiny_vq_8xb256-amp-coslr-400e_in1k.py',

@@ -1,4 +1,4 @@
-"""A tokeniser of 512 codes for generated pictures, trained before the small BEiT."""
+"""A tokenizer of 512 codes for generated images, trained before the small BEiT."""
 
 _base_ = [
     '../../../pretrain/beit/tokenizer_vq8192_8xb128-amp-coslr-50e_in1k-112px.py',

@@ -1,4 +1,4 @@
-"""BootMAE, ViT-Tiny, on generated pictures: 22 of 36 patches in blocks, 27 in all."""
+"""BootMAE, ViT-Tiny, on generated images: 22 of 36 patches in blocks, 27 in all."""
 
 _base_ = [
     '../../../pretrain/bootmae/bootmae_vit-tiny_8xb512-amp-coslr-400e_in1k.py',

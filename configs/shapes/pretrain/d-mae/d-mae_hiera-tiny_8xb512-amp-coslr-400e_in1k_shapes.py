@@ -1,4 +1,4 @@
-"""Distillation of Hiera on generated pictures, by a Hiera-Tiny of mae_hiera-tiny_*_shapes.py."""
+"""Distillation of Hiera on generated images, by a Hiera-Tiny of mae_hiera-tiny_*_shapes.py."""
 
 _base_ = [
     '../../../pretrain/d-mae/d-mae_hiera-tiny_8xb512-amp-coslr-400e_in1k.py',

@@ -1,4 +1,4 @@
-"""D-MAE on generated pictures, taught by the ViT-Tiny of mae_vit-tiny_*_shapes.py."""
+"""D-MAE on generated images, taught by the ViT-Tiny of mae_vit-tiny_*_shapes.py."""
 
 _base_ = [
     '../../../pretrain/d-mae/d-mae_vit-tiny_8xb512-amp-coslr-400e_in1k.py',

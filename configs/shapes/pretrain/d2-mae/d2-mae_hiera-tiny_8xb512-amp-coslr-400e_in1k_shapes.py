@@ -1,4 +1,4 @@
-"""D2-MAE of Hiera on generated pictures, taught by the Hiera-Tiny of mae_hiera-tiny_*_shapes.py."""
+"""D2-MAE of Hiera on generated images, taught by the Hiera-Tiny of mae_hiera-tiny_*_shapes.py."""
 
 _base_ = [
     '../../../pretrain/d2-mae/d2-mae_hiera-tiny_8xb512-amp-coslr-400e_in1k.py',

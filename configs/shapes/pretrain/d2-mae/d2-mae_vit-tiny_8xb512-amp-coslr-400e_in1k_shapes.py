@@ -1,4 +1,4 @@
-"""D2-MAE on generated pictures, taught by the ViT-Tiny of mae_vit-tiny_*_shapes.py."""
+"""D2-MAE on generated images, taught by the ViT-Tiny of mae_vit-tiny_*_shapes.py."""
 
 _base_ = [
     '../../../pretrain/d2-mae/d2-mae_vit-tiny_8xb512-amp-coslr-400e_in1k.py',

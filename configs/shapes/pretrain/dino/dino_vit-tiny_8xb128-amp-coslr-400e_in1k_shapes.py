@@ -1,4 +1,4 @@
-"""DINO, ViT-Tiny, on generated pictures: four local views and 1024 prototypes."""
+"""DINO, ViT-Tiny, on generated images: four local views and 1024 prototypes."""
 
 _base_ = [
     '../../../pretrain/dino/dino_vit-tiny_8xb128-amp-coslr-400e_in1k.py',

@@ -1,4 +1,4 @@
-"""MAE, Hiera-Tiny, on generated pictures."""
+"""MAE, Hiera-Tiny, on generated images."""
 
 _base_ = [
     '../../../pretrain/mae/mae_hiera-tiny_8xb512-amp-coslr-400e_in1k.py',

@@ -1,4 +1,4 @@
-"""MAE, ViT-Tiny, on generated pictures."""
+"""MAE, ViT-Tiny, on generated images."""
 
 _base_ = [
     '../../../pretrain/mae/mae_vit-tiny_8xb512-amp-coslr-400e_in1k.py',

@@ -1,4 +1,4 @@
-"""MaskFeat, ViT-Tiny, on generated pictures."""
+"""MaskFeat, ViT-Tiny, on generated images."""
 
 _base_ = [
     '../../../pretrain/maskfeat/maskfeat_vit-tiny_8xb256-amp-coslr-400e_in1k.py',

@@ -1,4 +1,4 @@
-"""MoCo v3, ViT-Tiny, on generated pictures."""
+"""MoCo v3, ViT-Tiny, on generated images."""
 
 _base_ = [
     '../../../pretrain/mocov3/mocov3_vit-tiny_8xb128-amp-coslr-400e_in1k.py',

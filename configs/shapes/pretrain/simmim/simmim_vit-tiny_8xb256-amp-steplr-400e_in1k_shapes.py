@@ -1,4 +1,4 @@
-"""SimMIM, ViT-Tiny, on generated pictures."""
+"""SimMIM, ViT-Tiny, on generated images."""
 
 _base_ = [
     '../../../pretrain/simmim/simmim_vit-tiny_8xb256-amp-steplr-400e_in1k.py',

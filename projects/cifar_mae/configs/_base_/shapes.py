@@ -1,4 +1,4 @@
-"""What shrinks a recipe to generated pictures in CIFAR-10's files and a minute on two CPU cores."""
+"""Settings for generated images in CIFAR-10's files and a minute on two CPU cores."""
 
 make_data = (
     'python projects/cifar_mae/make_cifar.py --out data/shapes-cifar --train 2000 --test 500'
