@@ -69,46 +69,33 @@ test_evaluator = dict(type='SOTMetric', plots=False)
 
 
 VIT = dict(
-    type='mmlite.ViT',
-    arch=dict(embed_dims=24, num_layers=4, num_heads=3),
-    img_size=64,
-    with_cls_token=False,
-    out_type='raw',
-)
+    type='mmlite.ViT', arch=dict(embed_dims=24, num_layers=4, num_heads=3), img_size=64,
+    with_cls_token=False, out_type='raw',
+)  # fmt: skip
 HIERA = dict(
-    type='mmlite.Hiera',
-    arch=dict(embed_dims=8, num_layers=(1, 1, 2, 1), num_heads=1),
-    img_size=64,
-    q_pool=2,
-    out_type='raw',
-)
+    type='mmlite.Hiera', arch=dict(embed_dims=8, num_layers=(1, 1, 2, 1), num_heads=1), img_size=64,
+    q_pool=2, out_type='raw',
+)  # fmt: skip
 """Backbones of trackers: ViT of 24 channels; Hiera, 64 channels at the end."""
 OSTRACK = dict(
     type='mmlite.OSTrack',
-    backbone=dict(
-        type='mmlite.ViT', arch=dict(embed_dims=32, num_layers=2, num_heads=2), img_size=64,
-        with_cls_token=False, out_type='raw',
-    ),
+    backbone=dict(VIT, arch=dict(embed_dims=32, num_layers=2, num_heads=2)),
     head=dict(type='mmlite.CenterHead', in_channels=32, channels=16),
     template_size=32,
     search_size=64,
     data_preprocessor=dict(
-        type='mmlite.TrackDataPreprocessor', mean=[123.675, 116.28, 103.53],
+        type='mmlite.TrackDataPreprocessor',
+        mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
     ),
-)  # fmt: skip
+)
 """A config of OSTrack with two narrow blocks."""
 
 
 def write_config(folder, root, name='finder.py', extra='', shift=0.0, model=None):
-    """Write the config that tests a model on the sequences below ``root``, and a checkpoint.
+    """Write a config that tests a model on the sequences below ``root``, and a checkpoint.
 
-    Args:
-        shift (float): Of the finder.
-        model (dict): Config of another model than the finder, with random weights.
-
-    Returns:
-        tuple[Path, Path]: Config and checkpoint.
+    The model is the finder, ``shift`` the parameter of its checkpoint, or has random weights.
     """
     config, checkpoint = folder / name, folder / 'finder.pth'
     torch.manual_seed(0)

@@ -19,15 +19,12 @@ class CocoMetric(StockCocoMetric):
         """Compute all metrics; one empty box of score 0 stands for no detection at all."""
         if not self.format_only and not any(len(prediction['labels']) for _, prediction in results):
             image, prediction = results[0]
-            empty = dict(
-                prediction,
-                bboxes=np.zeros((1, 4), np.float32),
-                scores=np.zeros(1, np.float32),
-                labels=np.zeros(1, np.int64),
-            )
+            score, label = np.zeros(1, np.float32), np.zeros(1, np.int64)
+            box = np.zeros((1, 4), np.float32)
+            empty = dict(prediction, bboxes=box, scores=score, labels=label)
             if 'masks' in prediction:
                 mask = np.zeros((image['height'], image['width']), np.uint8, order='F')
-                empty |= dict(masks=[coco_mask.encode(mask)], mask_scores=empty['scores'])
+                empty |= dict(masks=[coco_mask.encode(mask)], mask_scores=score)
             results = [(image, empty), *results[1:]]
         if not self.classwise or self.metrics[0] != 'bbox' or len(self.metrics) == 1:
             return super().compute_metrics(results)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.dataset import Compose
 
-from mmlite.datasets.sot.geometry import CropWindow, cut_crop, plan_crop
+from mmlite.datasets.sot.geometry import CropWindow, cut_crop
 from mmlite.datasets.sot.transforms import (
     CropPair,
     FlipCrops,
@@ -86,7 +86,7 @@ def released_pair(
     return crops[0], crops[1], labels[1] / search['size']
 
 
-@pytest.mark.parametrize('gray_prob', [0.0, 1.0])
+@pytest.mark.parametrize('gray_prob', [0.05, 0.5])
 @pytest.mark.parametrize('boxes', [
     ((30.0, 20.0, 24.5, 17.0), (41.0, 25.5, 21.0, 19.0)),  # inside
     ((-4.0, -3.0, 30.0, 20.0), (100.0, 70.0, 30.0, 30.0)),  # over the borders
@@ -177,73 +177,6 @@ def test_jitter_has_the_moments_of_the_recipe():
     assert (jitter_box(rng, box) == box).all()
 
 
-def test_the_target_centre_stays_in_the_search_crop():
-    for seed in range(200):
-        out = CropPair(TEMPLATE, SEARCH)(pair(seed))
-        x, y, w, h = out['search_box'] / 256
-        assert 0.1 < x + w / 2 < 0.9 and 0.1 < y + h / 2 < 0.9  # 0.5 +- 1.5 / 4, and rounding
-
-
-def test_joint_changes_have_one_draw_and_separate_ones_two():
-    """Which of the two is grey, mirrored, mirrored once more: over many pairs."""
-    ramp = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    ramp[..., 1] = np.linspace(20, 200, WIDTH)
-    still = dict(size=64, factor=2.0)
-
-    def changes(step, count=800):
-        seen = []
-        for seed in range(count):
-            sample = pair(seed, [(40.0, 30.0, 20.0, 20.0)] * 2, (ramp, ramp))
-            if not isinstance(step, CropPair):
-                sample = CropPair(still, still, 0, 0)(sample)
-            sample = step(sample)
-            seen.append([
-                (float(np.ptp(image[32, 32])), float(image[32, 10, 1]) - float(image[32, 50, 1]),
-                 float(image[32, 32, 1]))
-                for image in (sample['template_image'], sample['search_image'])
-            ])  # fmt: skip
-        return np.array(seen)  # (count, 2 frames, [colour, falls to the right, level])
-
-    joint = changes(CropPair(still, still, gray_prob=0.05, flip_prob=0.5))
-    gray, mirrored = joint[..., 0] == 0, joint[..., 1] > 0
-    assert (gray[:, 0] == gray[:, 1]).all() and (mirrored[:, 0] == mirrored[:, 1]).all()
-    assert gray.mean() == pytest.approx(0.05, abs=0.02)
-    assert mirrored.mean() == pytest.approx(0.5, abs=0.05)
-
-    separate = changes(FlipCrops())[..., 1] > 0
-    assert separate.mean(0) == pytest.approx([0.5, 0.5], abs=0.05)
-    assert (separate[:, 0] != separate[:, 1]).mean() == pytest.approx(0.5, abs=0.05)
-
-    base = changes(FlipCrops(0.0), 1)[0, 0, 2]
-    factor = changes(JitterBrightness())[..., 2] / base
-    assert 0.79 < factor.min() < 0.82 and 1.18 < factor.max() < 1.21
-    assert factor.mean() == pytest.approx(1, abs=0.01)
-    assert factor.std() == pytest.approx(0.4 / np.sqrt(12), rel=0.06)
-    assert abs(np.corrcoef(factor.T)[0, 1]) < 0.1
-
-
-def test_brightness_rounds_and_saturates():
-    image = np.arange(256, dtype=np.uint8).reshape(1, 256, 1).repeat(3, 2)
-    for seed in range(20):
-        sample = dict(template_image=image, search_image=image, rng=np.random.default_rng(seed))
-        factors = np.random.default_rng(seed).uniform(0.8, 1.2, 2)
-        out = JitterBrightness(0.2)(sample)
-        for frame, factor in zip(('template', 'search'), factors, strict=True):
-            want = np.minimum(np.round(np.arange(256) * factor), 255)
-            assert (out[f'{frame}_image'][0, :, 1] == want).all()
-
-
-def test_flipped_crops_keep_their_label_on_the_target():
-    image = np.zeros((64, 64, 3), np.uint8)
-    image[10:20, 8:24] = 255
-    sample = dict(pair(0), search_image=image, search_box=np.array([8.0, 10.0, 16.0, 10.0]))
-    out = FlipCrops(1.0)(sample)
-    x, y, w, h = map(int, out['search_box'])
-    assert (out['search_image'][y : y + h, x : x + w] == 255).all()
-    assert (out['search_image'] > 0).sum() == 16 * 10 * 3
-    assert out['template_box'][0] == WIDTH - 30 - 24.5
-
-
 @pytest.mark.parametrize(('box', 'valid'), [
     ((30.0, 20.0, 8.0, 8.0), True),
     ((30.0, 20.0, 0.0, 8.0), False),  # no area
@@ -251,27 +184,17 @@ def test_flipped_crops_keep_their_label_on_the_target():
     ((30.0, 20.0, 1e-3, 1e-3), True),  # a side of one pixel
     ((400.0, 20.0, 8.0, 8.0), False),  # outside
     ((119.5, 20.0, 1e-3, 1e-3), False),  # in the last column, which the crop leaves black
+    ((-22.0, 40.0, 10.0, 10.0), True),
+    ((-23.0, 40.0, 10.0, 10.0), False),  # two columns of image, where no cell of the crop begins
+    ((133.0, 40.0, 10.0, 10.0), True),  # one column, where the first cell begins
+    ((134.0, 40.0, 10.0, 10.0), False),
 ])  # fmt: skip
 @pytest.mark.parametrize('frame', ['template', 'search'])
 def test_pairs_without_a_valid_crop_are_dropped(frame, box, valid):
     sample = pair(0)
     sample[f'{frame}_box'] = np.array(box)
-    step = CropPair(TEMPLATE, dict(SEARCH, center_jitter=0, scale_jitter=0), flip_prob=0.0)
-    assert (step(sample) is not None) == valid
-
-
-@pytest.mark.parametrize(('left', 'valid'), [
-    (-37, True),
-    (-38, False),  # two columns of picture, where no cell of the crop begins
-    (118, True),  # one column, where the first cell begins
-    (119, False),
-])  # fmt: skip
-def test_a_crop_needs_one_cell_of_picture(left, valid):
-    box = np.array([left + 15.0, 40.0, 10.0, 10.0])
-    assert plan_crop(box, 4.0, 256) == CropWindow(left, 25, 40, 256)
-    sample = pair(0, [(30.0, 20.0, 20.0, 20.0), box])
-    step = CropPair(TEMPLATE, dict(size=256, factor=4.0), flip_prob=0.0)
-    assert (step(sample) is not None) == valid
+    still = dict(size=256, factor=4.0)
+    assert (CropPair(still, still, flip_prob=0.0)(sample) is not None) == valid
 
 
 @pytest.mark.parametrize(('make', 'message'), [
@@ -281,7 +204,6 @@ def test_a_crop_needs_one_cell_of_picture(left, valid):
     (lambda: CropPair(dict(size=128), SEARCH), 'template=.* is not a crop'),
     (lambda: CropPair(TEMPLATE, dict(SEARCH, jitter=1)), 'search=.* is not a crop'),
     (lambda: CropPair(TEMPLATE, dict(SEARCH, factor=0)), 'search.factor=0 is too small'),
-    (lambda: CropPair(TEMPLATE, dict(SEARCH, center_jitter=-1)), 'search.center_jitter=-1'),
     (lambda: JitterBrightness(2), 'strength must be between 0 and 1, got 2'),
     (lambda: FlipCrops(2), 'prob must be between 0 and 1, got 2'),
 ])  # fmt: skip

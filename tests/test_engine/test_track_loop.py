@@ -3,7 +3,6 @@
 import itertools
 import json
 import os
-import runpy
 import signal
 import socket
 import subprocess
@@ -17,6 +16,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+import run_tool as tools
 import tiny_tracker
 import torch
 from mmengine.config import Config
@@ -54,15 +54,14 @@ def bad_videos(tmp_path):
     boxes = tiny_tracker.path(8)
     names = ('cut', 'good', 'long', 'moon', 'nan', 'size', 'well')
     folders = {name: tiny_tracker.write_sequence(root, name, boxes) for name in names}
-    torn = folders['cut'] / '0005.png'
-    torn.write_bytes(torn.read_bytes()[:60])
-    with open(folders['long'] / 'groundtruth.txt', 'a') as file:
-        file.write('1,2,3,4\n')
-    lines = (folders['nan'] / 'groundtruth.txt').read_text().split()
-    (folders['nan'] / 'groundtruth.txt').write_text('\n'.join(['nan,nan,nan,nan', *lines[1:]]))
-    (folders['moon'] / 'groundtruth.txt').write_text('\n'.join(['900,2,9,9', *lines[1:]]))
-    other = tiny_tracker.draw(boxes[3], height=200)
-    cv2.imwrite(str(folders['size'] / '0003.png'), other)
+    truncated = folders['cut'] / '0005.png'
+    truncated.write_bytes(truncated.read_bytes()[:60])
+    first, *rest = (folders['good'] / 'groundtruth.txt').read_text().split()
+    for name, lines in dict(
+        long=[first, *rest, '1,2,3,4'], nan=['nan,nan,nan,nan', *rest], moon=['900,2,9,9', *rest]
+    ).items():
+        (folders[name] / 'groundtruth.txt').write_text('\n'.join(lines))
+    cv2.imwrite(str(folders['size'] / '0003.png'), tiny_tracker.draw(boxes[3], height=200))
     return root
 
 
@@ -80,25 +79,25 @@ def local_rank(monkeypatch):
     monkeypatch.setenv('LOCAL_RANK', '0')
 
 
-def run_tool(config, checkpoint, work_dir, *options):
+def run_tool(config, checkpoint, work_dir, *options, show_dir=None):
     """``tools/test.py`` in this process; returns its exit code and the metrics."""
     out = work_dir.with_suffix('.json')
     out.unlink(missing_ok=True)
-    main = runpy.run_path(str(ROOT / 'tools' / 'test.py'))['main']
     args = [config, checkpoint, '--work-dir', work_dir, '--out', out]
+    args += ['--show-dir', show_dir] if show_dir else []
     # loggers live on in this process, by the name of the experiment and the second
     args += ['--cfg-options', f'experiment_name=run{next(RUNS)}', *options]
-    code = main([str(arg) for arg in args])
+    code = tools.run_tool('test', *args)
     return code, json.loads(out.read_text()) if out.exists() else None
 
 
 @pytest.fixture
 def evaluate(tmp_path, videos):
-    """A function that tests the finder on ``videos``: options to exit code and metrics."""
+    """A function that tests a model on ``videos``: options to exit code and metrics."""
 
-    def run(name, *options, root=videos, shift=0.0):
-        config, checkpoint = tiny_tracker.write_config(tmp_path, root, shift=shift)
-        return run_tool(config, checkpoint, tmp_path / name, *options)
+    def run(name, *options, root=videos, show_dir=None, **model):
+        config, checkpoint = tiny_tracker.write_config(tmp_path, root, **model)
+        return run_tool(config, checkpoint, tmp_path / name, *options, show_dir=show_dir)
 
     return run
 
@@ -125,20 +124,16 @@ def test_every_sequence_is_tracked_and_scored(evaluate, tmp_path, videos):
         assert np.abs(found[name] - truth).max() < 1
 
 
-def test_batched_is_what_one_by_one_is(tmp_path, videos):
+def test_batched_is_what_one_by_one_is(evaluate, tmp_path):
     found = {}
-    config, _ = tiny_tracker.write_config(tmp_path, videos, model=tiny_tracker.OSTRACK)
     for size in (1, 4):
         out = tmp_path / f'results{size}'
         options = f'test_cfg.batch_size={size}', f'test_cfg.out_dir={out}'
-        code, metrics = run_tool(
-            config, tmp_path / 'finder.pth', tmp_path / f'work{size}', *options
-        )
+        code, metrics = evaluate(f'work{size}', *options, model=tiny_tracker.OSTRACK)
         assert code == 0
         found[size] = metrics, results(out / 'frames')
     for name in LENGTHS:
-        one, many = found[1][1][name], found[4][1][name]
-        np.testing.assert_allclose(many, one, atol=1e-3)
+        np.testing.assert_allclose(found[4][1][name], found[1][1][name], atol=1e-3)
     assert np.ptp(found[1][1]['b'][:, 0]) > 5  # it moves
     for key in SCORES:
         assert found[4][0][key] == pytest.approx(found[1][0][key], abs=1e-2)
@@ -219,9 +214,8 @@ def test_a_free_slot_is_taken_by_the_next_sequence():
     assert len(batches) == 11  # as many as the longest has steps
 
 
-def test_frames_are_not_read_on_after_a_failure():
+def test_frames_are_not_read_on_after_a_failure(monkeypatch):
     good, bad = sequence('good', 30), sequence('bad', 30)
-    bad.frames.boxes = bad.boxes.copy()
     read = bad.frames.read
 
     def broken(index):
@@ -229,7 +223,7 @@ def test_frames_are_not_read_on_after_a_failure():
             raise DataError('frame 3 is broken')
         return read(index)
 
-    bad.frames.read = broken
+    monkeypatch.setattr(bad.frames, 'read', broken)
     tracker = OnlineTracker(tiny_tracker.RectangleFinder().eval())
     ended = list(track_sequences(tracker, range(2), [bad, good].__getitem__, 2))
     assert [(index, str(outcome)) for index, _, outcome in ended[:1]] == [(0, 'frame 3 is broken')]
@@ -281,9 +275,8 @@ def test_a_killed_evaluation_goes_on_where_it_was(evaluate, tmp_path, monkeypatc
     _, wanted = evaluate('whole')
 
     def killed():
-        with monkeypatch.context() as patch:
-            locate_until(patch, 15, lambda: os.kill(os.getpid(), signal.SIGKILL))
-            evaluate('killed', out)
+        locate_until(monkeypatch, 15, lambda: os.kill(os.getpid(), signal.SIGKILL))
+        evaluate('killed', out)
 
     child = get_context('fork').Process(target=killed)
     child.start()
@@ -291,29 +284,23 @@ def test_a_killed_evaluation_goes_on_where_it_was(evaluate, tmp_path, monkeypatc
     assert child.exitcode == -signal.SIGKILL
     finished = results(tmp_path / 'results' / 'frames')
     assert 0 < len(finished) < len(LENGTHS)
-    with monkeypatch.context() as patch:
-        made = locate_until(patch, -1, None)
-        code, metrics = evaluate('resumed', out, 'test_cfg.batch_size=1')
+    made = locate_until(monkeypatch, -1, None)
+    code, metrics = evaluate('resumed', out, 'test_cfg.batch_size=1')
     assert code == 0
     assert len(made) == sum(n - 1 for name, n in LENGTHS.items() if name not in finished)
     for key in SCORES:
         assert metrics[key] == pytest.approx(wanted[key], abs=1e-3)
 
 
-@pytest.mark.parametrize(
-    ('option', 'different'),
-    [('model.shift=0.1', 'model'), ('test_cfg.fp16=True', 'fp16'), ('', 'weights')],
-)
-def test_results_of_other_settings_or_weights_are_refused(
-    option, different, evaluate, tmp_path, capsys
-):
+def test_results_of_other_settings_or_weights_are_refused(evaluate, tmp_path, capsys):
     out = f'test_cfg.out_dir={tmp_path / "results"}'
     assert evaluate('first', out)[0] == 0
     before = results(tmp_path / 'results' / 'frames')
-    options = [option] if option else []
-    code, metrics = evaluate('second', out, *options, shift=0.0 if option else 0.01)
-    assert (code, metrics) == (2, None)
-    assert f'other weights or settings (different: {different})' in capsys.readouterr().err
+    for option, different in (('model.shift=0.1', 'model'), ('test_cfg.fp16=True', 'fp16')):
+        assert evaluate('second', out, option) == (2, None)
+        assert f'other weights or settings (different: {different})' in capsys.readouterr().err
+    assert evaluate('second', out, shift=0.01) == (2, None)
+    assert 'other weights or settings (different: weights)' in capsys.readouterr().err
     after = results(tmp_path / 'results' / 'frames')
     assert all((after[name] == before[name]).all() for name in LENGTHS)
 
@@ -337,22 +324,17 @@ def test_a_result_that_contradicts_the_annotation_is_named(evaluate, tmp_path, c
     evaluate('first', out)
     assert capsys.readouterr().err.splitlines()[-1].startswith('tracking: 54/54 frames, ')
     file = tmp_path / 'results' / 'frames' / 'd.txt'
-    rest = file.read_text().split('\n', 1)[1]
-    for text, problem in (
-        ('1,2,3,4\n' + rest, 'd.txt begins with another box than the annotation of sequence d'),
-        (rest, 'd.txt has 13 lines, but sequence d has 14 frames'),
-    ):
-        file.write_text(text)
-        code, metrics = evaluate('second', out)
-        assert (code, metrics['sot/failed'], metrics['sot/sequences']) == (1, 1, 5)
-        error = capsys.readouterr().err
-        assert '1 of 6 sequences were not evaluated; the first, d:' in error and problem in error
+    file.write_text('1,2,3,4\n' + file.read_text().split('\n', 1)[1])
+    code, metrics = evaluate('second', out)
+    assert (code, metrics['sot/failed'], metrics['sot/sequences']) == (1, 1, 5)
+    error = capsys.readouterr().err
+    assert '1 of 6 sequences were not evaluated; the first, d:' in error
+    assert 'd.txt begins with another box than the annotation of sequence d' in error
 
 
 def test_the_digest_tells_every_bit():
     state = dict(a=torch.zeros(3), b=torch.tensor(2), c=torch.ones(2, 2).bfloat16())
-    assert digest(dict(reversed(state.items()))) == digest(state)
-    assert digest({k: v.clone() for k, v in state.items()}) == digest(state)
+    assert digest({k: v.clone() for k, v in reversed(state.items())}) == digest(state)
     others = [
         state | dict(a=torch.tensor([0.0, 0.0, 1e-30])),
         state | dict(b=torch.tensor(3)),
@@ -363,18 +345,15 @@ def test_the_digest_tells_every_bit():
     assert len({digest(other) for other in [state, *others]}) == 6
 
 
-def test_a_contact_sheet_of_every_sequence_is_drawn(tmp_path, videos):
-    config, checkpoint = tiny_tracker.write_config(tmp_path, videos, shift=0.05)
-    folder = tmp_path / 'pictures'
-    main = runpy.run_path(str(ROOT / 'tools' / 'test.py'))['main']
-    args = [config, checkpoint, '--work-dir', tmp_path / 'work', '--show-dir', folder]
-    assert main([str(arg) for arg in args]) == 0
+def test_a_contact_sheet_of_every_sequence_is_drawn(evaluate, tmp_path):
+    folder = tmp_path / 'images'
+    assert evaluate('work', show_dir=folder, shift=0.05)[0] == 0
     assert sorted(path.stem for path in folder.iterdir()) == list(LENGTHS)
     rows = {name: cv2.imread(str(folder / f'{name}.jpg')).shape[0] for name in LENGTHS}
     assert rows['b'] - rows['d'] == 0 and rows['b'] - rows['e'] == 225 + 6  # 3 rows and 2
-    picture = cv2.imread(str(folder / 'f.jpg'))[60:280].astype(int)  # without header and legend
+    image = cv2.imread(str(folder / 'f.jpg'))[60:280].astype(int)  # without header and legend
     for color in (TRUTH, PALETTE[0]):  # annotated, and predicted beside it
-        assert (np.abs(picture - color[::-1]).max(2) < 70).sum() > 40
+        assert (np.abs(image - color[::-1]).max(2) < 70).sum() > 40
 
 
 CALLS = []
@@ -398,14 +377,13 @@ class NoteCalls(Hook):
 
 @DATASETS.register_module(force=True)
 class Crops(Dataset):
-    """Two grey pairs of crops."""
+    """Two grey search crops."""
 
     def __len__(self):
         return 2
 
     def __getitem__(self, index):
-        crops = {name: torch.full((3, 8, 8), 100, dtype=torch.uint8) for name in ('search',)}
-        return dict(inputs=crops)
+        return dict(inputs=dict(search=torch.full((3, 8, 8), 100, dtype=torch.uint8)))
 
 
 def runner(tmp_path, videos, extra=''):
@@ -420,9 +398,8 @@ def test_hooks_are_called_as_by_the_stock_loop(tmp_path, videos):
     metrics = runner(tmp_path, videos).test()
     names = [name for name, _, _ in CALLS if 'test' in name]
     pair = ['before_test_iter', 'after_test_iter']
-    assert names == [
-        'before_test', 'before_test_epoch', *6 * pair, 'after_test_epoch', 'after_test'
-    ]  # fmt: skip
+    epoch = ['before_test_epoch', *6 * pair, 'after_test_epoch']
+    assert names == ['before_test', *epoch, 'after_test']
     assert not any(training for name, _, training in CALLS if 'iter' in name)
     ended = [kwargs for name, kwargs, _ in CALLS if name == 'after_test_iter']
     assert [call['batch_idx'] for call in ended] == list(range(6))
@@ -469,10 +446,9 @@ def test_two_processes_give_the_metrics_of_one(evaluate, bad_videos, tmp_path, m
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
     monkeypatch.setenv('PYTHONPATH', str(ROOT / 'tests'), prepend=os.pathsep)
     config, checkpoint = tiny_tracker.write_config(tmp_path, bad_videos)
-    script, out = ROOT / 'tools' / 'dist_test.sh', tmp_path / 'two.json'
-    results_dir = tmp_path / 'results'
-    args = ['bash', script, config, checkpoint, '2', '--work-dir', tmp_path / 'two', '--out', out]
-    args += ['--cfg-options', f'test_cfg.out_dir={results_dir}']
+    out, found = tmp_path / 'two.json', tmp_path / 'results'
+    args = ['bash', ROOT / 'tools' / 'dist_test.sh', config, checkpoint, '2', '--out', out]
+    args += ['--work-dir', tmp_path / 'two', '--cfg-options', f'test_cfg.out_dir={found}']
     ended = subprocess.run(list(map(str, args)), capture_output=True, text=True)
     assert ended.returncode == 1, ended.stderr
     assert ended.stderr.count('error: 5 of 7 sequences were not evaluated; the first, cut:') == 1
@@ -480,4 +456,4 @@ def test_two_processes_give_the_metrics_of_one(evaluate, bad_videos, tmp_path, m
     two = json.loads(out.read_text())
     for key in SCORES:
         assert two[key] == pytest.approx(one[key], abs=1e-9)
-    assert results(results_dir / 'frames').keys() == {'good', 'well'}
+    assert results(found / 'frames').keys() == {'good', 'well'}

@@ -19,7 +19,6 @@ from mmlite.evaluation.sot.protocols import LASOT
 from mmlite.evaluation.sot.report import Evaluation, group_table, read_attributes
 from mmlite.evaluation.sot.results import Track
 
-METAINFO = dict(dataset='lasot', protocol='lasot')
 NAMES = [f'{label}-{number}' for label in ('cat', 'dog') for number in (1, 2, 3)]
 
 
@@ -46,10 +45,11 @@ def make(name, annotated=True, dataset='lasot'):
     return sequence, track
 
 
-def make_evaluator(out_dir, metainfo=METAINFO, names=NAMES, **kwargs):
-    config = dict(type='mmlite.SOTMetric', out_dir=str(out_dir), plots=False, **kwargs)
-    evaluator = Evaluator([config])
-    evaluator.dataset_meta = dict(metainfo, names=names)
+def make_evaluator(out_dir, dataset='lasot', names=NAMES, usual=None, **kwargs):
+    """An evaluator of a data set of ``names`` whose papers use the protocol ``usual``."""
+    config = dict(type='mmlite.SOTMetric', plots=False, **kwargs)
+    evaluator = Evaluator([dict(config, out_dir=str(out_dir)) if out_dir else config])
+    evaluator.dataset_meta = dict(dataset=dataset, protocol=usual or dataset, names=names)
     return evaluator
 
 
@@ -57,6 +57,12 @@ def feed(evaluator, names, annotated=True, dataset='lasot'):
     for name in names:
         sequence, track = make(name, annotated, dataset)
         evaluator.process(data_batch=[sequence], data_samples=[track])
+    return list(evaluator.metrics[0].results)
+
+
+def table(file):
+    with file.open(newline='') as stream:
+        return list(csv.DictReader(stream))
 
 
 def run(out_dir, names=NAMES, **kwargs):
@@ -67,13 +73,19 @@ def run(out_dir, names=NAMES, **kwargs):
 
 def test_metrics_are_the_means_over_sequences(tmp_path):
     evaluator = make_evaluator(tmp_path)
-    feed(evaluator, NAMES)
-    scores = list(evaluator.metrics[0].results)
+    scores = feed(evaluator, NAMES)
     got = evaluator.evaluate(6)
     want = measure(mean_curves(scores, LASOT), LASOT)
     assert got == pytest.approx({f'sot/{k}': v for k, v in want.items()} | counts(6, 0))
     assert 30 < got['sot/AUC'] < 90
     assert not evaluator.metrics[0].results
+    evaluator = make_evaluator(tmp_path, 'got10k')  # pools the frames of all sequences
+    scores = feed(evaluator, NAMES, dataset='got10k')
+    got = evaluator.evaluate(6)
+    pooled = np.average([s.curves.overlap for s in scores], weights=[s.counted for s in scores])
+    assert set(got) == {'sot/AO', 'sot/SR50', 'sot/SR75', *counts(6, 0)}
+    assert got['sot/AO'] == pytest.approx(100 * pooled)
+    assert all(s.counted < s.frames for s in scores)
 
 
 def counts(sequences, failed):
@@ -82,25 +94,22 @@ def counts(sequences, failed):
 
 def test_files_hold_every_sequence_and_class(tmp_path, capsys):
     got = run(tmp_path, tracker='mine')
-    with (tmp_path / 'sequences.csv').open(newline='') as file:
-        rows = list(csv.DictReader(file))
+    rows = table(tmp_path / 'sequences.csv')
     assert [row['sequence'] for row in rows] == NAMES
     assert np.mean([float(row['AUC']) for row in rows]) == pytest.approx(got['sot/AUC'], abs=1e-4)
     assert {row['FPS'] for row in rows} == {'50.0'}
-    with (tmp_path / 'groups.csv').open(newline='') as file:
-        groups = {row['group']: float(row['mine AUC']) for row in csv.DictReader(file)}
+    groups = {row['group']: float(row['mine AUC']) for row in table(tmp_path / 'groups.csv')}
     cats = [float(row['AUC']) for row in rows if row['sequence'].startswith('cat')]
     assert groups['cat'] == pytest.approx(np.mean(cats), abs=1e-4)
     assert groups.keys() == {'cat', 'dog'}
     saved = json.loads((tmp_path / 'summary.json').read_text())
+    mine = saved['trackers']['mine']
     assert saved['protocol']['name'] == 'lasot'
-    assert saved['trackers']['mine']['numbers']['AUC'] == pytest.approx(got['sot/AUC'], abs=1e-4)
-    assert 100 * np.mean(saved['trackers']['mine']['curves']['success']) == pytest.approx(
-        got['sot/AUC'], abs=1e-3
-    )
+    assert mine['numbers']['AUC'] == pytest.approx(got['sot/AUC'], abs=1e-4)
+    assert 100 * np.mean(mine['curves']['success']) == pytest.approx(got['sot/AUC'], abs=1e-3)
     log = capsys.readouterr().out
-    table = next(line for line in log.splitlines() if line.split()[:1] == ['mine'])
-    assert table.split()[1] == f'{got["sot/AUC"]:.2f}'
+    line = next(line for line in log.splitlines() if line.split()[:1] == ['mine'])
+    assert line.split()[1] == f'{got["sot/AUC"]:.2f}'
     lowest = min(rows, key=lambda row: float(row['AUC']))['sequence']
     assert f'lowest AUC: {lowest} ' in log
 
@@ -108,25 +117,13 @@ def test_files_hold_every_sequence_and_class(tmp_path, capsys):
 def test_plots_are_drawn_beside_the_log_by_default(tmp_path):
     MMLogger.get_instance('run', log_file=str(tmp_path / 'run.log'))
     evaluator = Evaluator([dict(type='mmlite.SOTMetric')])
-    evaluator.dataset_meta = METAINFO
+    evaluator.dataset_meta = dict(dataset='lasot', protocol='lasot')
     feed(evaluator, NAMES)
     evaluator.evaluate(6)
     for name in ('success.png', 'precision.png', 'norm_precision.png'):
-        picture = cv2.imread(str(tmp_path / name))
-        assert picture.shape[1] > 700
-        assert (picture != 255).any(-1).mean() > 0.02
-
-
-def test_got10k_pools_the_frames_of_all_sequences(tmp_path):
-    metainfo = dict(dataset='got10k', protocol='got10k')
-    evaluator = make_evaluator(tmp_path, metainfo)
-    feed(evaluator, NAMES, dataset='got10k')
-    scores = list(evaluator.metrics[0].results)
-    got = evaluator.evaluate(6)
-    pooled = np.average([s.curves.overlap for s in scores], weights=[s.counted for s in scores])
-    assert set(got) == {'sot/AO', 'sot/SR50', 'sot/SR75', *counts(6, 0)}
-    assert got['sot/AO'] == pytest.approx(100 * pooled)
-    assert all(s.counted < s.frames for s in scores)
+        image = cv2.imread(str(tmp_path / name))
+        assert image.shape[1] > 700
+        assert (image != 255).any(-1).mean() > 0.02
 
 
 def test_failed_sequences_are_named_and_not_scored(tmp_path, capsys):
@@ -143,8 +140,7 @@ def test_failed_sequences_are_named_and_not_scored(tmp_path, capsys):
     log = capsys.readouterr().out
     assert '2 of 6 sequences failed and are not scored: dog-2, dog-3' in log
     assert f'sequence dog-3: {len(track)} predicted boxes for {len(sequence)} annotated' in log
-    with (tmp_path / 'sequences.csv').open(newline='') as file:
-        errors = {row['sequence']: row['error'] for row in csv.DictReader(file)}
+    errors = {row['sequence']: row['error'] for row in table(tmp_path / 'sequences.csv')}
     assert errors['dog-2'] == 'dog-2/img/00000007.jpg cannot be read'
     assert errors['cat-1'] == ''
     evaluator = make_evaluator(tmp_path, names=['cat-1'])
@@ -163,10 +159,10 @@ def test_a_missing_sequence_is_an_error_that_names_it(tmp_path):
 
 
 def test_papers_count_uav123_otherwise(tmp_path, capsys):
-    meta = dict(dataset='uav123', protocol='uav')
-    default = run(tmp_path, metainfo=meta)
+    meta = dict(dataset='uav123', usual='uav')
+    default = run(tmp_path, **meta)
     assert "papers score this data set by protocol 'uav'" in capsys.readouterr().out
-    papers = run(tmp_path, metainfo=meta, protocol='uav')
+    papers = run(tmp_path, **meta, protocol='uav')
     assert "protocol 'uav'" not in capsys.readouterr().out
     assert papers['sot/P'] > default['sot/P']
     assert papers['sot/AUC'] == default['sot/AUC']
@@ -175,8 +171,7 @@ def test_papers_count_uav123_otherwise(tmp_path, capsys):
 
 
 def test_test_sets_without_annotation_give_the_archive_for_the_server(tmp_path):
-    metainfo = dict(dataset='trackingnet', protocol='trackingnet')
-    evaluator = make_evaluator(tmp_path, metainfo)
+    evaluator = make_evaluator(tmp_path, 'trackingnet')
     feed(evaluator, NAMES[::-1], annotated=False)
     assert evaluator.evaluate(6) == counts(6, 0)
     with zipfile.ZipFile(tmp_path / 'trackingnet_submission.zip') as archive:
@@ -187,18 +182,16 @@ def test_test_sets_without_annotation_give_the_archive_for_the_server(tmp_path):
 
 
 def test_an_archive_is_complete_and_in_a_directory(tmp_path, capsys):
-    metainfo = dict(dataset='got10k', protocol='got10k')
-    evaluator = make_evaluator(tmp_path, metainfo)
+    evaluator = make_evaluator(tmp_path, 'got10k')
     feed(evaluator, NAMES[1:], annotated=False)
     evaluator.metrics[0].add_failure('cat-1', 'no frames')
     assert evaluator.evaluate(6) == counts(5, 1)
     assert not list(tmp_path.iterdir())
-    evaluator = Evaluator([dict(type='mmlite.SOTMetric')])
-    evaluator.dataset_meta = metainfo
+    evaluator = make_evaluator(None, 'got10k')
     feed(evaluator, NAMES, annotated=False)
     with pytest.raises(UserError, match='set out_dir of SOTMetric'):
         evaluator.evaluate(6)
-    evaluator = make_evaluator(tmp_path, dict(dataset='frames', protocol='lasot'))
+    evaluator = make_evaluator(tmp_path, 'frames', usual='lasot')
     feed(evaluator, NAMES[:5])
     feed(evaluator, NAMES[5:], annotated=False)
     assert evaluator.evaluate(6)['sot/sequences'] == 5
@@ -215,17 +208,13 @@ def test_attributes_group_sequences(tmp_path):
         read_attributes(tmp_path, names)
     with pytest.raises(DataError, match='cat-9.txt cannot be read'):
         read_attributes(tmp_path, ['cat-9'])
-    metric = make_evaluator(tmp_path, names=names).metrics[0]
-    metric.process(*map(list, zip(*map(make, names), strict=True)))
-    evaluations = [
-        Evaluation('a', LASOT, metric.results),
-        Evaluation('b', LASOT, metric.results[:1]),
-    ]
-    header, _, *table = map(str.split, group_table(evaluations, groups).splitlines())
-    first = measure(metric.results[0].curves, LASOT)['AUC']
+    scores = feed(make_evaluator(tmp_path), names)
+    evaluations = [Evaluation('a', LASOT, scores), Evaluation('b', LASOT, scores[:1])]
+    header, _, *rows = map(str.split, group_table(evaluations, groups).splitlines())
+    first = measure(scores[0].curves, LASOT)['AUC']
     column = header.index('b')
-    assert header[0] == 'AUC' and [row[0] for row in table] == ['IV', 'POC', 'DEF']
-    assert [row[column] for row in table] == [f'{first:.2f}', '-', '-']
+    assert header[0] == 'AUC' and [row[0] for row in rows] == ['IV', 'POC', 'DEF']
+    assert [row[column] for row in rows] == [f'{first:.2f}', '-', '-']
 
 
 def _evaluate_a_share(rank, folder, shares, results):

@@ -18,25 +18,14 @@ from mmlite.datasets import sot
 from mmlite.datasets.sot.base import SequenceDataset
 from mmlite.engine.cli import CfgOptions, sentence, tool
 from mmlite.errors import DataError, UserError
+from mmlite.evaluation.sot import report
 from mmlite.evaluation.sot.folders import MISSING, REFERENCES, common_sequences, score_folders
 from mmlite.evaluation.sot.protocols import PROTOCOLS, find_protocol, usage_note
-from mmlite.evaluation.sot.report import (
-    LASOT_ATTRIBUTES,
-    PRINTED_GROUPS,
-    class_groups,
-    group_table,
-    read_attributes,
-    summary_table,
-    write_reports,
-)
 from mmlite.evaluation.sot.results import STYLES, read_track, write_track
 from mmlite.evaluation.sot.submission import SERVERS, listed, write_submission
 
-DATASETS = {
-    cls.dataset: cls
-    for name in sot.__all__
-    if inspect.isclass(cls := getattr(sot, name)) and issubclass(cls, SequenceDataset)
-}
+CLASSES = [getattr(sot, name) for name in sot.__all__]
+DATASETS = {cls.dataset: cls for cls in CLASSES if issubclass(cls, SequenceDataset)}
 
 
 def parse_args(argv):
@@ -50,35 +39,30 @@ def parse_args(argv):
     add('--split', help="default: the data set's usual one, e.g. test of LaSOT, val of GOT-10k")
     add('--data-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', default={},
         help='further arguments of the data set, e.g. list_file=testing_set.txt')  # fmt: skip
-    add('--protocol', choices=list(PROTOCOLS),
-        help='default: got10k and trackingnet for these two, lasot for all others')  # fmt: skip
+    add('--protocol', choices=list(PROTOCOLS), help="default: got10k's, trackingnet's, else lasot")
     add('--names', nargs='+', metavar='NAME', help='of the trackers; default: their directories')
-    add('--available', action='store_true',
-        help='score the sequences that every tracker has, where some are missing')  # fmt: skip
-    add('--perfect', action='store_true',
-        help='add a row for boxes equal to the annotation, the upper bound')  # fmt: skip
-    add('--motionless', action='store_true',
-        help='add a row for the first box in every frame, a lower bound')  # fmt: skip
+    add('--available', action='store_true', help='score only sequences that every tracker has')
+    add('--perfect', action='store_true', help='add a row for boxes equal to the annotation')
+    add('--motionless', action='store_true', help='add a row for the first box in every frame')
     add('--attributes', type=Path, metavar='DIR', help="<sequence>.txt with LaSOT's 14 flags")
-    add('--attribute-names', nargs='+', metavar='NAME', default=LASOT_ATTRIBUTES,
+    add('--attribute-names', nargs='+', metavar='NAME', default=report.LASOT_ATTRIBUTES,
         help='names of the flags, if not those of LaSOT')  # fmt: skip
     add('--export', choices=list(STYLES), help='also write the boxes, in this style')
     add('--no-plots', action='store_true', help='table, CSV and JSON only')
-    add('--out', type=Path, default=Path('work_dirs/score_tracker'), metavar='DIR',
-        help='default: %(default)s')  # fmt: skip
+    out = Path('work_dirs/score_tracker')
+    add('--out', type=Path, default=out, metavar='DIR', help='default: %(default)s')
     return parser.parse_args(argv)
 
 
 def build_dataset(args):
-    cls = DATASETS[args.dataset]
     options = dict(args.data_options, data_root=args.data_root)
     if args.split is not None:
         options['split'] = args.split
-    legal = inspect.signature(cls).parameters
+    legal = inspect.signature(DATASETS[args.dataset]).parameters
     for key in options:
         if key not in legal:
             raise UserError(f'data set {args.dataset} has no option {key}; {", ".join(legal)}')
-    return cls(**options)
+    return DATASETS[args.dataset](**options)
 
 
 def name_trackers(folders, names):
@@ -100,49 +84,48 @@ def check_complete(evaluations, available, total):
     """The comparable evaluations; an error if sequences lack results and that is not allowed."""
     problems = []
     for evaluation in evaluations:
-        for reason in evaluation.failed.values():
+        tracker, failed = evaluation.tracker, evaluation.failed
+        for reason in failed.values():
             if reason != MISSING:
-                print(f'{evaluation.tracker}: {sentence(reason)}', file=sys.stderr)
-        if evaluation.failed:
+                print(f'{tracker}: {sentence(reason)}', file=sys.stderr)
+        if failed:
             problems.append(
-                f'{evaluation.tracker} lacks {len(evaluation.failed)} of {total} sequences '
-                f'({listed(evaluation.failed)})'
+                f'{tracker} lacks {len(failed)} of {total} sequences ({listed(failed)})'
             )
     if not problems:
         return evaluations
+    problem = '; '.join(problems)
     if not available:
-        raise DataError('; '.join(problems) + '; --available scores what every tracker has')
+        raise DataError(f'{problem}; --available scores what every tracker has')
     evaluations = common_sequences(evaluations)
-    print('; '.join(problems))
+    print(problem)
     print(f'scored are the {len(evaluations[0].scores)} sequences that every tracker has')
     return evaluations
 
 
 def score(args, dataset, trackers):
-    """Print the tables and write the files."""
     usual = dataset.metainfo['protocol']
     protocol = find_protocol(args.protocol, usual)
     references = [name for name in REFERENCES if getattr(args, name)]
     evaluations = score_folders(dataset, trackers, protocol, references)
     evaluations = check_complete(evaluations, args.available, len(dataset))
     names = [score.name for score in evaluations[0].scores]
-    groups = class_groups(args.dataset, names)
+    groups = report.class_groups(args.dataset, names)
     print(f'{args.dataset} ({dataset.split}), protocol {protocol.name}')
-    print(summary_table(evaluations))
-    if 1 < len(groups) <= PRINTED_GROUPS:
-        print(group_table(evaluations, groups))
+    print(report.summary_table(evaluations))
+    if 1 < len(groups) <= report.PRINTED_GROUPS:
+        print(report.group_table(evaluations, groups))
     if args.attributes:
-        attributes = read_attributes(args.attributes, names, args.attribute_names)
-        print(group_table(evaluations, attributes))
+        attributes = report.read_attributes(args.attributes, names, args.attribute_names)
+        print(report.group_table(evaluations, attributes))
         groups = {**groups, **attributes}
     if note := usage_note(protocol, usual):
         print(note)
-    files = write_reports(args.out, args.dataset, evaluations, groups, not args.no_plots)
+    files = report.write_reports(args.out, args.dataset, evaluations, groups, not args.no_plots)
     print(f'written: {", ".join(str(file) for file in files)}')
 
 
 def read_tracks(dataset, folder):
-    """Tracks of all sequences of which the directory has one."""
     lengths = zip(dataset.names, dataset.lengths, strict=True)
     found = (read_track(folder, name, int(length), dataset.dataset) for name, length in lengths)
     return [track for track in found if track is not None]

@@ -21,8 +21,8 @@ def read_boxes(tree, path, nan_legal=False):
     legal = np.isfinite(boxes) | (np.isnan(boxes) if nan_legal else False)
     if not legal.all():
         number = int(np.argmin(legal.all(1)))
-        line = _excerpt(text.splitlines()[number])
-        raise DataError(f'{where}, line {number + 1}: {line} has a value that is not finite')
+        line = text.splitlines()[number]
+        raise _fault(where, number + 1, line, 'has a value that is not finite')
     return boxes
 
 
@@ -41,8 +41,8 @@ def parse_table(text, where, columns=None):
             row = []
         columns = columns or len(row)
         if not row or len(row) != columns:
-            numbers = f'{columns} numbers' if columns else 'numbers'
-            raise DataError(f'{where}, line {number}: {_excerpt(line)} is not {numbers}')
+            problem = f'is not {columns} numbers' if columns else 'is not numbers'
+            raise _fault(where, number, line, problem)
         rows.append(row)
     if not rows:
         raise DataError(f'{where} is empty')
@@ -57,9 +57,7 @@ def read_labels(tree, path, largest=1):
     if not legal.issuperset(labels):
         for number, line in enumerate(text.splitlines(), 1):
             if not legal.issuperset(line.replace(',', ' ').split()):
-                raise DataError(
-                    f'{where}, line {number}: {_excerpt(line)} are not integers from 0 to {largest}'
-                )
+                raise _fault(where, number, line, f'are not integers from 0 to {largest}')
     return np.array(labels, dtype=np.int64)
 
 
@@ -72,11 +70,9 @@ def read_list(path, tree=None):
     lines, where = _read_lines(path, tree)
     for number, line in lines:
         if line in names:
-            raise DataError(
-                f'{where}, line {number}: {_excerpt(line)} is on line {names[line]} already'
-            )
+            raise _fault(where, number, line, f'is on line {names[line]} already')
         if leaves_folder(line):
-            raise DataError(f'{where}, line {number}: {_excerpt(line)} leaves the directory')
+            raise _fault(where, number, line, 'leaves the directory')
         names[line] = number
     if not names:
         raise DataError(f'{where} is empty: it must name one sequence a line')
@@ -88,10 +84,8 @@ def read_indices(path, names):
     lines = read_list(path)
     for line in lines:
         if not re.fullmatch(r'\d+', line) or int(line) >= len(names):
-            raise DataError(
-                f'{path}: {_excerpt(line)} is not the index of a sequence, from 0 to '
-                f'{len(names) - 1}'
-            )
+            legal = f'the index of a sequence, from 0 to {len(names) - 1}'
+            raise DataError(f'{path}: {line[:60]!r} is not {legal}')
     indices = [int(line) for line in lines]
     if len(set(indices)) < len(indices):  # '7' and '007' are different lines
         raise DataError(f'{path} has an index twice')
@@ -109,11 +103,9 @@ def read_ranges(path):
             continue
         match = re.fullmatch(r'([^\s,]+)[\s,]+([^\s,]+)[\s,]+(\d+)[\s,]+(\d+)', line)
         if not match or int(match[3]) > int(match[4]):
-            raise DataError(
-                f'{path}, line {number}: {_excerpt(line)} is not sequence,video,first,last'
-            )
+            raise _fault(path, number, line, 'is not sequence,video,first,last')
         if match[1] in ranges:
-            raise DataError(f'{path}, line {number}: sequence {match[1]} is listed twice')
+            raise _fault(path, number, match[1], 'is listed twice')
         ranges[match[1]] = match[2], int(match[3]), int(match[4])
     if not ranges:
         raise DataError(f'{path} is empty: it must have lines sequence,video,first,last')
@@ -148,5 +140,6 @@ def _read_lines(path, tree=None):
     return [(number, line) for number, line in lines if line], where
 
 
-def _excerpt(text, length=60):
-    return repr(text if len(text) <= length else text[:length] + '...')
+def _fault(where, number, line, problem):
+    shown = line if len(line) <= 60 else line[:60] + '...'
+    return DataError(f'{where}, line {number}: {shown!r} {problem}')

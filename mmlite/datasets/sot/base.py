@@ -24,11 +24,9 @@ _RECENT = 8  # parsed sequences that are kept
 def warn_of_faults(faults, of):
     """Log how many of the items ``of`` cannot be used, and why the first one cannot."""
     if faults:
-        print_log(
-            f'{len(faults)} of {of} cannot be used; the first: {next(iter(faults.values()))}',
-            'current',
-            logging.WARNING,
-        )
+        first = next(iter(faults.values()))
+        text = f'{len(faults)} of {of} cannot be used; the first: {first}'
+        print_log(text, 'current', logging.WARNING)
 
 
 class SequenceDataset(Dataset):
@@ -66,10 +64,8 @@ class SequenceDataset(Dataset):
 
     def __init__(self, data_root, split, rebuild_index=False, **options):
         if split not in self.splits:
-            legal = ', '.join(map(repr, self.splits))
-            raise ArgumentError(
-                f'{type(self).__name__}: split must be one of {legal}, not {split!r}'
-            )
+            legal, name = ', '.join(map(repr, self.splits)), type(self).__name__
+            raise ArgumentError(f'{name}: split must be one of {legal}, not {split!r}')
         self.data_root, self.split, self._options = str(data_root), split, options
         self.metainfo = {'dataset': self.dataset, 'protocol': self.protocol}
         self._tree = Tree(data_root, self.layout)
@@ -98,11 +94,8 @@ class SequenceDataset(Dataset):
         return sequence
 
     def __repr__(self):
-        frames = int(self.lengths.sum())
-        return (
-            f'{type(self).__name__}(data_root={self.data_root!r}, split={self.split!r}, '
-            f'{len(self)} sequences, {frames} frames)'
-        )
+        content = f'{len(self)} sequences, {self.lengths.sum()} frames'
+        return f'{type(self).__name__}({self.data_root!r}, {self.split!r}, {content})'
 
     def _find(self):
         """list[Entry]: The sequences, with the paths of their frames and boxes."""
@@ -139,9 +132,8 @@ class SequenceDataset(Dataset):
     def _labels(self, path, boxes, largest=1):
         labels = read_labels(self._tree, path, largest)
         if len(labels) != len(boxes):
-            raise DataError(
-                f'{self._tree.where(path)} has {len(labels)} labels for {len(boxes)} boxes'
-            )
+            where = self._tree.where(path)
+            raise DataError(f'{where} has {len(labels)} labels for {len(boxes)} boxes')
         return labels
 
     def _ranges(self):

@@ -86,12 +86,6 @@ class COCOStillsDataset(Dataset):
             visible=np.ones(1, dtype=bool),
         )
 
-    def __repr__(self):
-        return (
-            f'{type(self).__name__}(data_root={self.data_root!r}, split={self.split!r}, '
-            f'{len(self)} objects in {len(self._files)} images)'
-        )
-
 
 def read_objects(path):
     """Read the objects of a COCO annotation file that are not crowds.

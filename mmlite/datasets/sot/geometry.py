@@ -23,8 +23,6 @@ import numpy as np
 
 from mmlite.errors import ArgumentError, DataError
 
-COORDS = ('ostrack', 'exact')
-
 
 @dataclass(frozen=True)
 class CropWindow:
@@ -50,8 +48,8 @@ def plan_crop(box, factor, size):
     x, y, w, h = map(float, box)
     if not all(map(math.isfinite, (x, y, w * h))) or min(w, h) <= 0:
         raise DataError(
-            f'box x={x:g}, y={y:g}, w={w:g}, h={h:g} cannot be cropped around: its values must be '
-            f'finite, its width and height positive'
+            f'box x={x:g}, y={y:g}, w={w:g}, h={h:g} cannot be cropped around: it must be finite '
+            'and have an area'
         )
     side = math.ceil(math.sqrt(w * h) * factor)
     if side < 1:
@@ -104,7 +102,7 @@ def box_to_crop(box, around, window, coords):
         tuple[float]: ``x, y, w, h`` in units of the crop's side, not clipped to it.
     """
     x, y, w, h = map(float, box)
-    if _is_exact(coords):
+    if is_exact(coords):
         left, top = (x - window.x) / window.side, (y - window.y) / window.side
         return left, top, w / window.side, h / window.side
     centre = (window.size - 1) / 2
@@ -120,7 +118,7 @@ def box_to_image(box, around, window, coords):
     Other arguments as in :func:`box_to_crop`. Returns ``x, y, w, h`` in frame pixels, not clipped.
     """
     cx, cy, w, h = (float(value) * window.side for value in box)
-    if _is_exact(coords):
+    if is_exact(coords):
         left, top = window.x, window.y
     else:
         around_x, around_y = _centre(around)
@@ -159,7 +157,8 @@ def _clip(low, high, extent, margin):
     return low, max(margin, high - low)
 
 
-def _is_exact(coords):
-    if coords not in COORDS:
+def is_exact(coords):
+    """Whether ``coords`` is ``'exact'`` rather than ``'ostrack'``; ArgumentError for others."""
+    if coords not in ('ostrack', 'exact'):
         raise ArgumentError(f"coords must be 'ostrack' or 'exact', got {coords!r}")
     return coords == 'exact'

@@ -45,10 +45,7 @@ class GOT10kDataset(SequenceDataset):
 
     def __init__(self, data_root, split='val', index_file=None, rebuild_index=False):
         if str(split).startswith('vot') and index_file is None:
-            raise ArgumentError(
-                f'GOT10kDataset: split {split!r} needs index_file, a list of 0-based indices into '
-                f'train/list.txt'
-            )
+            raise ArgumentError(f'split {split!r} needs index_file, 0-based indices into list.txt')
         super().__init__(data_root, split, rebuild_index, index_file=index_file)
 
     @property

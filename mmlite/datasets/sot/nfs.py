@@ -42,10 +42,6 @@ class NFSDataset(SequenceDataset):
         for file in self._text_files('anno'):
             name = file.removeprefix('nfs_')
             video, first, last = ranges.get(name, (name, None, None))
-            entries.append(
-                Entry(
-                    name, f'anno/{file}.txt', f'sequences/{video}', first, last,
-                    by_boxes=name not in ranges,
-                )
-            )  # fmt: skip
+            boxes, frames = f'anno/{file}.txt', f'sequences/{video}'
+            entries.append(Entry(name, boxes, frames, first, last, by_boxes=name not in ranges))
         return entries

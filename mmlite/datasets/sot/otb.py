@@ -9,14 +9,10 @@ from .annotations import read_list
 from .base import SequenceDataset
 from .index import Entry
 
-_RANGES = {
-    'David': (300, 770),
-    'Football1': (1, 74),
-    'Freeman3': (1, 460),
-    'Freeman4': (1, 283),
-    'BlurCar1': (247, None),
-    'Tiger1': (6, None),
-}
+_RANGES = dict(
+    David=(300, 770), Football1=(1, 74), Freeman3=(1, 460), Freeman4=(1, 283),
+    BlurCar1=(247, None), Tiger1=(6, None),
+)  # fmt: skip
 """Sequence -> numbers of its first and last frame, where these are not all of the directory."""
 
 _SKIPPED = {'Tiger1': 5}  # boxes before the first frame of the sequence
@@ -93,6 +89,5 @@ class OTB100Dataset(SequenceDataset):
             numbered = [re.fullmatch(r'groundtruth_rect\.(\d+)\.txt', file) for file in files]
             targets = sorted((int(match[1]), match[0]) for match in numbered if match)
             for number, file in targets:
-                name = f'{video}-{number}' if len(targets) > 1 else video
-                found.append((name, video, file))
+                found.append((f'{video}-{number}' if len(targets) > 1 else video, video, file))
         return found

@@ -10,8 +10,8 @@ from torch.utils.data import Dataset, Sampler
 from mmlite.errors import ArgumentError, DataError
 from mmlite.registry import DATA_SAMPLERS, DATASETS
 
-from .sampling import MAX_INTERVAL, MIN_FRAMES, MIN_VISIBLE, is_usable, sample_causal
-
+MIN_FRAMES = 20  # of a video
+MIN_VISIBLE = 5  # frames that show the target: more than two for each frame of a pair
 STILLS = 'stills'  # protocol of data sets of images: template and search are the same image
 
 
@@ -20,7 +20,7 @@ class TrackPairs(Dataset):
     """Pairs of a template and a search frame, sampled anew in every epoch.
 
     A data set is sampled by its ratio, a sequence uniformly from it, and two frames by
-    :func:`~mmlite.datasets.sot.sampling.sample_causal`. Indices are ``(seed, epoch, k)`` from
+    :func:`sample_causal`. Indices are ``(seed, epoch, k)`` from
     :class:`PairSampler`, and a pair depends on these three numbers alone.
 
     As in OSTrack, an unsuitable video is replaced by another one of its data set, but after a
@@ -48,31 +48,26 @@ class TrackPairs(Dataset):
         datasets,
         ratios=None,
         samples_per_epoch=60_000,
-        max_interval=MAX_INTERVAL,
+        max_interval=200,
         pipeline=(),
         max_tries=1000,
     ):
-        for name, value, least in (
-            ('samples_per_epoch', samples_per_epoch, 1),
-            ('max_tries', max_tries, 1),
-            ('max_interval', max_interval, 2),
-        ):
-            if value < least:
-                raise ArgumentError(f'{name} must be >= {least} (got {value})')
+        if min(samples_per_epoch, max_tries, max_interval - 1) < 1:
+            raise ArgumentError(
+                f'samples_per_epoch={samples_per_epoch} and max_tries={max_tries} must be >= 1, '
+                f'max_interval={max_interval} >= 2'
+            )
         self._bounds = _cumulative(ratios, len(datasets))
         self.datasets = [DATASETS.build(d) if isinstance(d, dict) else d for d in datasets]
         for dataset in self.datasets:
             if not len(dataset):
                 raise DataError(f'data set {dataset.metainfo["dataset"]} has no sequences')
+        self.metainfo = dict(datasets=tuple(d.metainfo['dataset'] for d in self.datasets))
         self.samples_per_epoch = samples_per_epoch
         self.max_interval = max_interval
         self.pipeline = Compose(pipeline)
         self.max_tries = max_tries
         self.bad_samples = None
-
-    @property
-    def metainfo(self):
-        return dict(datasets=tuple(d.metainfo['dataset'] for d in self.datasets))
 
     def __len__(self):
         return self.samples_per_epoch
@@ -96,8 +91,11 @@ class TrackPairs(Dataset):
                 number = int(rng.integers(len(dataset)))
                 sequence = dataset[number]
                 name = f'{sequence.dataset} {sequence.name}'
-                frames = self._sample_frames(rng, dataset, sequence)
-                if frames is None:
+                if dataset.metainfo['protocol'] == STILLS:
+                    frames = 0, 0
+                elif is_usable(sequence.visible):
+                    frames = sample_causal(rng, sequence.visible, self.max_interval)
+                else:
                     failures['unsuitable'] += 1
                     last = f'{name} is such a video'
                     continue  # with another video of this data set
@@ -123,18 +121,6 @@ class TrackPairs(Dataset):
             f'{failures["rejected"]} were rejected by the pipeline; the last: {last}'
         )
 
-    def _sample_frames(self, rng, dataset, sequence):
-        """Template and search frame, None for an unsuitable video."""
-        if dataset.metainfo['protocol'] == STILLS:
-            return 0, 0
-        if not is_usable(sequence.visible):
-            return None
-        return sample_causal(rng, sequence.visible, self.max_interval)
-
-    def __repr__(self):
-        names = ', '.join(f'{d.metainfo["dataset"]} ({len(d)} sequences)' for d in self.datasets)
-        return f'{type(self).__name__}({names}; {len(self)} pairs an epoch)'
-
 
 @DATA_SAMPLERS.register_module()
 class PairSampler(Sampler):
@@ -154,9 +140,8 @@ class PairSampler(Sampler):
         self.rank, self.world_size = get_dist_info()
         self.num_samples = len(dataset) // self.world_size
         if not self.num_samples:
-            raise ArgumentError(
-                f'{len(dataset)} pairs an epoch are too few for {self.world_size} processes'
-            )
+            sizes = f'{len(dataset)} pairs an epoch are too few for {self.world_size} processes'
+            raise ArgumentError(sizes)
         self.seed = sync_random_seed() if seed is None else seed
         self.epoch = 0
 
@@ -170,6 +155,31 @@ class PairSampler(Sampler):
     def set_epoch(self, epoch):
         """Set the epoch, counted from 0; mmengine's ``DistSamplerSeedHook`` calls this."""
         self.epoch = epoch
+
+
+def is_usable(visible):
+    """Whether a video of visibility bool (N,) is long enough, and visible enough, for training."""
+    return len(visible) >= MIN_FRAMES and np.count_nonzero(visible) >= MIN_VISIBLE
+
+
+def sample_causal(rng, visible, max_interval=200):
+    """Sample a template and a later search frame that show the target: OSTrack's 'causal' mode.
+
+    The template is uniform over the visible frames before the last frame of the video, the search
+    frame uniform over the visible ones among the ``max_interval - 1`` frames that follow it. Where
+    none of these is visible, both are sampled again from an interval of 5 frames more. ``visible``,
+    bool (N,), must be True for two or more frames.
+    """
+    shown = np.flatnonzero(visible)
+    if len(shown) < 2:
+        raise ValueError(f'a pair needs two visible frames, got {len(shown)}')
+    templates = np.searchsorted(shown, len(visible) - 1)
+    while True:
+        first = rng.integers(templates)
+        end = np.searchsorted(shown, shown[first] + max_interval)
+        if end > first + 1:
+            return int(shown[first]), int(shown[rng.integers(first + 1, end)])
+        max_interval += 5
 
 
 def _read(sequence, template, search):
@@ -191,8 +201,8 @@ def _cumulative(ratios, count):
     ratios = np.ones(count) if ratios is None else np.asarray(ratios, dtype=np.float64)
     if not 0 < count == len(ratios):
         raise ArgumentError(
-            f'TrackPairs needs one or more data sets and a ratio for each, got {count} data sets '
-            f'and {len(ratios)} ratios'
+            f'TrackPairs needs a ratio for each data set, got {count} data sets and {len(ratios)} '
+            'ratios'
         )
     if not (ratios >= 0).all() or not 0 < ratios.sum() < np.inf:
         raise ArgumentError(f'ratios must be >= 0 and not all 0, got {ratios.tolist()}')

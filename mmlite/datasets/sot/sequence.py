@@ -5,8 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from mmlite.errors import DataError
-
 
 @dataclass(frozen=True, eq=False)
 class Sequence:
@@ -29,20 +27,6 @@ class Sequence:
     boxes: np.ndarray
     visible: np.ndarray
     cover: np.ndarray | None = None
-
-    def __post_init__(self):
-        count = len(self.boxes)
-        if self.boxes.shape != (count, 4) or count not in (1, len(self.frames)):
-            raise DataError(
-                f'sequence {self.name} has {len(self.frames)} frames, but boxes of shape '
-                f'{self.boxes.shape}: it must have x, y, w, h for every frame or for the first'
-            )
-        for key in ('visible', 'cover'):
-            value = getattr(self, key)
-            if value is not None and value.shape != (count,):
-                raise DataError(
-                    f'sequence {self.name} has {count} boxes, but {key} of shape {value.shape}'
-                )
 
     @property
     def annotated(self):

@@ -31,9 +31,7 @@ class Tree:
     def __init__(self, root, what='the data set'):
         self.root = str(root)
         if not os.path.isdir(self.root):
-            raise DataError(
-                f"data_root '{self.root}' does not exist; it must be the directory with {what}"
-            )
+            raise DataError(f"data_root '{self.root}' does not exist; it must have {what}")
 
     def files(self, folder):
         """List the file names of a directory, unsorted, without hidden ones."""
@@ -107,7 +105,11 @@ class Archive:
             raise DataError(f'archive {path} cannot be read: {error}') from error
         members = {}
         for member in self._zip.infolist():
-            _check_entry(path, member)
+            if problem := _fault(member):
+                raise DataError(
+                    f'archive {path} has an entry {member.orig_filename!r}, which {problem}: no '
+                    'part of the archive was read'
+                )
             if not member.is_dir() and not member.filename.startswith('__MACOSX/'):
                 members[str(PurePosixPath(member.filename))] = member
         top = Path(path).stem + '/'
@@ -146,17 +148,10 @@ def leaves_folder(name):
     return not parts[0] or bool(re.match('[A-Za-z]:', parts[0])) or '..' in parts
 
 
-def _check_entry(path, member):
+def _fault(member):
     if leaves_folder(member.orig_filename) or leaves_folder(member.filename):
-        problem = 'leaves the directory'
-    elif stat.S_ISLNK(member.external_attr >> 16):
-        problem = 'is a symbolic link'
-    else:
-        return
-    raise DataError(
-        f'archive {path} has an entry {member.orig_filename!r}, which {problem}: no part of the '
-        f'archive was read'
-    )
+        return 'leaves the directory'
+    return 'is a symbolic link' if stat.S_ISLNK(member.external_attr >> 16) else None
 
 
 def _list_plain(folder):

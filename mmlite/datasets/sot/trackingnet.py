@@ -37,11 +37,9 @@ class TrackingNetDataset(SequenceDataset):
         legal = range(CHUNKS)
         used = list(legal if chunks is None else chunks)
         if not used or any(chunk not in legal for chunk in used):
-            raise ArgumentError(
-                f'TrackingNetDataset: chunks must be numbers from 0 to {CHUNKS - 1}, got {chunks!r}'
-            )
+            raise ArgumentError(f'chunks must be numbers from 0 to {CHUNKS - 1}, got {chunks!r}')
         if split == 'test' and chunks is not None:
-            raise ArgumentError("TrackingNetDataset: chunks are parts of split 'train' only")
+            raise ArgumentError("chunks are parts of split 'train' only")
         self._folders = ['TEST'] if split == 'test' else [f'TRAIN_{chunk}' for chunk in used]
         options = None if chunks is None else used
         super().__init__(data_root, split, rebuild_index, chunks=options)

@@ -14,7 +14,7 @@ from mmcv.transforms import BaseTransform
 from mmlite.errors import ArgumentError, DataError
 from mmlite.registry import TRANSFORMS
 
-from .geometry import COORDS, CropWindow, box_to_crop, cut_crop, plan_crop, shows_image
+from .geometry import CropWindow, box_to_crop, cut_crop, is_exact, plan_crop, shows_image
 
 FRAMES = ('template', 'search')
 
@@ -40,14 +40,10 @@ class CropPair(BaseTransform):
     def __init__(self, template, search, gray_prob=0.05, flip_prob=0.5, coords='ostrack'):
         _check_probability('gray_prob', gray_prob)
         _check_probability('flip_prob', flip_prob)
-        if coords not in COORDS:
-            raise ArgumentError(f"coords must be 'ostrack' or 'exact', got {coords!r}")
-        self.crops = dict(
-            template=_crop_options('template', template), search=_crop_options('search', search)
-        )
-        self.gray_prob = gray_prob
-        self.flip_prob = flip_prob
-        self.coords = coords
+        is_exact(coords)  # refuses others
+        given = dict(template=template, search=search)
+        self.crops = {name: _crop_options(name, options) for name, options in given.items()}
+        self.gray_prob, self.flip_prob, self.coords = gray_prob, flip_prob, coords
 
     def transform(self, results):
         """Crop both frames; None where a box has no area or a crop shows only padding."""
@@ -69,12 +65,6 @@ class CropPair(BaseTransform):
             results[f'{frame}_box'] = np.multiply(relative, window.size)
         return results
 
-    def __repr__(self):
-        return (
-            f'CropPair(template={self.crops["template"]}, search={self.crops["search"]}, '
-            f'gray_prob={self.gray_prob}, flip_prob={self.flip_prob}, coords={self.coords!r})'
-        )
-
 
 @TRANSFORMS.register_module()
 class JitterBrightness(BaseTransform):
@@ -95,9 +85,6 @@ class JitterBrightness(BaseTransform):
             results[f'{frame}_image'] = cv2.LUT(results[f'{frame}_image'], levels)
         return results
 
-    def __repr__(self):
-        return f'{type(self).__name__}(strength={self.strength})'
-
 
 @TRANSFORMS.register_module()
 class FlipCrops(BaseTransform):
@@ -116,9 +103,6 @@ class FlipCrops(BaseTransform):
                 results[f'{frame}_box'] = np.array([image.shape[1] - x - w, y, w, h])
         return results
 
-    def __repr__(self):
-        return f'{type(self).__name__}(prob={self.prob})'
-
 
 @TRANSFORMS.register_module()
 class PackTrackPair(BaseTransform):
@@ -130,19 +114,13 @@ class PackTrackPair(BaseTransform):
     """
 
     def transform(self, results):
-        inputs = {
-            frame: torch.from_numpy(
-                np.ascontiguousarray(results[f'{frame}_image'].transpose(2, 0, 1))
-            )
-            for frame in FRAMES
-        }
+        inputs = {}
+        for frame in FRAMES:
+            image = np.ascontiguousarray(results[f'{frame}_image'].transpose(2, 0, 1))
+            inputs[frame] = torch.from_numpy(image)
         height, width = results['search_image'].shape[:2]
-        box = np.divide(results['search_box'], (width, height, width, height))
-        data_samples = dict(box=torch.from_numpy(box.astype(np.float32)))
-        return dict(inputs=inputs, data_samples=data_samples)
-
-    def __repr__(self):
-        return f'{type(self).__name__}()'
+        box = np.divide(results['search_box'], (width, height, width, height)).astype(np.float32)
+        return dict(inputs=inputs, data_samples=dict(box=torch.from_numpy(box)))
 
 
 def mirror_box(box, width, coords):
@@ -198,10 +176,7 @@ def cut_changed(image, window, gray=False, flip=False):
 def _crop_options(name, given):
     known = ('size', 'factor', 'center_jitter', 'scale_jitter')
     if set(given) - set(known) or not {'size', 'factor'} <= set(given):
-        raise ArgumentError(
-            f'{name}={dict(given)} is not a crop: it must have size and factor, and may have '
-            f'center_jitter and scale_jitter'
-        )
+        raise ArgumentError(f'{name}={dict(given)} is not a crop: it must have size and factor')
     options = dict(center_jitter=0.0, scale_jitter=0.0) | dict(given)
     for key, value in options.items():
         if not value >= 0 or key in ('size', 'factor') and not value:

@@ -1,6 +1,5 @@
 """UAV123 and UAV20L (Mueller et al., ECCV 2016)."""
 
-import os
 from collections import defaultdict
 
 from mmlite.errors import DataError
@@ -72,12 +71,11 @@ class UAV123Dataset(SequenceDataset):
                 video, first, last = ranges[name]
                 entries.append(Entry(name, path, f'{_VIDEOS}/{video}', first, last))
                 continue
-            fault = faults.get(name) or (
-                f'the boxes of {self._tree.where(path)} do not tell which frames of '
-                f"'{os.path.join(self.data_root, _VIDEOS)}' they are for: range_file must have a "
-                f'line {name},<video>,<first>,<last>'
+            unknown = (
+                f'the boxes of {self._tree.where(path)} do not tell which frames they are for: '
+                f'range_file must have a line {name},<video>,<first>,<last>'
             )
-            entries.append(Entry(name, path, None, fault=fault))
+            entries.append(Entry(name, path, None, fault=faults.get(name, unknown)))
         return entries
 
     def _infer_ranges(self, boxes, faults):

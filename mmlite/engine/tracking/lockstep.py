@@ -11,8 +11,7 @@ from mmlite.evaluation.sot.results import Track
 
 from .online_tracker import check_frame
 
-READ_AHEAD = 3
-"""Frames of a sequence that are read before they are needed."""
+READ_AHEAD = 3  # frames of a sequence that are read before they are needed
 
 
 def track_sequences(tracker, indices, load, batch_size=1, threads=4, on_step=None):

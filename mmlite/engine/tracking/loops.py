@@ -54,11 +54,8 @@ class SequenceLoop(BaseLoop):
         self.dataset = self.dataloader.dataset
         meta = {**self.dataset.metainfo, 'names': list(self.dataset.names)}
         self.evaluator.dataset_meta = runner.visualizer.dataset_meta = meta
-        self.batch_size = batch_size
-        self.threads = threads
-        self.fp16 = fp16
-        self.failures = {}
-        self.problem = None
+        self.batch_size, self.threads, self.fp16 = batch_size, threads, fp16
+        self.failures, self.problem = {}, None
 
     def run(self):
         """Track and evaluate all sequences; returns the metrics."""

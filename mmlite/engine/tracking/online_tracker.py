@@ -11,8 +11,6 @@ from torch import nn
 from mmlite.datasets.sot.geometry import box_to_image, clip_box, cut_crop, plan_crop
 from mmlite.errors import ArgumentError, CheckpointError, DataError
 
-CHANNEL_ORDERS = ('bgr', 'rgb')
-
 
 class Network(Protocol):
     """Interface of a network, also compiled or exported, for :class:`OnlineTracker`.
@@ -62,7 +60,7 @@ class OnlineTracker:
     """
 
     def __init__(self, network, channel_order='bgr'):
-        if channel_order not in CHANNEL_ORDERS:
+        if channel_order not in ('bgr', 'rgb'):
             raise ArgumentError(f"channel_order must be 'bgr' or 'rgb', got {channel_order!r}")
         self.network = network
         pre = network.data_preprocessor
@@ -93,10 +91,8 @@ class OnlineTracker:
         boxes = [_init_box(box, frame.shape) for box, frame in zip(boxes, frames, strict=True)]
         windows = self._plan(boxes, 'template')
         tokens = self.network.embed_template(self._images(frames, windows))
-        return [
-            Target(box, tokens[i : i + 1], frame.shape[:2])
-            for i, (box, frame) in enumerate(zip(boxes, frames, strict=True))
-        ]
+        shapes = [frame.shape[:2] for frame in frames]
+        return list(map(Target, boxes, tokens.split(1), shapes))
 
     @torch.inference_mode()
     def step(self, targets, frames):
@@ -118,10 +114,8 @@ class OnlineTracker:
         # the only synchronization with the device
         found = self.network.locate(template, self._images(frames, windows)).tolist()
         if not all(math.isfinite(value) for row in found for value in row):
-            raise CheckpointError(
-                'the network returns numbers that are not finite: its weights are broken, or its '
-                'precision is too low'
-            )
+            reason = 'its weights are broken, or its precision is too low'
+            raise CheckpointError(f'the network returns numbers that are not finite: {reason}')
         boxes = []
         for (*box, _, _), target, window in zip(found, targets, windows, strict=True):
             box = box_to_image(box, target.box, window, self.network.coords)
@@ -157,11 +151,8 @@ def check_frame(frame, target=None):
     if frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
         raise DataError(f'the frame has shape {frame.shape}; it must be (height, width, 3)')
     if target is not None and frame.shape[:2] != target.shape:
-        height, width = target.shape
-        raise DataError(
-            f'the frame has {frame.shape[1]}x{frame.shape[0]} pixels, those before it '
-            f'{width}x{height}; all frames of a video must have the same size'
-        )
+        sizes = [f'{shape[1]}x{shape[0]}' for shape in (frame.shape, target.shape)]
+        raise DataError(f'the frame has {sizes[0]} pixels, those before it {sizes[1]}')
 
 
 def _init_box(box, shape):
@@ -169,14 +160,15 @@ def _init_box(box, shape):
         x, y, w, h = (float(value) for value in box)
     except (TypeError, ValueError) as error:
         raise DataError(f'init box {box!r} must be four numbers: x, y, w, h') from error
-    text = f'init box x={x:g}, y={y:g}, w={w:g}, h={h:g}'
     if not all(map(math.isfinite, (x, y, w, h))):
-        raise DataError(f'{text} has a value that is not finite')
-    if w <= 0 or h <= 0:
-        raise DataError(f'{text} is empty: width and height must be positive')
-    if x >= shape[1] or y >= shape[0] or x + w <= 0 or y + h <= 0:
-        raise DataError(f'{text} lies outside the frame of {shape[1]}x{shape[0]} pixels')
-    return x, y, w, h
+        problem = 'has a value that is not finite'
+    elif w <= 0 or h <= 0:
+        problem = 'is empty: width and height must be positive'
+    elif x >= shape[1] or y >= shape[0] or x + w <= 0 or y + h <= 0:
+        problem = f'lies outside the frame of {shape[1]}x{shape[0]} pixels'
+    else:
+        return x, y, w, h
+    raise DataError(f'init box x={x:g}, y={y:g}, w={w:g}, h={h:g} {problem}')
 
 
 def _placement(network):

@@ -62,10 +62,7 @@ class SOTMetric(BaseMetric):
         super().__init__(collect_device='cpu', prefix=prefix)
         if protocol is not None:
             find_protocol(protocol)  # fail now, not after hours
-        self.protocol = protocol
-        self.tracker = tracker
-        self.out_dir = out_dir
-        self.plots = plots
+        self.protocol, self.tracker, self.out_dir, self.plots = protocol, tracker, out_dir, plots
 
     def process(self, data_batch, data_samples):
         """Score the tracks ``data_samples`` of the finished sequences ``data_batch``."""
@@ -113,10 +110,8 @@ class SOTMetric(BaseMetric):
         tracks = [result for result in results if isinstance(result, Track)]
         scores = [result for result in results if isinstance(result, SequenceScore)]
         if failed:
-            _log_error(
-                f'{len(failed)} of {len(results)} sequences failed and are not scored: '
-                f'{listed(failed)}'
-            )
+            counts = f'{len(failed)} of {len(results)} sequences failed and are not scored'
+            _log_error(f'{counts}: {listed(failed)}')
         if tracks and not scores:
             self._submit(tracks, failed)
             return dict(sequences=len(tracks), failed=len(failed))
@@ -134,11 +129,9 @@ class SOTMetric(BaseMetric):
         if scores:
             column = protocol.columns[0]
             single = ranked([evaluation.subset({score.name}) for score in scores])
-            lowest = [
-                f'{part.scores[0].name} {part.numbers()[column]:.1f}'
-                for part in single[: -LOWEST - 1 : -1]
-            ]
-            text.append(f'lowest {column}: {", ".join(lowest)}')
+            lowest = single[: -LOWEST - 1 : -1]
+            named = [f'{e.scores[0].name} {e.numbers()[column]:.1f}' for e in lowest]
+            text.append(f'lowest {column}: {", ".join(named)}')
         if 1 < len(groups) <= PRINTED_GROUPS:
             text.append(group_table([evaluation], groups))
         if note := usage_note(protocol, self._meta('protocol')):
@@ -159,25 +152,20 @@ class SOTMetric(BaseMetric):
         folder = self._folder()
         if folder is None:
             raise UserError(
-                f'the submission for the server of {self._dataset} needs a directory: set out_dir '
-                'of SOTMetric'
+                f'the submission for {self._dataset} needs a directory: set out_dir of SOTMetric'
             )
         file = folder / f'{self._dataset}_submission.zip'
         write_submission(file, self._dataset, tracks, [track.name for track in tracks])
         print_log(f'{len(tracks)} tracks for the server of {self._dataset}: {file}', 'current')
 
     def _check_complete(self, results, size):
-        """Raise unless there is a result of every sequence of the data set."""
         missing = [name for name in self._meta('names') or () if name not in results]
         if missing:
-            raise DataError(
-                f'{len(missing)} of the {size} sequences of {self._dataset} were not evaluated: '
-                f'{listed(missing)}'
-            )
+            problem = f'of the {size} sequences of {self._dataset} were not evaluated'
+            raise DataError(f'{len(missing)} {problem}: {listed(missing)}')
         if len(results) != size:
-            raise DataError(
-                f'{len(results)} sequences were evaluated, but {self._dataset} has {size}'
-            )
+            problem = f'sequences were evaluated, but {self._dataset} has {size}'
+            raise DataError(f'{len(results)} {problem}')
 
     def _meta(self, key, default=None):
         return (self.dataset_meta or {}).get(key, default)

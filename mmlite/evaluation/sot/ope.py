@@ -158,18 +158,17 @@ def mean_curves(scores, protocol):
         with np.errstate(invalid='ignore'):
             return weights @ [getattr(score.curves, key) for score in scores] / weights.sum()
 
-    return Curves(
-        mean('success'), mean('precision'), mean('norm_precision'), float(mean('overlap'))
-    )
+    keys = ('success', 'precision', 'norm_precision')
+    return Curves(*map(mean, keys), float(mean('overlap')))
 
 
 def measure(curves, protocol):
     """Reduce curves, of one sequence or the mean, to percent with the keys ``protocol.columns``."""
     rate = dict(zip(protocol.overlaps, curves.success, strict=True))
     if protocol.area:
-        auc = _area(protocol.overlaps, curves.success)
-        precision = _area(protocol.pixels, curves.precision)
-        norm_precision = _area(protocol.shares, curves.norm_precision)
+        thresholds = (protocol.overlaps, protocol.pixels, protocol.shares)
+        values = (curves.success, curves.precision, curves.norm_precision)
+        auc, precision, norm_precision = map(_area, thresholds, values)
     else:
         auc = curves.success.mean()
         precision = curves.precision[protocol.pixels.index(20)]

@@ -99,10 +99,8 @@ def read_attributes(folder, names, attributes=LASOT_ATTRIBUTES):
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f'attributes {file} cannot be read: {error}') from error
         if len(flags) != len(groups) or not set(flags) <= {'0', '1'}:
-            raise DataError(
-                f'{file} must have {len(groups)} values 0 or 1, one each for '
-                f'{", ".join(attributes)}, but has {" ".join(flags) or "none"}'
-            )
+            legal = f'{len(groups)} values 0 or 1, one each for {", ".join(attributes)}'
+            raise DataError(f'{file} must have {legal}, but has {" ".join(flags) or "none"}')
         for attribute, flag in zip(attributes, flags, strict=True):
             if flag == '1':
                 groups[attribute].add(name)

@@ -94,10 +94,8 @@ class ResultFolder:
             if isinstance(found, dict):
                 every = sorted(found.keys() | identity.keys())
                 keys = ', '.join(k for k in every if found.get(k) != identity.get(k))
-            raise UserError(
-                f'{self.path} holds results of other weights or settings (different: {keys}): '
-                f'{remedy}'
-            )
+            other = f'other weights or settings (different: {keys})'
+            raise UserError(f'{self.path} holds results of {other}: {remedy}')
 
     def read(self, sequence):
         """Read the finished track of a sequence; None if it was not tracked yet.
@@ -107,21 +105,18 @@ class ResultFolder:
         file = self.path / f'{sequence.name}.txt'
         if not file.is_file():
             return None
+        remedy = 'remove the file to track it again'
         values = {}
         for key, suffix in (('boxes', ''), ('seconds', '_time'), ('scores', '_score')):
             path = self.path / f'{sequence.name}{suffix}.txt'
             if path.is_file():
-                values[key] = read_boxes(path) if key == 'boxes' else read_column(path)
+                values[key] = (read_boxes if key == 'boxes' else read_column)(path)
                 if len(values[key]) != len(sequence.frames):
-                    raise DataError(
-                        f'{path} has {len(values[key])} lines, but sequence {sequence.name} has '
-                        f'{len(sequence.frames)} frames: remove the file to track it again'
-                    )
+                    frames = f'sequence {sequence.name} has {len(sequence.frames)} frames'
+                    raise DataError(f'{path} has {len(values[key])} lines, but {frames}: {remedy}')
         if not np.allclose(values['boxes'][0], sequence.boxes[0], atol=1e-3):
-            raise DataError(
-                f'{file} begins with another box than the annotation of sequence {sequence.name}: '
-                'remove the file to track it again'
-            )
+            other = f'another box than the annotation of sequence {sequence.name}'
+            raise DataError(f'{file} begins with {other}: {remedy}')
         return Track(sequence.name, **values)
 
     def write(self, track):
@@ -176,15 +171,12 @@ def read_track(folder, name, frames, dataset=None):
     if file is None:
         return None
     boxes = read_boxes(file)
+    counts = f'{file} has {len(boxes)} boxes, but sequence {name} has {frames} frames'
     if len(boxes) < frames:
-        raise DataError(f'{file} has {len(boxes)} boxes, but sequence {name} has {frames} frames')
+        raise DataError(counts)
     if len(boxes) > frames:
-        print_log(
-            f'{file} has {len(boxes)} boxes, but sequence {name} has {frames} frames: the last '
-            f'{len(boxes) - frames} are not scored',
-            logger='current',
-            level=logging.WARNING,
-        )
+        text = f'{counts}: the last {len(boxes) - frames} are not scored'
+        print_log(text, 'current', logging.WARNING)
     times = file.with_name(f'{file.stem.removesuffix("_001")}_time.txt')
     seconds = read_column(times) if times.is_file() else None
     if seconds is not None and len(seconds) != len(boxes):

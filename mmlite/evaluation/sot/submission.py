@@ -21,17 +21,13 @@ def write_submission(path, dataset, tracks, names):
         names (Sequence[str]): The test sequences; DataError if one is missing.
     """
     if dataset not in SERVERS:
-        raise UserError(
-            f'data set {dataset} has boxes for the first frames only, and of the servers that '
-            f'score such results those of {", ".join(SERVERS)} are known'
-        )
+        known = f'known servers are those of {", ".join(SERVERS)}'
+        raise UserError(f'data set {dataset} has boxes for the first frames only; {known}')
     by_name = {track.name: track for track in tracks}
     missing = [name for name in names if name not in by_name]
     if missing:
-        raise DataError(
-            f'no submission for {dataset}: its server requires all {len(names)} sequences, but '
-            f'{len(missing)} are missing ({listed(missing)})'
-        )
+        counts = f'all {len(names)} sequences, but {len(missing)} are missing ({listed(missing)})'
+        raise DataError(f'no submission for {dataset}: its server requires {counts}')
     with atomic_write(path) as out, zipfile.ZipFile(out, 'w', zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(names):
             for file, text in SERVERS[dataset](by_name[name]):
@@ -50,10 +46,8 @@ def listed(names, shown=10):
 def _got10k(track):
     """Files of one sequence, with the decimals of GOT-10k's own toolkit."""
     if track.seconds is None:
-        raise DataError(
-            f"track {track.name} has no {track.name}_time.txt, but GOT-10k's server requires the "
-            'seconds of every frame'
-        )
+        missing = f'{track.name}_time.txt, but GOT-10k requires the seconds of every frame'
+        raise DataError(f'track {track.name} has no {missing}')
     stem = f'{track.name}/{track.name}'
     yield f'{stem}_001.txt', format_rows(finite_boxes(track), '%.3f')
     yield f'{stem}_time.txt', format_rows(track.seconds[:, None], '%.8f')
