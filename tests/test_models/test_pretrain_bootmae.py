@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-import momentum_methods as methods
 import pytest
+import tiny_methods as methods
 import torch
 from mmengine.config import Config
 from mmengine.logging import MessageHub

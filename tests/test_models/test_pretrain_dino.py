@@ -4,9 +4,9 @@ import math
 from copy import deepcopy
 from pathlib import Path
 
-import momentum_methods as methods
 import pytest
 import tiny  # noqa: F401  registers a model and its data
+import tiny_methods as methods
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.hooks import Hook

@@ -3,8 +3,8 @@
 from copy import deepcopy
 from pathlib import Path
 
-import momentum_methods as methods
 import pytest
+import tiny_methods as methods
 import torch
 from mmengine.config import Config
 from mmengine.logging import MessageHub

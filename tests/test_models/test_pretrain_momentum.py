@@ -2,9 +2,9 @@
 
 from copy import deepcopy
 
-import momentum_methods as methods
 import pytest
 import tiny
+import tiny_methods as methods
 import torch
 from mmengine.config import ConfigDict
 from mmengine.logging import MessageHub
