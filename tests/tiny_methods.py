@@ -101,8 +101,8 @@ METHODS = dict(
 MOMENTUM = ('mocov3', 'dino', 'bootmae')
 #: Learning rate, steps, and the share of the first loss that is left after them.
 LEARNING = dict(
-    simmim=(1e-2, 20, 0.6), maskfeat=(1e-2, 15, 0.4), beit=(1e-2, 15, 0.5),
-    tokenizer=(1e-2, 20, 0.8), mocov3=(2e-3, 20, 0.8), dino=(2e-3, 20, 0.8),
+    simmim=(1e-2, 30, 0.5), maskfeat=(1e-2, 15, 0.3), beit=(1e-2, 20, 0.3),
+    tokenizer=(1e-2, 25, 0.7), mocov3=(2e-3, 20, 0.5), dino=(2e-3, 20, 0.6),
     bootmae=(2e-3, 20, 0.8),
 )  # fmt: skip
 

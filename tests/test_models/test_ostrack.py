@@ -294,17 +294,17 @@ def test_extreme_scores_stay_finite_in_half_precision():
 def test_learns_a_pair_by_heart(make):
     model = make()
     inputs, box = pairs(model), torch.tensor([[0.3, 0.4, 0.2, 0.3], [0.5, 0.2, 0.4, 0.3]])
-    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     learning = {n: p for n, p in model.named_parameters() if p.requires_grad}
     waiting, losses = set(learning), []
-    for _ in range(60):
+    for _ in range(30):
         parts = model(inputs, dict(box=box), mode='loss')
         loss = sum(value for name, value in parts.items() if 'loss' in name)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
         # size and offset learn at one cell of an image, where a ReLU may be shut for a step
         waiting = {n for n in waiting if learning[n].grad is None or not learning[n].grad.any()}
-        optimiser.step()
+        optimizer.step()
         losses.append(float(loss.detach()))
     assert not waiting
     assert losses[-1] < 0.35 * losses[0]
@@ -366,6 +366,6 @@ def test_positions_start_as_the_pretrained_ones(tmp_path):
         (lambda: EliminationScheduleHook(start_epoch=-1), 'must not be negative'),
     ],
 )  # fmt: skip
-def test_mistakes_are_told_in_a_sentence(make, message):
+def test_wrong_arguments(make, message):
     with pytest.raises(ArgumentError, match=message):
         make()
