@@ -9,5 +9,5 @@ default_hooks = dict(
 )
 log_processor = dict(by_epoch=True)
 visualizer = dict(type='UniversalVisualizer', vis_backends=_base_.vis_backends, name='visualizer')
-# else all GPUs would mix their pictures by one ratio and in one order
+# otherwise all GPUs would mix their images by one ratio and in one order
 randomness = dict(seed=None, diff_rank_seed=True)

@@ -1,7 +1,7 @@
 """Settings that shrink a classification recipe to generated images and minutes on two CPU cores.
 
-Twelve classes, told by outline, texture and hue. Images of 128 pixels are cropped to 96, so that
-textures keep the scale that they have in pre-training. A config under configs/shapes/cls
+Twelve classes, which differ by outline, texture and hue. Images of 128 pixels are cropped to 96,
+so that textures keep the scale that they have in pre-training. A config under configs/shapes/cls
 inherits from its full recipe and from here, and takes these variables.
 """
 

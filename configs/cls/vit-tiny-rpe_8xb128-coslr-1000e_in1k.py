@@ -1,5 +1,5 @@
-"""ViT-Tiny with relative position tables, 1000 epochs from random weights: the "supervised" start
-of Semantic-FPN in the paper's Table 9 (41.5 mIoU)."""
+"""ViT-Tiny with relative position tables, 1000 epochs from random weights: the "supervised"
+initialization of Semantic-FPN in the paper's Table 9 (41.5 mIoU)."""
 
 _base_ = './vit-tiny-rpe_8xb128-coslr-300e_in1k.py'
 max_epochs = 1000

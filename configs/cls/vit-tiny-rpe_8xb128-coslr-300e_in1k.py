@@ -1,5 +1,6 @@
-"""ViT-Tiny with a relative position table in every block, 732 x 12 and zero at first, beside the
-absolute positions; weights of lower blocks are larger at first, those of the head small (BEiT)."""
+"""ViT-Tiny with a relative position table in every block, 732 x 12 and zero at first, in
+addition to absolute positions; BEiT's initialization: larger weights in lower blocks, small ones in
+the head."""
 
 _base_ = './vit-tiny_8xb128-coslr-300e_in1k.py'
 model = dict(

@@ -1,4 +1,4 @@
-"""From BootMAE, its images normalised as in pre-training (paper: 77.9); the layer decay is ours."""
+"""From BootMAE, its images normalized as in pre-training (paper: 77.9); the layer decay is ours."""
 
 _base_ = './vit-tiny_8xb128-coslr-300e_in1k.py'
 checkpoint = 'checkpoints/bootmae_vit-tiny_400e_in1k.pth'

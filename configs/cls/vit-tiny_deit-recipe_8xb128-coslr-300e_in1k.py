@@ -1,7 +1,7 @@
 """ViT-Tiny of 12 heads by DeiT's own recipe, 300 epochs from random weights (paper: 74.5).
 
 DeiT (arXiv 2012.12877, Table 9): class token, 5e-4 per 512 images, RandAugment 9, mixup 0.8 or
-CutMix 1.0, label smoothing 0.1, random erasing 0.25, drop path 0.1, three views of a picture.
+CutMix 1.0, label smoothing 0.1, random erasing 0.25, drop path 0.1, three views of an image.
 """
 
 _base_ = './vit-tiny_8xb128-coslr-300e_in1k.py'

@@ -1,5 +1,5 @@
 """How many leading blocks of a checkpoint matter (MAE-Lite, Fig. 4): of MAE's, 0 to 12 are loaded,
-the others start at random. ``tools/sweep.py`` takes the grid from here."""
+the others have random weights. ``tools/sweep.py`` takes the grid from here."""
 
 _base_ = './vit-tiny_mae-init_8xb128-coslr-300e_in1k.py'
 model = dict(backbone=dict(init_cfg=dict(reserve_blocks=12)))

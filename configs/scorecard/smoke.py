@@ -1,4 +1,4 @@
-"""Does it run? Classification and detection on generated images for a few iterations: about five
+"""A smoke test: classification and detection on generated images for a few iterations: about five
 minutes for one checkpoint on two CPU cores. The numbers say nothing about the weights."""
 
 _base_ = './shapes-quick.py'

@@ -23,7 +23,7 @@ test_pipeline = [
     dict(type='LoadAnnotations'),
     dict(type='PackSegInputs'),
 ]
-# multiples of an image's own size: in the benchmark's files the shortest side has 512 pixels
+# relative to the size of the image: in the benchmark's files the shortest side has 512 pixels
 tta_pipeline = [
     dict(type='mmlite.LoadImageFromFile'),
     dict(

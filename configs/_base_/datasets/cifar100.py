@@ -1,6 +1,6 @@
 """CIFAR-100, 50,000 and 10,000 images of 32 pixels, enlarged to 224.
 
-They come out of memory, and in RGB order: a model needs ``data_preprocessor.to_rgb=False``.
+They are read from memory, in RGB order: a model needs ``data_preprocessor.to_rgb=False``.
 """
 
 _base_ = './crops_224px.py'

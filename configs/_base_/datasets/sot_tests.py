@@ -1,4 +1,4 @@
-"""Where trackers are tested: LaSOT; a leaf takes another of ``sot_tests``. Validation: GOT-10k."""
+"""Test data of trackers: LaSOT, or another of ``sot_tests``. Validation data: GOT-10k."""
 
 sot_tests = dict(
     lasot=dict(type='mmlite.LaSOTDataset', data_root='data/LaSOT/', split='test'),

@@ -1,6 +1,6 @@
 """Hiera-Tiny, to take the place of ViT-Tiny in a classifier (6,694,966 parameters).
 
-Its head starts a thousand times smaller, as in the official code.
+The initialization of its head is a thousand times smaller, as in the official code.
 """
 
 hiera_tiny = dict(

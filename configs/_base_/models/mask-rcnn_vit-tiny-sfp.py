@@ -13,7 +13,7 @@ model = dict(
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
         pad_mask=True,
-        # train and test images are padded to one square, with zeros after normalisation:
+        # train and test images are padded to one square, with zeros after normalization:
         # windows, resampled positions and tables are then the same in both
         pad_size_divisor=image_size,
     ),

@@ -1,4 +1,4 @@
-"""What pre-training does to images before any model sees them."""
+"""Normalization of images in pre-training."""
 
 model = dict(
     data_preprocessor=dict(

@@ -1,6 +1,6 @@
 """Hiera-Tiny under Semantic-FPN's head, to take the place of ViT-Tiny and its pyramid.
 
-Its stages have the strides that the head wants, and the head's first convolution of each level
+Its stages have the strides of the head, and the head's first convolution of each level
 takes any width, so nothing is needed in between.
 """
 

@@ -1,4 +1,4 @@
-"""Semantic-FPN on ViT-Tiny as MAE-Lite releases it: taps behind blocks 4, 6, 8 and 12, relative
+"""Semantic-FPN on ViT-Tiny as MAE-Lite releases it: taps after blocks 4, 6, 8 and 12, relative
 position tables and LayerScale in every block, a pyramid of a quarter of the width."""
 
 image_size = 512
@@ -12,7 +12,7 @@ model = dict(
         bgr_to_rgb=True,
         pad_val=0,
         seg_pad_val=255,
-        # smaller pictures are padded in testing as in training: the model knows one size only
+        # smaller images are padded in testing as in training: the model knows one size only
         size=(image_size, image_size),
         test_cfg=dict(size=(image_size, image_size)),
     ),

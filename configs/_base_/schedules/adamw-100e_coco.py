@@ -22,5 +22,5 @@ param_scheduler = [
         gamma=0.1,
     ),
 ]
-# `--auto-scale-lr` scales the learning rate from 8 GPUs x 8 images to what is at hand
+# `--auto-scale-lr` scales the learning rate from 8 GPUs x 8 images to the actual batch
 auto_scale_lr = dict(enable=False, base_batch_size=64)

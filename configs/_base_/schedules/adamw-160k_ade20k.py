@@ -17,5 +17,5 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=1500),
     dict(type='PolyLR', power=1.0, eta_min=0.0, by_epoch=False, begin=1500, end=max_iters),
 ]
-# `--auto-scale-lr` scales the learning rate from 8 GPUs x 2 images to what is at hand
+# `--auto-scale-lr` scales the learning rate from 8 GPUs x 2 images to the actual batch
 auto_scale_lr = dict(enable=False, base_batch_size=16)

@@ -15,5 +15,5 @@ optim_wrapper = dict(
 param_scheduler = [
     dict(type='MultiStepLR', by_epoch=True, milestones=[240], gamma=0.1, end=max_epochs)
 ]
-# `--auto-scale-lr` scales the learning rate from 4 GPUs x 32 pairs to what is at hand
+# `--auto-scale-lr` scales the learning rate from 4 GPUs x 32 pairs to the actual batch
 auto_scale_lr = dict(enable=False, base_batch_size=128)

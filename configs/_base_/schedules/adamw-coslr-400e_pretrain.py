@@ -1,4 +1,4 @@
-"""MAE's optimiser and schedule for 400 epochs: 1.5e-4 per 256 images, 40 epochs of warm-up."""
+"""MAE's optimizer and schedule for 400 epochs: 1.5e-4 per 256 images, 40 epochs of warm-up."""
 
 max_epochs = 400
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs)
@@ -19,5 +19,5 @@ param_scheduler = [
         convert_to_iter_based=True,
     ),
 ]  # fmt: skip
-# `--auto-scale-lr` scales the learning rate from 8 GPUs x 512 images to what is at hand
+# `--auto-scale-lr` scales the learning rate from 8 GPUs x 512 images to the actual batch
 auto_scale_lr = dict(enable=False, base_batch_size=4096)

@@ -1,5 +1,5 @@
-"""What turns a transfer to a small data set into linear probing: SGD without weight decay, 100
-epochs, a wide range of learning rates, both kinds of features. The paper does not say how it
+"""Changes that turn a transfer to a small data set into linear probing: SGD without weight decay,
+100 epochs, a wide range of learning rates, both kinds of features. The paper does not say how it
 probes."""
 
 linear_train_cfg = dict(max_epochs=100)

@@ -24,7 +24,7 @@ param_scheduler = [
         convert_to_iter_based=True,
     ),
 ]  # fmt: skip
-# `--auto-scale-lr` scales the learning rate from 512 images to what is at hand
+# `--auto-scale-lr` scales the learning rate from 512 images to the actual batch
 auto_scale_lr = dict(enable=False, base_batch_size=512)
 
 transfer_decays = {'optim_wrapper.paramwise_cfg.layer_decay_rate': [1.0, 0.75]}

@@ -1,5 +1,5 @@
 """BEiT, ViT-Tiny, 400 epochs, with the form in which MAE-Lite's code fine-tunes it: absolute
-positions, LayerScale. The tokeniser is DALL-E's encoder; README.md tells where to get it."""
+positions, LayerScale. The tokenizer is DALL-E's encoder; see README.md for the file."""
 
 _base_ = [
     '../../_base_/models/pretrain_vit-tiny.py',
@@ -11,7 +11,7 @@ model = dict(
     type='mmlite.BEiT',
     data_preprocessor=dict(
         type='TwoNormDataPreprocessor',
-        # DALL-E's encoder takes 0.8 x + 0.1 of colours in [0, 1]
+        # DALL-E's encoder takes 0.8 x + 0.1 of colors in [0, 1]
         second_mean=[-31.875, -31.875, -31.875],
         second_std=[318.75, 318.75, 318.75],
     ),
@@ -46,5 +46,5 @@ custom_hooks = [*_base_.custom_hooks, dict(type='mmlite.ClipNormHook', max_norm=
 param_scheduler = _base_.param_scheduler
 param_scheduler[0].update(end=10)
 param_scheduler[1].update(eta_min=1e-5, begin=10)
-# `--auto-scale-lr` scales the learning rate from 8 GPUs x 256 images to what is at hand
+# `--auto-scale-lr` scales the learning rate from 8 GPUs x 256 images to the actual batch
 auto_scale_lr = dict(base_batch_size=2048)

@@ -1,6 +1,6 @@
-"""A tokeniser for BEiT: 8192 codes, stride 8, trained to restore crops of 112 pixels.
+"""A tokenizer for BEiT: 8192 codes, stride 8, trained to restore crops of 112 pixels.
 
-The schedule is ours; no paper of this suite has such a tokeniser.
+The schedule is ours; no paper of this suite has such a tokenizer.
 """
 
 _base_ = [
@@ -23,5 +23,5 @@ optim_wrapper = dict(optimizer=dict(lr=4e-4, betas=(0.9, 0.99), weight_decay=1e-
 param_scheduler = _base_.param_scheduler
 param_scheduler[0].update(end=1)
 param_scheduler[1].update(begin=1, end=max_epochs)
-# `--auto-scale-lr` scales the learning rate from 8 GPUs x 128 images to what is at hand
+# `--auto-scale-lr` scales the learning rate from 8 GPUs x 128 images to the actual batch
 auto_scale_lr = dict(base_batch_size=1024)

@@ -1,4 +1,4 @@
-"""Normalised output of block 6 (counted from 1) distilled instead of attention (eq. 6, Fig. 9)."""
+"""Normalized output of block 6 (counted from 1) distilled instead of attention (eq. 6, Fig. 9)."""
 
 _base_ = './d-mae_vit-tiny_8xb512-amp-coslr-400e_in1k.py'
 tap = 'blocks.6.norm1'

@@ -1,6 +1,6 @@
 """D2-MAE carried over to Hiera-Tiny in full; the released recipe is d-mae_hiera-tiny.
 
-The decoder is fed from the first three stages, and an attention-only block behind the last stage
+The decoder is fed from the first three stages, and an attention-only block after the last stage
 is distilled, so that both blocks of the last stage learn from the teacher alone.
 """
 

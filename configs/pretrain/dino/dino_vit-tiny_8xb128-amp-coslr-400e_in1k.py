@@ -34,7 +34,7 @@ model = dict(
     base_momentum=0.996,
 )
 
-# (size, area, probability of blur, of solarisation) of first and second global and of local views
+# (size, area, probability of blur, of solarization) of first and second global and of local views
 crops = (
     (224, (0.4, 1.0), 1.0, 0.0),
     (224, (0.4, 1.0), 0.1, 0.2),

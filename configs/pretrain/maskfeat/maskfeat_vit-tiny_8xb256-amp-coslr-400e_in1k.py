@@ -31,5 +31,5 @@ custom_hooks = [*_base_.custom_hooks, dict(type='mmlite.ClipNormHook', max_norm=
 param_scheduler = _base_.param_scheduler
 param_scheduler[0].update(start_factor=1e-6 / 1.6e-3, end=30)
 param_scheduler[1].update(eta_min=1e-6, begin=30)
-# `--auto-scale-lr` scales the learning rate from 8 GPUs x 256 images to what is at hand
+# `--auto-scale-lr` scales the learning rate from 8 GPUs x 256 images to the actual batch
 auto_scale_lr = dict(base_batch_size=2048)

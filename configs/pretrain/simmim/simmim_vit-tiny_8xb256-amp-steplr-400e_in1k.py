@@ -37,5 +37,5 @@ param_scheduler = [
         convert_to_iter_based=True,
     ),
 ]  # fmt: skip
-# `--auto-scale-lr` scales the learning rate from 8 GPUs x 256 images to what is at hand
+# `--auto-scale-lr` scales the learning rate from 8 GPUs x 256 images to the actual batch
 auto_scale_lr = dict(base_batch_size=2048)
