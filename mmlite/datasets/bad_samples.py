@@ -22,17 +22,11 @@ HEADER = ['sample', 'reason']
 class BadSamples:
     """Policy for bad training samples, with a report that names each of them once.
 
-    The report is a CSV file of sample and reason, shared by all workers and processes of a training
-    and continued by a resumed one.
-
     Args:
-        file (str | Path): The report, written when the first bad sample is found.
+        file (str | Path): The report, a CSV file of sample and reason, shared by all workers and
+            processes of a training; written when the first bad sample is found.
         size (int): Samples of an epoch.
-        max_share (float): Share of ``size`` that may be bad, 0 to 1. At 0, the first one is an
-            error. Defaults to 0.
-
-    Raises:
-        ArgumentError: ``max_share`` is no such number.
+        max_share (float): Share of ``size`` that may be bad, 0 to 1. Defaults to 0.
     """
 
     def __init__(self, file, size, max_share=0.0):
@@ -47,11 +41,7 @@ class BadSamples:
         self._known = set()
 
     def note(self, sample, error):
-        """Report a bad sample.
-
-        Args:
-            sample (str): Its name; as a rule the path of its image.
-            error (DataError): The reason.
+        """Report a bad sample by its name, as a rule the path of its image.
 
         Raises:
             DataError: ``error``, if none may be bad; another one, if more are bad than may be.
@@ -59,23 +49,18 @@ class BadSamples:
         if not self.max_share:
             raise error
         row = (str(sample), ' '.join(str(error).split()))
-        if row not in self._known and self._add(row):
-            print_log(f'Left out: {row[1]}', logger='current', level=logging.WARNING)
+        if row not in self._known:
+            with self._report() as (rows, append):
+                self._known = {*rows, row}
+                if row not in rows:  # unless another process has reported it
+                    append(row)
+                    print_log(f'Left out: {row[1]}', logger='current', level=logging.WARNING)
         if self.count > self.max_share * self.size:
             raise DataError(
                 f'{self.count} of {self.size} training samples are unreadable or malformed, more '
                 f'than train_cfg.max_bad_share={self.max_share} allows: {self.file} lists them; '
                 f'the last: {row[1]}'
             ) from error
-
-    def _add(self, row):
-        """Report a row, unless another process has; returns whether it was new."""
-        with self._report() as (rows, append):
-            self._known = {*rows, row}
-            if row in rows:
-                return False
-            append(row)
-            return True
 
     @property
     def count(self):
@@ -106,7 +91,11 @@ class BadSamples:
     @contextmanager
     def _report(self):
         """The rows of the report and a function that adds one, locked against other processes."""
-        with _locked(self.file), open(self.file, 'a+', newline='', encoding='utf-8') as file:
+        with ExitStack() as stack:
+            with suppress(OSError, NotImplementedError):  # then a row may be reported twice
+                lock = FileLock(self.file.with_name(f'.{self.file.name}.lock'), timeout=60)
+                stack.enter_context(lock)
+            file = stack.enter_context(open(self.file, 'a+', newline='', encoding='utf-8'))
             file.seek(0)
             text = file.read()
             lines = csv.reader(io.StringIO(text, newline=''))
@@ -121,31 +110,14 @@ class BadSamples:
             yield rows - {tuple(HEADER)}, append
 
 
-@contextmanager
-def _locked(file):
-    """Lock a file by a hidden one beside it, if the file system supports that."""
-    with ExitStack() as stack:
-        with suppress(OSError, NotImplementedError):  # then a row may be reported twice
-            stack.enter_context(FileLock(file.with_name(f'.{file.name}.lock'), timeout=60))
-        yield
-
-
 class SkippingDataset(WrappedDataset):
-    """Replace a bad sample by a random other one, if the policy allows that.
-
-    The other samples keep their positions. An index that is a tuple belongs to a data set that
-    draws its samples itself, :class:`~mmlite.datasets.sot.pairs.TrackPairs`, which asks the policy.
-
-    Args:
-        dataset (Dataset): Raises an exception for a bad sample.
-        bad_samples (BadSamples): The policy.
-    """
+    """Replace a bad sample by a random other one, if the policy :class:`BadSamples` allows that."""
 
     def __init__(self, dataset, bad_samples):
         super().__init__(dataset, policy=bad_samples)
 
     def __getitem__(self, index):
-        if isinstance(index, tuple):
+        if isinstance(index, tuple):  # of TrackPairs, which asks the policy itself
             return self.dataset[index]
         for _ in range(MAX_TRIES):
             try:

@@ -19,9 +19,8 @@ class CocoDataset(BaseCocoDataset):
     Args:
         *args, **kwargs: See mmdet.
         defer_faults (bool): Raise the fault of an annotation when its image is loaded, rather than
-            while loading the file; the object alone cannot be left out, it would become
-            background. The training loops set this where bad samples are allowed. Defaults to
-            False.
+            while loading the file; the training loops set this where bad samples are allowed.
+            Defaults to False.
 
     Attributes:
         bad_annotations (list[tuple[str, str]]): Path of the image, or of ``ann_file`` where that
@@ -49,20 +48,15 @@ class CocoDataset(BaseCocoDataset):
             faults=found if self.defer_faults else None,
         )
         samples = super().load_data_list()
-        if found:
-            self._mark(samples, found)
-        return samples
-
-    def _mark(self, samples, found):
-        """Put the faults of their annotations into the samples."""
-        of = {sample['img_id']: sample for sample in samples}
+        by_id = {sample['img_id']: sample for sample in samples} if found else {}
         for fault in found:
-            sample = of.get(fault.image_id)
+            sample = by_id.get(fault.image_id)
             if sample is None:
                 self.bad_annotations.append((self.ann_file, fault.reason))
             else:
                 sample.setdefault('fault', fault.reason)
                 self.bad_annotations.append((sample['img_path'], fault.reason))
+        return samples
 
     def filter_data(self):
         """Filter as mmdet does, but keep samples with a fault, so that positions do not change."""
@@ -87,10 +81,7 @@ class CheckedCOCO(COCO):
         annotation_file (str): JSON file of the COCO format.
         classes, has_annotations: See :func:`~mmlite.datasets.coco_faults.check_coco`.
         faults (list, optional): Receives the faults; their annotations are left out of the index.
-            Without it, the first one is an error.
-
-    Raises:
-        DataError: See :class:`CocoDataset`.
+            Without it, the first one is an error, see :class:`CocoDataset`.
     """
 
     def __init__(self, annotation_file, classes=(), has_annotations=True, faults=None):

@@ -1,7 +1,7 @@
 """Checks of a COCO annotation file."""
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mmlite.errors import DataError
 
@@ -10,16 +10,10 @@ KEYS = ('id', 'image_id', 'category_id', 'bbox', 'area')
 
 
 class Fault(NamedTuple):
-    """A wrong annotation.
-
-    Attributes:
-        row (int): Its position in the list of annotations.
-        image_id (int | str | None): Its image, None where that is not known.
-        reason (str): A sentence with the file and the annotation.
-    """
+    """A wrong annotation: its position in the list, and a sentence with the file and the values."""
 
     row: int
-    image_id: Any
+    image_id: int | str | None  # None where it is not known
     reason: str
 
 
@@ -34,9 +28,6 @@ def check_coco(data, file, classes=(), has_annotations=True):
 
     Returns:
         list[Fault]: At most one for each annotation, in their order.
-
-    Raises:
-        DataError: The file is wrong as a whole: names what is missing.
     """
     required = ['images', 'categories'] + ['annotations'] * has_annotations
     missing = [key for key in required if not isinstance(data.get(key), list)]

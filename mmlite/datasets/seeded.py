@@ -20,12 +20,7 @@ GOLDEN = 0x9E3779B97F4A7C15
 
 
 class SampleIndex(int):
-    """Index of a sample together with its epoch.
-
-    Attributes:
-        epoch (int): Passes over the data before this one.
-        repeat (int): How often this pass has yielded the sample before (repeated augmentation).
-    """
+    """Index of a sample with its ``epoch``, and ``repeat`` in repeated augmentation, from 0."""
 
     def __new__(cls, index, epoch=0, repeat=0):
         self = super().__new__(cls, index)
@@ -37,11 +32,9 @@ class EpochSampler(Sampler):
     """Add the epoch to every index of a sampler.
 
     Args:
-        sampler (Sampler): Yields indices of the data set, or tuples as
-            :class:`~mmlite.datasets.sot.pairs.PairSampler` does, which are passed on. One without
-            end passes over the data again and again. Process r of n has the indices r, r + n, ...
-            of the whole stream, as in OpenMMLab's samplers.
-        size (int): Length of the data set.
+        sampler (Sampler): Yields indices, for process r of n the positions r, r + n, ... of the
+            whole stream, as in OpenMMLab's samplers; or tuples, which are passed on.
+        size (int): Length of the data set, after which the next epoch begins.
     """
 
     def __init__(self, sampler, size):
@@ -76,9 +69,7 @@ class EpochSampler(Sampler):
 class SeededDataset(WrappedDataset):
     """A data set whose transforms draw from generators that are seeded for every sample.
 
-    Python's, NumPy's and torch's global generators are seeded by the seed of the run, the epoch and
-    the index. So a sample is the same whichever worker loads it and wherever training was resumed.
-    In the main process they are restored afterwards.
+    A sample is the same whichever worker loads it and wherever training was resumed.
 
     Args:
         dataset (Dataset): Indexed by :class:`SampleIndex` or by tuples of numbers.
@@ -99,14 +90,9 @@ class SeededDataset(WrappedDataset):
 
 
 def sample_seed(seed, index):
-    """Seed of a sample.
+    """Seed of a sample, 63 bits, by the seed of the run (>= 0) and the index.
 
-    Args:
-        seed (int): Of the run, >= 0.
-        index (SampleIndex | int | tuple[int, ...]): An ``int`` is of epoch 0.
-
-    Returns:
-        int: Of 63 bits.
+    An index is a :class:`SampleIndex`, an ``int`` (of epoch 0) or a tuple of integers.
     """
     if isinstance(index, int):
         index = getattr(index, 'epoch', 0), int(index), getattr(index, 'repeat', 0)

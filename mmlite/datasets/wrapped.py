@@ -4,11 +4,9 @@ from torch.utils.data import Dataset
 
 
 class WrappedDataset(Dataset):
-    """Pass everything that a wrapper does not do itself on to the data set within.
+    """Pass everything that a wrapper does not do itself on to ``dataset``, setting attributes too.
 
-    Args:
-        dataset (Dataset): The wrapped one; attributes are set on it, as hooks replace its pipeline.
-        **attributes: Further attributes of the wrapper.
+    ``attributes`` are those of the wrapper itself.
     """
 
     def __init__(self, dataset, **attributes):

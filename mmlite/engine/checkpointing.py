@@ -26,14 +26,9 @@ POINTER = 'last_checkpoint'
 def to_plain(value, path='checkpoint'):
     """Copy a value into tensors, containers and plain types, which ``weights_only=True`` loads.
 
-    NumPy scalars become Python numbers, arrays nested lists, a ``HistoryBuffer`` a dict of its
-    tensors (``log_history`` and ``count_history``, float64), any mapping a dict (an
-    ``OrderedDict`` stays one, with the ``_metadata`` that torch keeps on a state dict), any other
-    collection a list or tuple. Tensors are not copied.
-
-    Args:
-        value: A checkpoint or a part of it.
-        path (str): Its position in the checkpoint, for the message.
+    NumPy scalars become Python numbers, arrays nested lists, a ``HistoryBuffer`` a dict of
+    float64 tensors, mappings dicts (an ``OrderedDict`` stays one, with its ``_metadata``), other
+    collections lists or tuples. Tensors are not copied. ``path`` is the position of ``value``.
 
     Raises:
         CheckpointError: ``value`` holds an object of any other type.
@@ -47,9 +42,16 @@ def to_plain(value, path='checkpoint'):
     if isinstance(value, np.ndarray):
         return to_plain(value.tolist(), path)
     if isinstance(value, HistoryBuffer):
-        return _buffer_to_dict(value)
+        logs, counts = (torch.as_tensor(column, dtype=torch.float64) for column in value.data)
+        return dict(log_history=logs, count_history=counts, max_length=value.max_length)
     if isinstance(value, dict):
-        return _plain_dict(value, path)
+        items = ((to_plain(k, path), to_plain(v, f'{path}.{k}')) for k, v in value.items())
+        if not isinstance(value, OrderedDict):
+            return dict(items)
+        result = OrderedDict(items)
+        if hasattr(value, '_metadata'):
+            result._metadata = to_plain(value._metadata, f'{path}._metadata')
+        return result
     if isinstance(value, tuple):
         return tuple(to_plain(item, f'{path}[{i}]') for i, item in enumerate(value))
     if isinstance(value, (list, set, frozenset)) or type(value).__name__ == 'deque':
@@ -65,31 +67,8 @@ def to_plain(value, path='checkpoint'):
     )
 
 
-def _plain_dict(value, path):
-    items = ((to_plain(k, path), to_plain(v, f'{path}.{k}')) for k, v in value.items())
-    if not isinstance(value, OrderedDict):
-        return dict(items)
-    result = OrderedDict(items)
-    if hasattr(value, '_metadata'):
-        result._metadata = to_plain(value._metadata, f'{path}._metadata')
-    return result
-
-
-def _buffer_to_dict(buffer):
-    logs, counts = buffer.data
-    return dict(
-        log_history=torch.as_tensor(logs, dtype=torch.float64),
-        count_history=torch.as_tensor(counts, dtype=torch.float64),
-        max_length=buffer.max_length,
-    )
-
-
 def restore_types(checkpoint):
-    """Undo :func:`to_plain` in place where mmengine needs its own types to resume.
-
-    Args:
-        checkpoint (dict): A loaded checkpoint, plain or mmengine's own.
-    """
+    """Undo :func:`to_plain` in a checkpoint, in place, where mmengine needs its own types."""
     scalars = checkpoint.get('message_hub', {}).get('log_scalars', {})
     for name, value in scalars.items():
         if isinstance(value, dict) and 'log_history' in value:
@@ -104,14 +83,10 @@ def restore_types(checkpoint):
 
 
 class AtomicLocalBackend(LocalBackend):
-    """File backend that replaces a local file only when the new one is complete.
-
-    ``put`` and ``put_text`` raise a :class:`~mmlite.errors.CheckpointError` if the file cannot be
-    written; it names the path and the free space.
-    """
+    """File backend that replaces a local file only when the new one is complete."""
 
     def put(self, obj, filepath):
-        """Write bytes, see :func:`~mmlite.utils.write_bytes`."""
+        """Write bytes; raises a :class:`CheckpointError` with the path and the free space."""
         try:
             write_bytes(filepath, obj)
         except OutputError as error:
@@ -126,16 +101,10 @@ register_backend(ATOMIC, AtomicLocalBackend)
 
 
 def find_checkpoint(work_dir):
-    """Find the newest intact checkpoint of a work directory.
+    """Path of the newest intact checkpoint of a work directory, None without any.
 
     It is the one that ``last_checkpoint`` names, or else the one with the greatest number of
     iterations or epochs in its name. A damaged one is logged, and the one before it is taken.
-
-    Args:
-        work_dir (str | Path): May be missing.
-
-    Returns:
-        Path | None: None where there is no checkpoint.
 
     Raises:
         CheckpointError: There are checkpoints, but all are damaged.
@@ -157,10 +126,9 @@ def find_checkpoint(work_dir):
 
 
 def damage(path):
-    """Reason why a checkpoint file cannot be read, None if it is intact.
+    """Reason why a checkpoint file cannot be read, None if all its checksums match.
 
-    The checksums of all tensors in a torch archive are compared. Files of torch < 1.6 have none,
-    so they are loaded.
+    Files of torch < 1.6 have none, so they are loaded.
     """
     try:
         with open(path, 'rb') as file:

@@ -58,8 +58,7 @@ def read_config(config, work_dir=None, cfg_options=None, launcher='none'):
 
     Args:
         config (str | Path): Config file.
-        work_dir (str | None): Directory of logs and checkpoints. Defaults to the config's own
-            ``work_dir``, else ``./work_dirs/<name of the config>``.
+        work_dir (str | None): Defaults to the config's ``work_dir``, else ``./work_dirs/<name>``.
         cfg_options (dict | None): Overrides, see :func:`~.config_file.load_config`.
         launcher (str): ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
 
@@ -70,8 +69,7 @@ def read_config(config, work_dir=None, cfg_options=None, launcher='none'):
     cfg.launcher = launcher
     cfg.work_dir = work_dir or cfg.get('work_dir') or f'./work_dirs/{Path(config).stem}'
     _fill_loaders(cfg)
-    _keep_checkpoints_plain(cfg)
-    _train_exactly(cfg)
+    _replace_stock_classes(cfg)
     if launcher != 'none' and get_device() == 'cpu':
         if (cfg_options or {}).get('env_cfg.dist_cfg.backend') == 'nccl':
             raise UserError(
@@ -83,11 +81,7 @@ def read_config(config, work_dir=None, cfg_options=None, launcher='none'):
 
 
 def train(cfg):
-    """Check a config of :func:`read_config` and train; returns the runner.
-
-    Raises:
-        UserError: See :func:`~.check_config.check_config`.
-    """
+    """Check a config of :func:`read_config` and train; returns the runner."""
     _choose_checkpoint(cfg)
     _check_loaded(cfg, whole=bool(cfg.get('resume')))
     add_hooks(cfg, TRAIN_HOOKS)
@@ -104,9 +98,7 @@ def test(cfg, out=None):
         out (str | Path | None): JSON file for the metrics, dict[str, float], which are returned.
 
     Raises:
-        UserError: See :func:`~.check_config.check_config`.
-        DataError: On the main process, after everything else, if a part of the data could not be
-            evaluated (``problem`` of the loop).
+        DataError: On the main process, after the evaluation, if a part of the data was left out.
     """
     _check_loaded(cfg, whole=True)
     runner = _build_runner(cfg, 'test')
@@ -122,11 +114,7 @@ def test(cfg, out=None):
 
 
 def set_amp(cfg, enable):
-    """``--amp`` and ``--no-amp``: switch between ``AmpOptimWrapper`` and ``OptimWrapper``.
-
-    Raises:
-        UserError: The config has another optimizer wrapper.
-    """
+    """``--amp`` and ``--no-amp``: switch between ``AmpOptimWrapper`` and ``OptimWrapper``."""
     wrapper = cfg.get('optim_wrapper') or {}
     name = wrapper.get('type', 'OptimWrapper')
     if name not in ('OptimWrapper', 'AmpOptimWrapper'):
@@ -142,11 +130,7 @@ def set_amp(cfg, enable):
 
 
 def set_auto_scale_lr(cfg):
-    """``--auto-scale-lr``: scale the learning rate by the total over the base batch size.
-
-    Raises:
-        UserError: The config has no base batch size.
-    """
+    """``--auto-scale-lr``: scale the learning rate by the total over the base batch size."""
     if not (cfg.get('auto_scale_lr') or {}).get('base_batch_size'):
         raise UserError(
             '--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in the config: the '
@@ -167,22 +151,14 @@ def set_resume(cfg, resume):
 
 
 def set_test(cfg, checkpoint):
-    """Evaluate ``checkpoint``, whatever the config would load.
-
-    Raises:
-        UserError: The config has no test data, loop or metric.
-    """
+    """Evaluate ``checkpoint``, whatever the config would load."""
     require(cfg, 'test')
     cfg.load_from = str(checkpoint)
     cfg.resume = False
 
 
 def set_tta(cfg):
-    """``--tta``: wrap the model in ``tta_model`` and test with ``tta_pipeline``.
-
-    Raises:
-        UserError: The config lacks one of the two.
-    """
+    """``--tta``: wrap the model in ``tta_model`` and test with ``tta_pipeline``."""
     missing = [key for key in ('tta_model', 'tta_pipeline') if not cfg.get(key)]
     if missing:
         raise UserError(f'--tta needs {" and ".join(missing)} in the config')
@@ -196,20 +172,19 @@ def set_tta(cfg):
 def set_dump(cfg, out):
     """``--out FILE.pkl``: also write the predictions (masks as RLE, segmentation as labels)."""
     kind = DUMPS.get(cfg.get('default_scope'), 'DumpResults')
-    dump = ConfigDict(type=kind, out_file_path=str(out))
     evaluator = cfg.test_evaluator
-    if isinstance(evaluator, dict) and 'metrics' in evaluator:
-        evaluator.metrics = [*_as_list(evaluator.metrics), dump]
+    nested = isinstance(evaluator, dict) and 'metrics' in evaluator
+    metrics = evaluator.metrics if nested else evaluator
+    metrics = list(metrics) if isinstance(metrics, (list, tuple)) else [metrics]
+    metrics.append(ConfigDict(type=kind, out_file_path=str(out)))
+    if nested:
+        evaluator.metrics = metrics
     else:
-        cfg.test_evaluator = [*_as_list(evaluator), dump]
+        cfg.test_evaluator = metrics
 
 
 def set_show_dir(cfg, directory):
-    """``--show-dir``: draw every prediction with the hook of the scope, or of the tracking loop.
-
-    Raises:
-        UserError: There is no drawing hook for the scope of the config.
-    """
+    """``--show-dir``: draw every prediction with the hook of the scope, or of the tracking loop."""
     scope = cfg.get('default_scope')
     directory = os.path.abspath(directory)
     hooks = cfg.setdefault('default_hooks', ConfigDict())
@@ -241,18 +216,14 @@ def add_hooks(cfg, kinds):
 
 
 def _choose_checkpoint(cfg):
-    """Let rank 0 choose the checkpoint to resume from, and take over its seed.
-
-    A process that torch's launcher has restarted resumes by itself. The seed is needed before the
-    data loaders are built.
-    """
+    """Let rank 0 choose the checkpoint, whose seed is needed before the data loaders are built."""
     if not cfg.get('resume') and not _restarted():
         return
     _join_processes(cfg)
     choice = [None]
     if is_main_process():
         try:
-            choice = [_find_start(cfg)]
+            choice = [_find_checkpoint(cfg)]
         except UserError as error:
             choice = [error]
     broadcast_object_list(choice)
@@ -264,7 +235,7 @@ def _choose_checkpoint(cfg):
         cfg.setdefault('randomness', ConfigDict()).seed = seed
 
 
-def _find_start(cfg):
+def _find_checkpoint(cfg):
     """``load_from``, ``resume`` and the seed of a run that is to be resumed."""
     source, resume = cfg.get('load_from'), cfg.get('resume')
     if _restarted() or resume == 'auto' or source is None:
@@ -278,28 +249,25 @@ def _find_start(cfg):
 
 
 def _restarted():
+    """Whether torch's launcher has replaced a process, which then resumes by itself."""
     return int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)) > 0
 
 
 def _build_runner(cfg, phase):
     with report_errors_once(cfg.launcher):
         check_config(cfg, phase)
-        _check_work_dir(cfg.work_dir)
+        try:  # fail before training rather than at the first checkpoint
+            os.makedirs(cfg.work_dir, exist_ok=True)
+        except OSError as error:
+            raise UserError(f'work_dir {cfg.work_dir} cannot be made: {error.strerror}') from error
+        if not os.access(cfg.work_dir, os.W_OK | os.X_OK):
+            message = f'work_dir {cfg.work_dir} is not writable: choose another by --work-dir'
+            raise UserError(message)
     if get_device() == 'cpu':
         _join_processes(cfg)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     runner.logger.info(f'mmlite {__version__}: {"; ".join(stack.changes())}')
     return runner
-
-
-def _check_work_dir(work_dir):
-    """Fail before training rather than at the first checkpoint."""
-    try:
-        os.makedirs(work_dir, exist_ok=True)
-    except OSError as error:
-        raise UserError(f'work_dir {work_dir} cannot be made: {error.strerror}') from error
-    if not os.access(work_dir, os.W_OK | os.X_OK):
-        raise UserError(f'work_dir {work_dir} is not writable: choose another by --work-dir')
 
 
 def _fill_loaders(cfg):
@@ -314,19 +282,13 @@ def _fill_loaders(cfg):
             loader.setdefault('collate_fn', dict(type='default_collate'))
 
 
-def _keep_checkpoints_plain(cfg):
-    """Replace the stock checkpoint hook."""
+def _replace_stock_classes(cfg):
+    """Replace mmengine's checkpoint hook and training loops."""
     hooks = cfg.setdefault('default_hooks', ConfigDict())
     hook = hooks.setdefault('checkpoint', ConfigDict(type='CheckpointHook', interval=1))
     if hook is not None and hook.get('type') in ('CheckpointHook', StockCheckpointHook):
         hook['type'] = 'mmlite.CheckpointHook'
-
-
-def _train_exactly(cfg):
-    """Replace the stock training loops."""
-    train = cfg.get('train_cfg')
-    if not train:
-        return
+    train = cfg.get('train_cfg') or {}
     if 'by_epoch' in train and 'type' not in train:
         train['type'] = 'EpochBasedTrainLoop' if train.pop('by_epoch') else 'IterBasedTrainLoop'
     kind = train.get('type')
@@ -364,7 +326,3 @@ def _join_processes(cfg):
     timeout = cfg.env_cfg.dist_cfg.get('timeout')
     dist.init_process_group('gloo', timeout=timeout and timedelta(seconds=timeout))
     print_log('No GPU: distributed processes communicate by gloo.', logger='current')
-
-
-def _as_list(value):
-    return list(value) if isinstance(value, (list, tuple)) else [value]

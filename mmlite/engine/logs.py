@@ -18,13 +18,10 @@ def find_log(path):
 
 
 def find_logs(path):
-    """Find the logs of all runs of a work directory, the oldest first.
+    """Find ``scalars.json`` of all runs of a work directory, the oldest first.
 
     Args:
         path (str | Path): Work directory, or a ``scalars.json`` file, which is returned alone.
-
-    Returns:
-        list[Path]: ``scalars.json`` files.
 
     Raises:
         DataError: ``path`` does not exist or holds no log.
@@ -41,10 +38,7 @@ def find_logs(path):
 
 
 def read_records(file):
-    """Read a ``scalars.json`` file, one JSON object a line, without an unfinished last line.
-
-    Returns:
-        list[dict]: Scalars by key, with ``step``, in order.
+    """Read the scalars of a ``scalars.json`` file, one dict a line, less an unfinished last line.
 
     Raises:
         DataError: The file is empty or not a text file, or a line is not a JSON object.
@@ -68,14 +62,9 @@ def read_records(file):
 
 
 def split_records(logs):
-    """Split the records of runs into those with ``loss`` and those with a metric.
+    """Split the records of ``scalars.json`` files into those with ``loss`` and with a metric.
 
-    Args:
-        logs (Sequence[Path]): ``scalars.json`` files, the oldest first; a later run replaces the
-            steps that it repeats.
-
-    Returns:
-        tuple[list[dict], list[dict]]: Both by step.
+    Both are sorted by step; a later file replaces the steps that it repeats.
     """
     training, validation = {}, {}
     for record in (record for log in logs for record in read_records(log)):
@@ -87,20 +76,16 @@ def split_records(logs):
 
 
 def curve(records, key, file):
-    """Values of a scalar over the steps.
+    """Steps and values of a scalar, e.g. ``'loss'`` or ``'coco/bbox_mAP'``.
 
     Args:
         records (list[dict]): From :func:`read_records`.
-        key (str): A scalar, e.g. ``'loss'`` or ``'coco/bbox_mAP'``.
+        key (str): The scalar.
         file (str | Path): Of the records, for the message.
 
     Returns:
-        tuple[list[int], list[float]]: Steps and values. Training steps are iterations; those of
-        validation are iterations or epochs, as the run counts.
-
-    Raises:
-        UserError: The log has no such key; lists those that it has.
-        DataError: A value or its step is not a number.
+        tuple[list[int], list[float]]: Training steps are iterations; those of validation are
+        iterations or epochs, as the run counts.
     """
     found = [(r['step'], r[key]) for r in records if key in r and 'step' in r]
     for pair in found:
@@ -116,18 +101,11 @@ def curve(records, key, file):
 
 
 def train_time(records, file):
-    """Seconds per training iteration; the logged times are means over mmengine's window.
+    """Mean seconds per training iteration, by epoch (0 for iteration-based runs).
 
     Args:
-        records (list[dict]): From :func:`read_records`.
+        records (list[dict]): From :func:`read_records`; times are means over mmengine's window.
         file (str | Path): Of the records, for the message.
-
-    Returns:
-        dict[int, float]: Epoch (0 for iteration-based runs) -> mean seconds per iteration.
-
-    Raises:
-        UserError: The log has no training step.
-        DataError: A time is not a number.
     """
     times = {}
     for record in records:

@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import threading
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -37,16 +36,14 @@ EMPTY = 'the training data do not fill one batch'
 
 
 class Resumable:
-    """Shared part of both training loops.
+    """Shared part of both training loops, which draw batches from a :class:`ResumableLoader`.
 
-    The loader becomes a :class:`ResumableLoader`, seeded alike on all processes. Validation leaves
-    the random generators as they were; one that was due when training stopped is made up for.
+    Validation leaves the random generators as they were; one that was due is made up for.
 
     Args:
         runner, dataloader, **kwargs: See mmengine.
-        max_bad_share (float): Share of the samples of an epoch that may be unreadable or malformed.
-            Others are drawn in their place; ``bad_samples.csv`` in the work directory names each.
-            See :class:`~mmlite.datasets.bad_samples.BadSamples`. Defaults to 0.
+        max_bad_share (float): Share of an epoch's samples that may be unreadable or malformed. They
+            are replaced and named in ``bad_samples.csv`` of the work directory. Defaults to 0.
     """
 
     def __init__(self, runner, dataloader, max_bad_share=0.0, **kwargs):
@@ -56,22 +53,17 @@ class Resumable:
         if runner._randomness_cfg.get('diff_rank_seed', False):
             seed -= get_rank()
         loader = runner.build_dataloader(dataloader, seed=seed)
-        self.bad_samples = self._start_report(runner, loader.dataset, max_bad_share)
-        super().__init__(runner, ResumableLoader(loader, seed, self.bad_samples), **kwargs)
-
-    @staticmethod
-    def _start_report(runner, dataset, max_share):
-        """Give the policy to the data sets that ask for it, and report what they know to be bad."""
-        policy = BadSamples(Path(runner.work_dir) / BAD_SAMPLES, len(dataset), max_share)
+        policy = BadSamples(Path(runner.work_dir) / BAD_SAMPLES, len(loader.dataset), max_bad_share)
         if is_main_process():
             policy.begin(resume=runner._resume)
         barrier()
-        for part in parts(dataset):
+        for part in parts(loader.dataset):
             if hasattr(part, 'bad_samples'):
                 part.bad_samples = policy
             for sample, reason in getattr(part, 'bad_annotations', ()):
                 policy.note(sample, DataError(reason))
-        return policy
+        self.bad_samples = policy
+        super().__init__(runner, ResumableLoader(loader, seed, policy), **kwargs)
 
     def run(self):
         """Train, from where a checkpoint was saved; returns the model."""
@@ -84,6 +76,7 @@ class Resumable:
 
     def validate(self, done, end):
         """Validate if it is due after ``done`` of ``end`` epochs or iterations."""
+        self._decide_current_val_interval()
         due = done % self.val_interval == 0 or done == end
         if self.runner.val_loop is not None and done >= self.val_begin and due:
             state = capture_rng()
@@ -96,20 +89,15 @@ class EpochTrainLoop(Resumable, EpochBasedTrainLoop):
     """mmengine's ``EpochBasedTrainLoop`` that also resumes in the middle of an epoch.
 
     The tools use it in place of mmengine's. Arguments: see :class:`Resumable`.
-
-    Raises:
-        CheckpointError: The checkpoint is from the middle of an epoch of another number of steps.
     """
 
     def train(self):
         """Train for all epochs that are left."""
         self._skip = self._steps_done()
         if self._iter and not self._skip:
-            self._decide_current_val_interval()
             self.validate(self._epoch, self._max_epochs)
         while self._epoch < self._max_epochs and not self.stop_training:
             self.run_epoch()
-            self._decide_current_val_interval()
             self.validate(self._epoch, self._max_epochs)
 
     def run_epoch(self):
@@ -152,12 +140,10 @@ class IterTrainLoop(Resumable, IterBasedTrainLoop):
         self.runner.call_hook('before_train_epoch')
         self.dataloader_iterator = self._batches()
         if self._iter:
-            self._decide_current_val_interval()
             self.validate(self._iter, self._max_iters)
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
             self.run_iter(next(self.dataloader_iterator))
-            self._decide_current_val_interval()
             self.validate(self._iter, self._max_iters)
         self.runner.call_hook('after_train_epoch')
 
@@ -199,13 +185,8 @@ class ResumableBatches(Sampler):
     def skip(self, count, epoch=0):
         """Let the next iteration start ``count`` batches after the start of ``epoch``.
 
-        Where the sampler ends before that, the next epoch follows.
-
         Returns:
-            int: The epoch of the next batch.
-
-        Raises:
-            DataError: The sampler yields no batch at all.
+            int: The epoch of the next batch, a later one where the sampler ends before that.
         """
         self.sampler.set_epoch(epoch)
         batches, taken = iter(self.batch_sampler), 0
@@ -232,11 +213,8 @@ class ResumableLoader(DataLoader):
     Args:
         loader (DataLoader): Has a batch sampler or a batch size. All its options are kept.
         seed (int): Of the run; the same on all processes.
-        bad_samples (BadSamples, optional): Policy for samples that raise an exception. Without
-            one, the exception is passed on.
-
-    Raises:
-        ArgumentError: ``loader`` does not make batches.
+        bad_samples (BadSamples, optional): Policy for samples that raise an exception, which is
+            passed on by default.
     """
 
     def __init__(self, loader, seed, bad_samples=None):
@@ -255,8 +233,14 @@ class ResumableLoader(DataLoader):
         keep_workers(self)
 
     def __iter__(self):
-        with _sigterm_blocked():  # workers start with it blocked, until they handle it
+        # workers start with SIGTERM blocked, until they handle it
+        mask = getattr(signal, 'pthread_sigmask', None)
+        before = mask and mask(signal.SIG_BLOCK, [signal.SIGTERM])
+        try:
             batches = super().__iter__()
+        finally:
+            if mask:
+                mask(signal.SIG_SETMASK, before)
         yield from batches
 
     def skip(self, count, epoch=0):
@@ -267,8 +251,7 @@ class ResumableLoader(DataLoader):
 def keep_workers(loader):
     """Let the workers of a loader survive SIGTERM and SIGINT, unless their own process sends it.
 
-    Schedulers and terminals send them to all processes of a job; the step that is to be finished
-    needs the workers, which would otherwise end by torch's handler.
+    Schedulers send them to all processes of a job; the step to be finished needs the workers.
     """
     if not isinstance(loader.worker_init_fn, _WorkerInit):
         loader.worker_init_fn = _WorkerInit(loader.worker_init_fn)
@@ -299,24 +282,8 @@ def _end_by_parent():
     os._exit(0)
 
 
-@contextmanager
-def _sigterm_blocked():
-    if not hasattr(signal, 'pthread_sigmask'):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def with_deferred_faults(dataloader):
-    """Config of a training loader whose data sets load in spite of wrong annotations.
-
-    Args:
-        dataloader (dict | DataLoader): A loader is returned as it is.
-    """
+    """Config of a training loader whose data sets load despite wrong annotations, or a loader."""
     if not isinstance(dataloader, dict):
         return dataloader
     dataloader = copy.deepcopy(dataloader)
@@ -329,11 +296,7 @@ def with_deferred_faults(dataloader):
 
 
 def capture_rng():
-    """State of Python's, NumPy's and torch's global generators, of all CUDA devices too.
-
-    Returns:
-        dict: Tensors, tuples and numbers only: it loads with ``weights_only=True``.
-    """
+    """State of Python's, NumPy's and torch's global generators, CUDA included, as plain values."""
     kind, keys, position, has_gauss, gauss = np.random.get_state()
     state = dict(
         python=random.getstate(),
@@ -346,10 +309,7 @@ def capture_rng():
 
 
 def restore_rng(state):
-    """Restore the generators to the state of :func:`capture_rng`, in this or another process.
-
-    States of CUDA devices that this machine lacks are left out.
-    """
+    """Restore a state of :func:`capture_rng`, without CUDA devices that this machine lacks."""
     version, words, gauss = state['python']
     random.setstate((version, tuple(words), gauss))
     kind, keys, *rest = state['numpy']

@@ -11,8 +11,8 @@ from mmlite.registry import METRICS
 class CocoMetric(StockCocoMetric):
     """As mmdet's ``CocoMetric``, but a detector without any detection has an AP of 0.
 
-    With ``classwise`` and several metrics, mmdet's key ``<class>_precision`` holds the last one;
-    ``<class>_bbox_precision`` holds the AP of boxes as well.
+    With ``classwise`` and several metrics, ``<class>_bbox_precision`` holds the AP of boxes and
+    ``<class>_precision`` that of the last metric.
     """
 
     def compute_metrics(self, results):

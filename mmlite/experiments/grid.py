@@ -26,14 +26,7 @@ class Trial:
 
 
 def parse_grid(items):
-    """Parse ``--grid``: ``KEY=V1,V2``, where a value in brackets is a list.
-
-    Returns:
-        dict[str, list]: For :func:`grid_axes`.
-
-    Raises:
-        UserError: An item has another form.
-    """
+    """Parse ``--grid``, ``KEY=V1,V2``, where a value in brackets is a list."""
     grid = {}
     for item in items:
         key, _, text = item.partition('=')
@@ -48,16 +41,12 @@ def grid_axes(grid):
     """Make an axis of each entry of a grid.
 
     Args:
-        grid (dict[str, list]): Dotted key -> values; ``'--epochs'``, ``'--iters'`` and
-            ``'--image-size'`` are keys, too. Settings that vary together are a name -> a list of
-            dicts of settings.
+        grid (dict[str, list]): Dotted key or ``'--epochs'``, ``'--iters'``, ``'--image-size'`` ->
+            values. Settings that vary together are a name -> a list of dicts of settings.
 
     Returns:
         dict[str, list[tuple[str, dict]]]: Name of the axis -> label and settings of each value. The
         name is the last part of the key, or the whole key where two keys share it.
-
-    Raises:
-        UserError: An entry is no list of values.
     """
     last_parts = Counter(key.split('.')[-1].lstrip('-') for key in grid)
     axes = {}
@@ -79,9 +68,6 @@ def init_axis(items, backbone):
         items (Sequence[str]): ``NAME=CHECKPOINT``, or ``NAME`` for no checkpoint.
         backbone (dict): ``model.backbone`` of the config; a bare ``NAME`` removes its ``init_cfg``
             if that loads a checkpoint.
-
-    Raises:
-        UserError: A name or path is empty.
     """
     current = backbone.get('init_cfg') or []
     kinds = [item.get('type') for item in ([current] if isinstance(current, dict) else current)]
@@ -105,10 +91,6 @@ def make_trials(axes, fixed=()):
     Args:
         axes (dict[str, list[tuple[str, dict]]]): See :func:`grid_axes`.
         fixed (Iterable[str]): Keys of the settings that all trials share.
-
-    Raises:
-        UserError: There is no axis; two axes, or an axis and ``fixed``, set the same key; a value
-            cannot be passed on; two trials have the same name.
     """
     if not axes:
         raise UserError('nothing to sweep: give --init, --seeds or --grid')
@@ -134,20 +116,16 @@ def make_trials(axes, fixed=()):
 
 
 def option_words(options):
-    """Write settings as command-line options; a key such as ``--epochs`` is one of its own.
-
-    Raises:
-        UserError: A value would be read as another one, e.g. a path with a comma.
-    """
+    """Write settings as command-line options; a key such as ``--epochs`` is one of its own."""
     for key, value in options.items():
         if _parse(option_text(value)) != value:
             raise UserError(
                 f'{key}={value!r} cannot be passed to a training: strings must not contain spaces, '
                 'commas, brackets or quotes, or look like a number'
             )
-    words = [f'{key}={option_text(value)}' for key, value in options.items() if key[0] != '-']
-    own = [word for key, value in options.items() if key[0] == '-' for word in (key, str(value))]
-    return [*own, *(['--cfg-options', *words] if words else [])]
+    words = [word for key, value in options.items() if key[0] == '-' for word in (key, str(value))]
+    settings = [f'{key}={option_text(value)}' for key, value in options.items() if key[0] != '-']
+    return [*words, *(['--cfg-options', *settings] if settings else [])]
 
 
 def option_text(value):

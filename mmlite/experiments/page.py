@@ -18,10 +18,7 @@ IMAGES = 3
 
 
 def score_table(tasks, rows):
-    """Render rows of :meth:`.Scorecard.rows` as Markdown, a line for each initialization.
-
-    A cell is mean, deviation and the differences to the baselines: ``57.1 ± 0.4 (+3.2, -0.1)``.
-    """
+    """Render :meth:`.Scorecard.rows` as Markdown, with cells like ``57.1 ± 0.4 (+3.2, -0.1)``."""
     lines = {row['init']: [row['init'], *['-'] * len(tasks)] for row in rows}
     for row in rows:
         text = f'{row["mean"]:.1f}' + (f' ± {row["std"]:.1f}' if row['std'] is not None else '')

@@ -55,7 +55,7 @@ class Init:
 
 
 def preset_names():
-    """list[str]: Names of the presets that come with the suite."""
+    """Names of the presets that come with the suite."""
     return sorted(path.stem for path in suite_path('configs', 'scorecard').glob('*.py'))
 
 
@@ -67,9 +67,6 @@ def load_preset(name, kind, tasks=(), seeds=()):
         kind (str): ``type`` of the backbone that a checkpoint records.
         tasks (Sequence[str]): Names of those to keep; all by default.
         seeds (Sequence[int]): In place of the preset's.
-
-    Raises:
-        UserError: There is no such preset, task or recipe, or a key is missing or unknown.
     """
     file = Path(name) if name.endswith('.py') else suite_path('configs', 'scorecard', f'{name}.py')
     if not file.is_file():
@@ -103,12 +100,7 @@ def load_preset(name, kind, tasks=(), seeds=()):
 
 
 def read_inits(items):
-    """Read the checkpoints to judge: ``NAME=PATH``, or a path, whose directory gives the name.
-
-    Raises:
-        UserError: Two have one name, or a name is that of a baseline.
-        CheckpointError: A file is missing or does not record its backbone.
-    """
+    """Read the checkpoints to judge: ``NAME=PATH``, or a path, whose directory gives the name."""
     inits = {}
     for item in items:
         name, equals, path = item.rpartition('=')

@@ -20,24 +20,15 @@ def read_metrics(folder, ignored=()):
         ignored (Collection[str]): Subdirectories of earlier runs that do not count.
 
     Returns:
-        dict[str, dict[str, float]]: ``validation`` and ``training``: metric -> value. Training
-        values are mmengine's means over its logging window.
-
-    Raises:
-        DataError: There is no log.
+        dict[str, dict[str, float]]: ``validation`` and ``training``: metric -> value.
     """
     logs = [log for log in find_logs(folder) if log.parent.parent.name not in ignored]
-    training, validation = split_records(logs)
-    return dict(validation=_last_values(validation), training=_last_values(training))
-
-
-def _last_values(records):
-    merged = {key: value for record in records for key, value in record.items()}
-    return {
-        key: value
-        for key, value in merged.items()
-        if key not in BOOKKEEPING and isinstance(value, (int, float))
-    }
+    result = {}
+    for phase, records in zip(('training', 'validation'), split_records(logs), strict=True):
+        last = {key: value for record in records for key, value in record.items()}
+        numbers = {key: value for key, value in last.items() if isinstance(value, (int, float))}
+        result[phase] = {key: numbers[key] for key in numbers if key not in BOOKKEEPING}
+    return result
 
 
 def metric_of(result, metric):
@@ -51,12 +42,9 @@ def choose_metric(results, name=None, save_best=None):
 
     Args:
         results (Sequence[dict]): From :func:`read_metrics`.
-        name (str, optional): What the user asked for.
+        name (str, optional): ``--metric``.
         save_best (str | list[str], optional): Of the config's checkpoint hook. Without either, the
             first metric of the validation that is not of a single class, else the training loss.
-
-    Raises:
-        UserError: No result has the metric; lists those that exist.
     """
     validation = list(dict.fromkeys(key for r in results for key in r['validation']))
     known = [*validation, *dict.fromkeys(key for r in results for key in r['training'])]
@@ -86,7 +74,7 @@ class Row:
     results: dict
 
     def values(self, metric):
-        """list[float]: ``metric`` of every seed that has it."""
+        """``metric`` of every seed that has it."""
         found = [metric_of(result, metric) for result in self.results.values()]
         return [value for value in found if value is not None]
 
@@ -103,14 +91,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Results of all combinations of settings, compared by one metric; others are shown beside it.
+    """Results of all settings, compared by ``metric``, with ``others`` beside it."""
 
-    ``axes`` does not name the seed, ``seeds`` is empty where the config decides it, and a row may
-    lack seeds.
-    """
-
-    axes: tuple
-    seeds: tuple
+    axes: tuple  # without the seed
+    seeds: tuple  # empty where the config decides it
     rows: tuple
     metric: str
     others: tuple
@@ -174,11 +158,9 @@ class Table:
                 write_bytes(folder / f'curves_{axis}.png', draw_curves({self.metric: curves}, axis))
 
     def curves(self, axis):
-        """Means over an axis of numbers.
+        """Means over an axis of numbers: label along the other axes -> x, ascending, and means.
 
-        Returns:
-            dict[str, tuple[list[float], list[float]]]: Values along the other axes -> x, ascending,
-            and means. Empty where a label is no number or no line has two points.
+        Empty where a label is not a number or no line has two points.
         """
         index, points = self.axes.index(axis), {}
         for row in self.rows:
@@ -197,10 +179,9 @@ class Table:
 
     def _by_seed(self, row):
         """Values of all seeds, NaN where one is missing."""
-        found = [
-            metric_of(row.results[s], self.metric) if s in row.results else None for s in self.seeds
-        ]
-        return [math.nan if value is None else value for value in found]
+        found = (row.results.get(seed) for seed in self.seeds)
+        values = [result and metric_of(result, self.metric) for result in found]
+        return [math.nan if value is None else value for value in values]
 
     def _spread(self, row, metric):
         text = self._number(row.mean(metric), metric)

@@ -57,9 +57,6 @@ class Scorecard:
     Attributes:
         problems (list[str]): A sentence for each thing that is missing or failed.
         figures (list[tuple[str, str, Path]]): Title, explanation and PNG file.
-
-    Raises:
-        CheckpointError: Weights do not fit the backbone of a task.
     """
 
     def __init__(self, preset, inits, work_dir=None, jobs=None):
@@ -89,58 +86,50 @@ class Scorecard:
         return None, None
 
     def rows(self):
-        """Results so far, compared with the baselines.
+        """Results so far: a dict for each task and initialization, compared with the baselines.
 
-        Returns:
-            list[dict]: For each task and initialization, the setting of the recipe's grid with the
-            highest mean: task, metric, init, trial (directory of the first seed), n (seeds), mean
-            and std in the unit of the task's label, and differences of means, None without one.
+        Of the recipe's grid, the setting with the highest mean counts. ``trial`` is the directory
+        of the first seed, ``n`` the number of seeds; ``std`` and differences may be None.
         """
         rows = []
         for task in self.preset.tasks:
             best = {}
             for row in self.tables[task.name].rows if task.name in self.tables else ():
                 mean, name = row.mean(task.metric), row.labels[0]
-                if not math.isnan(mean) and (
-                    name not in best or mean > best[name].mean(task.metric)
-                ):
+                if mean > (best[name].mean(task.metric) if name in best else -math.inf):
                     best[name] = row
             means = {name: task.factor * row.mean(task.metric) for name, row in best.items()}
             for name, row in best.items():
                 std = task.factor * row.deviation(task.metric)
-                rows.append(
-                    dict(
-                        task=task.name, metric=task.label, init=name,
-                        trial=next(iter(row.results.values()))['name'],
-                        n=len(row.values(task.metric)), mean=means[name],
-                        std=None if math.isnan(std) else std,
-                    )
+                made = dict(
+                    task=task.name, metric=task.label, init=name,
+                    trial=next(iter(row.results.values()))['name'],
+                    n=len(row.values(task.metric)), mean=means[name],
+                    std=None if math.isnan(std) else std,
                 )  # fmt: skip
                 for baseline in BASELINES:
                     known = baseline in means and baseline != name
-                    gain = means[name] - means[baseline] if known else None
-                    rows[-1][f'minus_{baseline}'] = gain
+                    made[f'minus_{baseline}'] = means[name] - means[baseline] if known else None
+                rows.append(made)
         return rows
 
     def folder(self, row):
-        """Path: Work directory of the training of a row."""
+        """Work directory of the training of a row."""
         return self.work_dir / row['task'] / row['trial']
 
     def supervised(self):
-        """Path | None: Checkpoint of the supervised baseline, once it is trained."""
-        baseline = [task.name for task in self.preset.tasks if task.supervised]
-        for row in self.rows():
-            if row['task'] in baseline and row['init'] == SCRATCH:
-                return last_checkpoint(self.folder(row))
-        return None
+        """Checkpoint of the supervised baseline, None until it is trained."""
+        tasks = [task.name for task in self.preset.tasks if task.supervised]
+        rows = [row for row in self.rows() if row['task'] in tasks and row['init'] == SCRATCH]
+        return last_checkpoint(self.folder(rows[0])) if rows else None
 
     def sweep(self, task):
         """The sweep over all initializations of a task, baselines first."""
         supervised = None if task.supervised else self.supervised()
-        names = [SCRATCH, *([f'{SUPERVISED}={supervised}'] if supervised else [])]
-        names += [f'{init.name}={init.path}' for init in self.inits]
+        inits = [SCRATCH, *([f'{SUPERVISED}={supervised}'] if supervised else [])]
+        inits += [f'{init.name}={init.path}' for init in self.inits]
         return Sweep(
-            task.config, self.work_dir / task.name, names, self.preset.seeds,
+            task.config, self.work_dir / task.name, inits, self.preset.seeds,
             options=task.options, flags=task.flags, metric=task.metric,
         )  # fmt: skip
 
@@ -164,7 +153,6 @@ class Scorecard:
         """Run what is not done; the page is written anew after each task.
 
         Raises:
-            UserError: The directory holds a scorecard of other settings.
             Incomplete: Something is missing or failed.
         """
         self._claim_directory()
@@ -204,27 +192,22 @@ class Scorecard:
                 reason, _ = self.missing_data(task)
             if reason:
                 self.problems.append(f'{task.title} was left out: {reason}')
-                table = sweep.table()
-            else:
-                table = sweep.run(self.jobs)
+            table = sweep.table() if reason else sweep.run(self.jobs)
             if table:
                 self.tables[task.name] = table
         except UserError as error:
             self.problems.append(f'{task.title}: {sentence(error)}')
         else:
-            self.problems += [
-                f'{task.title}, {t.name}: {t.failure} ({t.log})' for t in sweep.failed
-            ]
+            failures = (f'{t.name}: {t.failure} ({t.log})' for t in sweep.failed)
+            self.problems += [f'{task.title}, {failure}' for failure in failures]
 
     def _predict(self, task):
         for row in (row for row in self.rows() if row['task'] == task.name):
             folder = self.folder(row)
             words = ['tools/test.py', task.config, last_checkpoint(folder)]
-            words += ['--work-dir', folder / 'test', '--out', 'OUTPUT']
-            words += option_words(task.options)
-            self._program(
-                f'{task.title}: predictions of {row["init"]}', words, folder / 'predictions.pkl'
-            )
+            words += ['--work-dir', folder / 'test', '--out', 'OUTPUT', *option_words(task.options)]
+            title = f'{task.title}: predictions of {row["init"]}'
+            self._program(title, words, folder / 'predictions.pkl')
 
     def _draw_figures(self):
         """Draw how the weights work before any fine-tuning."""
@@ -284,5 +267,5 @@ class Scorecard:
 
 
 def last_checkpoint(folder):
-    """Path: The newest checkpoint of a work directory, which may have been moved."""
+    """Path of the newest checkpoint of a work directory, which may have been moved."""
     return folder / Path((folder / 'last_checkpoint').read_text().strip()).name

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import fmean
 
 import filelock
 import torch
@@ -45,12 +46,6 @@ class Sweep:
         flags (Sequence[str]): Of ``tools/train.py``, e.g. ``'--auto-scale-lr'``.
         metric (str, optional): See :func:`~.results.choose_metric`.
         lower (bool): Whether the lowest metric is the best, as it always is for losses.
-
-    Attributes:
-        trainings (list[Training]): All trials.
-
-    Raises:
-        UserError: The grid is wrong, or a directory holds a trial with other settings.
     """
 
     def __init__(self, config, work_dir=None, inits=(), seeds=(), grid=None, options=None,
@@ -58,7 +53,17 @@ class Sweep:
         options = options or {}
         cfg = load_config(config, options)
         self.work_dir = Path(work_dir or Path('work_dirs', f'sweep_{Path(config).stem}'))
-        self.axes = {'init': _init_axis(inits, cfg)} if inits else {}
+        self.axes = {}
+        if inits:
+            backbone = (cfg.get('model') or {}).get('backbone')
+            if backbone is None:
+                raise UserError('--init needs model.backbone, which the config does not have')
+            if cfg.get('load_from'):
+                raise UserError(
+                    f'--init would have no effect, as the config loads all weights from load_from='
+                    f'{cfg.load_from!r}: add --cfg-options load_from=None'
+                )
+            self.axes['init'] = init_axis(inits, backbone)
         self.axes |= grid_axes(grid or cfg.get(GRID) or {})
         if seeds:
             self.axes[SEED] = [(str(seed), {'randomness.seed': seed}) for seed in seeds]
@@ -73,18 +78,11 @@ class Sweep:
 
     @property
     def failed(self):
-        """list[Training]: Those that failed."""
+        """The trainings that failed."""
         return [training for training in self.trainings if training.failure]
 
     def table(self, write=False):
-        """Compare the results so far, and write the files of :meth:`.Table.write` if wanted.
-
-        Returns:
-            Table | None: None without any result.
-
-        Raises:
-            UserError: No result has the metric.
-        """
+        """Compare the results so far, None without any; ``write`` writes :meth:`.Table.write`."""
         results = {t.name: t.result for t in self.trainings if t.result}
         if not results:
             return None
@@ -96,17 +94,13 @@ class Sweep:
         return table
 
     def run(self, jobs=None):
-        """Train what is not finished; a training that fails leaves the others alone.
+        """Train what is not finished, past failures; returns the table of all results.
 
         Args:
             jobs (int, optional): Trainings at once. Defaults to one a GPU, or one without GPU.
 
-        Returns:
-            Table: All results.
-
         Raises:
-            UserError: A config cannot work, or another sweep runs in the directory: nothing is
-                trained then.
+            UserError: Before any training, if a config cannot work or another sweep runs here.
         """
         for training in self.trainings:
             training.check()
@@ -183,23 +177,11 @@ class Sweep:
 
     def _time_left(self, count, jobs):
         """An estimate from the trials that were trained without a break."""
-        whole = [t.result for t in self.trainings if t.result and not t.result['resumed']]
-        if not whole or not count:
+        results = [t.result for t in self.trainings if t.result]
+        seconds = [result['seconds'] for result in results if not result['resumed']]
+        if not seconds or not count:
             return ''
-        mean = sum(result['seconds'] for result in whole) / len(whole)
-        return f'; at most {format_seconds(-(-count // jobs) * mean)} left'
-
-
-def _init_axis(inits, cfg):
-    backbone = (cfg.get('model') or {}).get('backbone')
-    if backbone is None:
-        raise UserError('--init needs model.backbone, which the config does not have')
-    if cfg.get('load_from'):
-        raise UserError(
-            f'--init would have no effect, as the config loads all weights from load_from='
-            f'{cfg.load_from!r}: add --cfg-options load_from=None'
-        )
-    return init_axis(inits, backbone)
+        return f'; at most {format_seconds(-(-count // jobs) * fmean(seconds))} left'
 
 
 def fingerprint(cfg):
@@ -210,7 +192,7 @@ def fingerprint(cfg):
 
 
 def visible_gpus():
-    """list[str]: GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    """GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
     count = torch.cuda.device_count()
     chosen = os.environ.get('CUDA_VISIBLE_DEVICES')
     return chosen.split(',')[:count] if chosen else [str(index) for index in range(count)]

@@ -26,20 +26,13 @@ PATIENCE_SECONDS = 20  # for a process that is stopped
 
 
 class Training:
-    """A trial and what becomes of it.
+    """A trial and its outcome: ``result``, the content of ``trial.json``, or ``failure``, a string.
 
     Args:
         config (str | Path): Config file; ``recipe`` is its hash.
         work_dir (Path): Of the sweep; the trial has a directory of its name in it.
-        trial (Trial): What is particular to it; ``options`` (settings) and ``flags`` (of
+        trial (Trial): Its own settings; ``options`` (settings) and ``flags`` (of
             ``tools/train.py``) are shared by all trials.
-
-    Attributes:
-        result (dict | None): Content of ``trial.json`` once it is finished.
-        failure (str | None): Why it failed.
-
-    Raises:
-        UserError: The directory holds a trial with other settings.
     """
 
     def __init__(self, config, work_dir, trial, options, flags, recipe):
@@ -91,10 +84,6 @@ class Training:
                 command, stdout=log, stderr=subprocess.STDOUT, env=environment, **inherited
             )
 
-    def seconds(self):
-        """float: Since the process was started."""
-        return time.monotonic() - self.started
-
     def finish(self):
         """Record the result of the process that ended, or note why it failed."""
         code = self.process.returncode
@@ -111,8 +100,8 @@ class Training:
         except UserError as error:
             self.failure = sentence(error)
             return
-        timing = dict(name=self.name, seconds=round(self.seconds(), 1), resumed=self.resumed)
-        self.result = {**record, **timing, **metrics}
+        seconds = round(time.monotonic() - self.started, 1)
+        self.result = dict(record, name=self.name, seconds=seconds, resumed=self.resumed, **metrics)
         write_json(self.record, self.result)
 
     def _begun(self):
@@ -167,7 +156,7 @@ def last_error(text):
 
 
 def file_digest(path):
-    """str: The first 16 hexadecimal digits of the SHA-256 of a file."""
+    """The first 16 hexadecimal digits of the SHA-256 of a file."""
     digest = hashlib.sha256()
     with open(path, 'rb') as file:
         while block := file.read(1 << 20):

@@ -189,7 +189,7 @@ def test_what_fails_or_is_missing_is_named_and_the_rest_goes_on(
     assert scorecard(checkpoint(folder, 'a'), preset='half.py') == 1
     assert scorecard.sweeps.inits == [['scratch', 'a']]  # no supervised baseline without the first
     error = capsys.readouterr().err
-    assert f"First was left out: train_dataloader.dataset.data_root names '{tmp_path}" in error
+    assert f"First was left out: train_dataloader.dataset.data_root is '{tmp_path}" in error
     page = (tmp_path / 'card' / 'scorecard.html').read_text()
     for text in (error, page):
         assert 'Second, init=a_seed=0: CUDA out of memory (' in text

@@ -21,21 +21,17 @@ MIDWAY = 'midway_checkpoint'
 
 @HOOKS.register_module()
 class CheckpointHook(BaseCheckpointHook):
-    """mmengine's ``CheckpointHook`` with these differences.
+    """mmengine's ``CheckpointHook`` with these differences; the tools use it in its place.
 
-    * A checkpoint holds plain tensors and plain types only, so that ``torch.load(file,
-      weights_only=True)`` reads it without an allow-list. Resuming restores the log history.
-    * It holds the state of all random generators of every process. They are restored before the
-      first step after resuming; with another number of processes they are not, and the log says so.
+    * A checkpoint holds tensors and plain types only: ``torch.load(file, weights_only=True)``.
+    * It holds the state of all random generators of every process, which are restored before the
+      first step, unless the number of processes has changed.
     * ``meta['backbone']`` holds ``model.backbone.describe()``, where the backbone has it.
-    * A file replaces another one only when it is complete. ``last_checkpoint`` names it only then,
-      and outdated checkpoints are removed after that: while a checkpoint is saved, the disk holds
-      one more than ``max_keep_ckpts``.
-
-    The tools use it in place of mmengine's, whatever the config says. Arguments are the same.
+    * ``last_checkpoint`` names a file, and outdated ones are removed, only when it is complete:
+      while a checkpoint is saved, the disk holds one more than ``max_keep_ckpts``.
 
     Raises:
-        CheckpointError: While saving, no space is left, the folder is not writable or the
+        CheckpointError: While saving, no space is left, the directory is not writable or the
             checkpoint holds an object that is not plain.
     """
 
@@ -84,13 +80,10 @@ class CheckpointHook(BaseCheckpointHook):
             )
 
     def save_now(self, runner):
-        """Save a checkpoint after the current step, in ``after_train_iter``.
+        """Path of a checkpoint of the current step, saved in ``after_train_iter``.
 
         It is named ``epoch_3_iter_42.pth``, by finished epochs and all steps, or ``iter_42.pth``
         where the others are named so, and is removed when the next one is saved.
-
-        Returns:
-            str: Its path, or that of a checkpoint that has been saved after this step already.
         """
         done = runner.iter + 1
         if self.saved_iter != done:
@@ -102,21 +95,16 @@ class CheckpointHook(BaseCheckpointHook):
 
     def _save_checkpoint_with_step(self, runner, step, meta):
         with self._removal_after_saving():
-            self._remove_outdated(runner, step)
+            if self.max_keep_ckpts > 0 and step not in self.keep_ckpt_ids:
+                if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
+                    old = self.filename_tmpl.format(self.keep_ckpt_ids[0])
+                    self.file_backend.remove(self.file_backend.join_path(self.out_dir, old))
+                self.keep_ckpt_ids.append(step)
+                runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
             midway = runner.message_hub.runtime_info.pop(MIDWAY, None)
             if midway:
                 self.file_backend.remove(midway)
             self._save(runner, self.filename_tmpl.format(step), meta)
-
-    def _remove_outdated(self, runner, step):
-        """Remove the checkpoint beyond ``max_keep_ckpts``; see :meth:`_removal_after_saving`."""
-        if self.max_keep_ckpts <= 0 or step in self.keep_ckpt_ids:
-            return
-        if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
-            old = self.filename_tmpl.format(self.keep_ckpt_ids[0])
-            self.file_backend.remove(self.file_backend.join_path(self.out_dir, old))
-        self.keep_ckpt_ids.append(step)
-        runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
 
     def _save(self, runner, name, meta):
         """Write a checkpoint, then the pointer to it; every process takes part."""

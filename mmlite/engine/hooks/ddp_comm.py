@@ -15,16 +15,10 @@ COMPRESSIONS = {
 
 @HOOKS.register_module()
 class DDPCommHook(Hook):
-    """Exchange gradients in half precision, as detectron2 does for ViTDet.
-
-    Halves the traffic of the all-reduce. Without ``DistributedDataParallel`` there is nothing to
-    exchange, and the hook only says so in the log.
+    """Exchange gradients in half precision, as detectron2 does for ViTDet: half the traffic.
 
     Args:
         compress (str): ``'fp16'`` or ``'bf16'`` (NCCL only). Defaults to ``'fp16'``.
-
-    Raises:
-        ArgumentError: For another ``compress``.
     """
 
     priority = 'VERY_HIGH'

@@ -9,15 +9,11 @@ from mmlite.registry import HOOKS
 
 @HOOKS.register_module()
 class CheckpointFitHook(Hook):
-    """Check the checkpoint that a run starts from, before its weights are loaded.
-
-    The backbone that the checkpoint describes must be the model's: a ViT-Tiny of 3 heads has the
-    shapes of one of 12. The tools add this hook.
+    """Check the checkpoint that a run starts from, and the backbone that it describes.
 
     Args:
         whole (bool): Every parameter of the model must be in the file with its shape, as evaluation
-            and resuming require. Otherwise mmengine logs what does not fit, as fine-tuning expects.
-            Defaults to True.
+            and resuming require. Otherwise mmengine logs what does not fit. Defaults to True.
 
     Raises:
         CheckpointError: While loading; names the file, the parameter and both shapes.

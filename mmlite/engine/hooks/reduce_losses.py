@@ -8,12 +8,7 @@ from mmlite.registry import HOOKS
 
 @HOOKS.register_module()
 class ReduceLossHook(Hook):
-    """Average the logged losses over all processes.
-
-    mmengine logs what the first process computed on its own share of the batch, so that curves of
-    runs with different numbers of processes cannot be compared. This sums one small tensor a step,
-    on the device; a single process is left alone.
-    """
+    """Average the logged losses over all processes; mmengine logs those of the first one."""
 
     priority = 'HIGHEST'  # before RuntimeInfoHook (VERY_HIGH) reads the losses
 

@@ -6,13 +6,7 @@ import threading
 import time
 
 import torch.distributed as dist
-from mmengine.dist import (
-    all_gather_object,
-    barrier,
-    broadcast_object_list,
-    get_world_size,
-    is_main_process,
-)
+from mmengine import dist as mmdist
 from mmengine.hooks import Hook
 
 from mmlite.errors import Stopped
@@ -23,15 +17,9 @@ from ..nonfinite.watch import optim_wrappers
 from .checkpoint import CheckpointHook
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
-REPEATED = 2.0
-"""Seconds in which a second signal is the first one, passed on by a launcher."""
-
-LAST_STEP = 'last_step'
-"""Key in the store: number of the step after which all processes stop."""
-
-STOP_VALIDATION = 'stop_validation'
-"""Key in the store: some process was asked to stop during validation."""
+REPEATED = 2.0  # seconds in which a second signal is the first one, passed on by a launcher
+LAST_STEP = 'last_step'  # key in the store: step after which all processes stop
+STOP_VALIDATION = 'stop_validation'  # key in the store: a process was asked to stop in validation
 
 
 @HOOKS.register_module()
@@ -39,13 +27,9 @@ class StopHook(Hook):
     """SIGTERM and SIGINT (Ctrl-C) finish the current step, save a checkpoint and end the program.
 
     Another signal, more than two seconds later, ends it at once. ``--resume`` continues with the
-    next step; ``tools/slurm_batch.sh`` queues such a job again. Workers of data loaders survive
-    the signals. With gradient accumulation the step is the next one that updates the weights. In
+    next step. With gradient accumulation the step is the next one that updates the weights. In
     validation, the program ends between two batches if there is a checkpoint of that moment,
-    otherwise after it.
-
-    Several processes agree: the first one that gets the signal names a step that none of them has
-    reached, which costs one query of a key-value store after every step.
+    otherwise after it. Several processes agree on a step by a key-value store.
 
     Raises:
         Stopped: After saving. Its exit code is 75; without a :class:`CheckpointHook`, where nothing
@@ -63,7 +47,7 @@ class StopHook(Hook):
         self._saver = next(
             (hook for hook in runner.hooks if isinstance(hook, CheckpointHook)), None
         )
-        self._store = _shared_store() if get_world_size() > 1 else None
+        self._store = _shared_store() if mmdist.get_world_size() > 1 else None
         if runner.val_loop is not None:
             keep_workers(runner.val_loop.dataloader)
         if threading.current_thread() is not threading.main_thread():
@@ -74,7 +58,9 @@ class StopHook(Hook):
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         """Save and stop, if this is the step to do so."""
-        if self._is_last(runner.iter) and _weights_are_updated(runner.optim_wrapper):
+        wrappers = optim_wrappers(runner.optim_wrapper)
+        # not while gradients are being accumulated
+        if self._is_last(runner.iter) and all(wrapper.should_update() for wrapper in wrappers):
             path = self._saver.save_now(runner) if self._saver else None
             self._stop(runner, runner.iter + 1, path)
 
@@ -82,7 +68,7 @@ class StopHook(Hook):
         """Count the batches of the processes, all of which must take part in an agreement."""
         if self._store is not None:
             self._val_batches = len(runner.val_loop.dataloader)
-            self._all_validate = min(all_gather_object(self._val_batches)) > 0
+            self._all_validate = min(mmdist.all_gather_object(self._val_batches)) > 0
 
     def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         """Stop if nothing would be lost."""
@@ -95,14 +81,14 @@ class StopHook(Hook):
             stop = self._store.check([STOP_VALIDATION])
             # each process votes once, before it would exchange results with the others
             if stop or batch_idx + 1 == self._val_batches:
-                stop = any(all_gather_object(stop))
+                stop = any(mmdist.all_gather_object(stop))
         if stop and (self._store is None or self._all_validate):
             self._stop(runner, runner.iter, self._saver.last_ckpt)
 
     def after_train(self, runner):
         """Training has ended by itself: restore the handlers."""
         self._restore_handlers()
-        barrier()  # the store ends with the first process
+        mmdist.barrier()  # the store ends with the first process
 
     def _on_signal(self, number, _frame):
         if self._signal is None:
@@ -129,14 +115,14 @@ class StopHook(Hook):
         saved = f'{path} is saved, --resume continues from it' if path else 'nothing is saved'
         name = self._signal.name if self._signal else 'another process'
         sentence = f'{name} ended training after step {done}: {saved}'
-        if is_main_process():
+        if mmdist.is_main_process():
             runner.logger.info(sentence)
         self._restore_handlers()
         if runner.world_size > 1:
             # a launcher ends all processes when the first one has ended, and so has its exit code
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            barrier()
-        stopped = Stopped(sentence if is_main_process() else '')
+            mmdist.barrier()
+        stopped = Stopped(sentence if mmdist.is_main_process() else '')
         if path is None:
             stopped.exit_code = 128 + (self._signal or signal.SIGTERM)
         raise stopped
@@ -146,13 +132,8 @@ def _shared_store():
     """Key-value store of all processes, on a free port of the first one's machine."""
     host = os.environ['MASTER_ADDR']
     store = None
-    if is_main_process():
+    if mmdist.is_main_process():
         store = dist.TCPStore(host, 0, is_master=True, wait_for_workers=False)
     port = [store and store.port]
-    broadcast_object_list(port)
+    mmdist.broadcast_object_list(port)
     return store or dist.TCPStore(host, port[0], is_master=False)
-
-
-def _weights_are_updated(optim_wrapper):
-    """Whether no gradients are being accumulated."""
-    return all(wrapper.should_update() for wrapper in optim_wrappers(optim_wrapper))
