@@ -1,4 +1,4 @@
-"""Names that were probably meant."""
+"""Names in messages: those that were probably meant, and lists of them."""
 
 import difflib
 
@@ -44,3 +44,10 @@ def edits(a, b):
                 cost = min(cost, older[j - 2] + 1)
             row.append(cost)
     return row[-1]
+
+
+def listed(names, shown=10):
+    """Join names for a message: ``'a, b, c and 5 more'``."""
+    names = list(names)
+    rest = f' and {len(names) - shown} more' if len(names) > shown else ''
+    return ', '.join(names[:shown]) + rest

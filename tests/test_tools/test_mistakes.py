@@ -297,7 +297,7 @@ def test_a_mistake_that_a_run_meets_is_one_sentence(case, run, tmp_path):
     ('script', 'arguments', 'words'),
     [
         ('dist_train', ('c.py', 'two'), "GPUS is 'two': must be the number of processes, >= 1"),
-        ('dist_test', ('c.py', 'x.pth', '0'), "GPUS is '0': give the number of processes"),
+        ('dist_test', ('c.py', 'x.pth', '0'), "GPUS is '0': must be the number of processes, >= 1"),
         ('slurm_train', ('part', 'job', 'c.py'), 'srun is not found'),
         ('slurm_test', ('part', 'job', 'c.py', 'x.pth'), 'use tools/dist_test.sh'),
     ],

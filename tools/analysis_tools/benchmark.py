@@ -55,16 +55,17 @@ def parse_args(argv):
     )
     commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
     cuda = 'cuda' if torch.cuda.is_available() else 'cpu'
-    for name, text, counted, number, warmup, device in (
-        ('pretrain', 'steps of a pre-training', 'steps', 50, 10, cuda),
-        ('models', 'training and inference of models side by side', 'steps', 10, 1, cuda),
-        ('tracker', 'ways to run a tracker', 'frames', 100, 10, 'cpu'),
+    for name, text, option, number, warmup, device in (
+        ('pretrain', 'steps of a pre-training', '--steps', 50, 10, cuda),
+        ('models', 'training and inference of models side by side', '--steps', 10, 1, cuda),
+        ('tracker', 'ways to run a tracker', '--frames', 100, 10, 'cpu'),
     ):
         add = commands.add_parser(name, help=text).add_argument
         default = 'default: %(default)s'
         count = dict(type=positive_int, metavar='N')
         add('configs', nargs='+' if name == 'models' else 1, metavar='CONFIG')
-        add(f'--{counted}', **count, default=number, help=f'timed {counted}; {default}')
+        counted = option.removeprefix('--')
+        add(option, **count, default=number, help=f'timed {counted}; {default}')
         help_warmup = f'{counted} before them; {default}'
         add('--warmup', type=non_negative_int, default=warmup, metavar='N', help=help_warmup)
         add('--device', choices=['cpu', 'cuda'], default=device, help=default)

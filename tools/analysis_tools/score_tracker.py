@@ -22,7 +22,8 @@ from mmlite.evaluation.sot import report
 from mmlite.evaluation.sot.folders import MISSING, REFERENCES, common_sequences, score_folders
 from mmlite.evaluation.sot.protocols import PROTOCOLS, find_protocol, usage_note
 from mmlite.evaluation.sot.results import STYLES, read_track, write_track
-from mmlite.evaluation.sot.submission import SERVERS, listed, write_submission
+from mmlite.evaluation.sot.submission import SERVERS, write_submission
+from mmlite.utils.names import listed
 
 CLASSES = [getattr(sot, name) for name in sot.__all__]
 DATASETS = {cls.dataset: cls for cls in CLASSES if issubclass(cls, SequenceDataset)}

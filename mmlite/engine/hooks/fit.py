@@ -2,6 +2,7 @@
 
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.optim import OptimWrapperDict
 
 from mmlite.models.weights import check_architecture, check_weights, read_weights
 from mmlite.registry import HOOKS
@@ -38,3 +39,9 @@ def unwrap_model(model):
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
         model = model.module
     return model
+
+
+def optim_wrappers(optim_wrapper):
+    """list[OptimWrapper]: Members of an ``OptimWrapperDict``, else the wrapper alone."""
+    several = isinstance(optim_wrapper, OptimWrapperDict)
+    return list(optim_wrapper.optim_wrappers.values()) if several else [optim_wrapper]

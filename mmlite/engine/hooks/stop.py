@@ -13,8 +13,8 @@ from mmlite.errors import Stopped
 from mmlite.registry import HOOKS
 
 from ..loops import keep_workers
-from ..nonfinite.watch import optim_wrappers
 from .checkpoint import CheckpointHook
+from .fit import optim_wrappers
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 REPEATED = 2.0  # seconds in which a second signal is the first one, passed on by a launcher

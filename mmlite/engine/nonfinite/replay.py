@@ -10,26 +10,17 @@ from mmengine.runner import set_random_seed
 from mmengine.structures import BaseDataElement
 from torch.nn.modules.module import register_module_forward_hook
 
-from mmlite.errors import CheckpointError
+from mmlite.errors import CheckpointError, NonFiniteError
 from mmlite.registry import MODELS
 
+from ..hooks.fit import optim_wrappers
 from ..loops import restore_rng
 from .step import COUNTS, named_tensors, settings
-from .watch import FiniteWatch, optim_wrappers
-
-
-class _Stopped(Exception):
-    """The step is not finite."""
+from .watch import FiniteWatch
 
 
 class Replay:
-    """Model and optimizer of a failed step; needs neither the data set nor other checkpoints.
-
-    Args:
-        cfg (mmengine.config.Config): Of the run.
-        record (dict): From :func:`~.step.read`.
-        device (str): Where the step runs.
-    """
+    """Model and optimizer of a failed step, from the config of its run and :func:`~.step.read`."""
 
     def __init__(self, cfg, record, device):
         self.record = record
@@ -41,16 +32,13 @@ class Replay:
     def run(self):
         """Run the step from the state before it.
 
-        Returns:
-            tuple[list[dict[str, float]], list[str] | None]: Loss terms of every iteration, and the
-            names of the parameters whose gradients are not finite, None if the step is finite.
+        Returns loss terms (list[dict[str, float]], one an iteration), and names of parameters whose
+        gradients are not finite (list[str]), None if the step is finite.
         """
         self._rewind()
-        gradients = []
 
         def fail(names, skipped):
-            gradients.extend(names)
-            raise _Stopped
+            raise NonFiniteError(names)
 
         watch = FiniteWatch(self.model, self.optim_wrapper, fail, max_skipped=1)
         try:
@@ -60,19 +48,14 @@ class Replay:
                 restore_rng(state['random'])
                 self.model.train_step(deepcopy(batch), optim_wrapper=self.optim_wrapper)
             gradients = None
-        except _Stopped:
-            pass
+        except NonFiniteError as error:
+            gradients = error.args[0]
         finally:
             watch.remove()
         return [{k: float(v) for k, v in terms.items()} for terms in watch.losses], gradients
 
     def explain(self):
-        """Run the step under :func:`torch.autograd.detect_anomaly`, which warns on stderr.
-
-        Yields:
-            str: What is not finite: parts of batches, weights, the first output of a module, or the
-            first gradient of a backward function.
-        """
+        """Yield sentences on what is not finite, with :func:`torch.autograd.detect_anomaly`."""
         for name in ('batches', 'weights'):
             for path in nonfinite_paths(self.record[name], name):
                 yield f'not finite before the step: {path}'
@@ -97,7 +80,6 @@ class Replay:
         yield from (f'first output that is not finite: {name}' for name in outputs)
 
     def _rewind(self):
-        """Restore the state before the step."""
         tensors, saved = named_tensors(self.model), self.record['weights']
         try:
             with torch.no_grad():
@@ -123,9 +105,8 @@ class Replay:
 
 def nonfinite_paths(value, path=''):
     """Yield the paths of tensors with a NaN or infinity in containers and mmengine's structures."""
-    if isinstance(value, torch.Tensor):
-        if not value.isfinite().all():
-            yield path or 'tensor'
+    if isinstance(value, torch.Tensor) and not value.isfinite().all():
+        yield path or 'tensor'
     elif isinstance(value, (dict, BaseDataElement)):
         for key, item in value.items():
             yield from nonfinite_paths(item, f'{path}.{key}')

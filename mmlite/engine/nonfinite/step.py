@@ -1,8 +1,4 @@
-"""Snapshot of a training step for its replay.
-
-A step is everything from one update of the weights to the next: with gradient accumulation,
-several iterations.
-"""
+"""Snapshot of a training step, from one update of the weights to the next, for its replay."""
 
 import io
 import pickle
@@ -16,43 +12,32 @@ from mmlite.errors import CheckpointError
 from mmlite.utils import write_bytes, write_text
 
 from ..checkpointing import to_plain
+from ..hooks.fit import optim_wrappers
 from ..loops import capture_rng
-from .watch import optim_wrappers
 
 FILE, CONFIG = 'step.pth', 'config.py'
 FORMAT = 'mmlite.failed_step/2'
 SIMPLE = (bool, int, float, str, type(None))
-
-COUNTS = ('_inner_count', '_max_counts', '_remainder_counts')
-"""Attributes by which a wrapper of mmengine counts accumulated iterations."""
+COUNTS = ('_inner_count', '_max_counts', '_remainder_counts')  # of accumulated iterations
 
 
 class StepKeeper:
     """Keep what the next step may change.
 
-    By reference: batches, trained weights and the optimizer's state, which a failing step does not
-    change. By copy: other tensors of ``model.state_dict()``, such as statistics of batch norms and
-    EMA weights; with several optimizers, of which one may step before another fails, all of them.
-
-    Args:
-        model (BaseModel): Without wrapper.
-        optim_wrapper (OptimWrapper | OptimWrapperDict): Its optimizers.
+    A failing step does not change batches, trained weights and the optimizer's state: they are kept
+    by reference. Other tensors of ``model.state_dict()``, such as statistics of batch norms, are
+    copied; with several optimizers, of which one may step before another fails, all of them.
     """
 
     def __init__(self, model, optim_wrapper):
-        self.model = model
-        self.optim_wrapper = optim_wrapper
-        self.batches, self.iterations = [], []
+        self.model, self.optim_wrapper = model, optim_wrapper
         self._wrappers = optim_wrappers(optim_wrapper)
         groups = [] if len(self._wrappers) > 1 else optim_wrapper.optimizer.param_groups
         # mmengine gives the optimizer frozen parameters, too
         trained = {id(p) for group in groups for p in group['params'] if p.requires_grad}
         saved = model.state_dict().keys()  # other tensors, such as those of a teacher, are constant
-        self._names = [
-            name
-            for name, tensor in named_tensors(model).items()
-            if name in saved and id(tensor) not in trained
-        ]
+        tensors = named_tensors(model).items()
+        self._names = [k for k, v in tensors if k in saved and id(v) not in trained]
         self._copies = []
 
     def begin(self, iteration, batch):
@@ -60,6 +45,7 @@ class StepKeeper:
         first = all(wrapper.should_update() for wrapper in self._wrappers)
         if first:
             self.batches, self.iterations = [], []
+            self._counts = [[getattr(w, name) for name in COUNTS] for w in self._wrappers]
             self._copy()
         self.batches.append(batch)
         self.iterations.append(dict(iter=iteration, random=capture_rng()))
@@ -68,14 +54,13 @@ class StepKeeper:
     def record(self):
         """dict: The state before the step."""
         hub = MessageHub.get_current_instance().runtime_info
-        modules = self.model.named_modules()
         return dict(
             weights=named_tensors(self.model) | dict(zip(self._names, self._copies, strict=True)),
             optimizer=self.optim_wrapper.state_dict(),
             counts=self._counts,
             batches=self.batches,
             iterations=self.iterations,
-            settings={path: settings(module) for path, module in modules},
+            settings={path: settings(module) for path, module in self.model.named_modules()},
             threads=torch.get_num_threads(),
             progress={k: v for k, v in hub.items() if type(v) in (bool, int, float)},
         )
@@ -88,7 +73,6 @@ class StepKeeper:
             torch._foreach_copy_(self._copies, tensors)
         else:
             self._copies = [tensor.clone() for tensor in tensors]
-        self._counts = [[getattr(w, name) for name in COUNTS] for w in self._wrappers]
 
 
 def named_tensors(model):
@@ -102,16 +86,10 @@ def settings(module):
 
 
 def write(directory, record, config):
-    """Write a record and its config.
-
-    Raises:
-        OutputError: The directory cannot be written.
-        CheckpointError: The record holds an object that :func:`read` would refuse.
-    """
-    batches = dict(batches=record['batches'])
-    buffer = io.BytesIO()
+    """Write a record and its config; CheckpointError for objects that :func:`read` would refuse."""
+    plain, buffer = to_plain(dict(record, format=FORMAT, batches=None), 'step'), io.BytesIO()
     try:
-        torch.save(to_plain(dict(record, format=FORMAT, batches=None), 'step') | batches, buffer)
+        torch.save(dict(plain, batches=record['batches']), buffer)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise CheckpointError(f'the batch cannot be saved: {error}') from error
     write_text(directory / CONFIG, config.pretty_text)
@@ -120,17 +98,7 @@ def write(directory, record, config):
 
 
 def read(directory):
-    """Read what :func:`write` wrote.
-
-    Args:
-        directory (str | Path): ``failed_step_*``, for its first process, or a ``rank*`` in it.
-
-    Returns:
-        tuple[Path, dict]: Directory of the process, and the record.
-
-    Raises:
-        CheckpointError: There is no such directory, or the file is damaged or not a step.
-    """
+    """Directory and record of a ``rank*`` or the first in ``failed_step_*``, or CheckpointError."""
     files = [*Path(directory).glob(FILE), *sorted(Path(directory).glob(f'rank*/{FILE}'))]
     if not files:
         raise CheckpointError(
@@ -145,10 +113,9 @@ def _load(file):
     from mmpretrain.structures import DataSample
     from mmseg.structures import SegDataSample
 
-    samples = [BaseDataElement, DetDataSample, SegDataSample, DataSample]
-    parts = [InstanceData, LabelData, PixelData, bbox.HorizontalBoxes]
-    masks = [mask.BitmapMasks, mask.PolygonMasks]
-    with torch.serialization.safe_globals([*samples, *parts, *masks]):
+    samples = [BaseDataElement, DetDataSample, SegDataSample, DataSample, InstanceData, LabelData]
+    targets = [PixelData, bbox.HorizontalBoxes, mask.BitmapMasks, mask.PolygonMasks]
+    with torch.serialization.safe_globals(samples + targets):
         record = stack.load(file)
     if record.get('format') != FORMAT:
         raise CheckpointError(f'{file} is not a failed step of this version')

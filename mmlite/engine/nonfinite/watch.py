@@ -5,34 +5,24 @@ from functools import partial, update_wrapper
 
 import torch
 from mmengine.dist import all_reduce
-from mmengine.optim import OptimWrapperDict
 from torch.nn.utils import get_total_norm
 
-
-def optim_wrappers(optim_wrapper):
-    """list[OptimWrapper]: Members of an ``OptimWrapperDict``, else the wrapper alone."""
-    if isinstance(optim_wrapper, OptimWrapperDict):
-        return list(optim_wrapper.optim_wrappers.values())
-    return [optim_wrapper]
+from ..hooks.fit import optim_wrappers
 
 
 class FiniteWatch:
     """Call ``fail`` before an update whose loss or gradients are not finite.
 
     Gradients are checked after accumulation and exchange between processes, and before clipping,
-    which would spread one NaN to all. A ``GradScaler`` checks gradients itself and skips the
-    update; such updates are counted. All processes come to the same decision.
+    which would spread one NaN to all. Updates that a ``GradScaler`` skips are counted.
 
     Args:
-        model (BaseModel): Without wrapper.
-        optim_wrapper (OptimWrapper | OptimWrapperDict): Its optimizers.
         fail (callable): Called with the names of parameters whose gradients are not finite, and the
             number of updates skipped in a row (0 without a scaler). It must raise.
-        max_skipped (int): Number of updates skipped in a row at which training fails.
+        max_skipped (int): Updates skipped in a row at which training fails.
 
     Attributes:
-        losses (list[dict[str, Tensor]]): Loss terms of each iteration of the update, for which the
-            caller appends an empty dict.
+        losses (list[dict[str, Tensor]]): Loss terms of every iteration; the caller appends a dict.
     """
 
     def __init__(self, model, optim_wrapper, fail, max_skipped):
@@ -45,10 +35,10 @@ class FiniteWatch:
             self._replace(model, 'parse_losses', self._listen)
         for wrapper in optim_wrappers(optim_wrapper):
             scaler = getattr(wrapper, 'loss_scaler', None)
-            if scaler is None or not scaler.is_enabled():
-                self._replace(wrapper, 'step', partial(self._step, wrapper))
-            else:
-                self._replace(wrapper, 'step', partial(self._scaled_step, wrapper))
+            scaled = scaler is not None and scaler.is_enabled()
+            step = self._scaled_step if scaled else self._step
+            self._replace(wrapper, 'step', partial(step, wrapper))
+            if scaled:
                 check = partial(self._before_scaled_step, wrapper)
                 self._undo.append(wrapper.optimizer.register_step_pre_hook(check).remove)
 
@@ -57,31 +47,27 @@ class FiniteWatch:
         while self._undo:
             self._undo.pop()()
 
-    def bad_loss(self):
-        """Whether a loss of this process is not finite; waits for the device."""
-        return any_nonfinite_here(self._loss_tensors())
+    def loss_tensors(self):
+        """list[Tensor]: Losses of this process since the last update."""
+        return [v for terms in self.losses for k, v in terms.items() if 'loss' in k]
 
     def _replace(self, owner, name, function):
         method, replaced = getattr(owner, name), vars(owner).get(name)
         # schedulers look for a mark that they have left on the method
         setattr(owner, name, update_wrapper(partial(function, method), method))
-        restore = (
-            partial(setattr, owner, name, replaced) if replaced else partial(delattr, owner, name)
-        )
-        self._undo.append(restore)
+        restore = partial(setattr, owner, name, replaced)
+        self._undo.append(restore if replaced else partial(delattr, owner, name))
 
     def _listen(self, parse_losses, losses):
         total, logged = parse_losses(losses)
         self.losses[-1].update({name: value.detach() for name, value in logged.items()})
         return total, logged
 
-    def _loss_tensors(self):
-        return [v for terms in self.losses for k, v in terms.items() if 'loss' in k]
-
     def _step(self, wrapper, step, **kwargs):
-        if any_nonfinite([*self._loss_tensors(), *self._gradients(wrapper).values()]):
+        gradients = [grad for _, grad in self._gradients(wrapper)]
+        if any_nonfinite([*self.loss_tensors(), *gradients]):
             self._fail(self._broken(wrapper), 0)
-        return step(**kwargs)
+        step(**kwargs)
 
     def _scaled_step(self, wrapper, step, **kwargs):
         self._skipped[wrapper] += 1
@@ -93,37 +79,29 @@ class FiniteWatch:
         # called if gradients are finite; a fused optimizer is called anyway, with a flag
         if not bool(getattr(optimizer, 'found_inf', False)):
             self._skipped[wrapper] = 0
-            if any_nonfinite(self._loss_tensors()):
+            if any_nonfinite(self.loss_tensors()):
                 self._fail([], 0)
 
     def _gradients(self, wrapper):
-        groups = wrapper.optimizer.param_groups
-        params = [p for group in groups for p in group['params'] if p.grad is not None]
-        return {
-            self._names[p]: p.grad.coalesce().values() if p.grad.is_sparse else p.grad
-            for p in params
-        }
+        for parameter in [p for group in wrapper.optimizer.param_groups for p in group['params']]:
+            if (grad := parameter.grad) is not None:
+                yield self._names[parameter], grad.coalesce().values() if grad.is_sparse else grad
 
     def _broken(self, wrapper):
-        grads = self._gradients(wrapper).items()
-        return [name for name, grad in grads if any_nonfinite_here([grad])]
+        return [name for name, grad in self._gradients(wrapper) if not all_finite([grad])]
 
 
 @torch.no_grad()
 def any_nonfinite(tensors):
-    """Whether any element of these tensors is NaN or infinite, in any process.
-
-    Waits for the device once, unless the norm of the tensors is not finite: it may overflow, so
-    each element is then checked.
-    """
+    """Whether any element is NaN or infinite, in any process; waits for the device once if not."""
     flag = (~get_total_norm(tensors).isfinite()).int()
     all_reduce(flag, 'max')
-    if flag:
-        flag.fill_(any_nonfinite_here(tensors))
+    if flag:  # or the norm has overflowed
+        flag.fill_(not all_finite(tensors))
         all_reduce(flag, 'max')
     return bool(flag)
 
 
-def any_nonfinite_here(tensors):
-    """As :func:`any_nonfinite`, in this process."""
-    return not all(bool(tensor.isfinite().all()) for tensor in tensors)
+def all_finite(tensors):
+    """Whether all elements of these tensors are finite, in this process."""
+    return all(bool(tensor.isfinite().all()) for tensor in tensors)

@@ -10,6 +10,7 @@ from mmengine.logging import MMLogger, print_log
 
 from mmlite.errors import DataError, UserError
 from mmlite.registry import METRICS
+from mmlite.utils.names import listed
 
 from .folders import score_track
 from .ope import SequenceScore
@@ -24,7 +25,7 @@ from .report import (
     write_reports,
 )
 from .results import Track
-from .submission import SERVERS, listed, write_submission
+from .submission import SERVERS, write_submission
 
 LOWEST = 5
 """Number of sequences with the lowest scores that are listed."""

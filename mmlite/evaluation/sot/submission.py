@@ -4,6 +4,7 @@ import zipfile
 
 from mmlite.errors import DataError, UserError
 from mmlite.utils import atomic_write
+from mmlite.utils.names import listed
 
 from .results import finite_boxes, format_rows
 
@@ -34,13 +35,6 @@ def write_submission(path, dataset, tracks, names):
                 entry = zipfile.ZipInfo(file)  # with a constant date
                 entry.external_attr = 0o644 << 16
                 archive.writestr(entry, text, zipfile.ZIP_DEFLATED)
-
-
-def listed(names, shown=10):
-    """Join names for a message: ``'a, b, c and 5 more'``."""
-    names = list(names)
-    rest = f' and {len(names) - shown} more' if len(names) > shown else ''
-    return ', '.join(names[:shown]) + rest
 
 
 def _got10k(track):
