@@ -38,12 +38,6 @@ def installed(name):
         return None
 
 
-def python_row():
-    ok = sys.version_info >= PYTHON
-    required = f'>={PYTHON[0]}.{PYTHON[1]}'
-    return Row('python', required, platform.python_version(), 'ok' if ok else 'too old', ok)
-
-
 def requirement_lines():
     text = (ROOT / 'requirements.txt').read_text()
     return list(filter(None, (line.partition('#')[0].strip() for line in text.splitlines())))
@@ -136,7 +130,12 @@ def advice(rows):
 
 def main():
     """Print the table and the advice; return the exit code."""
-    rows = [python_row(), *package_rows(), *stack_rows(), gpu_row()]
+    right = sys.version_info >= PYTHON
+    python = Row(
+        'python', f'>={PYTHON[0]}.{PYTHON[1]}', platform.python_version(),
+        'ok' if right else 'too old', right,
+    )  # fmt: skip
+    rows = [python, *package_rows(), *stack_rows(), gpu_row()]
     print(render(rows))
     for line in advice(rows):
         print(line)

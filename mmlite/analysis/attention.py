@@ -42,8 +42,7 @@ def head_stats(logits, queries, keys, num_prefix=0):
 class AttentionStats:
     """Means over batches by block and head; every batch has the same weight, as in the paper.
 
-    Args:
-        patch_size (int): Pixels between neighbouring patches.
+    ``patch_size`` is the number of pixels between neighbouring patches.
     """
 
     def __init__(self, patch_size):
@@ -86,25 +85,17 @@ def units(patch_size):
 
 
 def uniform_values(places):
-    """Distance and entropy by :func:`head_stats` where every key gets the same attention.
-
-    Args:
-        places (tuple[Tensor, Tensor]): Of queries (Q, 2) and keys (K, 2).
-    """
+    """Distance and entropy where all keys get the same attention; ``places`` (Q, 2) and (K, 2)."""
     queries, keys = (place.double() for place in places)
     return torch.cdist(queries, keys).mean().item(), float(np.log(len(keys)))
 
 
 @torch.no_grad()
 def measure_attention(models, batches):
-    """Distance and entropy of the heads of models over the same images.
+    """One :class:`AttentionStats` for each model, over batches of RGB uint8 (B, 3, H, W) of one
+    size.
 
-    Args:
-        models (Sequence[TappedModel]): Blocks that attend in windows or mask units are left out.
-        batches (Iterable[Tensor]): RGB uint8 (B, 3, H, W), of one size.
-
-    Returns:
-        list[AttentionStats]: One for each model.
+    Blocks that attend inside windows or mask units are left out.
     """
     models = list(models)
     measures = [AttentionStats(model.patch_size) for model in models]
@@ -156,22 +147,16 @@ def attention_maps(model, pixels, query, head=None):
         return on_grid(chosen, places[block][1]).cpu().numpy()
 
     maps = model.attention_logits(pixels, look)
-    return maps, {block: _cell(places[block][0], nearest[block], H * W) for block in maps}
-
-
-def _cell(places, index, area):
-    """Left, top and side of one of the square cells of equal size that fill an image."""
-    side = (area / len(places)) ** 0.5
-    return np.array([*(places[index].cpu().numpy() - side / 2), side])
+    cells = {}
+    for block in maps:
+        queries = places[block][0].cpu().numpy()
+        side = (H * W / len(queries)) ** 0.5  # equal squares fill the image
+        cells[block] = np.array([*(queries[nearest[block]] - side / 2), side])
+    return maps, cells
 
 
 def on_grid(values, places):
-    """Map (h, w), top row first, of tokens in any order.
-
-    Args:
-        values (Tensor): (N,).
-        places (Tensor): (x, y) of the tokens' centres (N, 2), which fill a grid.
-    """
+    """Map (h, w), top row first, of tokens (N,) with centres (x, y), (N, 2), that fill a grid."""
     columns = places[:, 0].unique(return_inverse=True)[1]
     levels, rows = places[:, 1].unique(return_inverse=True)
     canvas = values.new_zeros(len(levels), len(values) // len(levels))

@@ -57,15 +57,7 @@ class CKA:
         self.cross = self.first = self.second = self.first_scale = self.second_scale = 0.0
 
     def update(self, first, second):
-        """Add a batch.
-
-        Args:
-            first (Sequence[Tensor]): Gram matrices (n, n) of one model's layers.
-            second (Sequence[Tensor]): Of the other's, over the same images in the same order.
-
-        Raises:
-            ArgumentError: If n is less than 4 or not the same in both.
-        """
+        """Add the Gram matrices (n, n) of both models' layers over the same n >= 4 images."""
         first, second = torch.stack(list(first)), torch.stack(list(second))
         if first.shape[-1] != second.shape[-1]:
             raise ArgumentError(
@@ -112,15 +104,12 @@ class CKA:
 
 @torch.no_grad()
 def compare_models(reference, models, batches):
-    """CKA of models with one reference over the same images.
+    """CKA of every model (rows) with one reference (columns) over the same images.
 
     Args:
         reference (TappedModel): See :class:`~.tapped.TappedModel`.
         models (Iterable[TappedModel]): Compared with it; it may be among them.
         batches (Iterable[Tensor]): RGB uint8 (n, 3, H, W).
-
-    Returns:
-        list[CKA]: One for each model; rows are its layers, columns the reference's.
     """
     models = list(models)
     measures = [CKA() for _ in models]

@@ -64,12 +64,7 @@ def detector_complexity(model, shape, num_rois=1000, num_mask_rois=100):
 
 
 def model_complexity(model, shape):
-    """Parameters and MACs of every child with parameters of any other model, for one image.
-
-    Args:
-        model (nn.Module): Takes a batch of images in mode ``'tensor'``.
-        shape (tuple[int, int]): (H, W) of the input in pixels.
-    """
+    """Parameters and MACs of a model's children, for one image of ``shape`` (H, W) in pixels."""
     model.eval()
     image = torch.zeros(1, 3, *shape, device=next(model.parameters()).device)
     children = {name: child for name, child in model.named_children() if count_params(child)}
@@ -86,9 +81,6 @@ def tracker_complexity(model):
     """Trained parameters and MACs of a one-stream tracker, for one template and one search region.
 
     The backbone's own table of positions is frozen, since tracking does not use it.
-
-    Args:
-        model (mmlite.models.track.OneStreamTracker): At its own sizes.
     """
     model.eval()
     device = next(model.parameters()).device

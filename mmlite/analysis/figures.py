@@ -116,7 +116,13 @@ def draw_maps(image, query, maps, cells, caption=''):
         row[0].set_ylabel(_shortened(name, 20), fontsize=9)
         for block, axis in enumerate(row[1:]):
             if block in blocks:
-                _draw_map(axis, blocks[block], cells[name][block], image.shape[:2])
+                extent = (0, image.shape[1], image.shape[0], 0)
+                axis.imshow(
+                    blocks[block], cmap='magma', vmin=0, extent=extent, interpolation='nearest'
+                )
+                left, top, side = cells[name][block]
+                frame = Rectangle((left, top), side, side, fill=False, ec='cyan', linewidth=1.3)
+                axis.add_patch(frame)
             else:
                 axis.text(0.5, 0.5, 'local', ha='center', va='center', color='0.5', fontsize=8)
                 axis.set_aspect('equal')
@@ -126,14 +132,6 @@ def draw_maps(image, query, maps, cells, caption=''):
         axes[0, block + 1].set_title(f'block {block + 1}', fontsize=9)
     figure.supxlabel(caption, fontsize=9)
     return figure_png(figure, dpi=130)
-
-
-def _draw_map(axis, values, cell, size):
-    """One map over the extent of the image, the token that attends framed."""
-    height, width = size
-    axis.imshow(values, cmap='magma', vmin=0, extent=(0, width, height, 0), interpolation='nearest')
-    left, top, side = cell
-    axis.add_patch(Rectangle((left, top), side, side, fill=False, edgecolor='cyan', linewidth=1.3))
 
 
 def _colour(index):

@@ -42,13 +42,7 @@ MODEL_FORMS = (
 
 
 def add_options(parser, folder, need_models=True):
-    """Add the options that both tools have.
-
-    Args:
-        parser (argparse.ArgumentParser): Of a tool.
-        folder (str): Default of ``--out``, below ``work_dirs``.
-        need_models (bool): Whether ``--models`` is required. Defaults to True.
-    """
+    """Add the options of both tools; ``--out`` defaults to ``folder`` below ``work_dirs``."""
     add = parser.add_argument
     add('--models', nargs='+', default=[], required=need_models, metavar='MODEL', help=MODEL_FORMS)
     add(
@@ -120,19 +114,13 @@ class ModelSource:
 
 
 def build_model(source):
-    """Build the backbone of a model with its weights.
+    """Build the backbone of a model with its weights, on the CPU.
 
-    Weights of another image size are resampled; a ``norm`` that the checkpoint lacks keeps its
-    initial values.
-
-    Args:
-        source (ModelSource): A config must have a ``model.backbone`` with taps.
-
-    Returns:
-        TappedModel: On the CPU, normalizing images as the config's data preprocessor does.
+    Images are normalized as the config's data preprocessor does; weights of another image size are
+    resampled; a ``norm`` that the checkpoint lacks keeps its initial values.
 
     Raises:
-        UserError: The config builds no such backbone, or timm has no such plain ViT.
+        UserError: The config builds no backbone with taps, or timm has no such plain ViT.
         CheckpointError: The checkpoint is missing or of another architecture.
     """
     if source.timm:
@@ -202,18 +190,11 @@ def _loading_step(dataset):
 
 
 def open_models(texts, args):
-    """Build the models of the command line and choose the image size that all see.
-
-    Args:
-        texts (Sequence[str]): See :meth:`ModelSource.parse`.
-        args (argparse.Namespace): Of :func:`add_options`; its seed draws random weights.
+    """Build the models of the command line (``args`` of :func:`add_options`) on the device.
 
     Returns:
-        tuple[list[ModelSource], list[TappedModel], int]: Sources, models on the device, and the
-        side of the crop in pixels.
-
-    Raises:
-        UserError: The models are built for different sizes and ``--image-size`` is not given.
+        tuple[list[ModelSource], list[TappedModel], int]: Sources, models and the side of the crop
+        in pixels. Models built for different sizes without ``--image-size`` are a UserError.
     """
     check_device(args.device)
     check_out_folder('--out', args.out)
@@ -284,10 +265,8 @@ class CentralCrops(Dataset):
 def open_images(path, size):
     """Open the images of a directory, or the validation data of a config, as :class:`CentralCrops`.
 
-    Args:
-        path (str | Path): A directory, searched at any depth; or a config, whose ``val_dataloader``
-            names the data. Of its pipeline only the loading is used.
-        size (int): Side of the central crop in pixels.
+    A directory is searched at any depth; of the config's ``val_dataloader`` only the loading is
+    used. ``size`` is the side of the crop in pixels.
 
     Raises:
         UserError: The config has no validation data of single images.
@@ -321,16 +300,14 @@ def open_images(path, size):
 
 
 def draw_sample(images, number, batch_size, shuffle=True, seed=0, workers=0):
-    """Load uint8 RGB batches (B, 3, size, size) of some of the images.
+    """Load uint8 RGB batches (B, 3, size, size) of some images; the last may be smaller.
 
     Args:
-        images (CentralCrops): From :func:`open_images`.
-        number (int): Images to take, of which there must be enough; a last batch may be smaller.
-        batch_size (int): Images of a batch.
+        images (CentralCrops): From :func:`open_images`, at least ``number``.
+        number, batch_size, workers (int): Images, images of a batch, processes that read (0).
         shuffle (bool): Take random ones, else the first in order, as the official code of MAE-Lite
             does. Defaults to True.
         seed (int): Of the choice. Defaults to 0.
-        workers (int): Processes that read. Defaults to 0.
     """
     if len(images) < number:
         raise UserError(f'--num-images must be <= {len(images)}, the images of the data')

@@ -18,11 +18,6 @@ TILE = 160
 def build_reconstructor(cfg, checkpoint, device='cpu'):
     """Build the model of a pre-training config with trained weights, without its teacher.
 
-    Args:
-        cfg (mmengine.config.Config): Config of a pre-training.
-        checkpoint (str | Path): A checkpoint of it.
-        device (str): As in :func:`~mmlite.engine.build.init_model`. Defaults to ``'cpu'``.
-
     Raises:
         UserError: The model does not reconstruct images.
         CheckpointError: The checkpoint is missing or belongs to another model.
@@ -93,15 +88,7 @@ def reconstruction_sheet(model, batch, seed=0):
 
 
 def to_images(images, preprocessor):
-    """Undo the normalization of a data preprocessor.
-
-    Args:
-        images (Tensor): Normalized (B, 3, H, W); BGR, unless the preprocessor converts them.
-        preprocessor (ImgDataPreprocessor): With mean and deviation in 0 to 255.
-
-    Returns:
-        ndarray: RGB uint8 (B, H, W, 3).
-    """
+    """Undo the normalization of a data preprocessor: (B, 3, H, W) to RGB uint8 (B, H, W, 3)."""
     images = images.float()
     if preprocessor._enable_normalize:
         images = images * preprocessor.std + preprocessor.mean

@@ -66,11 +66,7 @@ class TappedModel:
         return self
 
     def normalise(self, pixels):
-        """RGB uint8 (B, 3, H, W) as input of the backbone, on its device.
-
-        Raises:
-            ArgumentError: If the images do not divide into patches or mask units.
-        """
+        """RGB uint8 (B, 3, H, W), of whole patches or mask units, as input of the backbone."""
         cell = UNIT if self.is_hiera else self.patch_size
         H, W = pixels.shape[-2:]
         if H % cell or W % cell:

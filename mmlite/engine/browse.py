@@ -180,15 +180,10 @@ def _draw(image, truth, names, shortest):
     boxes = truth['boxes'].reshape(-1, 4) if has_boxes else ()
     labels = truth['labels'].astype(int) if has_boxes else ()
     if 'seg' in truth:
-        image = _overlay(image, truth['seg'].squeeze())
+        seg = truth['seg'].squeeze().astype(np.int32)  # maybe of another size
+        seg = cv2.resize(seg, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+        colors = np.array(class_colors(IGNORED + 1), np.uint8)[np.clip(seg, 0, IGNORED)]
+        mixed = cv2.addWeighted(image, 0.5, colors, 0.5, 0)
+        image = np.where((seg == IGNORED)[..., None], image, mixed)
     names = truth.get('names', names)
     return draw_instances(image, boxes, labels, truth.get('masks'), names, scale=scale)
-
-
-def _overlay(image, seg):
-    """Mix class colors into an image; a map of another size is resized."""
-    height, width = image.shape[:2]
-    seg = cv2.resize(seg.astype(np.int32), (width, height), interpolation=cv2.INTER_NEAREST)
-    colors = np.array(class_colors(IGNORED + 1), np.uint8)[np.clip(seg, 0, IGNORED)]
-    mixed = cv2.addWeighted(image, 0.5, colors, 0.5, 0)
-    return np.where((seg == IGNORED)[..., None], image, mixed)

@@ -76,16 +76,10 @@ def compare(model, weights):
 
 
 def check_weights(model, weights, source, exact=False):
-    """Check that ``weights`` hold all of ``model``, else a CheckpointError that names a tensor.
+    """Check that ``weights`` hold all of ``model``, and if ``exact`` nothing else.
 
     Tables that the backbone resamples to its image size may have another shape. Counters of
     batches, which only training uses, may be missing.
-
-    Args:
-        model (nn.Module): Where the weights go.
-        weights (dict[str, Tensor]): Weights by name.
-        source (str | Path): Name of the file, for messages.
-        exact (bool): Nothing else may be among them. Defaults to False.
     """
     missing, unexpected, misshapen = compare(model, weights)
     missing = [key for key in missing if not key.endswith('num_batches_tracked')]
@@ -121,13 +115,9 @@ def _resampled(model, key, given, expected):
 
 
 def load_exactly(model, contents, source, ignore=None):
-    """Load weights that must be the model's, all of them and no others.
+    """Load weights of a file named ``source`` that must be the model's, all of them and no others.
 
-    Args:
-        model (nn.Module): Loaded in place.
-        contents (dict): From :func:`mmlite.stack.load`.
-        source (str | Path): Name of the file, for messages.
-        ignore (str, optional): Prefix of tensors in the file that are left out.
+    Tensors whose names start with ``ignore`` are left out.
     """
     weights = read_weights(contents, source)
     if ignore:

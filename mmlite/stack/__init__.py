@@ -37,7 +37,8 @@ def apply():
     if finder.stands_in('pkg_resources'):
         _changes.append('pkg_resources: stand-in for mmengine')
     _changes.append('mmengine checkpoints: read with weights_only=True')
-    if _is_main_process():
+    ranks = {os.environ.get(variable, '0') for variable in RANK_VARIABLES}
+    if ranks == {'0'} and multiprocessing.parent_process() is None:
         logging.getLogger('mmlite').info('mmlite.stack: %s', '; '.join(changes()))
 
 
@@ -53,8 +54,3 @@ def _repair_early_mmcv():
         from mmcv.ops import MultiScaleDeformableAttention
 
         transformer.MultiScaleDeformableAttention = MultiScaleDeformableAttention
-
-
-def _is_main_process():
-    ranks = {os.environ.get(variable, '0') for variable in RANK_VARIABLES}
-    return ranks == {'0'} and multiprocessing.parent_process() is None

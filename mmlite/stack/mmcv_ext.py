@@ -85,16 +85,13 @@ def softnms(boxes, scores, dets, iou_threshold, sigma, min_score, method, offset
         bottom_right = torch.minimum(boxes[left, 2:], boxes[taken, 2:])
         inter = (bottom_right - top_left + offset).clamp(min=0).prod(dim=1)
         iou = (inter / (areas[left] + areas[taken] - inter)).nan_to_num(0)
-        scores[left] *= _soft_nms_weight(iou, iou_threshold, sigma, method)
+        if method == GAUSSIAN:
+            scores[left] *= torch.exp(-(iou**2) / sigma)
+        else:
+            lowered = 1 - iou if method == LINEAR else torch.zeros_like(iou)
+            scores[left] *= torch.where(iou >= iou_threshold, lowered, 1.0)
         left = left[scores[left] >= min_score]
     return torch.stack(kept) if kept else left
-
-
-def _soft_nms_weight(iou, iou_threshold, sigma, method):
-    if method == GAUSSIAN:
-        return torch.exp(-(iou**2) / sigma)
-    lowered = 1 - iou if method == LINEAR else torch.zeros_like(iou)
-    return torch.where(iou >= iou_threshold, lowered, 1.0)
 
 
 def roi_align_forward(input, rois, output, argmax_y, argmax_x, **geometry):

@@ -14,12 +14,7 @@ TAG = 20  # px, height of the colored strip under a text
 
 
 def legible(image, shortest=320, longest=640):
-    """Copy an image resized so that its longest side is between two lengths, and its scale.
-
-    Args:
-        image (ndarray): uint8 (H, W, 3).
-        shortest, longest (int): In pixels. Default to 320 and 640.
-    """
+    """Copy an image (H, W, 3), its longest side resized into a range of pixels; and the scale."""
     side = max(image.shape[:2])
     scale = min(max(side, shortest), longest) / side
     if scale == 1:

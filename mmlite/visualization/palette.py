@@ -16,12 +16,9 @@ LINE_COLORS = tuple(
 
 
 def class_colors(count, palette=None):
-    """Colors of ``count`` classes, RGB in 0 to 255.
+    """Colors of ``count`` classes, RGB in 0 to 255, the first from ``palette`` (:data:`PALETTE`).
 
-    Args:
-        count (int): Number of classes.
-        palette (Sequence[Sequence[int]], optional): Colors of the first classes. Defaults to
-            :data:`PALETTE`; further ones get evenly spread hues.
+    Further ones get evenly spread hues.
     """
     colors = [tuple(int(channel) for channel in color) for color in palette or PALETTE][:count]
     missing = count - len(colors)

@@ -86,9 +86,7 @@ def publish(checkpoint, out, cfg=None, license_text=None, backbone_only=False):
 def parse_config(text, source):
     """Read a config as mmengine writes it into checkpoints, as data: else a CheckpointError.
 
-    Args:
-        text (str | None): Lines ``key = value``, each value of literals and ``dict(key=value)``.
-        source (str | Path): Name of the checkpoint, for messages.
+    ``text`` has lines ``key = value``, each value of literals and ``dict(key=value)``.
     """
     if not isinstance(text, str) or not text.strip():
         raise CheckpointError(f'{source}: it records no config: give --config')

@@ -34,15 +34,15 @@ def test_print_config_resolves_bases_and_options(config, tmp_path, capsys):
     assert 'must end in .py, .json or .yaml' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(('mode', 'width'), [('original', 320), ('transformed', 320)])
-def test_browse_dataset_writes_images(mode, width, config, tmp_path, capsys):
+@pytest.mark.parametrize('mode', ['original', 'transformed'])
+def test_browse_dataset_writes_images(mode, config, tmp_path, capsys):
     args = ('--output-dir', tmp_path, '--number', 2, '--mode', mode, '--not-show')
     assert tool('browse_dataset', config, *args) == 0
     assert f'2 images of 4 samples are in {tmp_path}' in capsys.readouterr().out
     files = sorted(tmp_path.iterdir())
     assert [file.name for file in files] == ['000000_0.png', '000001_1.png']
     image = cv2.imread(str(files[0]))
-    assert image.shape[1] == width
+    assert image.shape[1] == 320
     plain = cv2.imread(str(config.parent / 'train' / '0.png'))
     drawn = (cv2.resize(plain, image.shape[1::-1]) != image).any(-1)
     assert 0.05 < drawn.mean() < 0.5  # boxes and masks, on the image
@@ -59,7 +59,7 @@ def test_browse_dataset_checks_its_part_of_the_config(config, tmp_path, capsys):
     options = ('--output-dir', tmp_path, '--phase', 'val', '--cfg-options')
     assert tool('browse_dataset', config, *options, 'model.type=Nonsense') == 0
     assert tool('browse_dataset', config, *options, 'val_dataloader.dataset.ann_file=x') == 1
-    assert "val_dataloader.dataset.ann_file names '" in capsys.readouterr().err
+    assert "val_dataloader.dataset.ann_file is '" in capsys.readouterr().err
 
 
 @pytest.fixture

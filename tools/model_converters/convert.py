@@ -13,33 +13,28 @@ from mmlite.errors import CheckpointError, UserError
 from mmlite.weights import SOURCES, check_destination, convert, save, summary
 
 
-def parse(argv):
+@tool
+def main(argv=None):
     parser = argparse.ArgumentParser(
         description='Convert a checkpoint of another code base to the keys of mmlite, and say what '
         'became of every key.'
     )
-    parser.add_argument('src', type=Path, help='checkpoint to read (only tensors are, no programs)')
-    parser.add_argument('dst', type=Path, help='file to write: .pth or .safetensors')
-    parser.add_argument('--source', required=True, choices=SOURCES, help='code base of SRC')
-    parser.add_argument(
-        '--heads',
-        type=int,
+    add = parser.add_argument
+    add('src', type=Path, help='checkpoint to read (only tensors are, no programs)')
+    add('dst', type=Path, help='file to write: .pth or .safetensors')
+    add('--source', required=True, choices=SOURCES, help='code base of SRC')
+    add(
+        '--heads', type=int,
         help='attention heads (default: what the source builds at that width, e.g. 3 for a '
         'DeiT-Tiny and 12 for a MAE-Lite ViT-Tiny, which have equal shapes)',
-    )
-    parser.add_argument(
-        '--keep-decoder',
-        action='store_true',
+    )  # fmt: skip
+    add(
+        '--keep-decoder', action='store_true',
         help='also keep what only pre-training needs, by its official names: decoder, mask token, '
         '13th block of D2-MAE, teacher and adapter',
-    )
-    parser.add_argument('--force', action='store_true', help='overwrite DST')
-    return parser.parse_args(argv)
-
-
-@tool
-def main(argv=None):
-    args = parse(argv)
+    )  # fmt: skip
+    add('--force', action='store_true', help='overwrite DST')
+    args = parser.parse_args(argv)
     check_destination(args.dst, args.force)
     if args.dst.exists() and args.src.exists() and args.dst.samefile(args.src):
         raise UserError(f'{args.dst} is the file to read: name another one to write')

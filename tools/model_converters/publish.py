@@ -13,29 +13,22 @@ from mmlite.engine.config_file import load_config
 from mmlite.weights.publish import publish
 
 
-def parse(argv):
+@tool
+def main(argv=None):
     parser = argparse.ArgumentParser(
         description='Strip a training checkpoint to its weights (the EMA of EMAHook where there is '
         'one) as safetensors, and write its config beside them: tools/test.py takes both.'
     )
-    parser.add_argument('checkpoint', help='checkpoint of the suite (read as data, never run)')
-    parser.add_argument('out', type=Path, help='NAME.safetensors; the config goes to NAME.py')
-    parser.add_argument('--config', help='config file (default: the config that it records)')
-    parser.add_argument(
-        '--licence',
-        '--license',
-        metavar='TEXT',
+    add = parser.add_argument
+    add('checkpoint', help='checkpoint of the suite (read as data, never run)')
+    add('out', type=Path, help='NAME.safetensors; the config goes to NAME.py')
+    add('--config', help='config file (default: the config that it records)')
+    add(
+        '--licence', '--license', metavar='TEXT',
         help='licence of the weights (default: what the checkpoint records, else "unknown")',
-    )
-    parser.add_argument(
-        '--backbone-only', action='store_true', help='leave out all but the backbone'
-    )
-    return parser.parse_args(argv)
-
-
-@tool
-def main(argv=None):
-    args = parse(argv)
+    )  # fmt: skip
+    add('--backbone-only', action='store_true', help='leave out all but the backbone')
+    args = parser.parse_args(argv)
     cfg = load_config(args.config) if args.config else None
     state, meta = publish(args.checkpoint, args.out, cfg, args.licence, args.backbone_only)
     print(f'{args.checkpoint} -> {args.out}, {args.out.with_suffix(".py")}')

@@ -12,13 +12,9 @@ from mmlite.registry import DATASETS
 
 
 def load_predictions(path):
-    """Load the output of ``tools/test.py --out``, one dict for each image.
+    """Load the output of ``tools/test.py --out``, one dict for each image, or raise a DataError.
 
-    Args:
-        path (str | Path): A pickle file. Only open files of your own: unpickling runs code.
-
-    Raises:
-        DataError: The file is missing or holds something else.
+    Only open files of your own: unpickling runs code.
     """
     try:
         results = mmengine.load(path)
@@ -38,9 +34,7 @@ def load_predictions(path):
 def segmentation_meta(cfg):
     """Class names, RGB colors and the label of ignored pixels of a segmentation config's test data.
 
-    Args:
-        cfg (mmengine.config.Config): With ``test_dataloader``, whose files are not read unless the
-            class of the data set does so.
+    Files are not read unless the class of the data set does so.
 
     Raises:
         UserError: The config is not of a segmentation model or has no test data.

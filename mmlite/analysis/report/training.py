@@ -83,9 +83,6 @@ def prediction_figures(cfg, results, count, min_score=0.3):
 
     Returns:
         list[dict]: ``images``, title -> ``data:`` URI, ``caption``, and ``legend``, names with RGB.
-
-    Raises:
-        DataError: An image cannot be read, or the results are not those of this config's data.
     """
     return _task(cfg).figures(cfg, results, count, min_score)
 
