@@ -1,6 +1,6 @@
 """Golden values: numbers that the papers' own code gave on generated weights and inputs.
 
-Neither weights nor inputs are stored. Both are drawn from a generator that depends only on a name,
+Neither weights nor inputs are stored. Both come from a generator that depends only on a name,
 a shape and a seed, so that any implementation can be filled with the very same numbers:
 
     >>> import golden
@@ -11,7 +11,7 @@ a shape and a seed, so that any implementation can be filled with the very same 
 
 In ``tests/data/golden``, ``NAME.keys.json`` lists the keys and shapes of an official state dict,
 and ``NAME.npz`` holds what the official model returned in float32 on a CPU, thinned out by the
-slices that the tests repeat. Images count as normalised already. Compare with rtol 1e-4 and
+slices that the tests repeat. Images count as already normalized. Compare with rtol 1e-4 and
 atol 1e-5.
 """
 
@@ -42,7 +42,7 @@ def weight(key, shape, seed=SEED):
     positions = ('pos_embed', 'relative_position_bias')
     if leaf in ('cls_token', 'mask_token') or 'rel_pos' in key or any(p in leaf for p in positions):
         return 0.2 * x
-    if leaf == 'weight' and len(shape) == 1:  # normalisation layers
+    if leaf == 'weight' and len(shape) == 1:  # normalization layers
         return 1 + 0.1 * x
     fan_in = int(np.prod(shape[1:])) if len(shape) > 1 else 1
     return (x / np.sqrt(max(fan_in, 1))).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The pre-training recipes for generated pictures, with models and batches that need no data."""
+"""The pre-training recipes for generated images, with models and batches that need no data."""
 
 from functools import cache
 from pathlib import Path
@@ -33,5 +33,5 @@ def samples(recipe, count=2):
 
 
 def batch(model, recipe, count=2):
-    """Arguments of ``model.loss``: a batch behind the data pre-processor."""
+    """Arguments of ``model.loss``: a batch after the data pre-processor."""
     return model.data_preprocessor(default_collate(samples(recipe, count)), True)

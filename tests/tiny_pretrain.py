@@ -68,7 +68,7 @@ model.update(distill=dict(
 
 
 def image(number, height=40, width=56):
-    """A smooth BGR picture whose colours tell the channels apart."""
+    """A smooth BGR image with a different gradient in each channel."""
     y, x = np.mgrid[:height, :width].astype(float)
     planes = [4 * x + number, 5 * y, 60.0 + 10 * number + 0 * x]
     return np.stack(planes, axis=-1).astype(np.uint8)

@@ -135,7 +135,7 @@ def test_a_batch_without_objects_trains(name):
     assert [n for n, p in model.named_parameters() if p.grad is None] == []
 
 
-def test_images_are_padded_to_the_square_after_normalisation():
+def test_images_are_padded_to_the_square_after_normalization():
     """Zeros at the bottom and right, the same in training and testing."""
     model, cfg = recipe('vit')
     image = torch.full((3, 480, 640), 255, dtype=torch.uint8)
@@ -148,13 +148,13 @@ def test_images_are_padded_to_the_square_after_normalisation():
         assert out['data_samples'][0].pad_shape == (640, 640)
 
 
-def test_a_detector_overfits_one_picture():
+def test_a_detector_overfits_one_image():
     """The loss falls although the regions get harder as the proposals improve."""
     model, cfg = shapes('vit')
     model.init_weights()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-4)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4)
     history = []
     for _ in range(48):
         history.append(step(model, cfg.image_size, [[[30, 30, 130, 110]]])['loss'])
-        optimiser.step()
+        optimizer.step()
     assert sum(history[-4:]) / 4 < 0.5 * history[0]

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from mmlite.errors import ArgumentError
 from mmlite.models.layers import (
     Attention,
     BiasTableAttention,
@@ -126,16 +127,6 @@ def test_taps_explain_the_output(attn, grid):
         torch.testing.assert_close(taps['attn_logits'], logits)
 
 
-def test_bias_table_needs_the_grid():
-    with pytest.raises(ValueError, match='requires the token grid'):
-        BiasTableAttention(8, 2, grid=(2, 2))(torch.randn(1, 4, 8))
-
-
-def test_decomposed_refuses_a_subset_of_tokens():
-    with pytest.raises(ValueError, match='one token per cell, got 5'):
-        DecomposedAttention(8, 2, grid=(2, 3))(torch.randn(1, 5, 8), (2, 3))
-
-
 @pytest.mark.parametrize('grid', [(6, 6), (5, 7), (1, 4)])
 def test_windows_cut_and_join(grid):
     H, W = grid
@@ -143,9 +134,9 @@ def test_windows_cut_and_join(grid):
     windows = to_windows(x, grid, 3)
     rows, columns = -(-H // 3), -(-W // 3)
     assert windows.shape == (2 * rows * columns, 9, 3)
-    picture = np.zeros((rows * 3, columns * 3))
-    picture[:H, :W] = x[0, :, 0].view(H, W)
-    second_window = picture[:3, 3:6] if columns > 1 else picture[3:6, :3]
+    padded = np.zeros((rows * 3, columns * 3))
+    padded[:H, :W] = x[0, :, 0].view(H, W)
+    second_window = padded[:3, 3:6] if columns > 1 else padded[3:6, :3]
     np.testing.assert_array_equal(windows[1, :, 0].view(3, 3), second_window)
     torch.testing.assert_close(from_windows(windows, grid, 3), x)
 
@@ -190,11 +181,6 @@ def test_positions_resample_without_the_class_row():
     torch.testing.assert_close(out[:, 1:].view(1, 6, 9, 8), want.permute(0, 2, 3, 1))
     out.sum().backward()
     assert pos.grad[:, 1:].abs().min() > 0
-
-
-def test_positions_must_be_square():
-    with pytest.raises(ValueError, match='196 rows after 1 prefix rows|not a square'):
-        resample_positions(torch.zeros(1, 12, 4), (3, 3))
 
 
 def test_bias_table_resampling_keeps_what_a_spline_keeps():
@@ -285,14 +271,27 @@ def test_position_cache_follows_its_source():
     assert len(calls) == 4
 
 
-@pytest.mark.parametrize('name', ['blocks.12', 'blocks.3.attn', 'block.3', 'blocks.x', 'norms'])
-def test_unknown_taps_are_refused(name):
-    with pytest.raises(ValueError, match=f"unknown tap '{name}'.*0 to 11"):
-        group_taps([name], 12)
-
-
 def test_golden_arrays_are_reproducible():
     """The generator behind every parity test gives the numbers it gave when they were made."""
     first = golden.array('images', (2, 3, 224, 224))[0, 0, 0, :3]
     np.testing.assert_allclose(first, golden.array('images', (2, 3, 224, 224)).flat[:3])
     assert abs(float(golden.array('images', (2, 3, 224, 224)).mean())) < 5e-3
+
+
+@pytest.mark.parametrize(
+    ('call', 'message'),
+    [
+        (lambda: BiasTableAttention(8, 2)(torch.randn(1, 4, 8)), 'requires the token grid'),
+        (
+            lambda: DecomposedAttention(8, 2, grid=(2, 3))(torch.randn(1, 5, 8), (2, 3)),
+            'one token per cell, got 5',
+        ),
+        (lambda: resample_positions(torch.zeros(1, 12, 4), (3, 3)), 'not a square'),
+        (lambda: group_taps(['blocks.12'], 12), "unknown tap 'blocks.12'.*0 to 11"),
+        (lambda: group_taps(['blocks.3.attn'], 12), "unknown tap 'blocks.3.attn'"),
+        (lambda: group_taps(['norms'], 12), "unknown tap 'norms'"),
+    ],
+)
+def test_wrong_arguments(call, message):
+    with pytest.raises(ArgumentError, match=message):
+        call()

@@ -38,7 +38,7 @@ def build(recipe, folder='pretrain', ending='.py', **changes):
 
 
 def small(recipe, **changes):
-    """The model of a recipe for generated pictures of 96 pixels."""
+    """The model of a recipe for generated images of 96 pixels."""
     return build(recipe, 'shapes/pretrain', '_shapes.py', **changes)
 
 
@@ -99,7 +99,7 @@ def test_losses_and_gradients_golden(official):
 
 @pytest.mark.parametrize('name', ['mae_vit_tiny', 'hiera_mae_tiny'])
 def test_predictions_golden(name):
-    """All predictions, normalised targets and which patches are hidden."""
+    """All predictions, normalized targets and which patches are hidden."""
     recipe, _, _ = OFFICIAL[name]
     model = build(recipe).eval()
     weights = {our_name(k, 0): torch.from_numpy(v) for k, v in golden.weights(name).items()}
@@ -236,7 +236,7 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn():
 
 @pytest.mark.parametrize('tap', ['blocks.3.norm1', 'norm'])
 def test_representation_loss_by_hand(tap):
-    """Eq. 6: normalised tokens, class token included, through a projection without bias."""
+    """Eq. 6: normalized tokens, class token included, through a projection without bias."""
     pair = dict(student=tap, teacher=tap, adapter=dict(type='mmlite.TokenProjection'))
     changes = {'distill.pairs': [pair], 'distill.teacher.arch': 'small'}
     model = small('d-mae/d-mae_vit-tiny', **changes).eval()

@@ -1,4 +1,4 @@
-"""What every pre-training method must do, over all recipes for generated pictures."""
+"""Tests of all pre-training methods, over all recipes for generated images."""
 
 import pretrain_recipes
 import pytest
@@ -76,7 +76,7 @@ def _be_one_of_two(rank, store, results):
 
 
 def _train_two_steps(recipe, rank):
-    """Sum of the weights behind them."""
+    """Sum of the weights after two steps."""
     model = pretrain_recipes.build(recipe).train()
     wrapped = CPUDistributedDataParallel(model)
     trainable = [p for p in model.parameters() if p.requires_grad]

@@ -1,4 +1,4 @@
-"""SimMIM: masks of whole units, the loss of the paper, and pictures of what was restored."""
+"""SimMIM: masks of whole units, the loss of the paper, and reconstructions."""
 
 from functools import partial
 

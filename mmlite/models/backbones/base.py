@@ -49,10 +49,9 @@ class Backbone(BaseModule):
         self._register_load_state_dict_pre_hook(self._fit_state_dict)
 
     def encode(self, tokens, taps=(), context=None, until_last_tap=False, prune=None):
-        """Run the blocks.
+        """Run the blocks on tokens (B, N, C) from :meth:`embed`, or a subset or union of such.
 
         Args:
-            tokens (Tensor): Tokens (B, N, C) from :meth:`embed`, or a subset or union of such.
             taps (Iterable[str]): Tensors to return (:func:`~mmlite.models.layers.taps.group_taps`),
                 or ``'norm'``, the normalized output of the last block. Only tapped blocks compute
                 logits.
@@ -64,9 +63,6 @@ class Backbone(BaseModule):
         Returns:
             tuple[Tensor | None, dict[str, Tensor]]: Tokens of the last block, None if the encoding
             stopped inside it, and the taps.
-
-        Raises:
-            ArgumentError: If a tap is unknown, or the backbone has no final norm for ``'norm'``.
         """
         by_block = group_taps(taps, len(self.blocks))
         final = getattr(self, self.norm_name)

@@ -135,18 +135,11 @@ class Hiera(Backbone):
         HIERA_INITS[self.weight_init](self)
 
     def embed(self, images, mask=None, num_keep=None):
-        """Embed images as unrolled tokens with positions.
+        """Embed normalized images (B, 3, H, W), zero-padded to whole units, as unrolled tokens.
 
-        Args:
-            images (Tensor): Normalized images (B, 3, H, W), zero-padded here to whole units.
-            mask (Tensor, optional): Units to keep, bool (B, units), row-major, True = kept, the
-                same number in every image. Hidden pixels are zeroed before the overlapping
-                convolution.
-            num_keep (int, optional): Units kept in every image. Defaults to their number in
-                ``mask``, which synchronizes with the device.
-
-        Returns:
-            Tensor: Tokens (B, 64 * kept units, C), kept units in row-major order.
+        ``mask`` keeps units, bool (B, units), row-major, the same number ``num_keep`` in every
+        image, which is read off the mask if None; hidden pixels are zeroed before the overlapping
+        convolution. Returns (B, 64 * kept units, C) with positions, kept units in row-major order.
         """
         H, W = images.shape[-2:]
         images = F.pad(images, (0, -W % UNIT, 0, -H % UNIT))
@@ -242,7 +235,7 @@ class Hiera(Backbone):
         return dict(type='mmlite.Hiera', **arch, img_size=self.img_size, pos_mode=self.pos_mode)
 
     def fit_to_size(self, name, given, current):
-        """Resample ``pos_embed`` of another image size; None if something else differs."""
+        """See :class:`~.base.Backbone`."""
         if name == 'pos_embed' and given.ndim == 3 and given.shape[-1] == current.shape[-1]:
             side = round(current.shape[1] ** 0.5)
             return resample_positions(given, (side, side), num_prefix=0)

@@ -40,6 +40,15 @@ def attention_logits(q, k, bias=None):
     return logits if bias is None else logits + bias
 
 
+def attend_or_tap(q, k, v, bias, want, only_taps):
+    """Output of :func:`attend`, None for ``only_taps``, and a dict of the logits if in ``want``."""
+    tapped = 'attn_logits' in want
+    if only_taps:
+        return None, {'attn_logits': attention_logits(q, k, bias)} if tapped else {}
+    x, logits = attend(q, k, v, bias, with_logits=tapped)
+    return x, {'attn_logits': logits} if tapped else {}
+
+
 class Attention(nn.Module):
     """Multi-head self-attention without relative positions.
 
@@ -68,14 +77,9 @@ class Attention(nn.Module):
         q, k, v = self.qkv(x).view(B, N, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
         tapped = {name: t for name, t in (('q', q), ('k', k), ('v', v)) if name in want}
         q, k, bias = self.add_positions(q, k, grid)
-        if only_taps:
-            if 'attn_logits' in want:
-                tapped['attn_logits'] = attention_logits(q, k, bias)
-            return None, tapped
-        x, logits = attend(q, k, v, bias, with_logits='attn_logits' in want)
-        if logits is not None:
-            tapped['attn_logits'] = logits
-        return self.proj(x.transpose(1, 2).reshape(B, N, C)), tapped
+        x, logits = attend_or_tap(q, k, v, bias, want, only_taps)
+        tapped |= logits
+        return None if only_taps else self.proj(x.transpose(1, 2).reshape(B, N, C)), tapped
 
     def add_positions(self, q, k, grid):
         """Scale queries (B, heads, N, D) and add relative positions of a token grid (H, W) or None.

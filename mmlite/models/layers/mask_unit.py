@@ -3,7 +3,7 @@
 from timm.layers import DropPath, Mlp
 from torch import nn
 
-from .attention import attend, attention_logits
+from .attention import attend_or_tap
 
 
 class MaskUnitAttention(nn.Module):
@@ -42,13 +42,10 @@ class MaskUnitAttention(nn.Module):
         if self.pool:
             q = q.unflatten(2, (4, -1)).amax(dim=2)
         tapped = {name: t for name, t in (('q', q), ('k', k), ('v', v)) if name in want}
+        y, logits = attend_or_tap(q * self.scale, k, v, None, want, only_taps)
+        tapped |= logits
         if only_taps:
-            if 'attn_logits' in want:
-                tapped['attn_logits'] = attention_logits(q * self.scale, k)
             return None, tapped
-        y, logits = attend(q * self.scale, k, v, with_logits='attn_logits' in want)
-        if logits is not None:
-            tapped['attn_logits'] = logits
         y = y.unflatten(0, (B, groups)).permute(0, 3, 1, 2, 4)
         return self.proj(y.reshape(B, -1, self.dim_out)), tapped
 

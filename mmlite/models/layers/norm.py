@@ -12,10 +12,6 @@ class LN2d(nn.Module):
     """Layer normalization over the channels of every pixel of a (B, C, H, W) map.
 
     Not a subclass of ``nn.LayerNorm``: ``norm_decay_mult`` must not apply in ViTDet's recipe.
-
-    Args:
-        num_features (int): Channels C.
-        eps (float): Added to the variance. Defaults to 1e-6.
     """
 
     def __init__(self, num_features, eps=1e-6):

@@ -10,9 +10,6 @@ def cut_patches(images, size, channels_last=False):
 
     Patches are row-major, and flattened as (C, size, size), like convolutions and Hiera's targets,
     or ``channels_last`` as (size, size, C), like MAE's targets.
-
-    Raises:
-        ArgumentError: If H or W is not a multiple of ``size``.
     """
     B, C, H, W = images.shape
     if H % size or W % size:

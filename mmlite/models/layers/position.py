@@ -31,9 +31,6 @@ def resample_positions(pos_embed, grid, num_prefix=1):
 
     Bicubic, without antialiasing, in float32, as in MAE, BEiT and ViTDet. Returns
     (1, num_prefix + H * W, C), the input itself for an equal grid.
-
-    Raises:
-        ArgumentError: If the rows after the prefix are not a square.
     """
     prefix, cells = pos_embed[:, :num_prefix], pos_embed[:, num_prefix:]
     side = math.isqrt(cells.shape[1])

@@ -14,9 +14,6 @@ def group_taps(taps, depth):
     A tap is ``blocks.I`` (output of block I < ``depth``); ``blocks.I.KIND`` with KIND ``norm1``
     (normalized input), ``q``, ``k``, ``v`` or ``attn_logits``; or ``norm``, the final norm's
     output.
-
-    Raises:
-        ArgumentError: If a name is malformed or its block does not exist.
     """
     grouped = {}
     for name in taps:

@@ -38,17 +38,12 @@ class SimpleFeaturePyramid(BaseModule):
         ]  # fmt: skip
         up2 = [nn.ConvTranspose2d(dim, dim // 2, 2, stride=2)]
         scales = [(up4, dim // 4), (up2, dim // 2), ([], dim), ([nn.MaxPool2d(2)], dim)]
-        self.levels = nn.ModuleList(
-            nn.Sequential(*layers, *self._tail(width, out_channels)) for layers, width in scales
-        )
+        self.levels = nn.ModuleList()
+        for layers, width in scales:
+            layers += [nn.Conv2d(width, out_channels, 1, bias=False), LN2d(out_channels)]
+            layers.append(nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False))
+            self.levels.append(nn.Sequential(*layers, LN2d(out_channels)))
         self.subsample = nn.MaxPool2d(1, stride=2)
-
-    @staticmethod
-    def _tail(width, out_channels):
-        return (
-            nn.Conv2d(width, out_channels, 1, bias=False), LN2d(out_channels),
-            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False), LN2d(out_channels),
-        )  # fmt: skip
 
     def forward(self, inputs):
         """Rescale the last input (B, C, H, W) to ``num_outs`` maps, the finest first."""

@@ -86,9 +86,6 @@ def hidden_ids(data_samples):
     """Hidden patches of all images, int64 (B, M), from ``hidden_ids`` (M,) of each data sample.
 
     They are made by :class:`~mmlite.datasets.BlockwiseMask`.
-
-    Raises:
-        ArgumentError: If there are none, or their number differs between images.
     """
     if not data_samples or any('hidden_ids' not in sample for sample in data_samples):
         raise ArgumentError(
@@ -117,11 +114,7 @@ def random_order(batch, length, device, data_samples=None):
 
 
 def count_kept(length, mask_ratio, unit='patches'):
-    """Number of visible patches, ``length * (1 - mask_ratio)`` rounded down.
-
-    Raises:
-        ArgumentError: If none is visible or none is hidden.
-    """
+    """Number of visible patches, ``length * (1 - mask_ratio)`` rounded down."""
     kept = int(round(length * (1 - mask_ratio), 6))  # 10 * (1 - 0.9) is a little less than 1
     if not 0 < kept < length:
         raise ArgumentError(

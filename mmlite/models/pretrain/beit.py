@@ -48,18 +48,18 @@ class BEiT(MaskTokenPretrainer):
     """Predict the code that a frozen tokenizer gives to every hidden patch (BEiT, section 2).
 
     The model sees the first view of an image with mask tokens, the tokenizer all of the second, see
-    :class:`~mmlite.datasets.TwoSizeRandomResizedCrop`. The fused bias is equivalent to the official
-    bias of queries and values, see :class:`~.simmim.SimMIM`.
+    :class:`~mmlite.datasets.TwoSizeRandomResizedCrop`. For the fused bias see
+    :class:`~.simmim.SimMIM`.
 
     Args:
         backbone (dict): A :class:`~mmlite.models.backbones.vit.ViT` with ``out_type='raw'``.
         head (dict): A :class:`TokenHead`; ``embed_dims`` is filled in.
         target_generator (dict): The tokenizer, frozen and in float32: a module from images
             (B, 3, h, w) to codes, int64 (B, N), or logits (B, V, rows, columns), such as
-            mmpretrain's ``DALL-E`` or :class:`~.tokenizer.DiscreteTokenizer`. A file in an
-            ``init_cfg`` of type ``'Pretrained'`` must have all of its weights.
-        data_preprocessor (dict): A ``TwoNormDataPreprocessor``: the second view is normalized as
-            the tokenizer's training images were.
+            mmpretrain's ``DALL-E`` or :class:`~.tokenizer.DiscreteTokenizer`. A ``'Pretrained'``
+            file must have all of its weights.
+        data_preprocessor (dict): A ``TwoNormDataPreprocessor`` with the second view's
+            normalization.
         init_cfg (dict, optional): As in mmpretrain's ``BaseSelfSupervisor``.
     """
 
@@ -103,13 +103,7 @@ class BEiT(MaskTokenPretrainer):
         return self
 
     def loss(self, inputs, data_samples):
-        """Loss of a batch: ``loss_tokens``, and ``token_accuracy`` for the log.
-
-        Args:
-            inputs (list[Tensor]): Normalized views (B, 3, H, W) and (B, 3, h, w).
-            data_samples (list[DataSample]): Each with ``hidden_ids``, see
-                :func:`~.base.hidden_ids`.
-        """
+        """``loss_tokens`` and ``token_accuracy`` of views (B, 3, H, W) and (B, 3, h, w)."""
         images, ids, hidden = self._prepare(inputs, data_samples)
         return self.head.loss(self._hidden_tokens(images, hidden, ids), ids.gather(1, hidden))
 
@@ -117,9 +111,6 @@ class BEiT(MaskTokenPretrainer):
     def reconstruct(self, inputs, data_samples):
         """Decode the predicted codes among the true ones (``restored``), and the true ones
         (``target``).
-
-        Raises:
-            UserError: If the tokenizer cannot decode.
         """
         if not hasattr(self.target_generator, 'decode'):
             raise UserError(
@@ -152,9 +143,6 @@ class BEiT(MaskTokenPretrainer):
         """Codes, int64 (B, rows * columns), of normalized second views (B, 3, h, w).
 
         ``grid`` (rows, columns) counts the patches of the first view.
-
-        Raises:
-            ArgumentError: If the tokenizer's number of codes or vocabulary differs.
         """
         with torch.autocast(view.device.type, enabled=False):
             codes = self.target_generator(view)
@@ -195,11 +183,7 @@ class BEiT(MaskTokenPretrainer):
 
 
 def load_all(module, checkpoint, prefix='', map_location='cpu'):
-    """Load all weights of a module from a path or URL, from its keys that start with ``prefix``.
-
-    Raises:
-        CheckpointError: If weights are missing or of another shape.
-    """
+    """Load all weights of a module from a path or URL, from its keys that start with ``prefix``."""
     weights = read_weights(stack.load(checkpoint, map_location), checkpoint, prefix)
     check_weights(module, weights, checkpoint)
     module.load_state_dict(weights, strict=False)

@@ -71,13 +71,7 @@ class BootMAE(MomentumMixin, MaskedPretrainer):
         return decoder
 
     def loss(self, inputs, data_samples):
-        """Losses of a batch: ``loss_pixel``, and ``loss_feature`` times its current weight.
-
-        Args:
-            inputs (Tensor): Normalized images (B, 3, H, W).
-            data_samples (list[DataSample]): Each with ``hidden_ids``, see
-                :func:`~.base.hidden_ids`.
-        """
+        """``loss_pixel``, and ``loss_feature`` times its current weight, of images (B, 3, H, W)."""
         iteration, last = training_progress()
         if self.training:
             momentum = piecewise_linear(self.momentum, iteration / last)

@@ -95,13 +95,10 @@ class BootMAEDecoder(BaseModule):
         trunc_normal_(self.mask_token, std=0.02)
 
     def forward(self, latent, context, hidden, grid):
-        """Predict hidden patches: (B, M, out_channels).
+        """Predict hidden cells, int64 (B, M), row-major: (B, M, out_channels).
 
-        Args:
-            latent (Tensor): Encoded visible tokens (B, K, C).
-            context (Tensor): Tokens of a block of the encoder, (B, K, C), to attend to.
-            hidden (Tensor): Hidden cells of the grid, int64 (B, M), row-major.
-            grid (tuple[int, int]): Patches (h, w) of an image.
+        ``latent`` and ``context`` (B, K, C) are visible tokens, encoded and of a block to attend
+        to; ``grid`` is (h, w) of an image.
         """
         positions = fixed_positions(self.embed_dims, tuple(grid), latent.device)
         masks = self.mask_token + positions[hidden]

@@ -89,11 +89,8 @@ class DINOLoss(BaseModule):
     def forward(self, student, teacher):
         """Mean cross-entropy over pairs of a teacher's view and another view of the student.
 
-        In training, the center then moves towards the mean of ``teacher``.
-
-        Args:
-            student (Tensor): Logits of all V views (V, B, K), those of the teacher first.
-            teacher (Tensor): Logits of G views (G, B, K), without gradient.
+        ``student`` holds logits of all V views (V, B, K), those of the teacher first, ``teacher``
+        of G views (G, B, K). In training, the center then moves towards the mean of ``teacher``.
         """
         iteration, last = training_progress()
         temperature = piecewise_linear(self.teacher_temperature, iteration / last)
@@ -104,15 +101,11 @@ class DINOLoss(BaseModule):
             agreement = torch.einsum('gbk,vbk->gv', target, student) / student.shape[1]
             entropy = student.logsumexp(dim=-1).mean(dim=1) - agreement
         if self.training:
-            self._move_center(teacher)
+            mean = teacher.mean(dim=(0, 1)).detach()
+            all_reduce(mean, 'mean')
+            self.center.lerp_(mean, 1 - self.center_momentum)
         same = entropy.diagonal()
         return (entropy.sum() - same.sum()) / (entropy.numel() - len(same))
-
-    @torch.no_grad()
-    def _move_center(self, teacher):
-        mean = teacher.mean(dim=(0, 1))
-        all_reduce(mean, 'mean')
-        self.center.lerp_(mean, 1 - self.center_momentum)
 
 
 @MODELS.register_module()

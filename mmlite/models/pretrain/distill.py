@@ -40,9 +40,6 @@ class Distillation(BaseModule):
               logits and ``'rep'`` otherwise.
 
         student (Backbone): Given by the model.
-
-    Raises:
-        ArgumentError: If a tap does not exist, or a student's and a teacher's tap do not fit.
     """
 
     def __init__(self, teacher, pairs, student, init_cfg=None):

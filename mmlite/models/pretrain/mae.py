@@ -25,10 +25,8 @@ from .hiera_fusion import unit_cells
 class Visible:
     """Visible part of the images.
 
-    Attributes:
-        embed: Further arguments of a backbone's ``embed``.
-        shown: Visible cells of the decoder's grid, int64 (B, K), in the order of the tokens.
-        hidden: Hidden cells of the decoder's grid, int64 (B, M).
+    ``embed`` holds further arguments of a backbone's ``embed``; ``shown`` and ``hidden`` are cells
+    of the decoder's grid, int64 (B, K), in the order of the tokens, and (B, M).
     """
 
     embed: dict
@@ -54,10 +52,6 @@ class MAE(MaskedPretrainer):
             final norm. Defaults to the last block.
         distill (dict, optional): A :class:`~.distill.Distillation`.
         data_preprocessor, init_cfg: As in mmpretrain's ``BaseSelfSupervisor``.
-
-    Raises:
-        ArgumentError: If the mask ratio hides all patches or none, a tap does not exist, or neither
-            decoder nor distillation is given.
     """
 
     def __init__(
@@ -104,11 +98,7 @@ class MAE(MaskedPretrainer):
 
     @torch.no_grad()
     def reconstruct(self, inputs, data_samples=None):
-        """Predict the hidden pixels of normalized images (B, 3, H, W).
-
-        Raises:
-            ArgumentError: If the model has no decoder.
-        """
+        """Predict the hidden pixels of normalized images (B, 3, H, W)."""
         if not self.with_neck:
             raise ArgumentError('this model has no decoder: it learns by distillation alone')
         visible = self._choose(inputs)
@@ -182,13 +172,10 @@ class HieraMAE(MAE):
         return tuple(f'blocks.{self.backbone.stage_ends[s]}' for s in self._fusion_stages)
 
     def loss(self, inputs, data_samples=None, mask=None):
-        """Losses of a batch, as :meth:`MAE.loss`.
+        """Losses of a batch, see :meth:`MAE.loss`.
 
-        Args:
-            inputs (Tensor): Normalized images (B, 3, H, W).
-            data_samples (list[DataSample], optional): As in :meth:`MAE.loss`.
-            mask (Tensor, optional): Visible mask units, bool (B, U), row-major, True = visible,
-                the same number in every image. Defaults to a random one.
+        ``mask`` holds the visible mask units, bool (B, U), row-major, True = visible, the same
+        number in every image; defaults to a random one.
         """
         return self._losses(inputs, self._choose(inputs, mask, data_samples))
 

@@ -40,9 +40,8 @@ class MoCoV3Head(BaseMoCoV3Head):
     def loss(self, base_out, momentum_out):
         """Find the other view of an image among those of all images on all GPUs.
 
-        Args:
-            base_out (Tensor): Projections of one view by the encoder (B, C).
-            momentum_out (Tensor): Projections of the other by the momentum encoder (B, C).
+        ``base_out`` (B, C) are projections of one view by the encoder, ``momentum_out`` (B, C) of
+        the other by the momentum encoder.
         """
         query = F.normalize(self.predictor([base_out])[0], dim=1)
         keys = torch.cat(all_gather(F.normalize(momentum_out, dim=1)))

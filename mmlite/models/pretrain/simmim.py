@@ -93,11 +93,7 @@ class SimMIM(MaskTokenPretrainer):
 
 
 def count_hidden(units, mask_ratio):
-    """Number of hidden ``units`` (rows, columns): ``ceil(rows * columns * mask_ratio)``.
-
-    Raises:
-        ArgumentError: If none is hidden or none is visible.
-    """
+    """Number of hidden ``units`` (rows, columns): ``ceil(rows * columns * mask_ratio)``."""
     total = math.prod(units)
     count = math.ceil(total * mask_ratio)
     if not 0 < count < total:

@@ -88,10 +88,9 @@ class DiscreteTokenizer(BaseModel):
     def loss(self, inputs, data_samples=None):
         """Losses of normalized images (B, 3, H, W); in training mode, the codebook learns too.
 
-        Returns:
-            dict[str, Tensor]: ``loss_recon``, mean squared error of the images; ``loss_commit``;
-            and for the log ``perplexity``, the effective number of used codes, and ``dead_codes``,
-            the share of replaced codes.
+        ``loss_recon``, mean squared error of the images; ``loss_commit``; and for the log
+        ``perplexity``, the effective number of used codes, and ``dead_codes``, the share of
+        replaced codes.
         """
         features = self._features(inputs)
         codes, stats = self.codebook(features)

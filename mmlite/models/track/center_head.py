@@ -42,23 +42,18 @@ class CenterHead(nn.Module):
     def forward(self, features):
         """Predict maps from features (B, C, F, F).
 
-        Returns:
-            dict[str, Tensor]: float32 ``score_map`` (B, 1, F, F) and ``size_map`` (B, 2, F, F; w
-            and h as fractions of the search region's side) within [1e-4, 1 - 1e-4], and
-            ``offset_map`` (B, 2, F, F; x and y in cells).
+        float32 ``score_map`` (B, 1, F, F) and ``size_map`` (B, 2, F, F; w and h as fractions of the
+        search region's side) within [1e-4, 1 - 1e-4], and ``offset_map`` (B, 2, F, F; x and y in
+        cells).
         """
         return as_maps(self.ctr(features), self.size(features), self.offset(features))
 
     def decode(self, maps, window=None):
-        """Read the box at the best cell.
+        """Read the box at the best cell of the maps; ``window`` (F, F) multiplies the scores in the
+        choice.
 
-        Args:
-            maps (dict[str, Tensor]): Of :meth:`forward`.
-            window (Tensor, optional): (F, F), multiplies the scores when the cell is chosen.
-
-        Returns:
-            Tensor: (B, 6): cx, cy, w, h as fractions of the search region's side, the score of the
-            cell, and the same times the window.
+        Returns (B, 6): cx, cy, w, h as fractions of the search region's side, the score of the
+        cell, and the same times the window.
         """
         scores = maps['score_map'].flatten(1)
         side = maps['score_map'].shape[-1]
@@ -73,17 +68,11 @@ class CenterHead(nn.Module):
         return torch.cat([center, size, scores.gather(1, cell), ranked.gather(1, cell)], dim=1)
 
     def loss(self, maps, boxes):
-        """Losses of predicted maps (OSTrack, eq. 5).
+        """Losses of predicted maps (OSTrack, eq. 5), and the mean ``iou``.
 
         GIoU and L1 compare the box at the best predicted cell with the target clipped to the
         region, as corners in fractions of the region; the Gaussian is that of the unclipped target.
-
-        Args:
-            maps (dict[str, Tensor]): Of :meth:`forward`.
-            boxes (Tensor): (B, 4) x, y, w, h as fractions of the search region's side.
-
-        Returns:
-            dict[str, Tensor]: ``loss_giou``, ``loss_l1``, ``loss_focal``, and the mean ``iou``.
+        ``boxes`` (B, 4) are x, y, w, h as fractions of the search region's side.
         """
         boxes = boxes.float()
         center, size = self.decode(maps)[:, :4].chunk(2, dim=1)

@@ -33,9 +33,6 @@ def fuse_for_tracking(model, dtype=torch.float32, sparse=True):
 
     Returns:
         FusedTracker: In evaluation mode, without gradients, on the device of ``model``.
-
-    Raises:
-        ArgumentError: If the model is not a OneStreamTracker or its head has another norm.
     """
     if not isinstance(model, OneStreamTracker):
         raise ArgumentError(f'{type(model).__name__} cannot be fused: it is not a OneStreamTracker')
@@ -64,12 +61,7 @@ class FusedTracker(nn.Module):
 
 
 class PlainEncoder(nn.Module):
-    """Unchanged encoder of any :class:`~.one_stream.OneStreamTracker`.
-
-    Args:
-        model (OneStreamTracker): It is copied.
-        dtype (torch.dtype): Of all weights.
-    """
+    """Unchanged encoder of any :class:`~.one_stream.OneStreamTracker`, with weights of ``dtype``."""
 
     def __init__(self, model, dtype):
         super().__init__()

@@ -25,9 +25,6 @@ class FusedHead(nn.Module):
         dtype (torch.dtype): Of all convolutions but the last of each branch, which is float32.
         sparse (bool): If cells are empty, compute the score's first convolution as sums over
             tokens. Not for export.
-
-    Raises:
-        ArgumentError: If the head has another norm.
     """
 
     def __init__(self, head, window, dtype=torch.float32, sparse=True):
@@ -50,15 +47,11 @@ class FusedHead(nn.Module):
         self.register_buffer('inside', inside.to(dtype))
 
     def forward(self, tokens, places=None):
-        """Find the best cell and read the box there.
+        """Find the best cell for normalized search tokens (B, K, C) and read the box there.
 
-        Args:
-            tokens (Tensor): Normalized search tokens (B, K, C).
-            places (Tensor, optional): Token of each cell, int64 (B, F^2 + 1), K for empty cells and
-                in the last entry. Defaults to all tokens in order.
-
-        Returns:
-            Tensor: (B, 6), as of :meth:`~.one_stream.OneStreamTracker.locate`.
+        ``places``, int64 (B, F^2 + 1), holds the token of each cell, K for empty cells and in the
+        last entry, by default all tokens in order. Returns (B, 6), as
+        :meth:`~.one_stream.OneStreamTracker.locate`.
         """
         tokens = F.pad(tokens.to(self.inside.dtype), (0, 0, 0, 1))  # the last token is empty
         scores = as_share(self.score_map(tokens, places).flatten(1))

@@ -52,9 +52,8 @@ class FusedViT(nn.Module):
     def forward(self, template, search):
         """Relate tokens of template (B, T, C) and search region (B, F^2, C).
 
-        Returns:
-            tuple[Tensor, Tensor | None]: Remaining search tokens, normalized, and their places for
-            :class:`~.fused_head.FusedHead`.
+        Returns the remaining search tokens, normalized, and their places for
+        :class:`~.fused_head.FusedHead`.
         """
         ids, T = None, self.num_template
         x = torch.cat([template, search], dim=1)
@@ -80,12 +79,7 @@ class FusedViT(nn.Module):
 
 
 class FusedBlock(nn.Module):
-    """A :class:`~..layers.block.Block` in two steps, with scales folded into the weights.
-
-    Args:
-        block (Block): Without windows and relative positions. It is copied.
-        dtype (torch.dtype): Of the linear layers.
-    """
+    """A copied :class:`~..layers.block.Block` in two steps, with scales folded into weights."""
 
     def __init__(self, block, dtype):
         super().__init__()

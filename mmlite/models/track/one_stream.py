@@ -63,18 +63,18 @@ class OneStreamTracker(BaseModel):
         """Relate pairs of template and search region.
 
         Args:
-            inputs (dict[str, Tensor]): Normalized images: ``template`` (B, 3, T, T) and ``search``
-                (B, 3, S, S).
+            inputs (dict[str, Tensor]): Normalized ``template`` (B, 3, T, T) and ``search`` (B, 3,
+                S, S).
             data_samples (dict[str, Tensor], optional): For ``'loss'``: ``box`` (B, 4), the target's
                 x, y, w, h in the search region, as fractions of its side.
             mode (str): ``'tensor'`` or ``'loss'``; to track, see
                 :class:`~mmlite.engine.tracking.OnlineTracker`.
 
         Returns:
-            dict[str, Tensor]: For ``'tensor'`` the maps ``score_map`` (B, 1, F, F), ``size_map``
-            and ``offset_map`` (B, 2, F, F), ``feat`` (B, C, F, F) and ``pred_boxes`` (B, 1, 4) as
-            cx, cy, w, h in fractions of the search region's side, decoded without a window. For
-            ``'loss'`` the losses and the mean IoU.
+            dict[str, Tensor]: ``score_map`` (B, 1, F, F), ``size_map``, ``offset_map`` (B, 2, F,
+            F), ``feat`` (B, C, F, F) and ``pred_boxes`` (B, 1, 4) as cx, cy, w, h in fractions of
+            the search region's side, decoded without a window; for ``'loss'`` the losses and the
+            mean IoU.
         """
         if mode not in ('tensor', 'loss'):
             raise ArgumentError(
