@@ -7,20 +7,15 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CACHED = 2**20
-"""Logits that one step of :class:`HeadwiseAttention` works on: 4 MiB in single precision."""
-
-FEW = 4 * CACHED
-"""Up to so many logits in all, working on all heads together is as fast."""
+CACHED = 2**20  # logits of one step of HeadwiseAttention: 4 MiB in float32
+FEW = 4 * CACHED  # up to this many logits, all heads together are as fast
 
 
 class TableBias(NamedTuple):
     """Bias of the logits: that of head h for query i and key j is ``table[index[i, j], h]``."""
 
-    table: Tensor
-    """(R, heads)."""
-    index: Tensor
-    """int64 (N, N), 0 to R - 1."""
+    table: Tensor  # (R, heads)
+    index: Tensor  # int64 (N, N), 0 to R - 1
 
     def dense(self):
         """Bias of all pairs, (1, heads, N, N), in memory ordered by head."""

@@ -61,7 +61,7 @@ class FusedTracker(nn.Module):
 
 
 class PlainEncoder(nn.Module):
-    """Unchanged encoder of any :class:`~.one_stream.OneStreamTracker`, with weights of ``dtype``."""
+    """Copied encoder of any :class:`~.one_stream.OneStreamTracker`, in ``dtype``."""
 
     def __init__(self, model, dtype):
         super().__init__()
