@@ -1,5 +1,6 @@
 """Classification of images."""
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -57,7 +58,7 @@ class ClsInferencer(ImageInferencer):
 
     TASK = 'classification'
     FIELD = 'pred_score'
-    OPTIONS = {'top_k': (5, lambda k: isinstance(k, int) and k >= 1, '>= 1')}
+    OPTIONS = {'top_k': (5, int, 1, math.inf, '>= 1')}
 
     def _result(self, place, sample, options):
         scores = sample.pred_score.cpu()
@@ -78,7 +79,7 @@ class ClsInferencer(ImageInferencer):
 
 
 def _draw_score(name, score, width):
-    """Draw the name of a class and its score upon a bar of that length."""
+    """Draw a row of ``width`` pixels: a class and its score upon a bar of that length."""
     row = np.full((LINE, width, 3), PAPER, np.uint8)
     length = round(min(max(score, 0.0), 1.0) * (width - 2 * GAP))
     row[1:-1, GAP : GAP + length] = BAR

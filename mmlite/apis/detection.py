@@ -70,21 +70,17 @@ class Detections:
         return ', '.join(f'{count} {name}' for name, count in counts) or 'no object'
 
 
-def _is_share(value):
-    return isinstance(value, (int, float)) and 0 <= value <= 1
-
-
 class DetInferencer(ImageInferencer):
     """Detect objects; see :class:`~.image_inferencer.ImageInferencer` for arguments.
 
-    A call takes the option ``score_threshold`` (float): objects with lower scores are left out. It
-    defaults to 0.3; the model's own threshold is in its ``test_cfg``. Results are
+    A call takes the option ``score_threshold`` (float, 0 to 1): objects with lower scores are left
+    out. It defaults to 0.3; the model's own threshold is in its ``test_cfg``. Results are
     :class:`Detections`. A drawn image has boxes, masks, names and scores.
     """
 
     TASK = 'detection'
     FIELD = 'pred_instances'
-    OPTIONS = {'score_threshold': (0.3, _is_share, 'from 0 to 1')}
+    OPTIONS = {'score_threshold': (0.3, (int, float), 0, 1, 'from 0 to 1')}
 
     def __init__(self, config, weights=None, device=None):
         super().__init__(config, weights, device)
@@ -104,15 +100,9 @@ class DetInferencer(ImageInferencer):
 
     def _draw(self, name, image, result):
         image, scale = legible(image[..., ::-1], *SIDES)
-        best_last = slice(None, None, -1)  # upon the others
-        masks = result.encoded_masks
+        order = slice(None, None, -1)  # the best upon the others
+        masks = result.encoded_masks and result.encoded_masks[order]
         names = dict(zip(result.labels.tolist(), result.names, strict=True))
-        drawn = draw_instances(
-            image,
-            scale * result.boxes[best_last],
-            result.labels[best_last].tolist(),
-            masks and masks[best_last],
-            names,
-            result.scores[best_last],
-        )
+        boxes, labels = scale * result.boxes[order], result.labels[order].tolist()
+        drawn = draw_instances(image, boxes, labels, masks, names, result.scores[order])
         return {f'{name}.jpg': drawn}

@@ -23,11 +23,8 @@ def open_source(source):
         source (str | Path | int): A video file; a directory of frames, or one with frames in its
             subdirectory ``img``; a pattern such as ``'clip/*.jpg'``; or the index of a camera.
 
-    Returns:
-        ImageSource | CaptureSource: See the module.
-
     Raises:
-        UserError: There is no such thing.
+        UserError: The source does not exist.
         DataError: It cannot be opened or has no frames.
     """
     text = str(source)

@@ -19,9 +19,6 @@ class ResultFiles:
 
     Attributes:
         written (list[Path]): Files so far.
-
-    Raises:
-        OutputError: Here and later, a file cannot be written.
     """
 
     def __init__(self, directory, header):
@@ -35,7 +32,7 @@ class ResultFiles:
             self._stream.write(json.dumps(header)[:-1] + ', "images": [')
 
     def add(self, images, record):
-        """Write the images that belong to an input, and its record.
+        """Write the record of an input and its images.
 
         Args:
             images (dict[str, ndarray]): Path below the directory, ending in ``.jpg`` or ``.png`` ->

@@ -29,9 +29,9 @@ class Predictions:
     """Results of an inferencer.
 
     Args:
-        results (list): One for each image that could be read, in the order of the inputs:
-            :class:`~.classification.Classification`, :class:`~.detection.Detections` or
-            :class:`~.segmentation.Segmentation`. Empty with ``keep=False``.
+        results (list): :class:`~.classification.Classification`, :class:`~.detection.Detections` or
+            :class:`~.segmentation.Segmentation` of each readable image, in the order of the
+            inputs. Empty with ``keep=False``.
         summaries (list[str]): A line about each, e.g. ``'dog.jpg: beagle 0.93'``.
         unreadable (list[str]): A sentence for each image that could not be read.
         files (list[Path]): Written files.
@@ -44,7 +44,7 @@ class Predictions:
 
 
 class ImageInferencer:
-    """Base of the inferencers for images; :func:`~.build.build_inferencer` chooses the right one.
+    """Base of the inferencers for images; ``build_inferencer`` chooses the right one.
 
     Example::
 
@@ -53,8 +53,7 @@ class ImageInferencer:
         predictions.results[0].boxes
 
     Args:
-        config (str | Path | Config): Config file or open config. Its test pipeline prepares the
-            images.
+        config (str | Path | Config): Its test pipeline prepares the images.
         weights (str | Path, optional): Checkpoint, ``.pth`` or ``.safetensors``, with all weights
             of the model and no others. Defaults to the ``load_from`` of the config.
         device (str, optional): Defaults to CUDA where there is a GPU.
@@ -70,7 +69,7 @@ class ImageInferencer:
 
     TASK = None  # key of tasks.INFERENCERS
     FIELD = None  # of the libraries' data samples, with the prediction
-    OPTIONS = {}  # of a call: name -> (default, whether a value is valid, what it must be)
+    OPTIONS = {}  # of a call: name -> (default, type, least, largest, what it must be)
 
     def __init__(self, config, weights=None, device=None):
         cfg = open_config(config)
@@ -87,39 +86,27 @@ class ImageInferencer:
                 f'{config_name(cfg)} is for images of one channel: inferencers are for color images'
             )
         if self.class_names is None:
-            print_log(
-                'neither the checkpoint nor the data set of the config names classes: their '
-                'numbers are used',
-                logger='current',
-                level=logging.WARNING,
-            )
+            text = 'neither the checkpoint nor the data set of the config names classes: '
+            print_log(text + 'their numbers are used', 'current', logging.WARNING)
 
     def __call__(
-        self,
-        inputs,
-        out_dir=None,
-        batch_size=1,
-        on_unreadable='skip',
-        progress=True,
-        keep=True,
+        self, inputs, out_dir=None, batch_size=1, on_unreadable='skip', progress=True, keep=True,
         **options,
-    ):
+    ):  # fmt: skip
         """Predict on images.
 
         Args:
-            inputs (str | Path | ndarray | list): An image file, a directory, a pattern such as
-                ``'photos/*.jpg'``, an array, BGR uint8 (H, W, 3) as OpenCV reads it, or a list of
-                those; see :func:`~.image_inputs.list_images`.
+            inputs (str | Path | ndarray | list): Image file, directory, pattern, array (BGR uint8
+                (H, W, 3)), or a list of those; see :func:`~.image_inputs.list_images`.
             out_dir (str | Path, optional): Directory for a drawn ``<name>.jpg`` of each image and
                 ``predictions.json``; segmentation adds ``labels/<name>.png``. Defaults to None:
                 nothing is written.
             batch_size (int): Images that the model takes at once, where they follow each other with
                 one size after the test pipeline. Results do not depend on it. Defaults to 1.
             on_unreadable (str): ``'skip'`` an image that cannot be read, or ``'stop'`` after those
-                before it are done and written. Defaults to ``'skip'``.
+                before it are written. Defaults to ``'skip'``.
             progress (bool): Show the progress of several images on stderr. Defaults to True.
-            keep (bool): Return the results. False saves memory in a run over very many images.
-                Defaults to True.
+            keep (bool): Return the results. Defaults to True; False saves memory.
             **options: Of the task, see its inferencer.
 
         Returns:
@@ -185,10 +172,10 @@ class ImageInferencer:
                 raise ArgumentError(
                     f'{type(self).__name__} has no option {name!r}; those of {self.TASK}: {known}'
                 )
-            _, is_valid, rule = self.OPTIONS[name]
-            if not is_valid(value):
+            _, kind, least, largest, rule = self.OPTIONS[name]
+            if not isinstance(value, kind) or not least <= value <= largest:
                 raise ArgumentError(f'{name} must be {rule}, got {value!r}')
-        return {name: options.get(name, option[0]) for name, option in self.OPTIONS.items()}
+        return {name: options.get(name, default) for name, (default, *_) in self.OPTIONS.items()}
 
     def _read(self, images, done, stop, bar):
         """Read and prepare images: yields input, BGR image and data of each that is readable."""

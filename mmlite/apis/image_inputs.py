@@ -27,11 +27,7 @@ class ImageInput:
     array: np.ndarray | None = None
 
     def read(self, load):
-        """Read the image, BGR uint8 (H, W, 3); files by ``load``, a ``LoadImageFromFile``.
-
-        Raises:
-            DataError: It cannot be read; names it.
-        """
+        """Read it, BGR uint8 (H, W, 3), a file by ``load``; a DataError names an unreadable one."""
         if self.array is None:
             if '://' not in self.place and not Path(self.place).exists():
                 raise DataError(f'{self.place} does not exist: give {ACCEPTED}')
@@ -56,9 +52,7 @@ def list_images(inputs):
         list[ImageInput]: At least one. A file that does not exist is among them, too.
 
     Raises:
-        ArgumentError: An input is anything else.
-        UserError: A pattern or the list is empty.
-        DataError: A directory has no image.
+        UserError: An input is anything else, matches nothing, or is a directory without an image.
     """
     listed = inputs if isinstance(inputs, (list, tuple)) else [inputs]
     if not listed:

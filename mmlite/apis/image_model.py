@@ -31,9 +31,6 @@ class ImagePipeline:
         dataset (dict): Config of that data set.
         load (LoadImageFromFile): Reads files as the pipeline does, into BGR uint8.
         rgb (bool): Whether the pipeline takes RGB: the data set reads no files.
-
-    Raises:
-        UserError: There is no such data set, or the pipeline has a mistake or loads grey images.
     """
 
     def __init__(self, cfg):
@@ -68,14 +65,9 @@ class ImagePipeline:
         self._compose = Compose(steps)
 
     def __call__(self, image, source):
-        """Prepare an image for the model.
+        """Prepare a BGR uint8 image (H, W, 3) of an :class:`ImageInput` for the model.
 
-        Args:
-            image (ndarray): BGR uint8 (H, W, 3).
-            source (ImageInput): The input that it comes from.
-
-        Raises:
-            DataError: The pipeline fails, e.g. at an extreme aspect ratio.
+        A DataError names an image for which the pipeline fails, e.g. of an extreme aspect ratio.
         """
         given = np.ascontiguousarray(image[..., ::-1]) if self.rgb else image
         given = given.astype(np.float32) if self._to_float32 else given
@@ -102,7 +94,7 @@ def read_classes(recorded, dataset, scope):
         scope (str): Default scope of the config.
 
     Returns:
-        tuple[tuple[str] | None, list | None]: None where they are unknown.
+        tuple[tuple[str] | None, list | None]: Names and RGB; None where they are unknown.
     """
     try:
         meta = DATASETS.build({**dataset, 'pipeline': [], 'lazy_init': True}).metainfo
@@ -124,15 +116,7 @@ def read_classes(recorded, dataset, scope):
 
 
 def read_category_ids(dataset):
-    """Read the category ids of a COCO file.
-
-    Args:
-        dataset (dict): Config of a data set.
-
-    Returns:
-        dict[str, int]: Name -> id. Empty where the annotation file is not on this machine, or not
-        of COCO.
-    """
+    """Category ids of a data set's COCO file: name -> id. Empty where there is no such file."""
     file = Path(dataset.get('data_root') or '') / (dataset.get('ann_file') or '')
     if file.suffix != '.json' or not file.is_file():
         return {}

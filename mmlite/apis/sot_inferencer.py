@@ -26,19 +26,17 @@ def load_network(config, weights=None, device=None):
     """Build a tracker with its weights, in evaluation mode.
 
     Args:
-        config (str | Path | Config): Config file or open config; or a ``.onnx`` file of
-            ``tools/deploy/export_tracker.py``, which needs no weights.
+        config (str | Path | Config): Config, or a ``.onnx`` file of
+            ``tools/deploy/export_tracker.py``, which has its weights and runs on the CPU.
         weights (str | Path, optional): Checkpoint with all weights of the model and no others.
             Defaults to the ``load_from`` of the config.
-        device (str, optional): Defaults to CUDA where there is a GPU; ``.onnx`` files run on the
-            CPU.
+        device (str, optional): Defaults to CUDA where there is a GPU.
 
     Returns:
         nn.Module | ONNXTrackerNetwork: A :class:`~mmlite.engine.tracking.Network`.
 
     Raises:
         UserError: The config, the device or the weights are missing or wrong.
-        CheckpointError: The weights are not those of the model.
     """
     if isinstance(config, (str, Path)) and str(config).endswith('.onnx'):
         if weights or as_device(device or 'cpu').type != 'cpu':
@@ -57,7 +55,7 @@ class TrackedVideo:
     Args:
         tracks (list[Track]): Boxes, scores and seconds of each target; frames that could not be
             used have the boxes before them, score 0 and 0 seconds.
-        unreadable (list[str]): A sentence for each frame that could not be used.
+        unreadable (list[str]): A sentence for each of these frames.
         mean_iou (float | None): Over tracked frames after the first with an annotated box.
         fps (float | None): Frames per second of the tracker alone.
         files (list[Path]): Written files.
@@ -81,7 +79,7 @@ class SOTInferencer:
         tracker('clip.mp4', (x, y, w, h), out_dir='tracked')
 
     Args:
-        config (str | Path | Config | Network): See :func:`load_network`; or a network itself, see
+        config (str | Path | Config | Network): See :func:`load_network`; or a
             :class:`~mmlite.engine.tracking.Network`, which stays on its device.
         weights, device: See :func:`load_network`.
         channel_order (str): Of frames given to :meth:`init` and :meth:`track`: ``'bgr'``, as OpenCV
@@ -99,7 +97,7 @@ class SOTInferencer:
         self._targets, self._single = [], True
 
     def init(self, frame, box):
-        """Take one or several targets from a frame; those before are forgotten.
+        """Take one or several targets from a frame in place of those before.
 
         Args:
             frame (ndarray): uint8 (H, W, 3).
@@ -120,12 +118,11 @@ class SOTInferencer:
             frame (ndarray): uint8 (H, W, 3), of the size of the first.
 
         Returns:
-            tuple: Box x, y, w, h in pixels, float64 (4,), and score in 0..1, a float; for several
-            targets float64 (N, 4) and (N,).
+            tuple: Box x, y, w, h in pixels, float64 (4,), and score from 0 to 1, a float; for
+            several targets float64 (N, 4) and (N,).
 
         Raises:
             DataError: The frame is not an image or of another size; the targets stay as they are.
-            UserError: Before :meth:`init`.
         """
         if not self._targets:
             raise UserError('there is no target yet: call init(frame, box) before track(frame)')
@@ -134,21 +131,13 @@ class SOTInferencer:
         return (boxes[0], float(scores[0])) if self._single else (boxes, scores)
 
     def __call__(
-        self,
-        source,
-        box=None,
-        out_dir=None,
-        show=False,
-        truth=None,
-        on_unreadable='skip',
-        max_frames=None,
-        progress=True,
-    ):
-        """Track targets through a video.
+        self, source, box=None, out_dir=None, show=False, truth=None, on_unreadable='skip',
+        max_frames=None, progress=True,
+    ):  # fmt: skip
+        """Track targets through a video; returns a :class:`TrackedVideo`.
 
         Args:
-            source (str | Path | int): Video file, directory of frames, pattern of file names or
-                index of a camera, see :func:`~.frame_sources.open_source`.
+            source (str | Path | int): See :func:`~.frame_sources.open_source`.
             box (ndarray | Sequence[float], optional): x, y, w, h in the first frame, or (N, 4) for
                 N targets. Defaults to the first of ``truth``; with ``show``, drawn by the user.
             out_dir (str | Path, optional): Directory for ``<name>.mp4``, the annotated video,
@@ -162,14 +151,9 @@ class SOTInferencer:
             max_frames (int, optional): End after so many.
             progress (bool): Show the progress on stderr. Defaults to True.
 
-        Returns:
-            TrackedVideo: Boxes, scores, speed and files.
-
         Raises:
-            UserError: An argument is wrong.
-            DataError: The source or its first frame cannot be read, the box cannot be used, the
-                truth has another length than the video, or, with ``'stop'``, at a frame that cannot
-                be used.
+            UserError: An argument is wrong, the source or its first frame cannot be read, the truth
+                has another length, or, with ``'stop'``, a frame cannot be used.
         """
         check_on_unreadable(on_unreadable)
         if max_frames is not None and max_frames < 1:
@@ -196,13 +180,9 @@ class SOTInferencer:
         recording.add(frame, boxes, np.ones(len(boxes)), 0.0)
         unreadable, stopped = [], False
         total = min((number for number in (source.count, max_frames) if number), default=0)
-        progress = progress and total > 0
+        bar = Progress('track', total, 'frames', 1) if progress and total else nullcontext()
         try:
-            with (
-                Progress('track', total, 'frames', 1)
-                if progress and total
-                else nullcontext() as bar
-            ):
+            with bar as bar:
                 for place, frame in frames:
                     try:
                         found = _find(tracker, targets, place, frame)
@@ -233,12 +213,12 @@ def _find(tracker, targets, place, frame):
     """Boxes (N, 4), scores (N,) and seconds of one frame; DataError names its place."""
     if isinstance(frame, DataError):
         raise frame
-    began = time.perf_counter()
+    start = time.perf_counter()
     try:
         boxes, scores = tracker.step(targets, [frame] * len(targets))
     except DataError as error:
         raise DataError(f'{place}: {error}') from error
-    return np.array(boxes), np.array(scores), time.perf_counter() - began
+    return np.array(boxes), np.array(scores), time.perf_counter() - start
 
 
 def _choose_box(box, truth, show, title, frame):

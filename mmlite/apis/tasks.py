@@ -23,10 +23,10 @@ BASES = {
 
 
 def find_task(cfg):
-    """Find the task of a config, a key of :data:`INFERENCERS`, by the class of its model.
+    """Task of a config, a key of :data:`INFERENCERS`, by the class of its model.
 
     Raises:
-        UserError: There is no model, its class is unknown, or there is no inferencer for it.
+        UserError: There is no model, or no inferencer for it.
     """
     model = model_settings(cfg)
     kind = model['type']
@@ -45,11 +45,7 @@ def find_task(cfg):
 
 
 def check_task(cfg, task, weights):
-    """Check that a config is of a task; the path of its ``weights`` or ``load_from``.
-
-    Raises:
-        UserError: The config is of another task, or there is no checkpoint.
-    """
+    """Check that a config is of a task; returns the path of its ``weights`` or ``load_from``."""
     found = find_task(cfg)
     if found != task:
         raise UserError(f'{config_name(cfg)} is for {found}: give it to {INFERENCERS[found]}')
@@ -60,6 +56,6 @@ def check_task(cfg, task, weights):
 
 
 def check_on_unreadable(choice):
-    """Refuse a choice that is neither ``'skip'`` nor ``'stop'``."""
+    """Refuse anything but ``'skip'`` and ``'stop'``."""
     if choice not in ('skip', 'stop'):
         raise ArgumentError(f"on_unreadable must be 'skip' or 'stop', got {choice!r}")

@@ -46,19 +46,16 @@ class Recording:
     def add(self, frame, boxes, scores, seconds):
         """Record boxes (N, 4) and scores (N,) of a frame; False if the window was closed."""
         truth = self._compare(boxes[0])
+        caption, rgb = f'frame {len(self._rows)}', frame[..., ::-1]
         self._rows.append((boxes, scores, seconds))
         if self.directory is not None:
-            caption = f'frame {len(self._rows) - 1}'
             self._tiles.offer(
-                lambda: draw_targets(
-                    frame[..., ::-1], boxes, truth=truth, caption=caption, sides=TILE
-                )
+                lambda: draw_targets(rgb, boxes, truth=truth, caption=caption, sides=TILE)
             )
         if self.directory is None and not self.show:
             return True
         notes = [f'{score:.2f}' for score in scores]
-        caption = self._summary(f'frame {len(self._rows) - 1}', RECENT)
-        drawn = draw_targets(frame[..., ::-1], boxes, notes, truth, caption)
+        drawn = draw_targets(rgb, boxes, notes, truth, self._summary(caption, RECENT))
         drawn = np.ascontiguousarray(drawn[..., ::-1])  # OpenCV wants BGR
         if self.directory is not None:
             self._write(drawn)

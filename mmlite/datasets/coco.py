@@ -12,6 +12,17 @@ from mmlite.registry import DATASETS
 from .coco_faults import check_coco
 
 
+def _ordered_ids(self, cat_names=(), sup_names=(), cat_ids=()):
+    """Category ids in the order of ``cat_names``; mmdet's are in the order of the file."""
+    ids = self.getCatIds(cat_names, sup_names, cat_ids)
+    order = {name: index for index, name in enumerate(cat_names)}
+    return sorted(ids, key=lambda number: order.get(self.cats[number]['name'], 0))
+
+
+# a label is an index into ``classes`` for data sets and metrics, whatever the order of the file
+COCO.get_cat_ids = _ordered_ids
+
+
 @DATASETS.register_module()
 class CocoDataset(BaseCocoDataset):
     """mmdet's ``CocoDataset``, which checks the annotation file while loading it.

@@ -44,10 +44,8 @@ def export_tracker(model, path, opset=17, int8=False, tolerance=1e-4, overwrite=
         dict[str, float]: Largest difference from ``model`` by name of the column.
 
     Raises:
-        ArgumentError: The opset is out of range or the path does not end in ``.onnx``.
-        UserError: A package is missing, or the file exists.
+        UserError: An argument is wrong, a package is missing, or the file exists.
         CheckpointError: The outputs differ from the model's.
-        OutputError: The file cannot be written.
     """
     path = Path(path)
     if opset not in OPSETS:
@@ -79,11 +77,7 @@ def export_tracker(model, path, opset=17, int8=False, tolerance=1e-4, overwrite=
 
 @torch.no_grad()
 def compare(model, network, pairs=4):
-    """Largest differences between the outputs of two networks on random pairs of images.
-
-    Args:
-        model, network (Network): On the CPU.
-        pairs (int): Defaults to 4.
+    """Largest differences between two networks on the CPU for ``pairs`` of random images.
 
     Returns:
         dict[str, float]: By name of the column of ``locate``.

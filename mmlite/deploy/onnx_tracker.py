@@ -38,10 +38,8 @@ class ONNXTrackerNetwork:
             too.
 
     Raises:
-        ArgumentError: Backend or precision are unknown or do not go together.
-        UserError: The backend is not installed.
-        CheckpointError: The file is missing or not an exported tracker, or the backend cannot read
-            it.
+        UserError: An argument is wrong, or the backend is not installed.
+        CheckpointError: The file is missing, not an exported tracker, or unreadable by the backend.
     """
 
     def __init__(self, path, backend='onnxruntime', precision='fp32', threads=None):

@@ -69,11 +69,7 @@ def open_config(config, cfg_options=None):
 
 
 def model_settings(cfg):
-    """Copy the part of a config that its model is built from.
-
-    Raises:
-        UserError: There is none.
-    """
+    """Copy the part of a config that its model is built from; a UserError if there is none."""
     if not isinstance(cfg.get('model'), dict) or 'type' not in cfg.model:
         raise UserError(f'{config_name(cfg)} has no model')
     settings = copy.deepcopy(cfg.model)  # the libraries change what they build from
@@ -88,17 +84,7 @@ def config_name(cfg):
 
 
 def as_device(name=None):
-    """Check a device.
-
-    Args:
-        name (str | torch.device, optional): Defaults to CUDA where there is a GPU.
-
-    Returns:
-        torch.device: The device.
-
-    Raises:
-        UserError: The name is unknown, or there is no such GPU.
-    """
+    """Device of a name, which defaults to CUDA where there is a GPU; a UserError if it is wrong."""
     name = name or ('cuda' if torch.cuda.is_available() else 'cpu')
     try:
         device = torch.device(name)

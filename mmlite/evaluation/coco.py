@@ -4,6 +4,7 @@ import numpy as np
 from mmdet.evaluation import CocoMetric as StockCocoMetric
 from pycocotools import mask as coco_mask
 
+import mmlite.datasets.coco  # noqa: F401  (labels in the order of ``classes``)
 from mmlite.registry import METRICS
 
 

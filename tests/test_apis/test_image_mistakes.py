@@ -13,9 +13,12 @@ from mmlite.errors import ArgumentError, DataError, UserError
 # images that cannot be used
 
 
-def test_unreadable_images_are_named_and_skipped(case, infer, torn, tmp_path):
+def test_unreadable_images_are_named_and_skipped(case, infer, torn, task, tmp_path, capsys):
     folder, files = torn
-    done = infer(folder, tmp_path / 'out', batch_size=4)
+    done = infer(folder, tmp_path / 'out', batch_size=4, progress=True)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith(f'{TASKS[task]}: 1/4 images, ')
+    assert lines[-1].startswith(f'{TASKS[task]}: 4/4 images, ')
     assert_all_same(done.results, infer(files).results)
     (sentence,) = done.unreadable
     assert (
@@ -25,8 +28,8 @@ def test_unreadable_images_are_named_and_skipped(case, infer, torn, tmp_path):
     assert len(written['images']) == 3 and written['unreadable'] == [sentence]
 
 
-def test_an_unreadable_image_can_stop(case, infer, torn, tmp_path):
-    folder, files = torn
+def test_an_unreadable_image_can_stop(infer, torn, tmp_path):
+    folder, _ = torn
     with pytest.raises(DataError, match='b.png cannot be read: .*: inference stopped there'):
         infer(folder, tmp_path / 'out', batch_size=4, on_unreadable='stop')
     written = json.loads((tmp_path / 'out' / 'predictions.json').read_text())
@@ -69,54 +72,33 @@ INPUTS = {
 
 
 @pytest.mark.parametrize(('inputs', 'error', 'message'), INPUTS.values(), ids=INPUTS)
-def test_inputs_that_are_no_images(inputs, error, message, cases, inferencers, tmp_path):
-    folder = tmp_path / 'in'
-    folder.mkdir()
-    if not isinstance(inputs, str) or inputs != '{tmp}':
-        (folder / 'text.png').write_text('no image')
-
-    def fill(item):
-        return item.format(tmp=folder) if isinstance(item, str) else item
-
-    inputs = [*map(fill, inputs)] if isinstance(inputs, list) else fill(inputs)
+def test_inputs_that_are_no_images(inputs, error, message, inferencers, tmp_path):
+    if inputs != '{tmp}':
+        (tmp_path / 'text.png').write_text('no image')
+    if isinstance(inputs, str):
+        inputs = inputs.format(tmp=tmp_path)
+    elif inputs and isinstance(inputs, list) and isinstance(inputs[0], str):
+        inputs = [item.format(tmp=tmp_path) for item in inputs]
     with pytest.raises(error, match=message):
         inferencers('cls')(inputs, progress=False)
 
 
-ARGUMENTS = {
-    'batch': (dict(batch_size=0), 'batch_size must be >= 1, got 0'),
-    'unreadable': (dict(on_unreadable='no'), "on_unreadable must be 'skip' or 'stop', got 'no'"),
-    'option': (dict(top=1), "Inferencer has no option 'top'; those of .*: "),
-}
-
-
-@pytest.mark.parametrize(('options', 'message'), ARGUMENTS.values(), ids=ARGUMENTS)
-def test_bad_arguments_of_a_call(options, message, case, infer, tmp_path):
+@pytest.mark.parametrize(
+    ('task', 'options', 'message'),
+    [
+        ('cls', dict(batch_size=0), 'batch_size must be >= 1, got 0'),
+        ('cls', dict(on_unreadable='no'), "on_unreadable must be 'skip' or 'stop', got 'no'"),
+        ('cls', dict(top_k=0), 'top_k must be >= 1, got 0'),
+        ('det', dict(score_threshold=2), 'score_threshold must be from 0 to 1, got 2'),
+        ('seg', dict(top_k=1), "SegInferencer has no option 'top_k'; those of segmentation: none"),
+    ],
+    ids=str,
+)
+def test_bad_arguments_of_a_call(task, options, message, inferencers, tmp_path):
+    image = np.zeros((8, 8, 3), np.uint8)
     with pytest.raises(ArgumentError, match=message):
-        infer(case.files()[0], tmp_path / 'unused', **options)
+        inferencers(task)(image, tmp_path / 'unused', **options)
     assert not (tmp_path / 'unused').exists()
     (tmp_path / 'file').touch()
     with pytest.raises(UserError, match='cannot write .*predictions.json: File exists'):
-        infer(case.files()[0], tmp_path / 'file')
-
-
-def test_bad_options_of_a_task(inferencers):
-    picture = np.zeros((8, 8, 3), np.uint8)
-    with pytest.raises(ArgumentError, match='top_k must be >= 1, got 0'):
-        inferencers('cls')(picture, top_k=0)
-    with pytest.raises(ArgumentError, match='score_threshold must be from 0 to 1, got 2'):
-        inferencers('det')(picture, score_threshold=2)
-    with pytest.raises(ArgumentError, match="no option 'top_k'; those of segmentation: none"):
-        inferencers('seg')(picture, top_k=1)
-
-
-def test_progress_is_told_of_several_images(case, infer, torn, task, capsys):
-    folder, files = torn
-    infer(files[0], progress=True)
-    assert capsys.readouterr().err == ''
-    infer(folder, progress=True)
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0].startswith(f'{TASKS[task]}: 1/4 images, ')
-    assert lines[-1].startswith(f'{TASKS[task]}: 4/4 images, ')
-    assert lines[-1].endswith('0:00:00 left')
-    assert len(set(lines)) == len(lines)
+        inferencers(task)(image, tmp_path / 'file')

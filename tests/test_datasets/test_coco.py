@@ -31,6 +31,17 @@ def test_a_sound_file_gives_what_mmdet_gives(tmp_path):
     assert [ours[i] for i in range(4)] == [stock[i] for i in range(4)]
 
 
+@pytest.mark.parametrize('cls', [CocoDataset, StockCocoDataset])
+def test_labels_follow_the_names_of_classes_not_the_order_of_the_file(cls, tmp_path):
+    data = tiny.coco()
+    given = [a['category_id'] for a in data['annotations']]
+    for categories in (data['categories'], data['categories'][::-1]):
+        dataset = load(write(tmp_path, dict(data, categories=categories)), cls)
+        found = [x['bbox_label'] for image in dataset for x in image['instances']]
+        assert [dataset.cat_ids[label] for label in found] == given
+        assert [{1: 'red', 2: 'green'}[i] for i in dataset.cat_ids] == ['red', 'green']
+
+
 def edit(**changes):
     """The tiny data set, its second annotation with some ``changes`` (None takes a key away)."""
     data = tiny.coco()

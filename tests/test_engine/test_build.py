@@ -74,7 +74,7 @@ HEAD = dict(
 )
 
 
-def test_mistakes_are_sentences(config, tmp_path):
+def test_mistakes_are_sentences(config, tmp_path, monkeypatch):
     with pytest.raises(UserError, match='config not found'):
         init_model(tmp_path / 'no.py')
     with pytest.raises(UserError, match='the config has no model'):
@@ -87,3 +87,10 @@ def test_mistakes_are_sentences(config, tmp_path):
         init_model(config, tmp_path / 'no.pth')
     with pytest.raises(UserError, match="device 'gpu' is unknown"):
         init_model(config, device='gpu')
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    with pytest.raises(UserError, match='device cuda needs a GPU, but torch sees none: use cpu'):
+        init_model(config, device='cuda')
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
+    with pytest.raises(UserError, match='device cuda:2 does not exist: the last GPU is cuda:1'):
+        init_model(config, device='cuda:2')
