@@ -4,6 +4,7 @@ import copy
 import platform
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -54,9 +55,10 @@ class RandomImages(Dataset):
         number = index % self.distinct
         if number not in self.samples:
             rng, size = np.random.default_rng(number), self.size
-            image = rng.integers(0, 256, (*size, 3), np.uint8)
-            results = dict(img=image, img_path=f'{number}.png', gt_label=0, sample_idx=number)
-            results.update(img_shape=size, ori_shape=size)
+            results = dict(
+                img=rng.integers(0, 256, (*size, 3), np.uint8), img_path=f'{number}.png',
+                gt_label=0, sample_idx=number, img_shape=size, ori_shape=size,
+            )  # fmt: skip
             if self.classes:
                 results.update(_annotations(rng, size, self.classes))
             self.samples[number] = self.pipeline(results)
@@ -158,10 +160,7 @@ def as_views(inputs):
 
 def view_sizes(inputs):
     """Sizes of the views as a string, e.g. ``'2x224x224 + 8x96x96'``."""
-    counts = {}
-    for view in as_views(inputs):
-        size = 'x'.join(map(str, view.shape[-2:]))
-        counts[size] = counts.get(size, 0) + 1
+    counts = Counter('x'.join(map(str, view.shape[-2:])) for view in as_views(inputs))
     return ' + '.join(size if n == 1 else f'{n}x{size}' for size, n in counts.items())
 
 

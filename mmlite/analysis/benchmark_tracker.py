@@ -1,6 +1,7 @@
 """Ways to run the network of a tracker, and how long each takes on the same frames."""
 
 import functools
+import itertools
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -36,11 +37,6 @@ VARIANTS = {
     'openvino-bf16': lambda model, file: ONNXTrackerNetwork(file(), 'openvino', 'bf16'),
 }
 """Name -> function of the model and of a function that exports it, to a network."""
-
-
-def variant_precision(name):
-    """``'fp32'``, ``'bf16'`` or ``'int8'``."""
-    return next((part for part in name.split('-') if part in ('bf16', 'int8')), 'fp32')
 
 
 def choose_variants(names, device):
@@ -94,24 +90,22 @@ class TimedTracker:
 
     def __init__(self, network, frames, box, warmup, device):
         self.boxes, self.network_ms, self.track_ms = [], [], []
-        self._network, self._frames, self._device = network, frames, device
+        self._network, self._device = network, device
         self._tracker = OnlineTracker(network)
-        (self._target,) = self._tracker.start([frames[0]], [box])
+        (target,) = self._tracker.start([frames[0]], [box])
         for index in range(warmup):
-            self._tracker.step([self._target], [frames[1 + index % (len(frames) - 1)]])
-        (self._target,) = self._tracker.start([frames[0]], [box])
+            self._tracker.step([target], [frames[1 + index % (len(frames) - 1)]])
+        self._targets = self._tracker.start([frames[0]], [box])
+        self._frames = iter(frames[1:])
 
     def track(self, count):
         """Track the next ``count`` frames."""
         locate = self._network.locate
         self._network.locate = functools.partial(self._timed, self.network_ms, locate)
         try:
-            done = 1 + len(self.boxes)
-            for frame in self._frames[done : done + count]:
-                ((box,), _) = self._timed(
-                    self.track_ms, self._tracker.step, [self._target], [frame]
-                )
-                self.boxes.append(box)
+            for frame in itertools.islice(self._frames, count):
+                boxes, _ = self._timed(self.track_ms, self._tracker.step, self._targets, [frame])
+                self.boxes.append(boxes[0])
         finally:
             self._network.locate = locate
 

@@ -120,7 +120,13 @@ class ImageInferencer:
         images = list_images(inputs)
         done, files = Predictions(), None
         if out_dir is not None:
-            _check_output(out_dir, images)
+            target = Path(out_dir).resolve()
+            for image in images:
+                if image.is_file and Path(image.place).resolve().parent == target:
+                    raise UserError(
+                        f'out_dir {out_dir} holds {image.place}, which a drawn image could '
+                        'replace: give another directory'
+                    )
             files = ResultFiles(Path(out_dir), dict(task=self.TASK, classes=self.class_names))
             done.files = files.written
         show = progress and len(images) > 1
@@ -219,15 +225,3 @@ class ImageInferencer:
                 f'{type(self.model).__name__} returns no {self.FIELD}, which {self.TASK} requires'
             )
         return samples
-
-
-def _check_output(out_dir, images):
-    """Refuse an output directory where a drawn image could replace an input."""
-    target = Path(out_dir).resolve()
-    for image in images:
-        is_file = image.array is None and '://' not in image.place
-        if is_file and Path(image.place).resolve().parent == target:
-            raise UserError(
-                f'out_dir {out_dir} holds {image.place}, which a drawn image could replace: give '
-                'another directory'
-            )

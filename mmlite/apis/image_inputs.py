@@ -26,10 +26,15 @@ class ImageInput:
     name: str
     array: np.ndarray | None = None
 
+    @property
+    def is_file(self):
+        """bool: Neither an array nor a URL."""
+        return self.array is None and '://' not in self.place
+
     def read(self, load):
         """Read it, BGR uint8 (H, W, 3), a file by ``load``; a DataError names an unreadable one."""
         if self.array is None:
-            if '://' not in self.place and not Path(self.place).exists():
+            if self.is_file and not Path(self.place).exists():
                 raise DataError(f'{self.place} does not exist: give {ACCEPTED}')
             return load({'img_path': self.place})['img']
         dtype, shape = self.array.dtype, self.array.shape

@@ -65,7 +65,7 @@ INPUTS = {
         'no image can be used; the first: .*no.png does not exist',
     ),
     'no image': ('{tmp}/text.png', DataError, 'text.png cannot be read: it is no image'),
-    'folder': ('{tmp}', DataError, r"has no image .*; a pattern such as '.*/\*\*/\*.jpg'"),
+    'folder': ('{tmp}/empty', DataError, r"has no image .*; a pattern such as '.*/\*\*/\*.jpg'"),
     'pattern': ('{tmp}/*.bmp', UserError, r'\*.bmp matches no file: give an image file'),
     'array': (np.zeros((4, 4)), DataError, 'array 0 is of type float64'),
 }  # fmt: skip
@@ -73,12 +73,12 @@ INPUTS = {
 
 @pytest.mark.parametrize(('inputs', 'error', 'message'), INPUTS.values(), ids=INPUTS)
 def test_inputs_that_are_no_images(inputs, error, message, inferencers, tmp_path):
-    if inputs != '{tmp}':
-        (tmp_path / 'text.png').write_text('no image')
+    (tmp_path / 'empty').mkdir()
+    (tmp_path / 'text.png').write_text('no image')
     if isinstance(inputs, str):
         inputs = inputs.format(tmp=tmp_path)
-    elif inputs and isinstance(inputs, list) and isinstance(inputs[0], str):
-        inputs = [item.format(tmp=tmp_path) for item in inputs]
+    elif isinstance(inputs, list):
+        inputs = [x.format(tmp=tmp_path) if isinstance(x, str) else x for x in inputs]
     with pytest.raises(error, match=message):
         inferencers('cls')(inputs, progress=False)
 

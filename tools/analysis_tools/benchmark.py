@@ -27,7 +27,6 @@ import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
 from mmlite.analysis import benchmark, benchmark_tracker
 from mmlite.analysis.benchmark import device_name, rounded
 from mmlite.apis import init_model
-from mmlite.apis.sot_inferencer import load_network
 from mmlite.apis.tasks import check_task
 from mmlite.deploy.onnx_tracker import import_package
 from mmlite.engine.check_config import check_config, check_stage_data
@@ -197,9 +196,9 @@ def measure_tracker(args, device):
     if args.threads:
         torch.set_num_threads(args.threads)
     cfg = read_config(args.configs[0], cfg_options=args.cfg_options)
-    trained = bool(args.weights or cfg.get('load_from'))
-    check_task(cfg, 'tracking', args.weights or 'random')
-    model = load_network(cfg, args.weights, device) if trained else init_model(cfg, device=device)
+    weights = args.weights or cfg.get('load_from')
+    check_task(cfg, 'tracking', weights or 'random')
+    model = init_model(cfg, weights, device)
     frames, box = benchmark_tracker.generate_frames(args.frames + 1, SEED)
     reference = benchmark_tracker.TimedTracker(model, frames, box, 0, device)
     reference.track(args.frames)
@@ -215,11 +214,11 @@ def measure_tracker(args, device):
     rows = [
         dict(
             config=Path(args.configs[0]).stem,
-            weights='trained' if trained else 'random',
+            weights='trained' if weights else 'random',
             device=device_name(device),
             variant=name,
             version=re.split('[+-]', import_package(name.split('-')[0]).__version__)[0],
-            precision=benchmark_tracker.variant_precision(name),
+            precision=name.rsplit('-')[-1] if name.endswith(('bf16', 'int8')) else 'fp32',
             threads=torch.get_num_threads(),
             frames=args.frames,
             **run.summary(reference.boxes),
@@ -232,7 +231,7 @@ def measure_tracker(args, device):
     differ = [
         row['variant']
         for row in rows
-        if (trained or row['precision'] == 'fp32')
+        if (weights or row['precision'] == 'fp32')
         and not row['largest_box_difference_px'] <= TOLERANCE
     ]
     if differ:
@@ -253,9 +252,9 @@ def machine(path, device):
 
 
 def append(rows, path):
-    for row in rows if path else ():
-        append_csv(path, row)
     if path:
+        for row in rows:
+            append_csv(path, row)
         print(f'appended to {path}')
 
 
