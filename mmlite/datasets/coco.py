@@ -9,18 +9,8 @@ from mmdet.datasets.api_wrappers import COCO
 from mmlite.errors import DataError
 from mmlite.registry import DATASETS
 
+from . import coco_order  # noqa: F401  (labels follow the names of classes)
 from .coco_faults import check_coco
-
-
-def _ordered_ids(self, cat_names=(), sup_names=(), cat_ids=()):
-    """Category ids in the order of ``cat_names``; mmdet's are in the order of the file."""
-    ids = self.getCatIds(cat_names, sup_names, cat_ids)
-    order = {name: index for index, name in enumerate(cat_names)}
-    return sorted(ids, key=lambda number: order.get(self.cats[number]['name'], 0))
-
-
-# a label is an index into ``classes`` for data sets and metrics, whatever the order of the file
-COCO.get_cat_ids = _ordered_ids
 
 
 @DATASETS.register_module()

@@ -4,7 +4,7 @@ import numpy as np
 from mmdet.evaluation import CocoMetric as StockCocoMetric
 from pycocotools import mask as coco_mask
 
-import mmlite.datasets.coco  # noqa: F401  (labels in the order of ``classes``)
+import mmlite.datasets.coco_order  # noqa: F401  (labels follow the names of classes)
 from mmlite.registry import METRICS
 
 

@@ -22,46 +22,21 @@ def parse_args(argv):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', help='config file of a classifier, detector or segmentor')
-    parser.add_argument('weights', help='checkpoint of the training, .pth or .safetensors')
-    parser.add_argument(
-        'inputs', nargs='+', metavar='INPUT',
-        help="image file, directory of images, or pattern such as 'photos/*.jpg'",
-    )  # fmt: skip
-    parser.add_argument(
-        '--out',
-        metavar='DIR',
-        default='predicted',
-        help='output directory (default: %(default)s)',
-    )
-    parser.add_argument('--device', help='default: cuda where there is a GPU, else cpu')
-    parser.add_argument(
-        '--batch-size', type=positive_int, metavar='N', default=1,
-        help='images that the model takes at once (default: %(default)s)',
-    )  # fmt: skip
-    parser.add_argument(
-        '--score-threshold', type=float, metavar='SCORE',
-        help='of detection: leave out objects with lower scores (default: 0.3)',
-    )  # fmt: skip
-    parser.add_argument(
-        '--top-k',
-        type=positive_int,
-        metavar='N',
-        help='classes of each image (default: 5)',
-    )
-    parser.add_argument(
-        '--on-unreadable', choices=['skip', 'stop'], default='skip',
-        help='what to do about an image that cannot be read; either way the exit code is 1',
-    )  # fmt: skip
+    add = parser.add_argument
+    add('config', help='config file of a classifier, detector or segmentor')
+    add('weights', help='checkpoint of the training, .pth or .safetensors')
+    text = "image file, directory of images, or pattern such as 'photos/*.jpg'"
+    add('inputs', nargs='+', metavar='INPUT', help=text)
+    add('--out', metavar='DIR', default='predicted', help='output directory; default: %(default)s')
+    add('--device', help='default: cuda where there is a GPU, else cpu')
+    text = 'images that the model takes at once; default: %(default)s'
+    add('--batch-size', type=positive_int, metavar='N', default=1, help=text)
+    text = 'of detection: leave out objects with lower scores; default: 0.3'
+    add('--score-threshold', type=float, metavar='SCORE', help=text)
+    add('--top-k', type=positive_int, metavar='N', help='classes of each image; default: 5')
+    text = 'what to do about an image that cannot be read; either way the exit code is 1'
+    add('--on-unreadable', choices=['skip', 'stop'], default='skip', help=text)
     return parser.parse_intermixed_args(argv)
-
-
-def summary(predictions):
-    """Results and files in a few lines."""
-    lines, files = predictions.summaries, predictions.files
-    more = [f'... and {len(lines) - SHOWN} images more'] if len(lines) > SHOWN else []
-    written = f'{len(files)} files, see {files[0]}'
-    return '\n'.join([*lines[:SHOWN], *more, written])
 
 
 @tool
@@ -79,7 +54,11 @@ def main(argv=None):
         keep=False,
         **{name: value for name, value in options.items() if value is not None},
     )
-    print(summary(predictions))
+    lines, files = predictions.summaries, predictions.files
+    print(*lines[:SHOWN], sep='\n')
+    if len(lines) > SHOWN:
+        print(f'... and {len(lines) - SHOWN} images more')
+    print(f'{len(files)} files, see {files[0]}')
     if predictions.unreadable:
         count = len(predictions.unreadable)
         raise DataError(

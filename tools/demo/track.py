@@ -21,59 +21,32 @@ def parse_args(argv):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', help='config file, or an exported .onnx file')
-    parser.add_argument(
-        'weights', nargs='?',
-        help='checkpoint of the training, .pth or .safetensors; default: load_from of the config',
-    )  # fmt: skip
-    parser.add_argument(
-        'source',
-        help="video file, directory of frames, pattern such as 'clip/*.jpg', or index of a camera",
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add('config', help='config file, or an exported .onnx file')
+    text = 'checkpoint of the training, .pth or .safetensors; default: load_from of the config'
+    add('weights', nargs='?', help=text)
+    text = "video file, directory of frames, pattern such as 'clip/*.jpg', or index of a camera"
+    add('source', help=text)
+    add(
         '--box', type=float, nargs=4, action='append', metavar=('X', 'Y', 'W', 'H'),
         help='target in the first frame: upper left corner, width and height in pixels, also as '
-        'X,Y,W,H; several times for several targets (default: the first of --truth; with --show, '
-        'drawn by hand)',
+        'X,Y,W,H; several times for several targets; default: the first of --truth; with --show, '
+        'drawn by hand',
     )  # fmt: skip
-    parser.add_argument(
-        '--out',
-        metavar='DIR',
-        default='tracked',
-        help='directory of the results (default: tracked)',
-    )
-    parser.add_argument(
-        '--show',
-        action='store_true',
-        help='show a window, and draw the box without --box; q or Esc ends',
-    )
-    parser.add_argument(
-        '--truth', metavar='FILE',
-        help='groundtruth.txt with a line x,y,w,h a frame, to be drawn and compared',
-    )  # fmt: skip
-    parser.add_argument(
-        '--on-unreadable', choices=['skip', 'stop'], default='skip',
-        help='what to do about a frame that cannot be used; either way the exit code is 1',
-    )  # fmt: skip
-    parser.add_argument(
-        '--max-frames', type=positive_int, metavar='N', help='end after so many frames'
-    )
-    parser.add_argument('--device', help='default: cuda where there is a GPU, else cpu')
+    add('--out', metavar='DIR', default='tracked', help='output directory; default: %(default)s')
+    text = 'show a window, and draw the box without --box; q or Esc ends'
+    add('--show', action='store_true', help=text)
+    text = 'groundtruth.txt with a line x,y,w,h a frame, to be drawn and compared'
+    add('--truth', metavar='FILE', help=text)
+    text = 'what to do about a frame that cannot be used; either way the exit code is 1'
+    add('--on-unreadable', choices=['skip', 'stop'], default='skip', help=text)
+    add('--max-frames', type=positive_int, metavar='N', help='end after so many frames')
+    add('--device', help='default: cuda where there is a GPU, else cpu')
     argv = list(sys.argv[1:] if argv is None else argv)
     for index in range(1, len(argv)):
         if argv[index - 1] == '--box' and ',' in argv[index]:
             argv[index : index + 1] = argv[index].split(',')
     return parser.parse_intermixed_args(argv)
-
-
-def summary(result):
-    """Frames, speed, overlap and files in a few lines."""
-    frames = len(result.tracks[0])
-    speed = f', {result.fps:.1f} fps without reading and drawing' if result.fps else ''
-    lines = [f'{frames} frames{speed}']
-    if result.mean_iou is not None:
-        lines.append(f'mean IoU with the truth: {result.mean_iou:.3f}')
-    return '\n'.join([*lines, *map(str, result.files)])
 
 
 @tool
@@ -89,7 +62,11 @@ def main(argv=None):
         on_unreadable=args.on_unreadable,
         max_frames=args.max_frames,
     )
-    print(summary(result))
+    speed = f', {result.fps:.1f} fps without reading and drawing' if result.fps else ''
+    print(f'{len(result.tracks[0])} frames{speed}')
+    if result.mean_iou is not None:
+        print(f'mean IoU with the truth: {result.mean_iou:.3f}')
+    print(*result.files, sep='\n')
     if result.unreadable:
         raise DataError(
             f'{len(result.unreadable)} of {len(result.tracks[0])} frames could not be used; the '
