@@ -1,10 +1,4 @@
-"""Check of a whole config before anything is built.
-
-Names are looked up in the registries, keys are compared with the signatures of the classes, paths
-with the file system, devices with what torch sees.
-"""
-
-import inspect
+"""Check of a whole config before anything is built: names, keys, values, files and devices."""
 
 from mmengine import registry as root
 from torch.utils.data import DataLoader
@@ -16,7 +10,7 @@ from .checks.batches import check_batches
 from .checks.classes import check_classes, check_heads
 from .checks.data import check_checkpoints, check_data
 from .checks.devices import check_devices
-from .checks.signatures import Accepted
+from .checks.signatures import Accepted, accepted_keys
 from .checks.types import TypeChecker, check_keys, find
 from .checks.values import check_loader, check_settings
 from .config_file import TOP_LEVEL
@@ -25,7 +19,6 @@ NEEDED = {
     'train': ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'),
     'test': ('model', 'test_dataloader', 'test_cfg', 'test_evaluator'),
 }
-"""Keys that a phase requires."""
 
 REGISTRIES = {
     'model': (root.MODELS, None),
@@ -42,11 +35,8 @@ REGISTRIES = {
 }
 """Top-level key -> registry, and the class that mmengine builds where no type is given."""
 
-LOADER_KEYS = Accepted(
-    frozenset(inspect.signature(DataLoader.__init__).parameters) - {'self'}
-    | {'num_batch_per_epoch', 'disable_subprocess_warning'},
-    closed=True,
-)
+OF_MMENGINE = {'num_batch_per_epoch', 'disable_subprocess_warning'}
+LOADER_KEYS = Accepted(accepted_keys(DataLoader).names | OF_MMENGINE, closed=True)
 
 
 def check_config(cfg, phase='train', data=True):
@@ -59,8 +49,7 @@ def check_config(cfg, phase='train', data=True):
 
     Raises:
         UserError: Names the key of the config, what is wrong and what would be right.
-        DataError: A data root, image folder or annotation file is missing, or data sets disagree
-            about their classes.
+        DataError: Data are missing, or data sets disagree about their classes.
         CheckpointError: A checkpoint file is missing.
     """
     _check_top_level(cfg, phase)
@@ -71,7 +60,12 @@ def check_config(cfg, phase='train', data=True):
     checker.walk(_train_loop(cfg.get('train_cfg')), 'train_cfg', root.LOOPS)
     for name, hook in (cfg.get('default_hooks') or {}).items():
         checker.walk(hook, f'default_hooks.{name}', root.HOOKS)
-    _check_optim_wrapper(checker, cfg.get('optim_wrapper'))
+    wrapper = cfg.get('optim_wrapper') or {}
+    # several optimizers have no ``optimizer``: their constructor knows the keys
+    default = 'OptimWrapper' if 'optimizer' in wrapper else None
+    checker.walk(_with_type(wrapper, default), 'optim_wrapper', root.OPTIM_WRAPPERS)
+    if isinstance(name := wrapper.get('constructor'), str):
+        checker.resolve(name, 'optim_wrapper.constructor', root.OPTIM_WRAPPER_CONSTRUCTORS)
     for stage in ('train', 'val', 'test'):
         _check_loader(checker, cfg.get(f'{stage}_dataloader'), f'{stage}_dataloader')
         _check_evaluator(checker, cfg.get(f'{stage}_evaluator'), f'{stage}_evaluator')
@@ -79,9 +73,7 @@ def check_config(cfg, phase='train', data=True):
         _check_schedules(cfg)
     check_devices(cfg, phase, checker.scope)
     if data:
-        stages = (
-            ['test'] if phase == 'test' else ['train', *(['val'] if cfg.get('val_cfg') else [])]
-        )
+        stages = [phase, 'val'] if phase == 'train' and cfg.get('val_cfg') else [phase]
         check_data(cfg, stages)
         check_classes(cfg, stages)
         check_heads(cfg, stages)
@@ -150,18 +142,6 @@ def _check_schedules(cfg):
                 f'shorten it by --epochs or --iters, or lower {key}.begin and the end of the '
                 'warm-up before it' + (f', param_scheduler.{index - 1}.end' if index else '')
             )
-
-
-def _check_optim_wrapper(checker, wrapper):
-    if not isinstance(wrapper, dict):
-        return
-    # several optimisers have no ``optimizer``: their constructor knows the keys
-    default = 'OptimWrapper' if 'optimizer' in wrapper else None
-    checker.walk(_with_type(wrapper, default), 'optim_wrapper', root.OPTIM_WRAPPERS)
-    name = wrapper.get('constructor')
-    if isinstance(name, str):
-        key = 'optim_wrapper.constructor'
-        checker.resolve(name, key, root.OPTIM_WRAPPER_CONSTRUCTORS)
 
 
 def _check_loader(checker, loader, path):

@@ -56,22 +56,14 @@ def _exit_code(main, argv):
 
 
 def close_process_group():
-    """Join the threads of a distributed run: one that frees a tensor while Python ends aborts it.
-
-    They end with the last reference to the group. A wrapped model holds one until the cycles of
-    references through its runner are collected; it must not be the last, since it would join the
-    threads while it keeps them from Python's lock.
-    """
-    gc.collect()
+    """Join the threads of a distributed run, which abort Python if they free a tensor at its end."""
+    gc.collect()  # a wrapped model with the last reference would join them and keep Python's lock
     dist.destroy_process_group()
 
 
 def sentence(error):
-    """The message of ``error`` on one line.
-
-    A loader's worker process sends its exception as text with the traceback in front; the
-    sentence is then what follows the last name of an error of ours.
-    """
+    """The message of ``error`` on one line."""
+    # a loader's worker process sends its exception as text with the traceback in front
     text = re.split(r'mmlite[.\w]*\.errors\.\w+: ', str(error))[-1]
     return ' '.join(text.split())
 
@@ -136,10 +128,7 @@ def add_config_options(parser):
     for flag, text in (
         ('--epochs', 'train for N epochs; schedules and warm-up follow'),
         ('--iters', 'train for N iterations, for configs that count them'),
-        (
-            '--image-size',
-            'side of the training crop in pixels; padding and windows follow',
-        ),
+        ('--image-size', 'side of the training crop in pixels; padding and windows follow'),
     ):
         parser.add_argument(flag, type=positive_int, action=Override, metavar='N', help=text)
 
@@ -159,11 +148,7 @@ def add_launch_options(parser):
 
 
 def check_out_file(option, path):
-    """Refuse an output file that cannot be written, before the work rather than after it.
-
-    Args:
-        option (str): Name of the option, e.g. ``'--out'``.
-        path (str | Path): File to write; its directory may be missing.
+    """Refuse an output file that cannot be written, before the work; its directory may be missing.
 
     Raises:
         UserError: It is a directory, or its directory cannot be created or written.
@@ -195,24 +180,15 @@ def export_local_rank(args):
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
 
 
-LOCAL_RANKS = {
-    'pytorch': 'LOCAL_RANK',
-    'slurm': 'SLURM_LOCALID',
-    'mpi': 'OMPI_COMM_WORLD_LOCAL_RANK',
-}
-"""Launcher -> environment variable with the local rank."""
+LOCAL_RANKS = dict(pytorch='LOCAL_RANK', slurm='SLURM_LOCALID', mpi='OMPI_COMM_WORLD_LOCAL_RANK')
 
 
 @contextmanager
 def report_errors_once(launcher, seconds=20):
     """Let only local rank 0 print a :class:`UserError` that every rank raises.
 
-    The others wait until the launcher stops them: if one of them ended first, silently, the
-    launcher would stop rank 0 before it prints.
-
-    Args:
-        launcher (str): ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
-        seconds (float): How long the others wait. Defaults to 20.
+    The others wait (20 seconds by default) until the launcher stops them: if one of them ended
+    first, silently, the launcher would stop rank 0 before it prints.
     """
     try:
         yield

@@ -18,22 +18,12 @@ from .overrides import apply_overrides
 
 SUFFIXES = ('.py', '.json', '.yaml', '.yml')
 
-TOP_LEVEL = frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'} | {
-    'activation_checkpointing',
-    'compile',
-    'custom_imports',
-    'device',
-    'efficient_conv_bn_eval',
-    'find_unused_parameters',
-    'make_data',
-    'model_wrapper_cfg',
-    'runner_type',
-    'strategy',
-    'sweep_grid',
-    'sync_bn',
-    'tta_model',
-    'tta_pipeline',
-}
+TOP_LEVEL = frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
+TOP_LEVEL |= set(
+    'activation_checkpointing compile custom_imports device efficient_conv_bn_eval '
+    'find_unused_parameters make_data model_wrapper_cfg runner_type strategy sweep_grid sync_bn '
+    'tta_model tta_pipeline'.split()
+)
 """Top-level keys that mmengine or the tools read; any other is a variable of the config."""
 
 VARIABLES = {
@@ -57,8 +47,8 @@ def load_config(path, options=None):
         mmengine.config.Config: The resolved config.
 
     Raises:
-        UserError: The file or one of its bases is missing, is not valid Python or fails while it
-            runs; an option does not fit the config; or a part of it is not a dict or list.
+        UserError: The file or one of its bases is missing or fails; an option does not fit the
+            config; or a part of it is not a dict or list.
     """
     if '::' in str(path):
         path = Config._get_cfg_path(str(path), '')[0]
@@ -74,12 +64,7 @@ def load_config(path, options=None):
 
 
 def merge_options(cfg, options):
-    """Merge ``--cfg-options`` into ``cfg`` in place, one by one so that a bad one is named.
-
-    Raises:
-        UserError: Nothing reads the option (see :func:`check_option`), or it addresses a missing
-            item or a part of a plain value.
-    """
+    """Merge ``--cfg-options`` into ``cfg`` in place; a UserError names one that does not fit."""
     for key, value in options.items():
         check_option(cfg, key)
         try:
@@ -96,13 +81,9 @@ def check_option(cfg, key):
 
     Options are merged after the file has run, so a variable of the config has been used by then.
 
-    Args:
-        cfg (mmengine.config.Config): A resolved config.
-        key (str): Dotted key of the option, e.g. ``'model.backbone.depth'``.
-
     Raises:
-        UserError: The first part of ``key`` is a variable of the config, and which settings have
-            its value; or neither mmengine nor the tools read it, and near names.
+        UserError: The first part of ``key`` (such as ``'model.backbone.depth'``) is a variable of
+            the config, with the settings of its value; or nothing reads it, with near names.
     """
     head = key.split('.')[0]
     if head in TOP_LEVEL:
@@ -142,8 +123,7 @@ def _holds(value, variable):
 
 def _some(names, word):
     """The first four of ``names`` in a sentence."""
-    if len(names) > 4:
-        return f'{", ".join(names[:4])} {word} {len(names) - 4} more'
+    names = [*names[:4], f'{len(names) - 4} more'] if len(names) > 4 else names
     return f' {word} '.join(filter(None, [', '.join(names[:-1]), names[-1]]))
 
 
@@ -174,9 +154,8 @@ def _check_chain(path, named_by):
 def _bases(tree):
     """The literal ``_base_`` of a parsed config as a list of paths."""
     for node in tree.body:
-        if isinstance(node, ast.Assign) and any(
-            isinstance(t, ast.Name) and t.id == '_base_' for t in node.targets
-        ):
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        if '_base_' in [getattr(target, 'id', None) for target in targets]:
             try:
                 value = ast.literal_eval(node.value)
             except ValueError:  # computed by code: mmengine resolves it

@@ -15,14 +15,8 @@ from mmlite.utils.names import near_names
 NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 """Normalization layers of torch; synchronized batch norm is a batch norm."""
 
-OPTIONS = (
-    'layer_decay_rate',
-    'norm_decay_mult',
-    'bias_decay_mult',
-    'flat_decay_mult',
-    'custom_keys',
-    'respect_no_weight_decay',
-)
+DECAYS = ('norm_decay_mult', 'bias_decay_mult', 'flat_decay_mult')
+OPTIONS = ('layer_decay_rate', *DECAYS, 'custom_keys', 'respect_no_weight_decay')
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -64,7 +58,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         _check_options(options, OPTIONS, 'paramwise_cfg')
         for key, rule in options.get('custom_keys', {}).items():
             _check_options(rule, ('decay_mult', 'lr_mult'), f'paramwise_cfg.custom_keys.{key}')
-        decays = [k for k in OPTIONS if k.endswith('decay_mult') and k in options]
+        decays = [key for key in DECAYS if key in options]
         if decays and 'weight_decay' not in optim_wrapper_cfg['optimizer']:
             raise UserError(
                 f'paramwise_cfg.{decays[0]} needs weight_decay in optim_wrapper.optimizer'
@@ -100,41 +94,30 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         rate = self.paramwise_cfg['layer_decay_rate']
         if rate == 1.0:
             return 1.0
-        if not hasattr(backbone, 'get_layer_depth'):
-            raise UserError(
-                f'paramwise_cfg.layer_decay_rate={rate} needs a backbone with get_layer_depth, '
-                f'and {type(backbone).__name__} has none'
-            )
+        _require(backbone, 'get_layer_depth', f'layer_decay_rate={rate}')
         layer, count = backbone.get_layer_depth(name, prefix)
         return rate ** (count - 1 - layer)
 
     def _decay(self, name, parameter, owner, rule, exempt):
         """Weight decay of a parameter, or None if the optimizer has no weight decay."""
-        option = self.paramwise_cfg.get
         if self.base_wd is None:
             return None
         if rule is not None:
-            mult = rule.get('decay_mult', 1.0)
-        elif name in exempt:
-            mult = 0.0
-        elif isinstance(owner, NORMS) and option('norm_decay_mult') is not None:
-            mult = option('norm_decay_mult')
-        elif name.rsplit('.', 1)[-1] == 'bias' and option('bias_decay_mult') is not None:
-            mult = option('bias_decay_mult')
-        elif parameter.ndim == 1 and option('flat_decay_mult') is not None:
-            mult = option('flat_decay_mult')
-        else:
-            mult = 1.0
-        return self.base_wd * mult
+            return self.base_wd * rule.get('decay_mult', 1.0)
+        if name in exempt:
+            return 0.0
+        kinds = dict(
+            norm_decay_mult=isinstance(owner, NORMS),
+            bias_decay_mult=name.rsplit('.', 1)[-1] == 'bias',
+            flat_decay_mult=parameter.ndim == 1,
+        )
+        factors = (self.paramwise_cfg.get(key) for key, applies in kinds.items() if applies)
+        return self.base_wd * next((factor for factor in factors if factor is not None), 1.0)
 
     def _exempt_names(self, backbone, prefix):
         if not self.paramwise_cfg.get('respect_no_weight_decay'):
             return set()
-        if not hasattr(backbone, 'no_weight_decay'):
-            raise UserError(
-                'paramwise_cfg.respect_no_weight_decay=True needs a backbone with '
-                f'no_weight_decay, and {type(backbone).__name__} has none'
-            )
+        _require(backbone, 'no_weight_decay', 'respect_no_weight_decay=True')
         return {prefix + name for name in backbone.no_weight_decay()}
 
     def _log(self, groups, used):
@@ -154,6 +137,14 @@ def _check_options(options, known, path):
             near = near_names(key, known)
             hint = f'did you mean {near[0]!r}?' if near else f'it takes {", ".join(known)}'
             raise UserError(f'optim_wrapper.{path} has a wrong key {key!r}; {hint}')
+
+
+def _require(backbone, method, option):
+    if not hasattr(backbone, method):
+        name = type(backbone).__name__
+        raise UserError(
+            f'paramwise_cfg.{option} needs a backbone with {method}, and {name} has none'
+        )
 
 
 def _backbone(model):

@@ -1,8 +1,4 @@
-"""The length of a training and the image size as one option each.
-
-Both occur in many keys of a config, which :func:`set_length` and :func:`set_image_size` change
-together.
-"""
+"""The length of a training and the image size, which occur in many keys, as one option each."""
 
 import math
 
@@ -46,9 +42,7 @@ def set_length(cfg, epochs=None, iters=None):
         return
     if epochs and iters:
         raise UserError('--epochs and --iters exclude each other')
-    unit = 'epochs' if iters is None else 'iters'
-    other = 'iters' if iters is None else 'epochs'
-    new = epochs if iters is None else iters
+    unit, other, new = ('epochs', 'iters', epochs) if iters is None else ('iters', 'epochs', iters)
     train_cfg = cfg.get('train_cfg') or {}
     if LENGTHS[unit] not in train_cfg:
         counted = f'train_cfg.{LENGTHS[other]}={train_cfg.get(LENGTHS[other])}'
@@ -102,11 +96,8 @@ def set_image_size(cfg, size):
     """
     if size is None:
         return
-    pipelines = [
-        cfg[f'{stage}_dataloader'].dataset
-        for stage in ('train', 'val', 'test')
-        if cfg.get(f'{stage}_dataloader')
-    ]
+    loaders = [cfg.get(f'{stage}_dataloader') for stage in ('train', 'val', 'test')]
+    pipelines = [loader.dataset for loader in loaders if loader]
     old = _crop_size(pipelines[:1]) or cfg.model.get('backbone', {}).get('img_size')
     step = 2 * PATCH if 'Hiera' in cfg.model.get('backbone', {}).get('type', '') else PATCH
     if old is None:
@@ -152,9 +143,7 @@ def _is_warm_up(scheduler, length):
 def _is_size(value):
     """Whether a value is a size in pixels: an integer or integers, not a range of ratios."""
     items = value if isinstance(value, (list, tuple)) else [value]
-    return bool(items) and all(
-        isinstance(item, int) and not isinstance(item, bool) for item in items
-    )
+    return bool(items) and all(type(item) is int for item in items)
 
 
 def _crop_size(datasets):

@@ -3,33 +3,19 @@
 import json
 import os
 
-from mmengine import registry as root
 from mmpretrain.datasets import ImageNet
 
 from mmlite.errors import DataError, UserError
 
 from .classes import image_folder, is_labelled, list_file
-from .data import is_local
-from .types import find
+from .data import dataset_class, is_local
 
-WORLD_SIZES = {
-    'pytorch': 'WORLD_SIZE',
-    'slurm': 'SLURM_NTASKS',
-    'mpi': 'OMPI_COMM_WORLD_SIZE',
-}
-"""Launcher -> the environment variable with the number of processes."""
-
-LARGEST_JSON = 2**24
-"""Bytes up to which an annotation file is read for its number of images."""
+WORLD_SIZES = dict(pytorch='WORLD_SIZE', slurm='SLURM_NTASKS', mpi='OMPI_COMM_WORLD_SIZE')
+LARGEST_JSON = 2**24  # bytes of an annotation file that is read for its number of images
 
 
 def check_batches(cfg):
-    """Refuse training data without an image, or with less than a batch if that is dropped.
-
-    Raises:
-        DataError: A directory has no image.
-        UserError: Names batch size and number of images.
-    """
+    """Refuse training data without an image, or with less than a batch if that is dropped."""
     loader = cfg.get('train_dataloader')
     dataset = loader.get('dataset') if isinstance(loader, dict) else None
     wrapped = not isinstance(dataset, dict) or {'dataset', 'datasets'} & set(dataset)
@@ -43,7 +29,10 @@ def check_batches(cfg):
         endings = ', '.join(_extensions(dataset))
         where = ' in directories of classes' if is_labelled(dataset) else ''
         raise DataError(f'{path!r} has no image{where} ({endings})')
-    if count is None or not _drops_last(loader) or -(-count // processes) >= batch:
+    samplers = [loader.get(key) or {} for key in ('batch_sampler', 'sampler')]
+    endless = any('Infinite' in str(sampler.get('type')) for sampler in samplers)
+    drops = loader.get('drop_last') or samplers[0].get('drop_last')
+    if count is None or endless or not drops or -(-count // processes) >= batch:
         return
     each = f' for each of {processes} processes' if processes > 1 else ''
     raise UserError(
@@ -56,9 +45,7 @@ def check_batches(cfg):
 def count_images(dataset, scope, enough):
     """Count the images of a data set, or up to ``enough`` of them.
 
-    Returns:
-        tuple[int | None, str]: The number, None where it is not easily known, and the file or
-        directory that it is of.
+    Returns the number (None where it is not easily known), and their file or directory.
     """
     listed = list_file(dataset)
     folder = image_folder(dataset, scope)
@@ -70,19 +57,11 @@ def count_images(dataset, scope, enough):
             if count >= enough:
                 return enough, folder
         return count, folder
-    name = dataset.get('type')
-    target = find(name, root.DATASETS, scope) if isinstance(name, str) else name
-    detection = any(c.__name__ == 'BaseDetDataset' for c in getattr(target, '__mro__', ()))
+    bases = getattr(dataset_class(dataset, scope), '__mro__', ())
+    detection = any(base.__name__ == 'BaseDetDataset' for base in bases)
     if detection and listed.endswith('.json') and '://' not in listed:
         return _count_listed(listed), listed
     return None, ''
-
-
-def _drops_last(loader):
-    """Whether a loader leaves out an incomplete batch of a sampler that comes to an end."""
-    parts = [loader.get(key) or {} for key in ('batch_sampler', 'sampler')]
-    endless = any('Infinite' in str(part.get('type')) for part in parts)
-    return not endless and bool(loader.get('drop_last') or parts[0].get('drop_last'))
 
 
 def _extensions(dataset):

@@ -2,31 +2,19 @@
 
 import os
 
-from mmengine import registry as root
-
 from mmlite.datasets.subsets import find_classes
 from mmlite.errors import DataError, UserError
+from mmlite.utils.names import listed
 
 from ..cli import LOCAL_RANKS
-from .data import datasets
-from .types import find
+from .data import dataset_class, datasets
 from .values import check_integer
 
 HEAD = 'model.head.num_classes'
-SHOWN = 3  # classes in a message
 
-HEADS = (
-    'bbox_head',
-    'mask_head',
-    'roi_head.bbox_head',
-    'roi_head.mask_head',
-    'decode_head',
-    'auxiliary_head',
-)
-"""Keys below ``model`` of heads of detectors and segmentors that have the classes of the data."""
-
-OTHER = ('STDCHead', 'SideAdapterCLIPHead')
-"""Heads with classes of their own: boundaries, and those of CLIP without background."""
+DETECTION = ('bbox_head', 'mask_head', 'roi_head.bbox_head', 'roi_head.mask_head')
+HEADS = (*DETECTION, 'decode_head', 'auxiliary_head')  # below ``model``, with the data's classes
+OTHER = ('STDCHead', 'SideAdapterCLIPHead')  # have classes of their own, such as boundaries
 
 
 def check_classes(cfg, stages):
@@ -34,10 +22,6 @@ def check_classes(cfg, stages):
 
     Labels are positions of class folders in alphabetical order: if training and evaluation have
     different folders, a run goes through and its accuracy means nothing.
-
-    Args:
-        cfg (mmengine.config.Config): A config whose types and files are checked.
-        stages (Iterable[str]): Of ``'train'``, ``'val'`` and ``'test'``.
 
     Raises:
         UserError: The head has another number of classes than a data set or than mixed labels.
@@ -57,13 +41,13 @@ def check_classes(cfg, stages):
         first = next(iter(names))
         _check_equal(folders[first], names[first], folders[path], names[path])
     for path, dataset in found:
-        named, listed = names.get(path), listed_classes(dataset, scope)
-        if named and listed and len(named) != len(listed):
+        named, given = names.get(path), listed_classes(dataset, scope)
+        if named and given and len(named) != len(given):
             raise DataError(
                 f"'{folders[path]}' has {len(named)} class folders, but {path} names "
-                f"{len(listed)} classes; for data of your own write type='CustomDataset'"
+                f"{len(given)} classes; for data of your own write type='CustomDataset'"
             )
-        classes = named or listed
+        classes = named or given
         if classes and len(classes) != count:
             raise UserError(
                 f'{HEAD}={count}, but {path} has {len(classes)} classes: set {HEAD} and, with '
@@ -78,13 +62,6 @@ def check_heads(cfg, stages):
     """Compare ``num_classes`` of detectors' and segmentors' heads with the classes of data sets.
 
     A head with too few would fail during training, one with too many in the evaluation.
-
-    Args:
-        cfg (mmengine.config.Config): A config whose types are checked.
-        stages (Iterable[str]): Of ``'train'``, ``'val'`` and ``'test'``.
-
-    Raises:
-        UserError: Names the head, the data set and both numbers.
     """
     model = cfg.get('model') or {}
     if 'language_model' in model:  # its heads score words
@@ -104,20 +81,12 @@ def check_heads(cfg, stages):
 
 
 def class_folder(dataset, scope):
-    """Directory whose subdirectories are the classes of a data set.
-
-    Args:
-        dataset (dict): Config of a data set.
-        scope (str): Default scope of the config.
-
-    Returns:
-        str | None: None where labels come from elsewhere, or the directory is remote.
-    """
+    """Directory of the class folders; None where labels come from elsewhere, or it is remote."""
     return image_folder(dataset, scope) if is_labelled(dataset) else None
 
 
 def image_folder(dataset, scope):
-    """As :func:`class_folder`, for the images of a data set with labels or without."""
+    """As :func:`class_folder`, with labels or without."""
     if not _is_folder_dataset(dataset, scope) or list_file(dataset):
         return None
     prefix = dataset.get('data_prefix') or dataset.get('split') or ''
@@ -132,24 +101,19 @@ def is_labelled(dataset):
 
 
 def list_file(dataset):
-    """Annotation list that a data set reads instead of directories, or ''.
-
-    mmpretrain's ``ImageNet`` takes ``meta/<split>.txt`` of its own accord.
-    """
+    """Annotation list that a data set reads instead of directories, or ''."""
     data_root = dataset.get('data_root') or ''
     if dataset.get('ann_file'):
         return os.path.join(data_root, dataset['ann_file'])
+    # the default of mmpretrain's ``ImageNet``
     implied = os.path.join(data_root, 'meta', f'{dataset.get("split")}.txt')
     return implied if dataset.get('split') and os.path.isfile(implied) else ''
 
 
 def listed_classes(dataset, scope):
-    """Names of the classes in the config or the type of a data set, or None.
-
-    Of a panoptic data set, these are the things, which are detected as objects.
-    """
+    """Names of the classes (if panoptic: things) in a data set's config or type, or None."""
     given = dataset.get('classes') or (dataset.get('metainfo') or {}).get('classes')
-    meta = getattr(_target(dataset, scope), 'METAINFO', None) or {}
+    meta = getattr(dataset_class(dataset, scope), 'METAINFO', None) or {}
     names = given or meta.get('thing_classes') or meta.get('classes')
     return names if isinstance(names, (list, tuple)) else None
 
@@ -172,10 +136,9 @@ def _check_equal(folder, names, other, other_names):
         (other, folder, set(other_names) - set(names)),
     ):
         if more:
-            shown = ', '.join(f"'{name}'" for name in sorted(more)[:SHOWN])
-            rest = f' and {len(more) - SHOWN} more' if len(more) > SHOWN else ''
+            shown = listed((f"'{name}'" for name in sorted(more)), 3)
             raise DataError(
-                f"class folders differ: '{have}' has {shown}{rest}, which '{lack}' lacks; labels "
+                f"class folders differ: '{have}' has {shown}, which '{lack}' lacks; labels "
                 f'count the folders in alphabetical order, so both need the same ones'
             )
 
@@ -211,11 +174,6 @@ def _heads(model, path):
 
 def _is_folder_dataset(dataset, scope):
     """Whether a data set is mmpretrain's ``CustomDataset`` or one built on it."""
-    bases = getattr(_target(dataset, scope), '__mro__', ())
+    bases = getattr(dataset_class(dataset, scope), '__mro__', ())
     origins = [f'{base.__module__}.{base.__name__}' for base in bases]
     return 'mmpretrain.datasets.custom.CustomDataset' in origins
-
-
-def _target(dataset, scope):
-    name = dataset.get('type')
-    return find(name, root.DATASETS, scope) if isinstance(name, str) else name

@@ -16,13 +16,8 @@ from .types import find
 def check_data(cfg, stages):
     """Look for data roots, image directories and annotation files of the data sets in use.
 
-    Args:
-        cfg (mmengine.config.Config): A config whose types are checked. Its ``make_data``, if any,
-            is the command that makes missing data.
-        stages (Iterable[str]): Of ``'train'``, ``'val'`` and ``'test'``.
-
     Raises:
-        DataError: Names the missing path, its key, and how to get or set it.
+        DataError: Names the missing path, its key, and how to set it or make it (``make_data``).
         UserError: A metric reads other annotations than the data set whose images are predicted.
     """
     scope, make = cfg.get('default_scope') or 'mmengine', cfg.get('make_data')
@@ -51,15 +46,7 @@ def _check_evaluator(cfg, stage, make):
 
 
 def datasets(cfg, stage):
-    """Yield every innermost data set of a stage.
-
-    Args:
-        cfg (mmengine.config.Config): A config.
-        stage (str): ``'train'``, ``'val'`` or ``'test'``.
-
-    Yields:
-        tuple[str, dict]: Path in the config and the data set there, without wrappers.
-    """
+    """Yield every data set of a stage, without wrappers, as path in the config and dict."""
     loader = cfg.get(f'{stage}_dataloader')
     loaders = loader if isinstance(loader, (list, tuple)) else [loader]
     for index, item in enumerate(loaders):
@@ -81,7 +68,8 @@ def _innermost(dataset, path):
 
 
 def _check_dataset(dataset, path, scope, make):
-    if not is_local('', dataset) or _downloads(dataset, scope):
+    downloads = 'download' in accepted_keys(dataset_class(dataset, scope)).names  # as of CIFAR
+    if downloads or not is_local('', dataset):
         return
     data_root = dataset.get('data_root') or ''
     if not isinstance(data_root, (str, os.PathLike)):
@@ -110,12 +98,10 @@ def is_local(file, cfg):
     return backend in ('local', 'disk') and '://' not in file
 
 
-def _downloads(dataset, scope):
-    """Whether the data set downloads itself when it is missing, as CIFAR and MNIST do."""
-    target = dataset.get('type')
-    if isinstance(target, str):
-        target = find(target, root.DATASETS, dataset.get('_scope_', scope))
-    return 'download' in accepted_keys(target).names
+def dataset_class(dataset, scope):
+    """Class of a data set by its config, or None."""
+    name, scope = dataset.get('type'), dataset.get('_scope_', scope)
+    return find(name, root.DATASETS, scope) if isinstance(name, str) else name
 
 
 def _need(file, key, option, make, kind=None):
@@ -133,11 +119,7 @@ def _need(file, key, option, make, kind=None):
 
 
 def check_checkpoints(cfg, phase):
-    """Look for the checkpoint files that the config loads.
-
-    Raises:
-        CheckpointError: Names the missing file, its key and near names in its directory.
-    """
+    """Raise a :class:`CheckpointError` for a missing checkpoint that the config loads."""
     if cfg.get('load_from'):
         _need_checkpoint(cfg.load_from, 'load_from')
     if phase == 'train' and not cfg.get('resume'):

@@ -1,9 +1,7 @@
 """Keyword arguments of registered classes and functions, read from their source.
 
-OpenMMLab classes pass ``**kwargs`` to their parents, so the signature of ``__init__`` alone does
-not tell a wrong key from an inherited one. ``**kwargs`` is followed through the method resolution
-order as long as it goes to ``super().__init__`` and nowhere else; anything less certain counts as
-open, because a false alarm is worse than a library's own message.
+OpenMMLab classes pass ``**kwargs`` to their parents. They are followed in the resolution order of
+methods while they go to ``super().__init__`` and nowhere else; anything less certain is open.
 """
 
 import ast
@@ -40,7 +38,9 @@ def accepted_keys(target):
         start = _forwarded_to(init, var_keyword)
         if start is None:
             break
-        position = _next_owner(owners, position, start)
+        # start is '' or the name in super(X, self)
+        names = [owner.__name__ for owner in owners]
+        position = (names.index(start) if start in names else position) + 1
     return Accepted(frozenset(hints), False, hints)
 
 
@@ -62,17 +62,12 @@ def _forwarded_to(init, var_keyword):
         tree = ast.parse(textwrap.dedent(inspect.getsource(init)))
     except (OSError, TypeError, SyntaxError):
         return None
-    uses = sum(isinstance(n, ast.Name) and n.id == var_keyword for n in ast.walk(tree))
-    starts = [
-        _super_start(node.func)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and any(
-            k.arg is None and isinstance(k.value, ast.Name) and k.value.id == var_keyword
-            for k in node.keywords
-        )
-    ]
-    return starts[0] if uses == len(starts) == 1 else None
+    nodes = list(ast.walk(tree))
+    uses = [node for node in nodes if isinstance(node, ast.Name) and node.id == var_keyword]
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    unpacked = {id(k.value): call for call in calls for k in call.keywords if k.arg is None}
+    only_call = unpacked.get(id(uses[0])) if len(uses) == 1 else None
+    return _super_start(only_call.func) if only_call else None
 
 
 def _super_start(function):
@@ -83,9 +78,3 @@ def _super_start(function):
     if not (isinstance(call, ast.Call) and getattr(call.func, 'id', None) == 'super'):
         return None
     return getattr(call.args[0], 'id', None) if call.args else ''
-
-
-def _next_owner(owners, position, start):
-    """Index of the class whose ``__init__`` runs after that of ``owners[position]``."""
-    names = [owner.__name__ for owner in owners]
-    return (names.index(start) if start in names else position) + 1

@@ -22,9 +22,7 @@ CHILD_ROOTS = {
     'init_cfg': root.WEIGHT_INITIALIZERS,
     'data_preprocessor': root.MODELS,
     'vis_backends': root.VISBACKENDS,
-}
-"""Keys whose content belongs to one registry everywhere."""
-
+}  # keys whose content belongs to one registry everywhere
 CALLER_KEYS = {
     root.HOOKS: {'priority'},
     root.PARAM_SCHEDULERS: {'convert_to_iter_based'},
@@ -35,19 +33,13 @@ CALLER_KEYS = {
     'dcn': {'fallback_on_stride', 'deformable_groups'},
     'loss_cls': {'bg_cls_weight'},
     'vision_encoder': {'pretrained'},
-}
-"""Keys that callers remove before they build the object, by root registry or by key."""
-
+}  # keys that callers remove before they build the object, by root registry or by key
 OPAQUE = ('Albu', 'Albumentations')  # their ``transforms`` are another library's
 FREE_FORM = ('metainfo', 'meta_info')  # data about classes, where ``type`` is no class name
 
 
 class TypeChecker:
-    """Refuse a config at the first unknown ``type`` or wrong key.
-
-    Args:
-        scope (str): Default scope of the config, e.g. ``'mmdet'``.
-    """
+    """Refuse a config of a default scope, e.g. ``'mmdet'``, at the first unknown type or key."""
 
     def __init__(self, scope):
         self.scope = scope
@@ -63,9 +55,6 @@ class TypeChecker:
             strict (bool): Whether the name must be of ``registry``. Below a model, parents build
                 their parts from several registries, or use ``type`` as an option of their own.
             scope (str | None): Scope of names without a prefix. Defaults to that of the config.
-
-        Raises:
-            UserError: Names the path, the wrong name and near ones.
         """
         scope = scope or self.scope
         if isinstance(value, (list, tuple)):
@@ -86,14 +75,14 @@ class TypeChecker:
     def resolve(self, name, key, registry, strict=True, scope=None):
         """Look up a class or function by name; arguments as in :meth:`walk`.
 
-        Returns:
-            type | Callable | None: None for a name that, below a model, is the parent's own option:
-            ``nms=dict(type='nms')``, or a RoI layer of ``mmcv.ops``.
+        Returns None for a name that, below a model, is the parent's own option:
+        ``nms=dict(type='nms')``, or a RoI layer of ``mmcv.ops``.
         """
         scope = scope or self.scope
         target = find(name, registry, scope)
         if target is None and not strict:
-            target = _find_anywhere(name, scope)
+            found = (_get(each, name) for each in _registries(scope))
+            target = next((item for item in found if item is not None), None)
             leaf = name.rpartition('.')[2]
             if target is None and (leaf[:1].islower() or hasattr(mmcv.ops, leaf)):
                 return None
@@ -131,7 +120,7 @@ def _get(registry, name):
 
 
 def check_keys(accepted, label, node, path, caller_keys=()):
-    """Check keys and values of a config dict against the arguments of its class.
+    """Check keys and values of a config dict against the arguments of its class; UserError.
 
     Args:
         accepted (Accepted): See :func:`~.signatures.accepted_keys`.
@@ -139,9 +128,6 @@ def check_keys(accepted, label, node, path, caller_keys=()):
         node (dict): The config.
         path (str): Its path.
         caller_keys (Iterable[str]): Keys that are removed before the class gets them.
-
-    Raises:
-        UserError: Names path, class, key and the nearest right key.
     """
     names, closed, hints = accepted
     for key, value in node.items():
@@ -159,12 +145,6 @@ def check_keys(accepted, label, node, path, caller_keys=()):
         raise UserError(f'{path} has a wrong key: {label} takes no {key!r}; {hint}')
 
 
-def _find_anywhere(name, scope):
-    """``name`` in any registry of the scope's package, or None."""
-    found = (_get(registry, name) for registry in _registries(scope))
-    return next((target for target in found if target is not None), None)
-
-
 def _registries(scope):
     """Every registry of the package ``scope``."""
     module = importlib.import_module(f'{scope}.registry')
@@ -179,10 +159,8 @@ def _import_scope(scope, key):
         if error.name not in (scope, f'{scope}.registry'):
             raise
         near = near_names(scope, ('mmdet', 'mmengine', 'mmlite', 'mmpretrain', 'mmseg'))
-        raise UserError(
-            f'{key}={scope!r} is not an installed OpenMMLab package'
-            + (f'; near names: {", ".join(near)}' if near else '')
-        ) from error
+        message = f'{key}={scope!r} is not an installed OpenMMLab package'
+        raise UserError(_with_near(message, near)) from error
 
 
 def _unknown(name, key, registry, strict, scope):
@@ -195,6 +173,9 @@ def _unknown(name, key, registry, strict, scope):
             if bare or entry not in known:
                 known[entry] = entry if bare else f'{child.scope}.{entry}'
     near = [known[entry] for entry in near_names(name.rsplit('.', 1)[-1], known)]
-    return f'{key}={name!r} is not a registered {registry.name} in scope {scope!r}' + (
-        f'; near names: {", ".join(near)}' if near else ''
-    )
+    message = f'{key}={name!r} is not a registered {registry.name} in scope {scope!r}'
+    return _with_near(message, near)
+
+
+def _with_near(message, near):
+    return f'{message}; near names: {", ".join(near)}' if near else message

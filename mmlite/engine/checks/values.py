@@ -20,46 +20,25 @@ INTEGERS = {
     'train_cfg.val_begin': 0,
     'default_hooks.logger.interval': 1,
     'randomness.seed': 0,
-}
-"""Integers of a config -> the least that works."""
-
+}  # -> the least that works
 LOADER_INTEGERS = {'batch_size': 1, 'num_workers': 0, 'prefetch_factor': 1}
-
-FLOATS = (
-    'optim_wrapper.optimizer.lr',
-    'optim_wrapper.optimizer.weight_decay',
-    'optim_wrapper.clip_grad.max_norm',
-)
-"""Numbers of a config that are >= 0."""
-
+FLOATS = ('optimizer.lr', 'optimizer.weight_decay', 'clip_grad.max_norm')  # of optim_wrapper, >= 0
 CHOICES = {
     'CocoMetric.metric': ('bbox', 'segm', 'proposal', 'proposal_fast'),
     'IoUMetric.iou_metrics': ('mIoU', 'mDice', 'mFscore'),
-}
-"""Class and argument -> the words that it takes, alone or in a list."""
-
+}  # class and argument -> the words that it takes, alone or in a list
 DICTS = ('model', 'train_cfg', 'val_cfg', 'test_cfg', 'optim_wrapper', 'default_hooks', 'env_cfg')
+LISTS = ('val_dataloader', 'test_dataloader', 'param_scheduler', 'val_evaluator', 'test_evaluator')
 CONTAINERS = {
     **dict.fromkeys((*DICTS, 'randomness', 'train_dataloader'), dict),
-    **dict.fromkeys(('val_dataloader', 'test_dataloader', 'param_scheduler'), (dict, list, tuple)),
-    **dict.fromkeys(('val_evaluator', 'test_evaluator'), (dict, list, tuple)),
+    **dict.fromkeys(LISTS, (dict, list, tuple)),
     'custom_hooks': (list, tuple),
 }
-"""Top-level key -> types of its value."""
-
 NAMES = {
-    int: 'an integer',
-    float: 'a number',
-    bool: 'True or False',
-    str: 'a string',
-    dict: 'a dict',
-    ConfigDict: 'a dict',
-    list: 'a list',
-    tuple: 'a list',
-    Sequence: 'a list',
-}
-"""Type -> its name in messages; hints of other types are not compared."""
-
+    **{int: 'an integer', float: 'a number', bool: 'True or False', str: 'a string'},
+    **dict.fromkeys((dict, ConfigDict), 'a dict'),
+    **dict.fromkeys((list, tuple, Sequence), 'a list'),
+}  # hints of other types are not compared
 NOT_A_STRING = (int, float, dict, ConfigDict, list, tuple, Sequence)
 NOT_A_NUMBER = (dict, ConfigDict)
 SEEDS = 2**32
@@ -67,15 +46,11 @@ LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
 
 
 def check_settings(cfg):
-    """Check the values that the runner itself reads.
-
-    Raises:
-        UserError: Names the key, its value and what would be right.
-    """
+    """Check the values that the runner itself reads; UserError."""
     check_containers(cfg)
     for key, least in INTEGERS.items():
         check_integer(key, _get(cfg, key), least)
-    for key in FLOATS:
+    for key in [f'optim_wrapper.{key}' for key in FLOATS]:
         value = _get(cfg, key)
         if value is not None and (not _is_number(value) or value < 0):
             raise UserError(f'{key} must be a number >= 0 (got {value!r})')
@@ -98,11 +73,7 @@ def check_settings(cfg):
 
 
 def check_containers(cfg):
-    """Check that dicts and lists which the runner reads are such.
-
-    Raises:
-        UserError: Names the key, its value and what would be right.
-    """
+    """Check that dicts and lists which the runner reads are such; UserError."""
     for key, kinds in CONTAINERS.items():
         value = cfg.get(key)
         if value is not None and not isinstance(value, kinds):
@@ -116,11 +87,7 @@ def check_containers(cfg):
 
 
 def check_loader(loader, path):
-    """Check the integers of a data loader, and that its data set and samplers are dicts.
-
-    Raises:
-        UserError: Names the key, its value and what would be right.
-    """
+    """Check the integers of a data loader, and that its data set and samplers are dicts."""
     for key, least in LOADER_INTEGERS.items():
         check_integer(f'{path}.{key}', loader.get(key), least)
     for key in ('dataset', 'sampler', 'batch_sampler'):
@@ -141,14 +108,9 @@ def check_argument(label, path, key, value, hint):
     narrow, and a false alarm is worse than a library's own message.
 
     Args:
-        label (str): Name of the class.
-        path (str): Path of its config.
-        key (str): Name of the argument.
-        value: Its value in the config.
-        hint: Type of the argument, None if unknown.
-
-    Raises:
-        UserError: Names the key, its value and what would be right.
+        label, path (str): Name of the class and path of its config.
+        key, value: Argument.
+        hint: Its type, None if unknown.
     """
     words = CHOICES.get(f'{label}.{key}')
     for word in [value] if isinstance(value, str) else value if words and value else ():

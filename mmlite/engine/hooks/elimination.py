@@ -31,22 +31,20 @@ class EliminationScheduleHook(Hook):
             raise ArgumentError(
                 f'start_epoch {start_epoch} and warm_epochs {warm_epochs} must not be negative'
             )
-        self.start_epoch = start_epoch
-        self.warm_epochs = warm_epochs
+        self.start_epoch, self.warm_epochs = start_epoch, warm_epochs
 
     def before_train_epoch(self, runner):
         """Set the share of the epoch; mmengine counts epochs from 0, the schedule from 1."""
-        elimination = getattr(unwrap_model(runner.model), 'elimination', None)
-        if elimination is not None:
-            elimination.ratio = keep_ratio(
-                runner.epoch + 1, self.start_epoch, self.warm_epochs, elimination.keep_ratio
-            )
+        self._set(runner, runner.epoch + 1)
 
     def after_train(self, runner):
         """Set the final share, with which the model is used."""
-        elimination = getattr(unwrap_model(runner.model), 'elimination', None)
-        if elimination is not None:
-            elimination.ratio = elimination.keep_ratio
+        self._set(runner, math.inf)
+
+    def _set(self, runner, epoch):
+        part = getattr(unwrap_model(runner.model), 'elimination', None)
+        if part is not None:
+            part.ratio = keep_ratio(epoch, self.start_epoch, self.warm_epochs, part.keep_ratio)
 
 
 def keep_ratio(epoch, start, warm, final):

@@ -14,11 +14,10 @@ from .fit import unwrap_model
 class FrozenTeacherHook(Hook):
     """Compare the teacher's weights with their initial values, after one step and at the end.
 
-    A late initialization, an optimizer or an EMA could change them unnoticed. Models without
-    ``distill`` are left alone.
+    Models without ``distill`` are left alone.
 
     Raises:
-        UserError: If a weight has changed.
+        UserError: A weight has changed, by a late initialization, an optimizer or an EMA.
     """
 
     def before_train(self, runner):

@@ -44,19 +44,12 @@ class ClipHook(GradientHook):
     """Base of hooks that clip gradients without waiting for the device.
 
     A subclass defines ``norms(norms)``: from the L2 norms (N,) of N gradients, the norms (N,) that
-    are clipped.
-
-    Args:
-        max_norm (float): Largest L2 norm.
-
-    Raises:
-        UserError: If ``max_norm`` is not positive.
+    are clipped to ``max_norm`` (> 0, else UserError).
     """
 
     def __init__(self, max_norm):
         if max_norm <= 0:
-            name = type(self).__name__
-            raise UserError(f'{name}: max_norm must be > 0 (got {max_norm})')
+            raise UserError(f'{type(self).__name__}: max_norm must be > 0 (got {max_norm})')
         self.max_norm = max_norm
 
     def change(self, optimizer):
@@ -72,32 +65,23 @@ class ClipHook(GradientHook):
 
 @HOOKS.register_module()
 class ClipNormHook(ClipHook):
-    """Clip the norm of all gradients together.
+    """Clip the L2 norm of all gradients as one vector to ``max_norm``.
 
     In contrast to ``optim_wrapper.clip_grad``, the host does not wait for the device in every step.
-
-    Args:
-        max_norm (float): Largest L2 norm of all gradients as one vector.
     """
 
     def norms(self, norms):
-        """The norm of all."""
         return norms.norm().expand_as(norms)
 
 
 @HOOKS.register_module()
 class ClipEachTensorHook(ClipHook):
-    """Clip the gradient of every parameter tensor by itself (DINO: 3.0).
-
-    Args:
-        max_norm (float): Largest L2 norm of a tensor's gradient. Defaults to 3.0.
-    """
+    """Clip the L2 norm of every tensor's gradient to ``max_norm``, by default 3.0 as in DINO."""
 
     def __init__(self, max_norm=3.0):
         super().__init__(max_norm)
 
     def norms(self, norms):
-        """The norm of each."""
         return norms
 
 
@@ -150,10 +134,7 @@ def _below(parameters, name):
 
 
 def loss_scale(optimizer):
-    """float | Tensor: Scale of the gradients inside a step.
-
-    ``torch.amp.GradScaler`` divides gradients by its scale before the step; a fused optimizer gets
-    the scale as ``grad_scale`` instead.
-    """
+    """float | Tensor: Scale of the gradients inside a step."""
+    # ``torch.amp.GradScaler`` leaves unscaling to a fused optimizer
     scale = getattr(optimizer, 'grad_scale', None)
     return 1.0 if scale is None else scale
