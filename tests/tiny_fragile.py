@@ -1,4 +1,4 @@
-"""A model that can be made to fail at a step, and what makes it: for tests of FiniteHook."""
+"""A model that fails at chosen steps, for tests of FiniteHook."""
 
 import torch
 from mmengine.dist import get_rank
@@ -16,7 +16,6 @@ default_scope = 'mmlite'
 model = dict(type='FragileModel')
 train_dataloader = dict(
     batch_size=2,
-    num_workers=0,
     sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(type='TinyNumbers', serialize_data=False),
 )
@@ -30,7 +29,7 @@ randomness = dict(seed=0)
 
 @MODELS.register_module(force=True)
 class FragileModel(TinyModel):
-    """TinyModel with dropout, a batch norm, a moving average and a switch for faults.
+    """TinyModel with dropout, a batch norm, an EMA and a switch for faults.
 
     ``fault`` is ``''``, ``'nan loss'`` or ``'infinite loss'`` (with finite gradients), or
     ``'gradient'`` (NaN, of ``scale`` only, with a finite loss).
@@ -56,13 +55,9 @@ class FragileModel(TinyModel):
 
 @HOOKS.register_module(force=True)
 class Sabotage(Hook):
-    """Makes iterations fail, and keeps the model's state before each one.
+    """Make iterations ``at`` (from 0) fail in one process; keep the model's state before each.
 
-    Args:
-        fault (str): Of :class:`FragileModel`; or ``'batch'`` for a NaN in the batch, or the name of
-            a parameter for a NaN in it.
-        at (Sequence[int]): Iterations, from 0.
-        rank (int): The only process that fails. Defaults to 0.
+    ``fault`` is of :class:`FragileModel`, or ``'batch'`` or a parameter's name for a NaN in it.
     """
 
     def __init__(self, fault='', at=(), rank=0):
@@ -72,16 +67,16 @@ class Sabotage(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         model = unwrap_model(runner.model)
         self.seen.append({k: v.clone() for k, v in model.state_dict().items()})
-        fails = runner.iter in self.at and get_rank() == self.rank
+        model.fault = ''
+        if runner.iter not in self.at or get_rank() != self.rank:
+            return
         parameters = dict(model.named_parameters())
-        if hasattr(model, 'fault'):
-            model.fault = ''
-        if fails and self.fault == 'batch':
+        if self.fault == 'batch':
             data_batch['inputs'][1][2] = float('nan')
-        elif fails and self.fault in parameters:
+        elif self.fault in parameters:
             parameters[self.fault].data.view(-1)[0] = float('nan')
-        elif fails:
-            assert hasattr(model, 'fault'), f'no parameter {self.fault}'
+        else:
+            assert isinstance(model, FragileModel), f'no parameter {self.fault}'
             model.fault = self.fault
 
 
@@ -107,7 +102,6 @@ class ScaledOptimWrapper(OptimWrapper):
 
 def write_config(folder, fault='', at=(), rank=0, extra='', name='fragile.py'):
     """Write the config of a run of six iterations in which some fail; returns its path."""
-    config = folder / name
     sabotage = dict(fault=fault, at=at, rank=rank)
-    config.write_text(CONFIG.format(sabotage=sabotage) + extra)
-    return config
+    (folder / name).write_text(CONFIG.format(sabotage=sabotage) + extra)
+    return folder / name

@@ -32,9 +32,7 @@ REGISTRIES = {
     'visualizer': (root.VISUALIZERS, 'Visualizer'),
     'log_processor': (root.LOG_PROCESSORS, 'LogProcessor'),
     'model_wrapper_cfg': (root.MODEL_WRAPPERS, 'MMDistributedDataParallel'),
-}
-"""Top-level key -> registry, and the class that mmengine builds where no type is given."""
-
+}  # top-level key -> registry, and the class that mmengine builds where no type is given
 OF_MMENGINE = {'num_batch_per_epoch', 'disable_subprocess_warning'}
 LOADER_KEYS = Accepted(accepted_keys(DataLoader).names | OF_MMENGINE, closed=True)
 

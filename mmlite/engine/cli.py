@@ -56,7 +56,7 @@ def _exit_code(main, argv):
 
 
 def close_process_group():
-    """Join the threads of a distributed run, which abort Python if they free a tensor at its end."""
+    """Join the threads of a distributed run, which may abort Python at its end."""
     gc.collect()  # a wrapped model with the last reference would join them and keep Python's lock
     dist.destroy_process_group()
 

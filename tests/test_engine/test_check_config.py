@@ -92,18 +92,14 @@ MISTAKES = {
     'train_dataloader.sampler.type=DefaultSample': 'registered data sampler ... DefaultSampler',
     'train_dataloader.collate_fn.type=pseudo_colate': 'near names: pseudo_collate',
     'train_dataloader.batchsize=3': "a data loader takes no 'batchsize'; did you mean 'batch_size'",
-    'train_cfg.max_epochs=ten': "train_cfg.max_epochs must be an integer >= 1 (got 'ten')",
     'train_cfg.max_epochs=0': 'train_cfg.max_epochs must be an integer >= 1 (got 0)',
     'train_cfg.val_interval=0': 'train_cfg.val_interval must be an integer >= 1 (got 0)',
     'train_cfg.max_epoch=3': "takes no 'max_epoch'; did you mean 'max_epochs'",
     'train_cfg.type=EpochLoop': "train_cfg.type='EpochLoop' is not a registered loop",
     'train_cfg.by_epoch=True': 'train_cfg needs exactly one of',
-    'train_cfg=x': "train_cfg must be a dict (got 'x')",
-    'default_hooks.logger.interval=-1': 'logger.interval must be an integer >= 1 (got -1)',
     'default_hooks.checkpoint.interval=x': "checkpoint.interval must be an integer (got 'x')",
     'default_hooks.checkpoint.intervall=1': "'intervall'; did you mean 'interval'",  # open **kwargs
     'default_hooks.timer.type=ItrTimerHook': 'default_hooks.timer.type= ... IterTimerHook',
-    'default_hooks=x': "default_hooks must be a dict (got 'x')",
     'default_hooks.checkpoint=x': "default_hooks.checkpoint must be a dict (got 'x')",
     'custom_hooks=[EMAHook]': "custom_hooks must be a list of dicts (got 'EMAHook' in it)",
     'optim_wrapper.optimizer.lr=high': "optimizer.lr must be a number >= 0 (got 'high')",
@@ -133,7 +129,6 @@ MISTAKES = {
     'near names: RetinaNet',
     'model.backbone=resnet': "model.backbone must be a dict (got 'resnet')",
     'model.backbone.type=ViT': "model.backbone.type='ViT' ... near names: mmlite.ViT",
-    'model.backbone.dept=18': "ResNet takes no 'dept'; did you mean 'depth'",
     'model.backbone.colour=3': "ResNet takes no 'colour'; it takes ... depth",
     'model.data_preprocessor.mean=x': "model.data_preprocessor.mean must be a list (got 'x')",
     'model.bbox_head.num_classes=3': 'num_classes=3, but ... has 2 classes ... to 2',
@@ -141,11 +136,9 @@ MISTAKES = {
     'model.bbox_head.num_clases=3': 'model.bbox_head has a wrong key: RetinaHead takes no '
     "'num_clases'; did you mean 'num_classes'",
     'model.bbox_head.loss_cls.type=FocalLos': 'near names: FocalLoss',
-    'model.bbox_head.anchor_generator.type=AnchorGenerater': 'near names: AnchorGenerator',
     'model.train_cfg.assigner.pos_iou_thr=x': "assigner.pos_iou_thr must be a number (got 'x')",
     'val_evaluator.type=CocoMetrics': 'not a registered metric ... near names: CocoMetric',
     'val_evaluator.metric=boxes': "val_evaluator.metric must be one of bbox, segm ... 'boxes'",
-    'val_evaluator.metrik=bbox': "did you mean 'metric'",
     'val_evaluator.ann_file={root}/train.json': 'train.json ... predictions are for ... val.json',
     'load_from=3': 'load_from must be a path (got 3)',
 }
@@ -165,14 +158,6 @@ def test_mistakes_are_named(option, detector):
     assert '\n' not in message
     for part in MISTAKES[option].split(' ... '):
         assert part in message
-
-
-def test_a_misspelt_key_in_the_file_is_named(detector):
-    cfg = deepcopy(detector)
-    cfg.train_dataloaderr = dict(batch_size=1)
-    message = "unknown key 'train_dataloaderr'; did you mean 'train_dataloader'"
-    with pytest.raises(UserError, match=message):
-        check_config(cfg, 'train')
 
 
 WARM_UP = [dict(type='LinearLR', end=5), dict(type='CosineAnnealingLR', begin=5)]
@@ -200,12 +185,17 @@ def test_a_run_is_longer_than_its_warm_up(changes, message, detector):
         check_config(cfg, 'train')
 
 
-def test_options_of_a_parent_are_no_types(detector):
+def test_keys_of_the_file(detector):
+    """Misspelt ones are named; options of a parent are no types; variables are free."""
     cfg = deepcopy(detector)
     cfg.model.test_cfg.nms = dict(type='soft_nms', iou_threshold=0.5)
     cfg.train_dataloader.dataset.metainfo.keypoints = dict(type='upper')
     cfg.batch = dict(whatever=1)
     check_config(cfg, 'train')
+    cfg.train_dataloaderr = dict(batch_size=1)
+    message = "unknown key 'train_dataloaderr'; did you mean 'train_dataloader'"
+    with pytest.raises(UserError, match=message):
+        check_config(cfg, 'train')
 
 
 def test_wrappers_are_looked_through(detector):
@@ -245,17 +235,11 @@ def test_missing_data_are_named(key, value, phase, message, detector):
     check_config(cfg, other)  # whose data are there
 
 
-def test_a_config_can_say_how_its_data_are_made(detector):
+def test_missing_data_that_can_be_made_or_downloaded(detector):
     cfg = deepcopy(detector)
-    cfg.merge_from_dict({'train_dataloader.dataset.data_root': 'gone', 'make_data': 'draw.py 7'})
-    with pytest.raises(
-        DataError, match=r"is 'gone', which does not exist; make it by: draw\.py 7$"
-    ):
+    cfg.merge_from_dict({'train_dataloader.dataset.data_root': 'gone', 'make_data': 'make.py 7'})
+    with pytest.raises(DataError, match=r"'gone', which does not exist; make it by: make\.py 7$"):
         check_config(cfg, 'train')
-
-
-def test_data_sets_that_download_themselves_may_be_missing(detector):
-    cfg = deepcopy(detector)
     cfg.train_dataloader.dataset = dict(type='mmpretrain.CIFAR10', data_root='gone', pipeline=[])
     check_stage_data(cfg, 'train')
 
@@ -271,29 +255,29 @@ def test_missing_checkpoints_are_named(detector, tmp_path):
     cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint='vit.pth')
     with pytest.raises(CheckpointError, match=r"model\.backbone\.init_cfg\.checkpoint='vit\.pth'"):
         check_config(cfg, 'train')
-    check_config(cfg, 'test')  # which does not initialise
+    check_config(cfg, 'test')  # which initializes nothing
     cfg.resume = True
     check_config(cfg, 'train')  # nor does resuming
 
 
-@pytest.mark.parametrize('name', ['AmpOptimWrapper', 'ApexOptimWrapper'])
-def test_mixed_precision_needs_a_gpu(name, detector, monkeypatch):
+@pytest.mark.parametrize(
+    ('key', 'value', 'phase', 'message'),
+    [
+        ('optim_wrapper.type', 'AmpOptimWrapper', 'train', 'needs a GPU.*--no-amp'),
+        ('optim_wrapper.type', 'ApexOptimWrapper', 'train', 'needs a GPU.*--no-amp'),
+        ('device', 'cuda:0', 'test', 'needs CUDA, but torch sees no GPU'),
+    ],
+)
+def test_some_settings_need_a_gpu(key, value, phase, message, detector, monkeypatch):
     cfg = deepcopy(detector)
-    cfg.optim_wrapper.type = name
+    cfg.merge_from_dict({key: value})
     monkeypatch.setattr('mmlite.engine.checks.devices.get_device', lambda: 'cpu')
-    with pytest.raises(UserError, match=rf"optim_wrapper\.type='{name}' .*needs a GPU.*--no-amp"):
-        check_config(cfg, 'train')
-    check_config(cfg, 'test')
-    monkeypatch.setattr('mmlite.engine.checks.devices.get_device', lambda: 'cuda')
-    check_config(cfg, 'train')
-
-
-def test_cuda_needs_a_gpu(detector, monkeypatch):
-    monkeypatch.setattr('mmlite.engine.checks.devices.get_device', lambda: 'cpu')
-    cfg = deepcopy(detector)
-    cfg.device = 'cuda:0'
-    with pytest.raises(UserError, match=r"device='cuda:0' needs CUDA, but torch sees no GPU"):
+    with pytest.raises(UserError, match=f"{key}='{value}' .*{message}"):
+        check_config(cfg, phase)
+    if phase == 'train':
         check_config(cfg, 'test')
+    monkeypatch.setattr('mmlite.engine.checks.devices.get_device', lambda: 'cuda')
+    check_config(cfg, phase)
 
 
 def test_tools_without_a_model_check_one_stage():
@@ -301,11 +285,8 @@ def test_tools_without_a_model_check_one_stage():
         check_stage_data(Config(dict(default_scope='mmdet')), 'val')
 
 
-# ---- values -----------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
-    ('hint', 'value', 'wanted'),
+    ('hint', 'value', 'expected'),
     [
         (int, 'x', 'an integer'),
         (float, 'x', 'a number'),
@@ -325,10 +306,10 @@ def test_tools_without_a_model_check_one_stage():
         (None, 'x', None),
     ],
 )
-def test_values_are_refused_where_they_are_certainly_wrong(hint, value, wanted):
-    with pytest.raises(UserError) if wanted else nullcontext() as error:
+def test_values_are_refused_where_they_are_certainly_wrong(hint, value, expected):
+    with pytest.raises(UserError) if expected else nullcontext() as error:
         check_argument('Part', 'model.part', 'size', value, hint)
-    assert not wanted or str(error.value) == f'model.part.size must be {wanted} (got {value!r})'
+    assert not expected or str(error.value) == f'model.part.size must be {expected} (got {value!r})'
 
 
 def test_heads_have_the_classes_of_the_data(detector):
@@ -345,7 +326,7 @@ def test_heads_have_the_classes_of_the_data(detector):
 
 
 @pytest.mark.parametrize(
-    ('options', 'wanted'),
+    ('options', 'expected'),
     [
         (dict(batch_size=4), None),
         (dict(batch_size=5), 'has 4 images .*batch_size to 4 or less, or'),
@@ -357,14 +338,14 @@ def test_heads_have_the_classes_of_the_data(detector):
         (dict(batch_size=5, dataset=dict(type='RepeatDataset', dataset={})), None),
     ],
 )
-def test_training_data_fill_a_batch(options, wanted, detector, monkeypatch):
+def test_training_data_fill_a_batch(options, expected, detector, monkeypatch):
     cfg = deepcopy(detector)
     processes = options.pop('processes', None)
     if processes:
         cfg.launcher = 'pytorch'
         monkeypatch.setenv('WORLD_SIZE', str(processes))
     cfg.train_dataloader.update({'drop_last': True, **options})
-    with pytest.raises(UserError, match=wanted) if wanted else nullcontext():
+    with pytest.raises(UserError, match=expected) if expected else nullcontext():
         check_batches(cfg)
 
 
@@ -372,14 +353,8 @@ def test_training_data_fill_a_batch(options, wanted, detector, monkeypatch):
 def test_one_process_of_a_machine_reads_the_labels(rank, read, tmp_path, monkeypatch):
     (tmp_path / 'list.txt').write_text('a.jpg 0\nb.jpg 3\n')
     dataset = dict(type='CustomDataset', data_root=str(tmp_path), ann_file='list.txt')
-    cfg = Config(
-        dict(
-            default_scope='mmpretrain',
-            launcher='pytorch',
-            model=dict(head=dict(num_classes=3)),
-            train_dataloader=dict(dataset=dataset),
-        )
-    )
+    cfg = Config(dict(default_scope='mmpretrain', launcher='pytorch'))
+    cfg.merge_from_dict({'model.head.num_classes': 3, 'train_dataloader.dataset': dataset})
     monkeypatch.setenv('LOCAL_RANK', rank)
     message = "list.txt, line 2: '3' is no label from 0 to 2"
     with pytest.raises(DataError, match=message) if read else nullcontext():

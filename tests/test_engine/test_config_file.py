@@ -24,19 +24,16 @@ def test_bases_and_options_are_merged(tmp_path):
         (dict(leaf='a = dict(x=1\n'), r"leaf\.py, line 1: '\(' was never closed"),
         (dict(leaf="_base_ = 'gone.py'"), r'_base_ of .*leaf\.py not found: .*gone\.py'),
         (
-            dict(leaf="_base_ = ['./schedulle.py']", schedule='a = 1'),
-            r'_base_ of .*leaf\.py not found: .*; near names: .*schedule\.py',
+            dict(leaf="_base_ = ['./plann.py']", plan='a = 1'),
+            r'leaf\.py not found.*near .*plan',
         ),
         (dict(leaf="_base_ = './root.py'", root='x = = 1'), r'root\.py, line 1: invalid syntax'),
         (dict(leaf="_base_ = './root.py'", root='\n\nx = y'), r'root\.py, line 3: NameError'),
         (
             dict(leaf="_base_ = ['a.py', 'b.py']", a='x = 1', b='x = 2'),
-            r'leaf\.py: KeyError: Duplicate key .*x',
+            r'leaf\.py: KeyError: Dupl',
         ),
-        (
-            dict(leaf="custom_imports = dict(imports=['no_such_module'])"),
-            r'leaf\.py: ImportError: Failed to import',
-        ),
+        (dict(leaf="custom_imports = dict(imports=['no'])"), r'leaf\.py: ImportError: Failed to'),
         (dict(leaf="_base_ = 'mmdet::no/such.py'"), r'leaf\.py: .*no/such\.py'),
     ],
     ids=['syntax', 'base', 'near base', 'base syntax', 'name', 'duplicate', 'import', 'package'],
@@ -47,7 +44,7 @@ def test_what_is_wrong_with_a_file_is_one_sentence(files, message, tmp_path):
     assert '\n' not in str(error.value)
 
 
-def test_a_missing_file_is_answered_with_near_names(tmp_path):
+def test_missing_files_and_those_of_another_kind(tmp_path):
     (tmp_path / 'det').mkdir()
     (tmp_path / 'seg').mkdir()
     write(tmp_path / 'det', mask_rcnn_vit='a = 1', other='a = 1')
@@ -57,9 +54,6 @@ def test_a_missing_file_is_answered_with_near_names(tmp_path):
         load_config(tmp_path / 'seg' / 'mask_rcnn_vit.py')
     with pytest.raises(UserError, match=r'config .*det is a directory, not a file$'):
         load_config(tmp_path / 'det')
-
-
-def test_a_file_of_another_kind_is_refused(tmp_path):
     (tmp_path / 'a.txt').write_text('a = 1')
     with pytest.raises(UserError, match=r'must end in one of \.py'):
         load_config(tmp_path / 'a.txt')
@@ -83,7 +77,7 @@ param_scheduler = [dict(type='A', end=size)]
     [
         (
             'param_scheduler.5.type',
-            r'--cfg-options param_scheduler\.5\.type=1 .*exceeds the length',
+            r'-options param_scheduler\.5\.type=1 .*exceeds the length',
         ),
         ('model.depth.x', r'--cfg-options model\.depth\.x=1 does not fit'),
         (

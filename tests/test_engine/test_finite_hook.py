@@ -50,6 +50,10 @@ def equal(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
+def wrap(module, lr=0.0):
+    return OptimWrapper(torch.optim.SGD(module.parameters(), lr=lr))
+
+
 def trained(state):
     return {k: v for k, v in state.items() if k.startswith(('backbone', 'head', 'scale'))}
 
@@ -76,9 +80,7 @@ def test_training_stops_before_a_weight_changes(fault, message, extra, tmp_path)
 def test_the_record_is_the_state_before_the_step(tmp_path):
     runner, error = stop(tmp_path, fault='nan loss', at=[3])
     directory = tmp_path / 'run' / 'failed_step_4'
-    assert error.endswith(
-        f'run that step again by: python tools/analysis_tools/replay.py {directory}'
-    )
+    assert error.endswith(f'again by: python tools/analysis_tools/replay.py {directory}')
     record = torch.load(directory / 'rank0' / 'step.pth', weights_only=True)
     assert equal(record['weights'], states(runner)[3])
     assert not equal(runner.model.state_dict(), states(runner)[3])  # statistics have moved on
@@ -132,10 +134,8 @@ def test_an_undisturbed_run_is_the_same_with_the_hook(extra, tmp_path, recwarn):
 def test_several_optimizers_are_all_watched():
     """The first has made its step when the second fails: the record is of before both."""
     model = FragileModel()
-    parts = dict(head=model.head, backbone=model.backbone)
-    wrappers = OptimWrapperDict(
-        **{k: OptimWrapper(torch.optim.SGD(m.parameters(), lr=1.0)) for k, m in parts.items()}
-    )
+    parts = dict(head=wrap(model.head, lr=1.0), backbone=wrap(model.backbone, lr=1.0))
+    wrappers = OptimWrapperDict(**parts)
     failures = []
     watch = FiniteWatch(model, wrappers, lambda *found: failures.append(found), max_skipped=1)
     keeper = StepKeeper(model, wrappers)
@@ -154,7 +154,7 @@ def test_several_optimizers_are_all_watched():
 
 def test_a_norm_that_overflows_is_no_failure():
     model = FragileModel()
-    wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.0))
+    wrapper = wrap(model)
     watch = FiniteWatch(model, wrapper, pytest.fail, max_skipped=1)
     wrapper.update_params(model.backbone.norm.bias.sum() * 1e38)
     watch.remove()
@@ -184,7 +184,7 @@ def test_gradients_of_every_kind_are_looked_at_and_left_as_they_are(kind, wrong)
     model = torch.nn.ParameterDict(
         {k: torch.ones(g.shape, dtype=g.dtype) for k, g in grads.items()}
     )
-    wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.0))
+    wrapper = wrap(model)
     found = []
     watch = FiniteWatch(model, wrapper, lambda *what: found.append(what), max_skipped=1)
     before = {name: grad.clone() for name, grad in grads.items()}

@@ -15,18 +15,18 @@ from mmlite.engine import ClipEachTensorHook, ClipNormHook, FrozenTeacherHook
 from mmlite.errors import UserError
 
 
-def clipped(parameters, optimizer, max_norm=1.0):
-    """Register the hook with a bare optimizer; returns the hook."""
-    hook = ClipEachTensorHook(max_norm)
-    hook.before_train(SimpleNamespace(optim_wrapper=OptimWrapper(optimizer)))
-    return hook
+def clip(optimizer, max_norm=1.0, kind=ClipEachTensorHook, **options):
+    """Register a hook with a bare optimizer; returns the hook and the optimizer's wrapper."""
+    hook, wrapper = kind(max_norm), OptimWrapper(optimizer, **options)
+    hook.before_train(SimpleNamespace(optim_wrapper=wrapper))
+    return hook, wrapper
 
 
 def test_every_tensor_is_clipped_on_its_own():
     """Gradients of norm 10, 0.5 and none become 1, 0.5 and none; SGD of rate 1 shows them."""
     parameters = [nn.Parameter(torch.zeros(4)) for _ in range(3)]
     optimizer = torch.optim.SGD(parameters, lr=1.0)
-    hook = clipped(parameters, optimizer)
+    hook, _ = clip(optimizer)
     long, short = torch.tensor([6.0, 8.0, 0, 0]), torch.tensor([0, 0, 0.3, 0.4])
     parameters[0].grad, parameters[1].grad = long.clone(), short.clone()
     optimizer.step()
@@ -44,15 +44,15 @@ def test_every_tensor_is_clipped_on_its_own():
 def test_norm_of_all_gradients_is_clipped_as_torch_does(max_norm):
     parameters = [nn.Parameter(torch.zeros(4)) for _ in range(3)]
     optimizer = torch.optim.SGD(parameters, lr=1.0)
-    ClipNormHook(max_norm).before_train(SimpleNamespace(optim_wrapper=OptimWrapper(optimizer)))
+    clip(optimizer, max_norm, ClipNormHook)
     for seed, parameter in enumerate(parameters[:2]):
         parameter.grad = torch.randn(4, generator=torch.Generator().manual_seed(seed))
-    wanted = [nn.Parameter(torch.zeros(4)) for _ in range(2)]
-    for copy, parameter in zip(wanted, parameters, strict=False):
+    expected = [nn.Parameter(torch.zeros(4)) for _ in range(2)]
+    for copy, parameter in zip(expected, parameters, strict=False):
         copy.grad = parameter.grad.clone()
-    torch.nn.utils.clip_grad_norm_(wanted, max_norm)
+    torch.nn.utils.clip_grad_norm_(expected, max_norm)
     optimizer.step()
-    for copy, parameter in zip(wanted, parameters, strict=False):
+    for copy, parameter in zip(expected, parameters, strict=False):
         torch.testing.assert_close(parameter.detach(), -copy.grad)
 
 
@@ -65,7 +65,7 @@ def test_clipping_sees_unscaled_gradients_under_amp(fused):
         model = nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 1))
         # no Adam: its step does not depend on the length of a gradient
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, fused=fused)
-        clipped(model.parameters(), optimizer, max_norm=0.05)
+        clip(optimizer, max_norm=0.05)
         scaler = torch.amp.GradScaler('cpu', init_scale=scale or 1.0, enabled=scale is not None)
         for _ in range(3):
             loss = (model(torch.randn(16, 4)) - 3).square().mean()
@@ -81,7 +81,7 @@ def test_clipping_sees_unscaled_gradients_under_amp(fused):
 def test_clipping_takes_mixed_types_and_no_gradient_at_all(kind):
     parameters = [nn.Parameter(torch.zeros(2, dtype=t)) for t in (torch.float32, torch.bfloat16)]
     optimizer = torch.optim.SGD(parameters, lr=1.0)
-    kind(1.0).before_train(SimpleNamespace(optim_wrapper=OptimWrapper(optimizer)))
+    clip(optimizer, kind=kind)
     optimizer.step()
     assert not any(p.any() for p in parameters)
     for parameter in parameters:
@@ -116,24 +116,23 @@ def test_a_teacher_that_changes_is_an_error():
 def test_accumulated_gradients_are_clipped_once():
     parameter = nn.Parameter(torch.zeros(2))
     optimizer = torch.optim.SGD([parameter], lr=1.0)
-    wrapper = OptimWrapper(optimizer, accumulative_counts=2)
-    ClipEachTensorHook(1.0).before_train(SimpleNamespace(optim_wrapper=wrapper))
+    _, wrapper = clip(optimizer, accumulative_counts=2)
     for direction in (torch.tensor([6.0, 0.0]), torch.tensor([0.0, 8.0])):
         wrapper.update_params((parameter * direction).sum())
     torch.testing.assert_close(parameter.detach(), -torch.tensor([0.6, 0.8]))
 
 
 class Weights(Hook):
-    """Keeps a copy of the weights after every iteration."""
+    """Copies of the weights before training and after every iteration."""
+
+    def __init__(self):
+        self.seen = []
 
     def before_train(self, runner):
-        self.seen = [self.copy(runner)]
+        self.seen.append({n: p.detach().clone() for n, p in runner.model.named_parameters()})
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        self.seen.append(self.copy(runner))
-
-    def copy(self, runner):
-        return {n: p.detach().clone() for n, p in runner.model.named_parameters()}
+        self.before_train(runner)
 
 
 def train(folder, names, train_cfg, **options):
@@ -178,11 +177,8 @@ def test_part_of_an_epoch(tmp_path):
     assert torch.equal(start, half) and not torch.equal(half, end)
 
 
-def test_a_name_that_is_not_there_is_an_error(tmp_path):
+def test_wrong_options_are_errors(tmp_path):
     with pytest.raises(UserError, match="no trainable parameter under 'hea'; did you mean 'head'"):
         train(tmp_path, ['hea'], dict(by_epoch=True, max_epochs=1))
-
-
-def test_a_wrong_norm_names_itself():
-    with pytest.raises(UserError, match='max_norm must be > 0 .got 0.'):
+    with pytest.raises(UserError, match='ClipEachTensorHook: max_norm must be > 0 .got 0.'):
         ClipEachTensorHook(0)

@@ -77,58 +77,40 @@ def changes(before, after, prefix=''):
     }
 
 
-@pytest.mark.parametrize(
-    'path, size, expected',
-    [
-        (
-            DET,
-            320,
-            {
-                'model.data_preprocessor.pad_size_divisor': (640, 320),
-                'model.backbone.img_size': (640, 320),
-                'model.backbone.window_size': (14, 7),
-                'train_dataloader.dataset.pipeline.3.scale.0': (640, 320),
-                'train_dataloader.dataset.pipeline.4.crop_size.1': (640, 320),
-                'val_dataloader.dataset.pipeline.1.scale.0': (640, 320),
-            },
-        ),
-        (
-            SEG,
-            256,
-            {
-                'model.data_preprocessor.size.0': (512, 256),
-                'model.data_preprocessor.test_cfg.size.1': (512, 256),
-                'model.backbone.img_size': (512, 256),
-                'model.test_cfg.crop_size.0': (512, 256),
-                'model.test_cfg.stride.0': (341, 170),
-                'train_dataloader.dataset.pipeline.2.scale.0': (2048, 1024),
-                'train_dataloader.dataset.pipeline.3.crop_size.0': (512, 256),
-            },
-        ),
-        (
-            CLS,
-            448,
-            {
-                'model.backbone.img_size': (224, 448),
-                'train_dataloader.dataset.pipeline.1.scale': (224, 448),
-                'val_dataloader.dataset.pipeline.1.scale': (256, 512),
-                'val_dataloader.dataset.pipeline.2.crop_size': (224, 448),
-            },
-        ),
-        (MAE, 96, {'model.backbone.img_size': (224, 96), 'model.neck.grid': (14, 6)}),
-        (
-            TRACK,
-            128,
-            {
-                'model.template_size': (128, 64),
-                'model.search_size': (256, 128),
-                'train_dataloader.dataset.pipeline.0.template.size': (128, 64),
-                'train_dataloader.dataset.pipeline.0.search.size': (256, 128),
-            },
-        ),
-    ],
-)
-def test_everything_follows_the_image_size(path, size, expected):
+SIZES = [
+    (DET, 320, """
+        model.data_preprocessor.pad_size_divisor 640 320
+        model.backbone.img_size 640 320
+        model.backbone.window_size 14 7
+        train_dataloader.dataset.pipeline.3.scale.0 640 320
+        train_dataloader.dataset.pipeline.4.crop_size.1 640 320
+        val_dataloader.dataset.pipeline.1.scale.0 640 320"""),
+    (SEG, 256, """
+        model.data_preprocessor.size.0 512 256
+        model.data_preprocessor.test_cfg.size.1 512 256
+        model.backbone.img_size 512 256
+        model.test_cfg.crop_size.0 512 256
+        model.test_cfg.stride.0 341 170
+        train_dataloader.dataset.pipeline.2.scale.0 2048 1024
+        train_dataloader.dataset.pipeline.3.crop_size.0 512 256"""),
+    (CLS, 448, """
+        model.backbone.img_size 224 448
+        train_dataloader.dataset.pipeline.1.scale 224 448
+        val_dataloader.dataset.pipeline.1.scale 256 512
+        val_dataloader.dataset.pipeline.2.crop_size 224 448"""),
+    (MAE, 96, 'model.backbone.img_size 224 96\n model.neck.grid 14 6'),
+    (TRACK, 128, """
+        model.template_size 128 64
+        model.search_size 256 128
+        train_dataloader.dataset.pipeline.0.template.size 128 64
+        train_dataloader.dataset.pipeline.0.search.size 256 128"""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize('path, size, rows', SIZES)
+def test_everything_follows_the_image_size(path, size, rows):
+    rows = [row.split() for row in rows.strip().split('\n')]
+    expected = {key: (int(old), int(new)) for key, old, new in rows}
     before, cfg = read(path), read(path)
     set_image_size(cfg, size)
     found = changes(before.to_dict(), cfg.to_dict())
@@ -136,9 +118,8 @@ def test_everything_follows_the_image_size(path, size, expected):
     ratio = max(new / old for old, new in expected.values())
     for key, (old, new) in found.items():  # nothing else than sizes
         assert new == round(old * ratio) or 'stride' in key or 'scale' in key, key
-    assert before.model.backbone.get('pretrain_img_size') == cfg.model.backbone.get(
-        'pretrain_img_size'
-    )
+    size = 'pretrain_img_size'
+    assert before.model.backbone.get(size) == cfg.model.backbone.get(size)
     init_default_scope(cfg.default_scope)
     with torch.device('meta'):
         MODELS.build(cfg.model)
@@ -156,15 +137,8 @@ def test_sizes_that_cut_patches_are_refused(path, size):
 def test_options_of_the_command_line(capsys):
     """Explicit settings win over what follows from the three options."""
     config = str(suite_path('configs', SEG))
-    options = (
-        '--image-size',
-        256,
-        '--iters',
-        800,
-        '--cfg-options',
-        'model.test_cfg.stride=[99,99]',
-    )
-    assert run_tool('analysis_tools/print_config', config, *options) == 0
+    options = '--image-size 256 --iters 800 --cfg-options model.test_cfg.stride=[99,99]'
+    assert run_tool('analysis_tools/print_config', config, *options.split()) == 0
     cfg = Config.fromstring(capsys.readouterr().out, '.py')
     assert (cfg.model.backbone.img_size, cfg.train_cfg.max_iters) == (256, 800)
     assert list(cfg.model.test_cfg.stride) == [99, 99]

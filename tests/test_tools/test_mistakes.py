@@ -1,4 +1,4 @@
-"""What a hurried user gets wrong, over all tools: one sentence each, and nothing left behind."""
+"""Mistakes in the use of every tool: one sentence each, and no file left behind."""
 
 import os
 import shlex
@@ -20,11 +20,9 @@ def place(tmp_path_factory):
 
 # id -> arguments, exit code, words of the sentence; FILES has what stands in braces
 CONFIG_MISTAKES = {
-    # the file
     'no config': ('{p}/det/detektor.py', 2, 'config not found: {p}/det/detektor.py', 'detector.py'),
     'a folder': ('{p}/det', 2, 'config {p}/det is a directory, not a file'),
     'no base': ('{p}/child.py', 2, '_base_ of {p}/child.py not found: {p}/parent.py'),
-    # options
 }  # fmt: skip
 SMALL_MODELS = {
     'a class too many': (
@@ -35,7 +33,7 @@ SMALL_MODELS = {
         '{seg} --cfg-options model.decode_head.num_classes=3 {seg_data}', 2,
         'model.decode_head.num_classes=3, but train_dataloader.dataset has 8 classes',
     ),
-    'no pictures': (
+    'no images': (
         '{mae} --cfg-options train_dataloader.dataset.data_root={p}/none', 1,
         "'{p}/none/train' has no image in directories of classes (.jpg",
     ),
@@ -55,9 +53,6 @@ SMALL_MODELS = {
     'a key that nothing reads': (
         '{det} --cfg-options max_epochs=3', 2, "nothing reads 'max_epochs'", 'train_cfg.max_epochs'
     ),
-    'a word as rate': (
-        '{det} --cfg-options optim_wrapper.optimizer.lr=x', 2, "number >= 0 (got 'x')"
-    ),
     'resume from a folder': ('{det} --resume {p}', 1, "'{p}' is a directory, not a file"),
     'a misspelt share': (
         '{det} --cfg-options train_cfg.max_bad_shares=0.1', 2,
@@ -69,21 +64,16 @@ SMALL_MODELS = {
     'two precisions': ('{det} --amp --no-amp', 2, '--no-amp: not allowed with argument'),
     'no GPU': ('{det} --amp', 2, 'mixed precision, which needs a GPU', '--no-amp'),
 }  # fmt: skip
-ANNOTATION_WORDS = {
-    # annotations of the small detector -> words; read when the run has made its folder
-    'empty.json': 'empty.json is no valid JSON',
-    'latin.json': "latin.json is no valid JSON: 'utf-8' codec",
-    'gone.json': 'train/gone.png cannot be read: FileNotFoundError',
-}
+ANNOTATIONS = '{det} --cfg-options train_dataloader.dataset.ann_file='
 RUNNING = {
-    name: ('{det} --cfg-options train_dataloader.dataset.ann_file=' + name, 1, words)
-    for name, words in ANNOTATION_WORDS.items()
-} | {
-    'torn JPEGs': (
+    'empty': (ANNOTATIONS + 'empty.json', 1, 'empty.json is no valid JSON'),
+    'latin': (ANNOTATIONS + 'latin.json', 1, "latin.json is no valid JSON: 'utf-8' codec"),
+    'gone': (ANNOTATIONS + 'gone.json', 1, 'train/gone.png cannot be read: FileNotFoundError'),
+    'truncated JPEGs': (
         '{mae} --cfg-options train_dataloader.dataset.data_root={p}/torn', 1,
         'image {p}/torn/train/a/', 'the JPEG is truncated',
     ),
-    'text as pictures': (
+    'text as images': (
         '{mae} --cfg-options train_dataloader.dataset.data_root={p}/texts', 1,
         'image {p}/texts/train/a/', 'is no image that can be decoded',
     ),
@@ -111,7 +101,7 @@ CASES = {
             '{det} {det_pth} --out {p}/text/x.pkl', 2,
             '--out {p}/text/x.pkl cannot be written: {p}/text is not a directory',
         ),
-        'out is a folder': (
+        'show-dir in a file': (
             '{det} {det_pth} --out x.pkl --show-dir {p}/text', 2,
             '--show-dir {p}/text cannot be written: {p}/text is not a directory',
         ),
@@ -123,13 +113,11 @@ CASES = {
     'sweep': {
         'nothing': ('{cls}', 2, 'nothing to sweep: give --init, --seeds or --grid'),
         'a key of nothing': ('{cls} --grid modle.x=1,2', 2, 'modle.x is not a setting', 'model'),
-        'no job': ('{cls} --seeds 1 --jobs 0', 2, '--jobs: must be an integer >= 1'),
     },
     'scorecard': {
         'no weights': ('{p}/no.pth', 1, '{p}/no.pth does not exist'),
         'a classifier': ('{det_pth}', 1, 'does not record its backbone: convert it by'),
         'no preset': ('{mae_pth} --preset quick', 2, "no preset 'quick'", 'shapes-quick'),
-        'a seed': ('{mae_pth} --seeds -1', 2, '--seeds: must be an integer >= 0'),
     },
     'analysis_tools/analyze_logs': {
         'no log': ('plot_curve {p}/folder', 1, '{p}/folder holds no log: */vis_data/scalars.json'),
@@ -143,22 +131,15 @@ CASES = {
             '--models a={cls}:{cls_pth} --num-images 0 --map-image {p}/whole.jpg '
             '--map-head 10', 2, '--map-head is 10, but a has 3 heads',
         ),
-        'out is a file': (
-            '--models a={cls}:{cls_pth} --data {p}/torn --out {p}/text', 2,
-            '--out {p}/text cannot be written',
-        ),
+        'out is a file': ('--models a={cls} --data {p}/torn --out {p}/text', 2, 'text cannot be'),
     },
     'analysis_tools/benchmark': {
         'no step': ('pretrain {mae} --steps 0', 2, '--steps: must be an integer >= 1 (got 0)'),
         'a tracker': ('pretrain {track}', 2, 'finder.py does not train: no train_dataloader'),
-        'no turn': ('models {seg} --turns 0', 2, '--turns: must be an integer >= 1 (got 0)'),
         'a classifier': ('tracker {cls} {cls_pth}', 2, 'is for classification'),
-        'table is a folder': (
-            'tracker {track} --csv {p}/folder', 2, '--csv {p}/folder is a directory'
-        ),
+        'a directory': ('tracker {track} --csv {p}/folder', 2, '--csv {p}/folder is a directory'),
     },
     'analysis_tools/browse_dataset': {
-        'no images': ('{det} -o x -n 0', 2, '--number/-n: must be an integer >= 1 (got 0)'),
         'out is a file': ('{det} -o {p}/text', 2, '--output-dir {p}/text cannot be written'),
         'no validation': ('{mae} -o x --phase val', 2, 'the config has no val_dataloader'),
     },
@@ -185,7 +166,6 @@ CASES = {
     },
     'analysis_tools/report': {
         'no folder': ('{p}/no', 1, '{p}/no is not a directory: give the work directory'),
-        'no image': ('{p}/run --count 0', 2, '--count: must be an integer >= 1 (got 0)'),
         'a score': ('{p}/run --min-score 7', 2, '--min-score must be a number from 0 to 1, got 7'),
     },
     'analysis_tools/score_tracker': {
@@ -199,7 +179,7 @@ CASES = {
     },
     'analysis_tools/vis_reconstruction': {
         'a classifier': ('{cls} {cls_pth}', 2, 'ImageClassifier does not reconstruct'),
-        'no picture': ('{mae} {mae_pth} {p}/text', 1, 'image {p}/text cannot be read'),
+        'no image': ('{mae} {mae_pth} {p}/text', 1, 'image {p}/text cannot be read'),
     },
     'dataset_converters/check_ade20k': {
         'a file': ('{p}/text', 1, "folder '{p}/text' is a file: give the one that holds"),
@@ -209,7 +189,6 @@ CASES = {
     },
     'dataset_converters/make_shapes': {
         'no size': ('--tasks det --out x --size 0', 2, 'size of the generated set is 0', '32 and'),
-        'no worker': ('--tasks det --out x --workers 0', 2, '--workers: must be an integer >= 1'),
     },
     'dataset_converters/make_subset': {
         'a file': ('{p}/text --per-class 1', 1, "folder '{p}/text' is a file: give the one that"),
@@ -218,7 +197,7 @@ CASES = {
         ),
     },
     'demo/image': {
-        'no pictures': ('{cls} {cls_pth} {p}/folder', 1, '{p}/folder has no image'),
+        'no images': ('{cls} {cls_pth} {p}/folder', 1, '{p}/folder has no image'),
         'a pre-training': ('{mae} {mae_pth} x.jpg', 2, 'is of a MAE', 'no inferencer'),
     },
     'demo/track': {
@@ -254,7 +233,7 @@ def params(cases):
 
 @pytest.fixture
 def run(place, tmp_path, monkeypatch, capsys):
-    """Runs a tool in an empty folder, on a machine without GPU and screen; returns the sentence."""
+    """Run a tool in an empty directory, without GPU and screen, and check its sentence."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('LOCAL_RANK', '0')
     for name in ('DISPLAY', 'WAYLAND_DISPLAY'):

@@ -37,7 +37,7 @@ def check_classes(cfg, stages):
     found = [item for stage in stages for item in datasets(cfg, stage)]
     folders = {path: folder for path, d in found if (folder := class_folder(d, scope))}
     names = {path: find_classes(folder) for path, folder in folders.items()}
-    for path in list(names)[1:]:
+    for path in names:
         first = next(iter(names))
         _check_equal(folders[first], names[first], folders[path], names[path])
     for path, dataset in found:

@@ -46,12 +46,9 @@ class TypeChecker:
         _import_scope(scope, 'default_scope')
 
     def walk(self, value, path, registry, strict=True, scope=None):
-        """Check ``value`` and everything below it.
+        """Check a config dict or list, which the root ``registry`` builds, and everything below it.
 
         Args:
-            value: A config dict, a list of such or anything else (ignored).
-            path (str): Its path for messages, e.g. ``'model.backbone'``.
-            registry (Registry): Root registry that builds ``value``.
             strict (bool): Whether the name must be of ``registry``. Below a model, parents build
                 their parts from several registries, or use ``type`` as an option of their own.
             scope (str | None): Scope of names without a prefix. Defaults to that of the config.
@@ -64,8 +61,15 @@ class TypeChecker:
             if '_scope_' in value:
                 scope = value['_scope_']
                 _import_scope(scope, f'{path}._scope_')
-            target = self._check_node(value, path, registry, strict, scope)
-            if getattr(target, '__name__', None) in OPAQUE:
+            target = value.get('type')
+            if isinstance(target, str):
+                target = self.resolve(target, f'{path}.type', registry, strict, scope)
+            label = getattr(target, '__name__', str(target))
+            if callable(target):
+                key = path.rsplit('.', 1)[-1]
+                taken_out = CALLER_KEYS.get(registry, set()) | CALLER_KEYS.get(key, set())
+                check_keys(accepted_keys(target), label, value, path, taken_out)
+            if label in OPAQUE:
                 return
             for key, child in value.items():
                 if key not in FREE_FORM:
@@ -90,19 +94,6 @@ class TypeChecker:
             raise UserError(_unknown(name, key, registry, strict, scope))
         return target
 
-    def _check_node(self, node, path, registry, strict, scope):
-        """Resolve ``node['type']`` and check the other keys; returns the class, if any."""
-        target = node.get('type')
-        if isinstance(target, str):
-            target = self.resolve(target, f'{path}.type', registry, strict, scope)
-        if not callable(target):
-            return None
-        label = getattr(target, '__name__', str(target))
-        key = path.rsplit('.', 1)[-1]
-        taken_out = CALLER_KEYS.get(registry, set()) | CALLER_KEYS.get(key, set())
-        check_keys(accepted_keys(target), label, node, path, taken_out)
-        return target
-
 
 def find(name, registry, scope):
     """Class of ``name`` in a root registry under ``scope``, or None."""
@@ -120,14 +111,9 @@ def _get(registry, name):
 
 
 def check_keys(accepted, label, node, path, caller_keys=()):
-    """Check keys and values of a config dict against the arguments of its class; UserError.
+    """Check keys and values of a config dict against the arguments of its class ``label``.
 
-    Args:
-        accepted (Accepted): See :func:`~.signatures.accepted_keys`.
-        label (str): Name of the class, for the message.
-        node (dict): The config.
-        path (str): Its path.
-        caller_keys (Iterable[str]): Keys that are removed before the class gets them.
+    ``caller_keys`` are removed before the class gets them.
     """
     names, closed, hints = accepted
     for key, value in node.items():

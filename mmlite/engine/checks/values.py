@@ -106,11 +106,6 @@ def check_argument(label, path, key, value, hint):
 
     Only strings, numbers and :data:`CHOICES` are checked: type hints of libraries are often too
     narrow, and a false alarm is worse than a library's own message.
-
-    Args:
-        label, path (str): Name of the class and path of its config.
-        key, value: Argument.
-        hint: Its type, None if unknown.
     """
     words = CHOICES.get(f'{label}.{key}')
     for word in [value] if isinstance(value, str) else value if words and value else ():
