@@ -19,8 +19,8 @@ from mmlite.utils import IMAGE_SUFFIXES
 from .transforms import LoadImageFromFile
 
 UNLABELLED_SHARE = 0.2
-"""From this share of all pixels on, label 0 is taken for a class rather than for unlabelled pixels.
-Where all other classes occur, the share of an average class is enough."""
+"""Least share of pixels from which label 0 is taken for a class; where all other classes occur, the
+share of an average class is enough."""
 
 KINDS = {
     'no_label': 'images without a label map',
@@ -75,11 +75,7 @@ class Verdict:
 
 
 def find_splits(root):
-    """Directories of images and label maps of each split of an ADE20K-style data set.
-
-    Raises:
-        DataError: ``root`` or ``{images,annotations}/{training,validation}`` below it are missing.
-    """
+    """Directories of images and label maps of each split of an ADE20K-style data set, a dict."""
     root = Path(root)
     if not root.is_dir():
         wrong = 'is a file' if root.is_file() else 'does not exist'
@@ -111,9 +107,6 @@ def find_pairs(images, annotations, split, img_suffix='.jpg', seg_map_suffix='.p
     Returns:
         tuple[list[tuple[str, str]], SplitReport]: Paths of every pair, and a report with counts and
         files without a counterpart, still without pixels.
-
-    Raises:
-        DataError: A directory is missing, or there is no image or no pair at all.
     """
     found, others = {}, []
     for key, folder, suffix in (
@@ -141,8 +134,8 @@ def find_pairs(images, annotations, split, img_suffix='.jpg', seg_map_suffix='.p
     ]
     pairs = [(found['images'][stem], found['labels'][stem]) for stem in both]
     empty = np.zeros(0, np.int64)
-    counts = len(found['images']), len(found['labels']), len(both)
-    return pairs, SplitReport(*counts, alone + others, empty, empty)
+    images, labels = len(found['images']), len(found['labels'])
+    return pairs, SplitReport(images, labels, len(both), alone + others, empty, empty)
 
 
 def check_split(pairs, report, split, classes, ignore=255, workers=1, progress=None):
@@ -177,9 +170,7 @@ def check_split(pairs, report, split, classes, ignore=255, workers=1, progress=N
 def check_pair(image, label, classes, ignore=255):
     """Read one image and its label map, by path; see :func:`check_split`.
 
-    Returns:
-        tuple[list[tuple[str, str, str]], dict[int, int]]: Kind, file and text of each problem, and
-        the number of pixels of each value of the label map.
+    Returns ``(kind, file, text)`` of each problem, a list, and the pixels of each value, a dict.
     """
     problems, image_size = [], None
     try:
@@ -235,9 +226,6 @@ def judge_zero(pixels, ignored=0):
     Args:
         pixels (ndarray): (C + 1,), pixels of the values 0 to C.
         ignored (int): Pixels of the ignored value. Defaults to 0.
-
-    Returns:
-        Verdict: With ``reduce_zero_label`` None where both fit the labels.
     """
     classes = len(pixels) - 1
     if not pixels.sum():
@@ -285,16 +273,11 @@ class ConfigLabels(NamedTuple):
 
 
 def compare_config(verdict, labelled, config, labels):
-    """List sentences about a config that does not suit the data.
+    """List sentences about ``labels`` of a config that do not suit the data.
 
-    Args:
-        verdict (Verdict): Of the data.
-        labelled (int | None): Number of classes of the data, None where it is unknown.
-        config (str | Path): Path, for the sentence.
-        labels (ConfigLabels): From the config.
+    ``labelled`` is the number of classes of the data, None where it is unknown.
     """
-    wrong, place = [], f'{config}: {labels.key} has'
-    right = verdict.reduce_zero_label
+    wrong, place, right = [], f'{config}: {labels.key} has', verdict.reduce_zero_label
     if right is not None and right != labels.reduce_zero_label:
         wrong.append(
             f'{place} reduce_zero_label={labels.reduce_zero_label}, which must be {right} for '

@@ -33,9 +33,6 @@ class RandomResizedCrop(BaseRandomResizedCrop):
             Defaults to ``'bilinear'``.
         backend (str): ``'pillow'``, whose filters are antialiased, or ``'cv2'``.
             Defaults to ``'pillow'``.
-
-    Raises:
-        ArgumentError: An interpolation or the backend is unknown.
     """
 
     def __init__(
@@ -58,8 +55,7 @@ class RandomResizedCrop(BaseRandomResizedCrop):
 
     @cache_randomness
     def rand_interpolation(self):
-        """One of the interpolations; a single one takes no random number."""
-        names = self.interpolation
+        names = self.interpolation  # a single one takes no random number
         return names[np.random.randint(len(names))] if len(names) > 1 else names[0]
 
     def transform(self, results):
@@ -91,9 +87,6 @@ class TwoSizeRandomResizedCrop(RandomResizedCrop):
         second_scale (int | tuple[int, int]): Size of the second.
         second_interpolation (str): Defaults to ``'lanczos'``.
         **kwargs: As in :class:`RandomResizedCrop`, for the first.
-
-    Raises:
-        ArgumentError: An interpolation or the backend is unknown.
     """
 
     def __init__(self, scale, second_scale, second_interpolation='lanczos', **kwargs):
@@ -115,10 +108,8 @@ class BlockwiseMask(BaseTransform):
     """Hide rectangular blocks of patches (BEiT, algorithm 1), the same number in every image.
 
     Added key: ``hidden_ids``, int64 (num_masking_patches,), ascending row-major indices of hidden
-    patches; pack it with ``PackInputs(algorithm_keys=['hidden_ids'])``.
-
-    The arguments are those of mmpretrain's ``BEiTMaskGenerator``, whose blocks never reach the last
-    row and column; these do, as in the official code.
+    patches; pack it with ``PackInputs(algorithm_keys=['hidden_ids'])``. The arguments are those of
+    mmpretrain's ``BEiTMaskGenerator``, whose blocks never reach the last row and column.
 
     Args:
         input_size (int | tuple[int, int]): Patches (h, w) of an image, 14 for 224 pixels.
@@ -129,9 +120,6 @@ class BlockwiseMask(BaseTransform):
         max_aspect (float, optional): Largest. Defaults to ``1 / min_aspect``.
         max_attempts (int): Blocks that are tried before single patches fill up the number.
             Defaults to 1000.
-
-    Raises:
-        ArgumentError: No patch would be hidden or none visible.
     """
 
     def __init__(

@@ -17,11 +17,7 @@ PARETO_POWER = 6
 
 
 def find_classes(folder):
-    """Names of the class directories in the order of their labels.
-
-    Raises:
-        DataError: ``folder`` is missing or has no directories.
-    """
+    """Names of the class directories in the order of their labels; a DataError without any."""
     folder = Path(folder)
     if not folder.is_dir():
         wrong = 'is a file' if folder.is_file() else 'does not exist'
@@ -33,10 +29,7 @@ def find_classes(folder):
 
 
 def find_images(folder):
-    """Images at any depth below the class directories of ``folder``.
-
-    Returns:
-        dict[str, list[str]]: Class -> paths below ``folder``, sorted, with ``/``.
+    """Class -> sorted paths (below ``folder``, with ``/``) of its images at any depth.
 
     Raises:
         DataError: ``folder`` is missing, or a class has no image.
@@ -72,11 +65,8 @@ def even_counts(sizes, total, seed=0):
 def fraction_counts(sizes, fraction, seed=0):
     """Class-balanced counts of ``int(fraction * images)`` images, see :func:`even_counts`.
 
-    A hundredth of ImageNet-1K is 12,811 images, 12 or 13 of a class, a tenth 128,116 (the
-    numbers of SimCLR, arXiv 2002.05709).
-
-    Raises:
-        UserError: The fraction is outside (0, 1] or leaves a class without an image.
+    Of ImageNet-1K, 1% is 12,811 images and 10% 128,116, as in SimCLR (arXiv 2002.05709). A fraction
+    outside (0, 1] or one that leaves a class without an image is a UserError.
     """
     if not 0 < fraction <= 1:
         raise UserError(f'the fraction is {fraction:g}; it should be above 0 and at most 1')
@@ -104,9 +94,6 @@ def tail_counts(classes, largest, smallest, shape='pareto'):
 
     Returns:
         ndarray: int64 (C,).
-
-    Raises:
-        UserError: The counts are not 1 <= smallest <= largest.
     """
     if not 1 <= smallest <= largest:
         raise UserError(f'a tail from {largest} to {smallest} images: it should fall to 1 or more')
@@ -120,17 +107,9 @@ def tail_counts(classes, largest, smallest, shape='pareto'):
 
 
 def assign_counts(counts, sizes, names, seed=0):
-    """Assign falling ``counts`` to classes, at random among those of enough images.
+    """Assign falling ``counts`` to classes, at random among those of enough images: int64 (C,).
 
-    Args:
-        counts, sizes, names (Sequence): For each class.
-        seed (int): Defaults to 0.
-
-    Returns:
-        ndarray: int64, the count of each class.
-
-    Raises:
-        DataError: Too few classes are large enough.
+    ``sizes`` and ``names`` belong to the classes. A DataError where too few are large enough.
     """
     sizes = np.asarray(sizes)
     waiting = np.random.default_rng(seed).permutation(len(sizes))
@@ -149,13 +128,10 @@ def assign_counts(counts, sizes, names, seed=0):
 
 
 def sample_images(images, counts, seed=0):
-    """Sample ``counts`` images of each class of ``images``, a dict of lists of paths.
+    """Sample ``counts`` images of each class of ``images``, dicts of class -> list of paths.
 
     Every class has one random order for a seed, of which the first images are taken: with equal
     seeds, a set of smaller counts lies inside one of larger counts.
-
-    Returns:
-        dict[str, list[str]]: Class -> sorted paths.
     """
     sampled = {}
     for (name, paths), count in zip(images.items(), counts, strict=True):
@@ -176,10 +152,6 @@ def read_list(file, folder):
 
     Returns:
         dict[str, list[str]]: Paths below ``folder`` by class, classes without images included.
-
-    Raises:
-        DataError: The list or one of its files is missing, or a class or label does not fit the
-            directories.
     """
     classes = find_classes(folder)
     listed = {name: [] for name in classes}

@@ -35,7 +35,7 @@ def test_factors_are_those_of_pillow(image, name, enhance, factor):
     assert not near(got, image, 10)
 
 
-@pytest.mark.parametrize('turn', [0.1, -0.1, 0.5, -0.5])
+@pytest.mark.parametrize('turn', [0.1, -0.5])
 def test_hues_turn_both_ways(image, turn):
     got = ColorJitter(hue=(turn, turn))(dict(img=image))['img']
     assert not near(got, image, 10)
@@ -54,7 +54,3 @@ def test_factors_are_drawn_for_every_image(image):
     before = image.copy()
     seen = {jitter(dict(img=image))['img'].tobytes() for _ in range(20)}
     assert len(seen) == 20 and np.array_equal(image, before)
-
-
-def test_nothing_to_change(image):
-    assert np.array_equal(ColorJitter()(dict(img=image))['img'], image)

@@ -64,21 +64,14 @@ def test_two_sizes_show_the_same_crop():
         second, crop(RandomResizedCrop(32, interpolation='lanczos'))['img']
     )
     assert pair['img_shape'] == (64, 64)
-    packed = PackInputs()(pair)['inputs']
-    assert [tuple(view.shape) for view in packed] == [(3, 64, 64), (3, 32, 32)]
+    assert [view.shape for view in PackInputs()(pair)['inputs']] == [(3, 64, 64), (3, 32, 32)]
 
 
 @pytest.mark.parametrize(
     ('build', 'message'),
     [
         (lambda: RandomResizedCrop(32, interpolation='cubic'), "interpolation 'cubic' is unknown"),
-        (lambda: RandomResizedCrop(32, interpolation=[]), 'interpolation None is unknown'),
-        (lambda: RandomResizedCrop(32, backend='PIL'), "backend 'PIL' is unknown"),
-        (
-            lambda: TwoSizeRandomResizedCrop(32, 16, second_interpolation='area'),
-            "second_interpolation 'area' is unknown",
-        ),
-        (lambda: BlockwiseMask(14, 0), 'num_masking_patches=0 of 14x14 patches: at least one'),
+        (lambda: TwoSizeRandomResizedCrop(32, 16, 'area'), "second_interpolation 'area' is unkn"),
         (lambda: BlockwiseMask((2, 3), 6), 'num_masking_patches=6 of 2x3 patches.*write 1 to 5'),
     ],
 )
@@ -94,9 +87,7 @@ def test_wrong_arguments(build, message):
     ('grid', 'count', 'smallest'),
     [
         (14, 75, 16),
-        (14, 78, 15),
         (14, 195, 16),  # one patch stays visible
-        (6, 14, 4),
         ((4, 7), 10, 4),
         (4, 2, 16),  # blocks larger than what is to be hidden
         ((1, 5), 3, 4),  # no block fits: single patches are drawn
@@ -104,13 +95,12 @@ def test_wrong_arguments(build, message):
 )
 def test_exactly_so_many_patches_are_hidden(grid, count, smallest):
     np.random.seed(0)
-    cells = grid * grid if isinstance(grid, int) else grid[0] * grid[1]
     mask = BlockwiseMask(grid, count, smallest)
     for _ in range(20):
         ids = mask({})['hidden_ids']
         assert (ids.dtype, ids.shape) == (torch.int64, (count,))
         assert torch.equal(ids, ids.unique())
-        assert 0 <= ids.min() <= ids.max() < cells
+        assert 0 <= ids.min() <= ids.max() < np.prod(mask.grid)
 
 
 def test_masks_are_blocks_and_reach_every_patch():

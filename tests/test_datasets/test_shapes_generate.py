@@ -1,5 +1,7 @@
-"""Generating sets: determinism, resuming, refusing, the command line and the contact sheet."""
+"""Generated sets: determinism, resuming, refusing, the command line, and files against scenes."""
 
+import contextlib
+import io
 import json
 import os
 import runpy
@@ -8,10 +10,22 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO as CocoFile
 from run_tool import TOOLS, run_tool
 
-from mmlite.datasets.shapes import Job, check, contact_path, generate, task_spec
+from mmlite.datasets.shapes import (
+    CLUTTER,
+    STUFF,
+    Job,
+    check,
+    contact_path,
+    generate,
+    render,
+    task_spec,
+)
 from mmlite.datasets.shapes.formats import COCO, FORMATS
+from mmlite.datasets.shapes.masks import encode_segmentation, run_lengths, tight_box
 from mmlite.errors import OutputError, UserError
 
 TASKS = tuple(FORMATS)
@@ -20,8 +34,8 @@ MAKE = 'dataset_converters/make_shapes'
 
 def job_for(folder, task='det', **options):
     """A small job, in ``folder``."""
-    spec = task_spec(task, size=64, min_size=0.2, classes=4, frames=13)
-    counts = {'train': 3, 'val': 2} if task in ('sot', 'got') else {'train': 20, 'val': 3}
+    spec = task_spec(task, size=80, min_size=0.2, classes=6, frames=13, max_aspect=1.5)
+    counts = {'train': 3, 'val': 2} if task in ('sot', 'got') else {'train': 24, 'val': 12}
     return Job(task, folder / FORMATS[task].folder, spec, **{**counts, **options})
 
 
@@ -42,6 +56,9 @@ def sets(tmp_path_factory):
     return jobs
 
 
+# ---- generation ------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize('task', TASKS)
 def test_files_do_not_depend_on_the_number_of_processes(tmp_path, sets, task):
     job = job_for(tmp_path, task)
@@ -60,12 +77,16 @@ def test_a_longer_set_begins_with_the_shorter_one_and_a_seed_changes_all_images(
     short, other = job_for(tmp_path / 's', task, train=2), job_for(tmp_path / 'o', task, seed=1)
     generate(short)
     generate(other)
-    of_all = ('shapes.json', 'objectInfo8.txt', 'training_set.txt', 'list.txt')
+    of_all = ('shapes.json', 'objectInfo10.txt', 'training_set.txt', 'list.txt')
     longer = contents(sets[task].root)
     assert len(longer) > len(contents(short.root))
     for name, data in contents(short.root).items():
         if not name.endswith((*of_all, 'instances_train2017.json')):
             assert longer[name] == data, name
+    if task == 'det':
+        first, whole = annotations(short), annotations(sets['det'])
+        for key in ('images', 'annotations'):
+            assert whole[key][: len(first[key])] == first[key]
     images = [
         {data for name, data in files.items() if name.lower().endswith(('jpg', 'jpeg'))}
         for files in (longer, contents(other.root))
@@ -73,25 +94,15 @@ def test_a_longer_set_begins_with_the_shorter_one_and_a_seed_changes_all_images(
     assert not images[0] & images[1]
 
 
-def test_annotations_of_a_longer_set_begin_with_the_shorter_ones(tmp_path, sets):
-    job = job_for(tmp_path, train=5)
-    generate(job)
-    short, long = annotations(job), annotations(sets['det'])
-    assert long['images'][:5] == short['images']
-    assert long['annotations'][: len(short['annotations'])] == short['annotations']
-
-
-def shuffled_pair(tmp_path, task, **options):
-    true = job_for(tmp_path / 'true', task, **options)
-    false = job_for(tmp_path / 'false', task, shuffle_labels=True, **options)
-    generate(true)
+def shuffled(tmp_path, sets, task):
+    """Job and contents of the true set and of the one with shuffled labels."""
+    false = job_for(tmp_path, task, shuffle_labels=True)
     generate(false)
-    return true, false
+    return sets[task], false, contents(sets[task].root), contents(false.root)
 
 
-def test_shuffled_coco_changes_categories_only(tmp_path):
-    true, false = shuffled_pair(tmp_path, 'det', train=60)
-    one, two = contents(true.root), contents(false.root)
+def test_shuffled_coco_changes_categories_only(tmp_path, sets):
+    true, false, one, two = shuffled(tmp_path, sets, 'det')
     assert one.keys() == two.keys()
     assert {n for n in one if one[n] != two[n]} == {
         'shapes.json',
@@ -102,30 +113,32 @@ def test_shuffled_coco_changes_categories_only(tmp_path):
     categories = [[a.pop('category_id') for a in d['annotations']] for d in data]
     assert data[0] == data[1]
     agreement = np.mean(np.array(categories[0]) == np.array(categories[1]))
-    assert 0.1 < agreement < 0.4  # four classes: chance is 0.25
-    assert set(categories[1]) == {1, 2, 3, 4}
+    assert 0.06 < agreement < 0.28  # six classes: chance is 0.17
+    assert set(categories[1]) == {1, 2, 3, 4, 5, 6}
 
 
-def test_shuffled_imagenet_moves_images_only(tmp_path):
-    true, false = shuffled_pair(tmp_path, 'cls', train=40)
-    folders = []
-    for job in (true, false):
-        files = (job.root / 'train').rglob('*.JPEG')
-        folders.append({p.stem.rsplit('_')[-1]: (p.read_bytes(), p.parent.name) for p in files})
-    assert {k: v[0] for k, v in folders[0].items()} == {k: v[0] for k, v in folders[1].items()}
-    agreement = np.mean([folders[0][k][1] == folders[1][k][1] for k in folders[0]])
-    assert agreement < 0.5
-    assert {v[1] for v in folders[1].values()} == set(true.spec.class_names)
+def test_shuffled_imagenet_moves_images_only(tmp_path, sets):
+    true, _, *files = shuffled(tmp_path, sets, 'cls')
+    one, two = (
+        {
+            name[-13:]: (data, Path(name).parent.name)
+            for name, data in each.items()
+            if 'train' in name
+        }
+        for each in files
+    )
+    assert {k: v[0] for k, v in one.items()} == {k: v[0] for k, v in two.items()}
+    assert np.mean([one[k][1] == two[k][1] for k in one]) < 0.5
+    assert {v[1] for v in two.values()} == set(true.spec.class_names)
 
 
-def test_shuffled_ade_changes_label_maps_only(tmp_path):
-    true, false = shuffled_pair(tmp_path, 'seg', train=20)
-    one, two = contents(true.root), contents(false.root)
+def test_shuffled_ade_changes_label_maps_only(tmp_path, sets):
+    true, false, one, two = shuffled(tmp_path, sets, 'seg')
     assert one.keys() == two.keys()
     same = {n for n in one if one[n] == two[n]}
     assert {n for n in one if n.endswith('.jpg')} <= same
     changed = [n for n in one if n.endswith('.png') and n not in same]
-    assert len(changed) > 12
+    assert len(changed) > 20
     for name in changed:
         a, b = (cv2.imread(str(job.root / name), cv2.IMREAD_UNCHANGED) for job in (true, false))
         for label in np.unique(a):  # a kind of stuff gets one label of stuff, clutter stays 0
@@ -152,8 +165,7 @@ def test_job_refuses(tmp_path, task, options, message):
 def test_complete_set_is_left_alone(sets):
     root = sets['det'].root.parent
     times = {p: p.stat().st_mtime_ns for p in root.rglob('*')}
-    assert check(sets['det'])
-    assert generate(sets['det']) is False
+    assert check(sets['det']) and generate(sets['det']) is False
     assert times == {p: p.stat().st_mtime_ns for p in root.rglob('*')}
 
 
@@ -161,14 +173,13 @@ def test_other_options_are_refused_unless_forced(tmp_path):
     generate(job_for(tmp_path))
     before = contents(tmp_path)
     other = job_for(tmp_path, seed=7, train=2)
-    with pytest.raises(UserError, match='seed: 0 != 7, train: 20 != 2.*--force'):
+    with pytest.raises(UserError, match='seed: 0 != 7, train: 24 != 2.*--force'):
         generate(other)
     assert contents(tmp_path) == before
     notes = other.root / 'notes.txt'
     notes.write_text('mine')
     for _ in range(2):  # of a complete set, too
         assert generate(other, force=True)
-    assert len(list((other.root / 'train2017').iterdir())) == 2
     assert notes.read_text() == 'mine'
     clean = job_for(tmp_path / 'clean', seed=7, train=2)
     generate(clean)
@@ -202,8 +213,7 @@ def test_stopped_run_is_not_complete_and_goes_on(tmp_path, monkeypatch, sets, wo
     with pytest.raises((KeyboardInterrupt, RuntimeError)):
         generate(job, workers)
     assert json.loads((job.root / 'shapes.json').read_text())['complete'] is False
-    assert not (job.root / 'annotations').exists()
-    assert not check(job)
+    assert not (job.root / 'annotations').exists() and not check(job)
     with pytest.raises(UserError, match='other options'):
         generate(job_for(tmp_path, seed=3))
     log = job.root / '.items.jsonl'
@@ -214,20 +224,17 @@ def test_stopped_run_is_not_complete_and_goes_on(tmp_path, monkeypatch, sets, wo
     new = []
     monkeypatch.setattr(COCO, 'write', lambda *a: new.append(a[1:]) or write(*a))
     generate(job)
-    assert len(new) == 23 - 12 and not {('train', index) for index in range(12)} & {*new}
+    assert len(new) == 36 - 12 and not {('train', index) for index in range(12)} & {*new}
     assert contents(job.root) == contents(sets['det'].root)
 
 
-def test_a_dead_worker_is_reported(tmp_path, monkeypatch):
-    monkeypatch.setattr(COCO, 'write', lambda *_: os._exit(9))
-    with pytest.raises(UserError, match='worker process died'):
-        generate(job_for(tmp_path), workers=2)
-
-
-def test_directory_that_cannot_be_written(tmp_path):
+def test_a_dead_worker_and_an_unwritable_directory_are_reported(tmp_path, monkeypatch):
     (tmp_path / 'file').write_text('')
     with pytest.raises(OutputError, match='cannot write .*file'):
         generate(job_for(tmp_path / 'file'))
+    monkeypatch.setattr(COCO, 'write', lambda *_: os._exit(9))
+    with pytest.raises(UserError, match='worker process died'):
+        generate(job_for(tmp_path), workers=2)
 
 
 def arguments(tmp_path, *more):
@@ -247,6 +254,12 @@ def test_command_line_generates_every_task(tmp_path, capsys):
         assert f'{task}: ' in printed.err
     assert run_tool(MAKE, *arguments(tmp_path, '--tasks', 'seg', 'det')) == 0
     assert capsys.readouterr().out.count('complete already') == 2
+    sheet = cv2.imread(str(tmp_path / 'cls_contact.png'))
+    assert sheet.shape[1] == 2 * 64 + 3 * 6  # two images and three gaps
+    image = cv2.imread(str(next((tmp_path / 'imagenet/val').rglob('*_00000001.JPEG'))))
+    tile = sheet[52 : 52 + 64, 6 : 6 + 64].astype(int)
+    close = (np.abs(tile - image) < 40).all(axis=2)
+    assert 0.6 < close.mean() < 1  # all but the outlines and boxes
 
 
 def test_options_reach_the_jobs():
@@ -273,10 +286,155 @@ def test_a_wrong_option_or_a_conflict_writes_nothing(tmp_path, capsys):
     assert not (tmp_path / 'coco').exists()
 
 
-def test_contact_sheet_shows_the_images_under_their_classes(sets):
-    sheet = cv2.imread(str(contact_path(sets['cls'])))[..., ::-1]
-    assert sheet.shape[1] == 3 * 64 + 4 * 6  # three images and four gaps
-    image = cv2.imread(str(next((sets['cls'].root / 'val').rglob('*_00000001.JPEG'))))[..., ::-1]
-    tile = sheet[52 : 52 + 64, 6 : 6 + 64].astype(int)
-    close = (np.abs(tile - image) < 40).all(axis=2)
-    assert 0.6 < close.mean() < 1  # all but the outlines and boxes
+# ---- formats ---------------------------------------------------------------------------------
+
+
+def iou(first, second):
+    return (first & second).sum() / (first | second).sum()
+
+
+def disc(radius=20):
+    y, x = np.mgrid[:60, :60]
+    return (x - 29.5) ** 2 + (y - 29.5) ** 2 < radius**2
+
+
+def filled(shape, *windows):
+    mask = np.zeros(shape, bool)
+    for window in windows:
+        mask[window] = True
+    return mask
+
+
+MASKS = {
+    'disc': (disc(), 1),
+    'ring': (disc() & ~disc(9), 'runs'),
+    'two parts': (filled((40, 50), np.s_[5:15, 5:15], np.s_[20:38, 30:50]), 2),
+    'full': (np.ones((9, 7), bool), 1),
+    'pixel': (filled((8, 8), (7, 7)), None),
+    'line': (filled((20, 20), np.s_[3, 4:16]), None),
+    'noise': (np.random.default_rng(0).random((30, 30)) < 0.5, 'runs'),
+    'first pixel': (filled((6, 5), (0, 0)), None),
+}
+
+
+@pytest.mark.parametrize(('mask', 'kind'), MASKS.values(), ids=MASKS)
+def test_segmentation_gives_the_mask_back(mask, kind):
+    segmentation = encode_segmentation(mask)
+    runs = coco_mask.frPyObjects(segmentation, *mask.shape)
+    if isinstance(segmentation, dict):
+        assert kind in ('runs', None)
+        np.testing.assert_array_equal(coco_mask.decode(runs).view(bool), mask)
+    else:
+        assert kind in (len(segmentation), None)
+        assert all(len(p) >= 6 and len(p) % 2 == 0 for p in segmentation)
+        assert iou(coco_mask.decode(coco_mask.merge(runs)).view(bool), mask) > 0.98
+        flat = np.concatenate(segmentation)
+        assert flat.min() >= 0 and flat.max() <= max(mask.shape)
+
+
+@pytest.mark.parametrize('density', [0.0, 0.1, 0.9, 1.0])
+def test_run_lengths(density):
+    mask = np.random.default_rng(1).random((17, 23)) < density
+    runs = run_lengths(mask)
+    assert sum(runs['counts']) == mask.size and runs['size'] == [17, 23]
+    decoded = coco_mask.decode(coco_mask.frPyObjects(runs, 17, 23))
+    np.testing.assert_array_equal(decoded.view(bool), mask)
+
+
+def test_tight_box():
+    assert tight_box(filled((20, 30), np.s_[4:9, 10], np.s_[6, 7:13])) == [7, 4, 6, 5]
+
+
+@pytest.mark.parametrize('split', ['train', 'val'])
+def test_coco_annotations_are_the_rendered_objects(sets, split):
+    """Masks with holes, as of rings, are exact run-length encodings, others polygons."""
+    job = sets['det']
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = CocoFile(str(job.root / 'annotations' / f'instances_{split}2017.json'))
+    assert set(coco.dataset) == {'info', 'licenses', 'images', 'annotations', 'categories'}
+    assert sorted(coco.imgs) == list(range(1, {'train': 24, 'val': 12}[split] + 1))
+    assert sorted(coco.anns) == list(range(1, len(coco.anns) + 1))
+    assert [c['name'] for c in coco.loadCats([1, 2, 3, 4, 5, 6])] == list(job.spec.class_names)
+    keys = {'id', 'image_id', 'category_id', 'segmentation', 'area', 'bbox', 'iscrowd'}
+    for image_id, image in coco.imgs.items():
+        assert image['file_name'] == f'{image_id:012d}.jpg'
+        scene = job.scene(split, image_id - 1)
+        rendering = render(scene)
+        stored = cv2.imread(str(job.root / f'{split}2017' / image['file_name']))
+        assert stored.shape == (image['height'], image['width'], 3) == rendering.image.shape
+        assert np.abs(stored[..., ::-1].astype(int) - rendering.image).mean() < 12  # JPEG
+        things = [n for n, o in enumerate(scene.instances) if o.label != CLUTTER]
+        for number, annotation in zip(things, coco.imgToAnns[image_id], strict=True):
+            assert set(annotation) == keys and annotation['iscrowd'] == 0
+            assert annotation['category_id'] - 1 == scene.instances[number].label
+            visible, read = rendering.mask(number), coco.annToMask(annotation).view(bool)
+            assert iou(visible, read) > 0.98
+            x, y, w, h = annotation['bbox']
+            rows, cols = np.nonzero(visible)
+            assert (x, y) == (cols.min(), rows.min())
+            assert (x + w, y + h) == (cols.max() + 1, rows.max() + 1)
+            assert annotation['area'] == visible.sum()
+            if isinstance(annotation['segmentation'], dict):
+                np.testing.assert_array_equal(visible, read)
+    rings = [
+        isinstance(a['segmentation'], dict) for a in coco.anns.values() if a['category_id'] == 6
+    ]
+    if split == 'train':
+        assert sum(rings) > 0.5 * len(rings) > 3
+    assert any(isinstance(a['segmentation'], list) for a in coco.anns.values())
+
+
+def test_imagenet_folders(sets):
+    job = sets['cls']
+    for split, count in {'train': 24, 'val': 12}.items():
+        files = sorted((job.root / split).rglob('*.JPEG'))
+        assert len(files) == count
+        per_class = [len(list((job.root / split / n).iterdir())) for n in job.spec.class_names]
+        assert per_class == [count // 6] * 6
+        for file in files:
+            name, number = file.stem.rsplit('_', 1)
+            scene = job.scene(split, int(number) - 1)
+            labels = [i.label for i in scene.instances if i.label != CLUTTER]
+            assert [job.spec.class_names[label] for label in labels] == [name] == [file.parent.name]
+        assert job.scene(split, 0).instances[-1].pose.size > 0.25 * job.spec.size
+
+
+def ade_pairs(job, split):
+    base = job.root / 'ADEChallengeData2016'
+    folder = {'train': 'training', 'val': 'validation'}[split]
+    pngs = sorted((base / 'annotations' / folder).iterdir())
+    jpgs = sorted((base / 'images' / folder).iterdir())
+    assert [p.stem for p in pngs] == [j.stem for j in jpgs]
+    assert [p.name for p in pngs] == [f'ADE_{split}_{i:08d}.png' for i in range(1, len(pngs) + 1)]
+    for jpg, png in zip(jpgs, pngs, strict=True):
+        yield cv2.imread(str(jpg)), cv2.imread(str(png), cv2.IMREAD_UNCHANGED)
+
+
+def test_ade_label_maps_and_object_info(sets):
+    job, maps = sets['seg'], {'train': [], 'val': []}
+    for split, count in {'train': 24, 'val': 12}.items():
+        for index, (image, labels) in enumerate(ade_pairs(job, split)):
+            assert labels.dtype == np.uint8 and labels.shape == image.shape[:2]
+            scene = job.scene(split, index)
+            rendering = render(scene)
+            expected = rendering.stuff + 1
+            for number, instance in enumerate(scene.instances):
+                label = 0 if instance.label == CLUTTER else len(STUFF) + 1 + instance.label
+                expected[rendering.mask(number)] = label
+            np.testing.assert_array_equal(labels, expected)
+            maps[split].append(labels)
+        assert len(maps[split]) == count
+    pixels = np.concatenate([labels.ravel() for split in maps.values() for labels in split])
+    shares = np.bincount(pixels, minlength=11) / len(pixels)
+    assert len(shares) == 11 and (shares > 0).all()
+    assert shares[0] < 0.05  # 'other' occurs, but is rare
+
+    path = job.root / 'ADEChallengeData2016' / 'objectInfo10.txt'
+    head, *rows = (line.split('\t') for line in path.read_text().splitlines())
+    assert head == ['Idx', 'Ratio', 'Train', 'Val', 'Stuff', 'Name']
+    assert [row[5] for row in rows] == [*STUFF, *job.spec.class_names]
+    assert [row[4] for row in rows] == ['1'] * len(STUFF) + ['0'] * 6
+    for number, row in enumerate(rows, 1):
+        shown = [sum((labels == number).any() for labels in maps[s]) for s in ('train', 'val')]
+        assert [int(row[0]), int(row[2]), int(row[3])] == [number, *shown]
+        assert float(row[1]) == pytest.approx(shares[number], abs=1e-4)

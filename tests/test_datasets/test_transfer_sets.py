@@ -142,36 +142,23 @@ def test_inaturalist_reads_the_official_files(tmp_path):
         assert dataset[1]['inputs'].shape == (3, 224, 224)
 
 
-def lose_label(content):
-    content['annotations'].pop()
-
-
-def wrong_label(content):
-    content['annotations'][2]['category_id'] = 3
-
-
-MISTAKES = {
-    "image 'train_val2018/Aves/2/2.jpg' has no annotation": lose_label,
-    "image 'train_val2018/Aves/2/2.jpg' has category 3, but there are 3, 0 to 2": wrong_label,
-    'is not an annotation file of iNaturalist with labels': lambda c: c.pop('annotations'),
-}
-
-
-@pytest.mark.parametrize('message', MISTAKES)
-def test_wrong_annotations_are_named(message, tmp_path):
-    content = annotations()
-    MISTAKES[message](content)
-    (tmp_path / 'a.json').write_text(json.dumps(content))
-    with pytest.raises(DataError, match=f'a.json:? {message}'):
-        INaturalist(str(tmp_path), 'a.json')
-
-
-def test_unreadable_annotations_are_named(tmp_path):
-    with pytest.raises(DataError, match=r'a\.json cannot be read: No such file'):
-        INaturalist(str(tmp_path), 'a.json')
-    (tmp_path / 'a.json').write_text('{')
-    with pytest.raises(DataError, match=r'a\.json is not valid JSON: '):
-        INaturalist(str(tmp_path), 'a.json')
+def test_wrong_annotations_are_named(tmp_path):
+    lost, wrong, unlabelled = annotations(), annotations(), annotations()
+    lost['annotations'].pop()
+    wrong['annotations'][2]['category_id'] = 3
+    unlabelled.pop('annotations')
+    image = "image 'train_val2018/Aves/2/2.jpg' has"
+    for text, message in (
+        (None, ' cannot be read: No such file'),
+        ('{', ' is not valid JSON: '),
+        (json.dumps(lost), f': {image} no annotation'),
+        (json.dumps(wrong), f': {image} category 3, but there are 3, 0 to 2'),
+        (json.dumps(unlabelled), ' is not an annotation file of iNaturalist with labels'),
+    ):
+        if text:
+            (tmp_path / 'a.json').write_text(text)
+        with pytest.raises(DataError, match=f'a.json{message}'):
+            INaturalist(str(tmp_path), 'a.json')
 
 
 # ---- the grid ------------------------------------------------------------------------------------

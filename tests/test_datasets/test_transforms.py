@@ -13,7 +13,7 @@ IMAGE = cv2.resize(
 )
 
 
-def write(folder, name='a.jpg', keep=1.0, tail=b''):
+def write(folder, name, keep=1.0, tail=b''):
     content = cv2.imencode(name[-4:], IMAGE)[1].tobytes()
     file = folder / name
     file.write_bytes(content[: int(keep * len(content))] + tail)
@@ -31,19 +31,16 @@ def test_sound_images_load_as_mmcv_loads_them(name, tmp_path):
     assert ours == stock
 
 
-@pytest.mark.parametrize('tail', [b'\0' * 9, b'appended by a camera \xff\x00', b'\xff\xda\xff\xd9'])
-def test_data_behind_the_end_of_a_jpeg_are_fine(tail, tmp_path):
-    path = write(tmp_path, tail=tail)
-    assert LoadImageFromFile()(dict(img_path=path))['img'].shape == (120, 160, 3)
-
-
-def test_a_thumbnail_does_not_hide_a_truncation(tmp_path):
+def test_a_thumbnail_does_not_hide_a_truncation_and_data_may_follow_the_end(tmp_path):
     thumbnail = b'\xff\xd8 \xff\xda \xff\xd9'
     content = cv2.imencode('.jpg', IMAGE)[1].tobytes()
     header = b'\xff\xe1' + (len(thumbnail) + 2).to_bytes(2, 'big') + thumbnail
     file = tmp_path / 'a.jpg'
     file.write_bytes(content[:2] + header + content[2:])
     load = LoadImageFromFile()
+    for tail in (b'\0' * 9, b'appended by a camera \xff\x00', b'\xff\xda\xff\xd9'):
+        path = write(tmp_path, 'b.jpg', tail=tail)
+        assert load(dict(img_path=path))['img'].shape == (120, 160, 3)
     assert load(dict(img_path=str(file)))['img'].shape == (120, 160, 3)
     file.write_bytes(content[:2] + header + content[2:-2])
     with pytest.raises(DataError, match='the JPEG is truncated'):
@@ -54,7 +51,6 @@ def test_a_thumbnail_does_not_hide_a_truncation(tmp_path):
     ('name', 'keep', 'reason'),
     [
         ('a.jpg', 0.99, r'the JPEG is truncated \(no end-of-image marker\)'),
-        ('a.jpg', 0.1, 'the JPEG is truncated'),
         ('a.png', 0.95, r'the PNG is truncated \(no IEND chunk\)'),
         ('a.bmp', 0.9, 'it is no image that can be decoded'),
         ('a.jpg', 0, 'the file is empty'),

@@ -16,11 +16,7 @@ from run_tool import run_tool
 from mmlite.datasets.shapes import Job, generate, task_spec
 from mmlite.errors import DataError
 from mmlite.registry import MODELS
-from projects.example_new_task.extreme_points import (
-    ExtremePoints,
-    PointAccuracy,
-    extreme_points,
-)
+from projects.example_new_task.extreme_points import ExtremePoints, PointAccuracy, extreme_points
 from projects.example_new_task.point_model import mean_positions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,13 +33,9 @@ def data(tmp_path_factory):
     return folder / 'coco'
 
 
-def dataset(data, **changes):
-    options = dict(
-        data_root=str(data),
-        ann_file='annotations/instances_train2017.json',
-        data_prefix=dict(img='train2017'),
-    )
-    return ExtremePoints(**(options | changes))
+def dataset(data, name='instances_train2017'):
+    prefix = dict(img='train2017')
+    return ExtremePoints(f'annotations/{name}.json', data_root=str(data), data_prefix=prefix)
 
 
 def test_extreme_points_of_a_mask():
@@ -52,11 +44,10 @@ def test_extreme_points_of_a_mask():
     mask[3:6, 4:11] = True  # reaches furthest to the right, rows 3 to 6
     mask[6, 1] = True  # leftmost
     mask[7, 5] = True  # bottommost
-    wanted = [(5.5, 2.5), (1.5, 6.5), (5.5, 7.5), (10.5, 4.5)]
-    assert extreme_points(mask).tolist() == [list(point) for point in wanted]
+    assert extreme_points(mask).tolist() == [[5.5, 2.5], [1.5, 6.5], [5.5, 7.5], [10.5, 4.5]]
 
 
-def test_points_lie_on_the_border_of_the_annotated_box(data):
+def test_points_lie_on_the_border_of_the_annotated_box_of_one_object(data):
     annotations = json.loads((data / 'annotations/instances_train2017.json').read_text())
     samples = dataset(data)
     assert len(samples) == 8
@@ -67,16 +58,10 @@ def test_points_lie_on_the_border_of_the_annotated_box(data):
         # polygons may lie a pixel beside the mask that they were made from
         assert np.abs(np.subtract(found, (x, y, x + width, y + height))).max() <= 1
         assert Path(samples[index]['img_path']).is_file()
-
-
-def test_a_picture_with_two_objects_is_refused(data):
-    path = data / 'annotations/instances_train2017.json'
-    content = json.loads(path.read_text())
-    content['annotations'].append(dict(content['annotations'][0], id=99))
-    other = path.with_name('two.json')
-    other.write_text(json.dumps(content))
+    annotations['annotations'].append(dict(annotations['annotations'][0], id=99))
+    (data / 'annotations/two.json').write_text(json.dumps(annotations))
     with pytest.raises(DataError, match='000000000001.jpg shows 2 objects, .* --max-objects 1'):
-        dataset(data, ann_file='annotations/two.json')
+        dataset(data, 'two')
 
 
 def test_a_flipped_picture_has_the_points_of_the_flipped_mask(tmp_path):

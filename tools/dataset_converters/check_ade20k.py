@@ -56,14 +56,12 @@ def parse_args(argv):
     add('--config', type=Path, help='also compare its data sets and heads with the labels')
     add('--workers', type=positive_int, default=8, help='threads; default: 8')
     add('--out', type=Path, metavar='JSON', help='also write the whole report')
-    return parser.parse_args(argv)
-
-
-def check_options(args):
+    args = parser.parse_args(argv)
     if (args.images is None) != (args.annotations is None):
         raise UserError('--images and --annotations belong together')
     if (args.root is None) == (args.images is None):
         raise UserError('give either ROOT, or --images and --annotations')
+    return args
 
 
 def read_config(path):
@@ -83,7 +81,7 @@ def read_config(path):
             if not used:
                 raise UserError(f'config {path}: {key} names no classes: set its metainfo.classes')
             names = names or list(own or used)
-            zero = bool(item.get('reduce_zero_label', default_of(kind, 'reduce_zero_label')))
+            zero = bool(item.get('reduce_zero_label', default_of_zero(kind)))
             labels = ConfigLabels(key, zero, len(own or used), len(used))
             found.setdefault(labels[1:], labels)
     if not found:
@@ -102,11 +100,11 @@ def head_classes(model):
                 yield f'model.{key}{place}.num_classes', head['num_classes']
 
 
-def default_of(kind, name):
-    """Default of an argument of a class, from the first constructor of its line that has it."""
+def default_of_zero(kind):
+    """Default of ``reduce_zero_label``, from the first constructor in the MRO that has it."""
     for parent in kind.__mro__:
         if '__init__' in vars(parent):
-            parameter = inspect.signature(parent.__init__).parameters.get(name)
+            parameter = inspect.signature(parent.__init__).parameters.get('reduce_zero_label')
             if parameter:
                 return parameter.default
     return None
@@ -161,22 +159,21 @@ def share(split, value):
 
 def as_json(split, names):
     """The report of a split as plain types."""
-    values = [
-        {
-            'value': value,
-            'name': name,
-            'pixels': int(split.pixels[value]),
-            'share': float(share(split, value)),
-            'label_maps': int(split.shown[value]),
-        }
-        for value, name in enumerate(names)
-    ]
     return {
         'images': split.images,
         'labels': split.labels,
         'pairs': split.pairs,
         'ignored_pixels': split.ignored,
-        'values': values,
+        'values': [
+            {
+                'value': value,
+                'name': name,
+                'pixels': int(split.pixels[value]),
+                'share': float(share(split, value)),
+                'label_maps': int(split.shown[value]),
+            }
+            for value, name in enumerate(names)
+        ],
         'problems': [asdict(problem) for problem in split.problems],
     }
 
@@ -208,7 +205,6 @@ def check_labels(args, classes):
 @tool
 def main(argv=None):
     args = parse_args(argv)
-    check_options(args)
     sets, config_names = read_config(args.config) if args.config else ([], [])
     names = read_names(args.root)
     labelled = args.classes or len(names) or None

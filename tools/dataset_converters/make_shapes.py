@@ -75,22 +75,18 @@ def jobs_from_args(args):
     return jobs
 
 
-def count_cores():
-    """Number of cores that this process may use."""
-    if hasattr(os, 'sched_getaffinity'):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 @tool
 def main(argv=None):
     args = parse_args(argv)
+    if args.workers is None:
+        allowed = hasattr(os, 'sched_getaffinity')  # not on Windows and macOS
+        args.workers = len(os.sched_getaffinity(0)) if allowed else os.cpu_count() or 1
     jobs = jobs_from_args(args)
     for job in jobs:  # refuse the last set before generating the first
         check(job, args.force)
     for job in jobs:
         try:
-            new = generate(job, args.workers or count_cores(), args.force, verbose=True)
+            new = generate(job, args.workers, args.force, verbose=True)
         except KeyboardInterrupt:
             print('\nStopped; the same command goes on from here.', file=sys.stderr)
             raise

@@ -47,10 +47,7 @@ class Job:
             longer set begins with the shorter one. Files are equal byte for byte with equal
             versions of NumPy and OpenCV on processors of one kind.
         train, val: Number of images, or of sequences for tracking.
-        shuffle_labels: Random class labels on the same images: a negative control.
-
-    Raises:
-        UserError: A count or the seed is too small, or labels are shuffled for tracking.
+        shuffle_labels: Random class labels on the same images: a control; not for tracking.
     """
 
     task: str
@@ -86,29 +83,23 @@ class Job:
         return balanced_label(self.seed, self.task, split, index, self.spec.classes, purpose)
 
     def rng(self, split, index, purpose=''):
-        """Random generator for item ``index`` of ``split`` and one purpose."""
         return item_rng(self.seed, self.task, split, index, purpose)
 
     def scene(self, split, index):
-        """Scene of image ``index`` of ``split``."""
         return sample_scene(self.rng(split, index), self.spec, self.label(split, index))
 
     def sequence(self, split, index):
-        """Sequence ``index`` of ``split``."""
         return sample_sequence(self.rng(split, index), self.spec, self.label(split, index))
 
 
 def generate(job, workers=1, force=False, verbose=False):
-    """Generate the set of ``job``, unless it is complete already.
+    """Generate the set of ``job``; return False if it was complete already.
 
     Args:
         job (Job): The set.
         workers (int): Processes; the files do not depend on it. Defaults to 1: this one.
         force (bool): Replace an existing set, also one of other options. Defaults to False.
         verbose (bool): Show the progress. Defaults to False.
-
-    Returns:
-        bool: False if the set was complete.
 
     Raises:
         UserError: See :func:`check`; or a file cannot be written, or a worker process died.

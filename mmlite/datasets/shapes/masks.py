@@ -9,15 +9,10 @@ _TOLERANCES = (0.5, 0.25, 0.0)  # px, of the simplified outline
 
 
 def encode_segmentation(mask):
-    """COCO ``segmentation`` of a mask.
+    """COCO ``segmentation`` of a bool mask (H, W) with at least one pixel.
 
-    Args:
-        mask (np.ndarray): (H, W) bool with at least one pixel.
-
-    Returns:
-        list[list[float]] | dict: Polygons, one for each part, whose IoU with the mask is at least
-        0.985 by pycocotools; for a mask with holes or tiny parts an uncompressed run-length
-        encoding as in the official files.
+    Polygons, one for each part, whose IoU with the mask is at least 0.985 by pycocotools; for a
+    mask with holes or tiny parts a dict, the uncompressed run-length encoding.
     """
     x, y, width, height = tight_box(mask)
     crop = mask[y : y + height, x : x + width].view(np.uint8)

@@ -41,9 +41,9 @@ class Path:
 
 @dataclass(frozen=True)
 class Sequence:
-    """A moving scene: that of frame 0, the index of the target in ``scene.instances`` and
-    ``paths``, the shift of the background in px, int ``(frames, 2)``, and a factor of the
-    brightness, ``(frames,)``.
+    """A moving scene, given by frame 0; ``target`` indexes ``scene.instances`` and ``paths``.
+
+    ``pan`` (frames, 2) is the shift of the background in px, ``brightness`` (frames,) a factor.
     """
 
     scene: Scene
@@ -83,11 +83,10 @@ class TargetState:
     """State of the target in one frame.
 
     Attributes:
-        box: ``x1, y1, x2, y2`` in px, the full (amodal) extent of the target clipped to the
-            image, also where other objects hide it; None where it is out of view.
-        inside: Fraction of its full extent (pixels) within the image.
-        visible: Fraction of its full extent (pixels) that can be seen.
-        absent, out_of_view: Whether less than 2% of it is visible, is within the image.
+        box: ``x1, y1, x2, y2`` in px, its full (amodal) extent clipped to the image; None where it
+            is out of view.
+        inside, visible: Fractions of its pixels within the image, and not hidden.
+        out_of_view, absent: Whether less than 2% of it is within the image, is visible.
         fully_occluded: Whether it is absent but within the image.
         cut: Whether the image's border cuts it.
     """

@@ -65,9 +65,7 @@ class Instance:
 
 @dataclass(frozen=True)
 class Region:
-    """A part of the background, beyond a wavy line at ``offset`` (fraction of the image from its
-    center) in direction ``angle``; ``stuff`` indexes ``STUFF``.
-    """
+    """``STUFF[stuff]`` beyond a wavy line at ``offset`` (fraction of the image) along ``angle``."""
 
     stuff: int
     seed: int
@@ -79,9 +77,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Exposure:
-    """Factors of the channels, their slope towards ``angle``, standard deviations of blur (px) and
-    noise (of 1), and the seed of that.
-    """
+    """Factors of the channels, their slope towards ``angle``, and sigma of blur (px) and noise."""
 
     tint: tuple = (1.0, 1.0, 1.0)
     slope: float = 0.0
@@ -105,9 +101,9 @@ class Scene:
 def sample_scene(rng, spec, label):
     """Sample a scene after ``spec`` with at least one object of class ``label``.
 
-    Objects are placed from back to front. A place that would leave any object with less than
-    ``spec.min_visible`` of its full extent in sight (but for antialiasing) is sampled again, a few
-    times; then the object is left out.
+    Objects are placed from back to front. A position that would leave any object with less than
+    ``spec.min_visible`` of its full extent visible is sampled again, a few times; then the object
+    is left out.
     """
     height, width = sample_shape(rng, spec)
     regions = sample_regions(rng, spec.size)
@@ -186,8 +182,7 @@ def sample_size(rng, spec):
 def sample_skin(rng, spec, label, size):
     """Look of an object of class ``label`` (or ``CLUTTER``) of about ``size`` px.
 
-    The pattern repeats three to five times over the object, fewer where a cycle would get smaller
-    than about 5 px. With ``spec.class_colors`` both colors are close to the hue of the class.
+    Three to five cycles of the pattern, fewer where one would get smaller than about 5 px.
     """
     clutter = label == CLUTTER
     low, contrast = rng.uniform(0.12, 0.4), rng.uniform(0.22, 0.48)

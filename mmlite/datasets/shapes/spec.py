@@ -47,9 +47,6 @@ class SceneSpec:
         clutter: Probability of a lump that belongs to no class in an image.
         class_colors: Objects of a class share a hue: an easy set for budgets of minutes.
         frames: Length of a sequence; 1 for images.
-
-    Raises:
-        UserError: A value is outside its range.
     """
 
     size: int = 320
@@ -67,10 +64,9 @@ class SceneSpec:
         _require_range('size', self.size, 32, 4096)
         _require_range('classes', self.classes, 1, len(CLASSES))
         if not 0 < self.min_size <= self.max_size <= 1:
-            span = f'{self.min_size}..{self.max_size}'
-            right = 'a range within 0 (excluded) and 1'
             raise UserError(
-                f'min_size..max_size of the generated set is {span}; it should be {right}'
+                f'min_size..max_size of the generated set is {self.min_size}..{self.max_size}; '
+                'it should be a range within 0 (excluded) and 1'
             )
         _require_range('min_size', self.min_size, round(_SMALLEST_OBJECT / self.size, 4), 1)
         _require_range('max_objects', self.max_objects, 1, 50)
@@ -93,12 +89,9 @@ def _require_range(name, value, low, high):
 
 
 def task_spec(task, **overrides):
-    """Options of ``task`` (one of ``TASKS``): its defaults and ``overrides``.
+    """SceneSpec of ``task`` (one of ``TASKS``): its defaults and ``overrides``.
 
     ``max_objects`` is always 1 for classification and ``frames`` always 1 for images.
-
-    Raises:
-        UserError: An unknown task or a value outside its range.
     """
     if task not in TASKS:
         raise UserError(f"unknown task '{task}'; it should be one of {', '.join(TASKS)}")

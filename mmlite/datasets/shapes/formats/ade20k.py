@@ -30,14 +30,7 @@ class ADE20K(Format):
     def write(self, split, index):
         scene = self.job.scene(split, index)
         rendering = render(scene)
-        labels = self._label_map(scene, rendering, split, index)
         write_jpeg(self._path('images', split, index), rendering.image)
-        path = self._path('annotations', split, index)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode_png(labels))
-        return np.bincount(labels.ravel(), minlength=len(self.classes) + 1).tolist()
-
-    def _label_map(self, scene, rendering, split, index):
         stuff = np.arange(len(STUFF))
         things = np.array([instance.label for instance in scene.instances])
         clutter = things == CLUTTER
@@ -47,7 +40,11 @@ class ADE20K(Format):
             things = rng.integers(0, self.job.spec.classes, len(things))
         seen = np.where(clutter, 0, things + 1 + len(STUFF))
         ground = stuff[rendering.stuff] + 1
-        return np.where(rendering.owner < 0, ground, seen[rendering.owner]).astype(np.uint8)
+        labels = np.where(rendering.owner < 0, ground, seen[rendering.owner]).astype(np.uint8)
+        path = self._path('annotations', split, index)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode_png(labels))
+        return np.bincount(labels.ravel(), minlength=len(self.classes) + 1).tolist()
 
     def finish(self, records):
         pixels = {split: np.array(counts) for split, counts in records.items()}

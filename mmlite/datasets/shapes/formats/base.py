@@ -6,13 +6,10 @@ _JPEG_QUALITY = 92
 
 
 class Format:
-    """Writes one set in one official layout.
+    """Writer of the set of a ``Job`` in one official layout.
 
     Items are written one by one, in any order and by any process; ``finish`` then writes the files
     that list all of them.
-
-    Args:
-        job (Job): The set.
 
     Attributes:
         task, folder (str): Key in ``FORMATS``; name of the set's directory.
@@ -40,10 +37,7 @@ class Format:
 
 
 def write_jpeg(path, image):
-    """Write an RGB image, making its directory.
-
-    Not atomic: an item counts as written only when its record is.
-    """
+    """Write an RGB image and its directory; not atomic, since an item counts once its record is."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode_jpeg(image, _JPEG_QUALITY))
 

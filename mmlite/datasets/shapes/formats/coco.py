@@ -61,10 +61,8 @@ class COCO(Format):
                     for number, name in enumerate(names, 1)
                 ],
             }
-            write_json(self._annotation_path(split), content, indent=None)
+            path = self.job.root / 'annotations' / f'instances_{split}2017.json'
+            write_json(path, content, indent=None)
 
     def _image_path(self, split, image_id):
         return self.job.root / f'{split}2017' / f'{image_id:012d}.jpg'
-
-    def _annotation_path(self, split):
-        return self.job.root / 'annotations' / f'instances_{split}2017.json'

@@ -4,7 +4,7 @@ import math
 
 from .base import Format, write_frames, write_lines
 
-_COVER_STEPS = (0.15, 0.30, 0.45, 0.60, 0.75, 0.90)
+_COVER_STEPS = (0.15, 0.30, 0.45, 0.60, 0.75, 0.90)  # visible fraction of the full extent
 
 
 class GOT10k(Format):
@@ -12,11 +12,9 @@ class GOT10k(Format):
 
     ``groundtruth.txt`` has a line ``x,y,w,h`` of floats for every frame, counted from 0: the full
     (amodal) extent of the target clipped to the image, also behind an occluder, and zeros out
-    of view. ``absence.label`` (0 or 1), ``cover.label`` (0 to 8) and ``cut_by_image.label`` (0 or
-    1) have one line per frame. Cover is the visible fraction of the full extent in the official
-    steps: 0 absent, 1 up to 15%, 2 up to 30%, ... 7 below 100%, 8 all. Trackers' readers take level
-    / 8 for that fraction, which lies in each step or, for 7, just below it. The test split, as
-    large as val, has images and the first box only.
+    of view. ``absence.label`` (0 or 1), ``cover.label`` (see ``cover_level``) and
+    ``cut_by_image.label`` (0 or 1) have one line per frame. The test split, as large as val, has
+    images and the first box only.
     """
 
     task = 'got'

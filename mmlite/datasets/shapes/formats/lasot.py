@@ -13,8 +13,8 @@ class LaSOT(Format):
     ``groundtruth.txt`` has a line ``x,y,w,h`` of integer pixels for every frame, counted from 0:
     the full (amodal) extent of the target clipped to the image, also behind an occluder, and
     ``0,0,0,0`` out of view. ``full_occlusion.txt`` and ``out_of_view.txt`` are one comma-separated
-    line; a target counts as hidden or gone when less than 2% of it is left. ``training_set.txt``
-    and ``testing_set.txt`` list the sequences: within a class odd numbers train, even ones test.
+    line. ``training_set.txt`` and ``testing_set.txt`` list the sequences: odd numbers of a class
+    train, even ones test.
     """
 
     task = 'sot'
