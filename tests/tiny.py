@@ -29,17 +29,11 @@ def coco(images=4, boxes=2, width=80, height=64, seed=0):
     for image in range(images):
         for k in range(boxes):
             x, y = (int(v) for v in rng.integers(0, (width - 24, height - 24)))
-            annotations.append(
-                dict(
-                    id=len(annotations) + 1,
-                    image_id=image,
-                    category_id=k % 2 + 1,
-                    bbox=[x, y, 24, 24],
-                    area=576,
-                    iscrowd=0,
-                    segmentation=[[x, y, x + 24, y, x + 24, y + 24, x, y + 24]],
-                )
-            )
+            outline = [x, y, x + 24, y, x + 24, y + 24, x, y + 24]
+            annotations.append(dict(
+                id=len(annotations) + 1, image_id=image, category_id=k % 2 + 1, area=576,
+                bbox=[x, y, 24, 24], iscrowd=0, segmentation=[outline],
+            ))  # fmt: skip
     return dict(images=listed, annotations=annotations, categories=CATEGORIES)
 
 
@@ -110,11 +104,7 @@ randomness = dict(seed=0)
 
 
 def write_detector(folder, name='detector.py', extra=''):
-    """Write the config of a small RetinaNet, and its data if they are not there.
-
-    Returns:
-        Path: The config.
-    """
+    """Write the config of a small RetinaNet, and its data if they are missing."""
     if not (folder / 'train.json').exists():
         write_coco(folder, 'train')
         write_coco(folder, 'val', images=2, seed=1)
@@ -190,11 +180,7 @@ class Losses(Hook):
 
 @HOOKS.register_module(force=True)
 class Batches(Hook):
-    """Write step, check sum of the pixels and seed of every sample, a file for each process.
-
-    Args:
-        folder (str): For the files.
-    """
+    """Write step, checksum of the pixels and seed of every sample, a file for each process."""
 
     def __init__(self, folder):
         self.file = Path(folder) / f'batches_{get_rank()}'
@@ -214,14 +200,7 @@ class Batches(Hook):
 
 @HOOKS.register_module(force=True)
 class Pause(Hook):
-    """Wait at a point of a run, the first time.
-
-    Args:
-        point (str): Method of a hook, or ``'exit'``, the end of the process.
-        file (str): Written when the waiting starts.
-        seconds (float): Defaults to 4.
-        rank (int): The only process that waits. Defaults to 0.
-    """
+    """Let process ``rank`` wait once, in a method of hooks or at ``'exit'``, and write ``file``."""
 
     priority = 'LOWEST'
 

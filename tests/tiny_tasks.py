@@ -114,15 +114,7 @@ def _files(case):
 
 
 def write(task, folder):
-    """Write data, config and weights.
-
-    Args:
-        task (str): ``'cls'``, ``'det'`` or ``'seg'``.
-        folder (Path): Where.
-
-    Returns:
-        Case: What was written.
-    """
+    """Write data, config and weights of ``'cls'``, ``'det'`` or ``'seg'``."""
     if task == 'cls':
         config = tiny_classifier.write(folder)
     else:
@@ -152,11 +144,7 @@ def save_weights(case):
 
 
 def write_torn(folder, files):
-    """Copies of three pictures in a folder, with a truncated one behind the first.
-
-    Returns:
-        tuple[Path, list[str]]: The folder, and ``files``.
-    """
+    """Copies of three images in a directory, with a truncated one after the first."""
     folder.mkdir()
     for name, file in zip('acd', files, strict=True):
         cv2.imwrite(str(folder / f'{name}.png'), cv2.imread(file))

@@ -116,12 +116,7 @@ def _run(tool, args, log):
 
 
 class Training:
-    """A training in a process of its own.
-
-    Args:
-        config, work_dir (Path): Of it.
-        *options: For ``tools/train.py``.
-    """
+    """A training in a process of its own, with ``options`` for ``tools/train.py``."""
 
     def __init__(self, config, work_dir, *options):
         work_dir.mkdir(exist_ok=True)
@@ -155,14 +150,7 @@ class Training:
 
 
 def run_processes(tool, args, world, folder):
-    """Run a tool in so many processes on the CPU, and wait for their end.
-
-    Args:
-        tool (str): Its path below ``tools/`` without the suffix.
-        args (list): Of the command line.
-        world (int): One process is run without a launcher.
-        folder (Path): For what they print.
-    """
+    """Run a tool in ``world`` processes on the CPU, one without a launcher; logs in ``folder``."""
     port = free_port()
     logs = [folder / f'{tool}_{rank}_of_{world}.txt' for rank in range(world)]
     processes = [
@@ -177,7 +165,7 @@ def run_processes(tool, args, world, folder):
 
 
 def free_port():
-    """int: Of this machine."""
+    """A free port of this machine."""
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         return free.getsockname()[1]

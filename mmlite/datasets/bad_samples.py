@@ -30,8 +30,7 @@ class BadSamples:
     """
 
     def __init__(self, file, size, max_share=0.0):
-        number = isinstance(max_share, (int, float)) and not isinstance(max_share, bool)
-        if not number or not 0 <= max_share <= 1:
+        if type(max_share) not in (int, float) or not 0 <= max_share <= 1:
             raise ArgumentError(
                 f'train_cfg.max_bad_share must be a number from 0 to 1 (got {max_share!r})'
             )

@@ -28,10 +28,8 @@ class CocoDataset(BaseCocoDataset):
             is unknown, and the fault of an annotation.
 
     Raises:
-        DataError: While loading, if the file is not JSON of the COCO format, lacks a class of
-            ``metainfo``, or an annotation lacks a key, has an unknown category or image, the id of
-            another one, a box that is not finite, of negative size or entirely outside its image.
-            Degenerate boxes (below one pixel) and crowds are fine; mmdet skips or ignores them.
+        DataError: While loading, see :func:`~mmlite.datasets.coco_faults.check_coco`. Degenerate
+            boxes (below one pixel) and crowds are fine; mmdet skips or ignores them.
     """
 
     def __init__(self, *args, defer_faults=False, **kwargs):
@@ -81,14 +79,12 @@ class CheckedCOCO(COCO):
     Args:
         annotation_file (str): JSON file of the COCO format.
         classes, has_annotations: See :func:`~mmlite.datasets.coco_faults.check_coco`.
-        faults (list, optional): Receives the faults; their annotations are left out of the index.
-            Without it, the first one is an error, see :class:`CocoDataset`.
+        faults (list, optional): Receives the faults, whose annotations are left out of the index;
+            by default the first one is an error.
     """
 
     def __init__(self, annotation_file, classes=(), has_annotations=True, faults=None):
-        self._file = annotation_file
-        self._classes = classes
-        self._has_annotations = has_annotations
+        self._check = annotation_file, classes, has_annotations
         self._faults = faults
         try:
             super().__init__(annotation_file)
@@ -100,14 +96,12 @@ class CheckedCOCO(COCO):
 
     def createIndex(self):  # noqa: N802 - pycocotools' name
         """Check ``self.dataset``, then index it."""
-        faults = check_coco(self.dataset, self._file, self._classes, self._has_annotations)
+        faults = check_coco(self.dataset, *self._check)
         if faults and self._faults is None:
             raise DataError(faults[0].reason)
         if faults:
             self._faults += faults
             wrong = {fault.row for fault in faults}
-            annotations = self.dataset['annotations']
-            self.dataset['annotations'] = [
-                item for row, item in enumerate(annotations) if row not in wrong
-            ]
+            rows = enumerate(self.dataset['annotations'])
+            self.dataset['annotations'] = [item for row, item in rows if row not in wrong]
         super().createIndex()

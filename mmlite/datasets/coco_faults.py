@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 from mmlite.errors import DataError
 
-KEYS = ('id', 'image_id', 'category_id', 'bbox', 'area')
-"""Required keys of an annotation."""
+KEYS = ('id', 'image_id', 'category_id', 'bbox', 'area')  # of an annotation
 
 
 class Fault(NamedTuple):
@@ -18,7 +17,7 @@ class Fault(NamedTuple):
 
 
 def check_coco(data, file, classes=(), has_annotations=True):
-    """Check a decoded COCO annotation file.
+    """Check a decoded COCO annotation file: keys, ids, categories, and boxes inside their images.
 
     Args:
         data (dict): The content.

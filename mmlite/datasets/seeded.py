@@ -11,12 +11,9 @@ from torch.utils.data import Sampler, get_worker_info
 
 from .wrapped import WrappedDataset
 
-SAMPLE_SEED = 'sample_seed'
-"""Key in the ``metainfo`` of a data sample: its seed, by which a model draws its mask."""
-
+SAMPLE_SEED = 'sample_seed'  # key in the metainfo of a data sample, by which models draw masks
 BITS = (1 << 64) - 1
-GOLDEN = 0x9E3779B97F4A7C15
-"""SplitMix64's increment: 2^64 over the golden ratio."""
+GOLDEN = 0x9E3779B97F4A7C15  # SplitMix64's increment: 2^64 over the golden ratio
 
 
 class SampleIndex(int):

@@ -15,12 +15,8 @@ from mmlite.errors import CheckpointError, OutputError
 from mmlite.utils import write_bytes
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
-
-ATOMIC = 'mmlite.atomic'
-"""Name for ``backend_args=dict(backend=...)``."""
-
-POINTER = 'last_checkpoint'
-"""File of a work directory that names its newest checkpoint."""
+ATOMIC = 'mmlite.atomic'  # name for backend_args=dict(backend=...)
+POINTER = 'last_checkpoint'  # file of a work directory that names its newest checkpoint
 
 
 def to_plain(value, path='checkpoint'):

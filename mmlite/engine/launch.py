@@ -26,6 +26,7 @@ from .cli import report_errors_once
 from .config_file import load_config
 from .loops import keep_workers
 
+# scope -> the hook that draws predictions into a directory
 DRAWING_HOOKS = {
     'mmdet': lambda out: dict(type='mmdet.DetVisualizationHook', draw=True, test_out_dir=out),
     'mmseg': lambda out: dict(type='mmlite.SegPredictionHook', out_dir=out),
@@ -33,24 +34,19 @@ DRAWING_HOOKS = {
         type='mmpretrain.VisualizationHook', enable=True, interval=1, out_dir=out
     ),
 }
-"""Scope -> the hook that draws predictions into a directory."""
-
+# scope -> the metric that writes predictions to a file, if it is not DumpResults
 DUMPS = {'mmdet': 'mmdet.DumpDetResults', 'mmseg': 'mmlite.DumpSegResults'}
-"""Scope -> the metric that writes predictions to a file, if it is not ``DumpResults``."""
-
+# mmengine's loops -> ours, which resume exactly
 TRAIN_LOOPS = {
     'EpochBasedTrainLoop': 'mmlite.EpochTrainLoop',
     EpochBasedTrainLoop: 'mmlite.EpochTrainLoop',
     'IterBasedTrainLoop': 'mmlite.IterTrainLoop',
     IterBasedTrainLoop: 'mmlite.IterTrainLoop',
 }
-"""mmengine's loops -> ours, which resume exactly."""
-
+# hooks of every training; a config that lists one of them sets its arguments
 TRAIN_HOOKS = ('mmlite.FiniteHook', 'mmlite.StopHook')
-"""Hooks of every training; a config that lists one of them sets its arguments."""
-
+# test_cfg.type of trackers
 TRACK_LOOPS = ('SequenceTestLoop', 'mmlite.SequenceTestLoop')
-"""``test_cfg.type`` of trackers."""
 
 
 def read_config(config, work_dir=None, cfg_options=None, launcher='none'):
@@ -61,9 +57,6 @@ def read_config(config, work_dir=None, cfg_options=None, launcher='none'):
         work_dir (str | None): Defaults to the config's ``work_dir``, else ``./work_dirs/<name>``.
         cfg_options (dict | None): Overrides, see :func:`~.config_file.load_config`.
         launcher (str): ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
-
-    Raises:
-        UserError: The config cannot be read, or asks for NCCL on a machine without CUDA.
     """
     cfg = load_config(config, cfg_options)
     cfg.launcher = launcher
@@ -72,10 +65,8 @@ def read_config(config, work_dir=None, cfg_options=None, launcher='none'):
     _replace_stock_classes(cfg)
     if launcher != 'none' and get_device() == 'cpu':
         if (cfg_options or {}).get('env_cfg.dist_cfg.backend') == 'nccl':
-            raise UserError(
-                'env_cfg.dist_cfg.backend=nccl needs CUDA, but torch sees no GPU: leave it out '
-                'to use gloo'
-            )
+            wrong = 'env_cfg.dist_cfg.backend=nccl needs CUDA, but torch sees no GPU'
+            raise UserError(f'{wrong}: leave it out to use gloo')
         _use_gloo(cfg)
     return cfg
 
@@ -140,14 +131,10 @@ def set_auto_scale_lr(cfg):
 
 
 def set_resume(cfg, resume):
-    """``--resume``: from a file, or with ``'auto'`` from the latest checkpoint of the work_dir.
-
-    Where ``'auto'`` finds none, the ``load_from`` of the config is used as without ``--resume``.
-    """
-    if resume == 'auto':
-        cfg.resume = 'auto'
-    else:
-        cfg.resume, cfg.load_from = True, resume
+    """``--resume``: from a file, or ``'auto'``, the latest checkpoint of the work_dir if any."""
+    cfg.resume = 'auto' if resume == 'auto' else True
+    if resume != 'auto':
+        cfg.load_from = resume
 
 
 def set_test(cfg, checkpoint):
@@ -192,10 +179,8 @@ def set_show_dir(cfg, directory):
         hooks.visualization = ConfigDict(type='mmlite.TrackSheetHook', out_dir=directory)
         return
     if scope not in DRAWING_HOOKS:
-        known = ', '.join(DRAWING_HOOKS)
-        raise UserError(
-            f'--show-dir cannot draw for default_scope={scope!r}, only for {known} and trackers'
-        )
+        only = f'only for {", ".join(DRAWING_HOOKS)} and trackers'
+        raise UserError(f'--show-dir cannot draw for default_scope={scope!r}, {only}')
     drawing = DRAWING_HOOKS[scope](directory)
     # settings of the stock hook, e.g. score_thr, are unknown to a hook of ours
     kept = {} if drawing['type'].startswith('mmlite.') else hooks.get('visualization') or {}

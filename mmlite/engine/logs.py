@@ -20,11 +20,7 @@ def find_log(path):
 def find_logs(path):
     """Find ``scalars.json`` of all runs of a work directory, the oldest first.
 
-    Args:
-        path (str | Path): Work directory, or a ``scalars.json`` file, which is returned alone.
-
-    Raises:
-        DataError: ``path`` does not exist or holds no log.
+    A ``path`` to such a file instead is returned alone.
     """
     path = Path(path)
     if path.is_file():
@@ -62,10 +58,7 @@ def read_records(file):
 
 
 def split_records(logs):
-    """Split the records of ``scalars.json`` files into those with ``loss`` and with a metric.
-
-    Both are sorted by step; a later file replaces the steps that it repeats.
-    """
+    """Records with ``loss``, and those with a metric, by step; a later file replaces steps."""
     training, validation = {}, {}
     for record in (record for log in logs for record in read_records(log)):
         if 'loss' in record:
@@ -76,16 +69,10 @@ def split_records(logs):
 
 
 def curve(records, key, file):
-    """Steps and values of a scalar, e.g. ``'loss'`` or ``'coco/bbox_mAP'``.
+    """Steps and values of a scalar, e.g. ``'loss'`` or ``'coco/bbox_mAP'``, in ``records``.
 
-    Args:
-        records (list[dict]): From :func:`read_records`.
-        key (str): The scalar.
-        file (str | Path): Of the records, for the message.
-
-    Returns:
-        tuple[list[int], list[float]]: Training steps are iterations; those of validation are
-        iterations or epochs, as the run counts.
+    Training steps are iterations; those of validation are iterations or epochs, as the run counts.
+    ``file`` is for the message of the error.
     """
     found = [(r['step'], r[key]) for r in records if key in r and 'step' in r]
     for pair in found:
@@ -101,12 +88,7 @@ def curve(records, key, file):
 
 
 def train_time(records, file):
-    """Mean seconds per training iteration, by epoch (0 for iteration-based runs).
-
-    Args:
-        records (list[dict]): From :func:`read_records`; times are means over mmengine's window.
-        file (str | Path): Of the records, for the message.
-    """
+    """Mean seconds per training iteration, by epoch (0 for iteration-based runs)."""
     times = {}
     for record in records:
         if 'time' in record and 'lr' in record:  # validation records have no learning rate

@@ -23,15 +23,10 @@ from mmlite.registry import DATASETS, LOOPS
 
 from .checks.data import datasets
 
-BAD_SAMPLES = 'bad_samples.csv'
-"""Report in the work directory that names every bad sample."""
-
-STEPS_PER_EPOCH = 'steps_of_epoch'
-"""Key of the message hub: batches of an epoch in the run that saved a checkpoint."""
-
+BAD_SAMPLES = 'bad_samples.csv'  # report in the work directory that names every bad sample
+STEPS_PER_EPOCH = 'steps_of_epoch'  # key of the message hub: of the run that saved a checkpoint
+# arguments of a loader that ResumableLoader sets itself; it takes over all others
 REPLACED = {'dataset', 'batch_size', 'shuffle', 'sampler', 'batch_sampler', 'drop_last'}
-"""Arguments of a loader that :class:`ResumableLoader` sets itself; it takes over all others."""
-
 EMPTY = 'the training data do not fill one batch'
 
 
@@ -86,10 +81,7 @@ class Resumable:
 
 @LOOPS.register_module()
 class EpochTrainLoop(Resumable, EpochBasedTrainLoop):
-    """mmengine's ``EpochBasedTrainLoop`` that also resumes in the middle of an epoch.
-
-    The tools use it in place of mmengine's. Arguments: see :class:`Resumable`.
-    """
+    """mmengine's ``EpochBasedTrainLoop``, resumable within an epoch; see :class:`Resumable`."""
 
     def train(self):
         """Train for all epochs that are left."""
@@ -119,21 +111,18 @@ class EpochTrainLoop(Resumable, EpochBasedTrainLoop):
         done = self._iter - self._epoch * saved_steps
         if not 0 < done <= saved_steps:
             return 0  # saved at the end of an epoch, or by a loop that only saves there
-        if saved_steps != steps:
-            raise CheckpointError(
-                f'the checkpoint was saved after {done} of {saved_steps} steps of an epoch, but an '
-                f'epoch has {steps} steps here: resume with as many processes and as large a '
-                'batch, or from a checkpoint at the end of an epoch'
-            )
-        return done
+        if saved_steps == steps:
+            return done
+        raise CheckpointError(
+            f'the checkpoint was saved after {done} of {saved_steps} steps of an epoch, but an '
+            f'epoch has {steps} steps here: resume with as many processes and as large a batch, '
+            'or from a checkpoint at the end of an epoch'
+        )
 
 
 @LOOPS.register_module()
 class IterTrainLoop(Resumable, IterBasedTrainLoop):
-    """mmengine's ``IterBasedTrainLoop`` that resumes without loading the batches of the past.
-
-    The tools use it in place of mmengine's. Arguments: see :class:`Resumable`.
-    """
+    """mmengine's ``IterBasedTrainLoop`` that loads no past batches; see :class:`Resumable`."""
 
     def train(self):
         """Train for all iterations that are left."""
@@ -160,12 +149,9 @@ class IterTrainLoop(Resumable, IterBasedTrainLoop):
 
 
 class ResumableBatches(Sampler):
-    """A batch sampler that can start anywhere in an epoch.
+    """A batch sampler that can start anywhere in an epoch of ``size`` samples.
 
-    Args:
-        batch_sampler (Sampler): Yields lists of indices; its ``sampler`` is replaced by a
-            :class:`~mmlite.datasets.seeded.EpochSampler`.
-        size (int): Length of the data set.
+    It replaces the ``sampler`` of another one by a :class:`~mmlite.datasets.seeded.EpochSampler`.
     """
 
     def __init__(self, batch_sampler, size):
@@ -208,8 +194,6 @@ class ResumableBatches(Sampler):
 class ResumableLoader(DataLoader):
     """A data loader made from another one: its samples are seeded, its batches can be skipped.
 
-    Workers start with the first batch and survive signals, see :func:`keep_workers`.
-
     Args:
         loader (DataLoader): Has a batch sampler or a batch size. All its options are kept.
         seed (int): Of the run; the same on all processes.
@@ -249,10 +233,7 @@ class ResumableLoader(DataLoader):
 
 
 def keep_workers(loader):
-    """Let the workers of a loader survive SIGTERM and SIGINT, unless their own process sends it.
-
-    Schedulers send them to all processes of a job; the step to be finished needs the workers.
-    """
+    """Let the workers of a loader survive signals that a scheduler sends to all processes."""
     if not isinstance(loader.worker_init_fn, _WorkerInit):
         loader.worker_init_fn = _WorkerInit(loader.worker_init_fn)
 

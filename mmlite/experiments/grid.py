@@ -11,8 +11,7 @@ from mmlite.errors import UserError
 
 SEED = 'seed'
 INIT = 'model.backbone.init_cfg'
-GRID = 'sweep_grid'
-"""Variable of a config: the grid of a sweep where none is given."""
+GRID = 'sweep_grid'  # variable of a config: the default grid of its sweeps
 
 
 @dataclass(frozen=True)
@@ -38,15 +37,11 @@ def parse_grid(items):
 
 
 def grid_axes(grid):
-    """Make an axis of each entry of a grid.
+    """Name of the axis (last part of its key, if unique) -> label and settings of each value.
 
     Args:
         grid (dict[str, list]): Dotted key or ``'--epochs'``, ``'--iters'``, ``'--image-size'`` ->
             values. Settings that vary together are a name -> a list of dicts of settings.
-
-    Returns:
-        dict[str, list[tuple[str, dict]]]: Name of the axis -> label and settings of each value. The
-        name is the last part of the key, or the whole key where two keys share it.
     """
     last_parts = Counter(key.split('.')[-1].lstrip('-') for key in grid)
     axes = {}
@@ -86,12 +81,7 @@ def init_axis(items, backbone):
 
 
 def make_trials(axes, fixed=()):
-    """Combine the values of all axes, the last axis fastest.
-
-    Args:
-        axes (dict[str, list[tuple[str, dict]]]): See :func:`grid_axes`.
-        fixed (Iterable[str]): Keys of the settings that all trials share.
-    """
+    """Combine the values of all ``axes``, the last one fastest; ``fixed`` are shared settings."""
     if not axes:
         raise UserError('nothing to sweep: give --init, --seeds or --grid')
     owners = dict.fromkeys(('work_dir', 'resume', 'launcher'), 'the sweep itself')

@@ -9,12 +9,10 @@ from mmlite.engine.logs import find_logs, split_records
 from mmlite.utils import render_table
 from mmlite.visualization import draw_curves
 
+# initializations of every scorecard: random weights, and the classifier trained from them
 BASELINES = SCRATCH, SUPERVISED = 'scratch', 'supervised'
-"""Initializations of every scorecard: random weights, and the classifier trained from them."""
-
 TEMPLATE = Path(__file__).with_name('templates') / 'scorecard.html'
-IMAGES = 3
-"""Validation images of each initialization and task."""
+IMAGES = 3  # validation images of each initialization and task
 
 
 def score_table(tasks, rows):

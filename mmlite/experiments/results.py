@@ -13,14 +13,9 @@ from .grid import SEED
 
 
 def read_metrics(folder, ignored=()):
-    """Read the last value of every metric of a finished training from its logs.
+    """Last value of every metric of ``'training'`` and ``'validation'`` in a work directory.
 
-    Args:
-        folder (Path): Work directory.
-        ignored (Collection[str]): Subdirectories of earlier runs that do not count.
-
-    Returns:
-        dict[str, dict[str, float]]: ``validation`` and ``training``: metric -> value.
+    ``ignored`` are names of subdirectories of earlier runs that do not count.
     """
     logs = [log for log in find_logs(folder) if log.parent.parent.name not in ignored]
     result = {}
@@ -40,11 +35,8 @@ def metric_of(result, metric):
 def choose_metric(results, name=None, save_best=None):
     """Choose the metric that trials are compared by.
 
-    Args:
-        results (Sequence[dict]): From :func:`read_metrics`.
-        name (str, optional): ``--metric``.
-        save_best (str | list[str], optional): Of the config's checkpoint hook. Without either, the
-            first metric of the validation that is not of a single class, else the training loss.
+    It is ``--metric`` (``name``), ``save_best`` of the config's checkpoint hook, the first one of
+    the validation that is not of a single class, or the training loss.
     """
     validation = list(dict.fromkeys(key for r in results for key in r['validation']))
     known = [*validation, *dict.fromkeys(key for r in results for key in r['training'])]

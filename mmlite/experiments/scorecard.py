@@ -3,7 +3,6 @@
 import math
 import os
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -25,8 +24,9 @@ from mmlite.utils.progress import format_seconds
 from .grid import option_words
 from .page import BASELINES, SCRATCH, SUPERVISED, score_table, scorecard_page
 from .sweep import Sweep
-from .trial import check_same, last_error, read_record, start_process, stop_process
+from .trial import Program, check_same, read_record
 
+# title and explanation of the figures
 SIMILARITY = (
     'Similarity of layers',
     'CKA of every layer of the pre-trained weights with every layer of the first model, on '
@@ -36,7 +36,6 @@ ATTENTION = (
     'Attention',
     'Distance and entropy of the attention of the heads of each block of the pre-trained weights.',
 )
-"""Title and explanation of the figures."""
 
 
 class Incomplete(UserError):
@@ -241,22 +240,16 @@ class Scorecard:
         script, *rest = [str(partial) if word == 'OUTPUT' else str(word) for word in words]
         print(f'== {title}', flush=True)
         log = self.work_dir / 'programs.log'
-        with log.open('a+', encoding='utf-8', errors='replace') as out:
-            out.write(f'$ python {shlex.join([script, *rest])}\n')
-            out.flush()
-            start = out.tell()
-            command = [sys.executable, str(suite_path(script)), *rest]
-            process = start_process(command, stdout=out, stderr=subprocess.STDOUT)
-            try:
-                code = process.wait()
-            finally:
-                stop_process(process)
-            out.seek(start)
-            if code:
-                self.problems.append(f'{title}: {last_error(out.read())} ({log})')
-        if output and not code:
+        program = Program([sys.executable, str(suite_path(script)), *rest], log)
+        try:
+            program.wait()
+        finally:
+            program.stop()
+        if failure := program.failure():
+            self.problems.append(f'{title}: {failure} ({log})')
+        elif output:
             os.replace(partial, output)
-        return not code
+        return not failure
 
     def _write(self):
         rows = self.rows()

@@ -19,7 +19,7 @@ from mmlite.utils.progress import format_seconds
 
 from .grid import GRID, SEED, grid_axes, init_axis, make_trials
 from .results import Table, choose_metric, metric_of
-from .trial import Training, stop_process
+from .trial import Training
 
 POLL_SECONDS = 0.2
 
@@ -132,7 +132,7 @@ class Sweep:
             finally:
                 for training in running:
                     if training.process:
-                        stop_process(training.process)
+                        training.process.stop()
             return self.table(write=True)
 
     def raise_failures(self):

@@ -75,24 +75,13 @@ class Training:
         command += [*self.flags, *(['--resume'] if self.resumed else [])]
         command += option_words(self.options)
         self.started = time.monotonic()
-        with self.log.open('a', encoding='utf-8') as log:
-            log.write(f'$ {shlex.join(command)}\n')
-            log.flush()
-            self.log_start = log.tell()
-            inherited = dict(pass_fds=[lock]) if lock is not None and os.name == 'posix' else {}
-            self.process = start_process(
-                command, stdout=log, stderr=subprocess.STDOUT, env=environment, **inherited
-            )
+        inherited = dict(pass_fds=[lock]) if lock is not None and os.name == 'posix' else {}
+        self.process = Program(command, self.log, env=environment, **inherited)
 
     def finish(self):
         """Record the result of the process that ended, or note why it failed."""
-        code = self.process.returncode
-        if code:
-            with self.log.open(encoding='utf-8', errors='replace') as log:
-                log.seek(self.log_start)
-                self.failure = last_error(log.read())
-            if code < 0:
-                self.failure = f'stopped by {signal.Signals(-code).name} after: {self.failure}'
+        self.failure = self.process.failure()
+        if self.failure:
             return
         record = {'settings': self.identity, **read_record(self.record, 'settings')}
         try:
@@ -131,21 +120,41 @@ def check_same(file, earlier, current, remedy):
             raise UserError(f'{file}: {key} was {before} and is now {now}; {remedy}')
 
 
-def start_process(command, **options):
-    """Start a process in a group of its own, so that its workers can be stopped with it."""
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, **options)
+class Program(subprocess.Popen):
+    """A process that prints into a log; a group of its own, so that its workers stop with it."""
 
+    def __init__(self, command, log, **options):
+        self.log = log
+        with log.open('a', encoding='utf-8') as out:
+            out.write(f'$ {shlex.join(command)}\n')
+            out.flush()
+            self.log_start = out.tell()
+            super().__init__(
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                start_new_session=True, **options,
+            )  # fmt: skip
 
-def stop_process(process):
-    """End a process of :func:`start_process` and its workers, by force after a while."""
-    for number in (signal.SIGTERM, getattr(signal, 'SIGKILL', signal.SIGTERM)):
-        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
-            if hasattr(os, 'killpg'):
-                os.killpg(process.pid, number)
-            else:
-                process.terminate()
-            process.wait(PATIENCE_SECONDS)
-            return
+    def failure(self):
+        """Why the program failed, None if it did not, once it has ended."""
+        if not self.returncode:
+            return None
+        with self.log.open(encoding='utf-8', errors='replace') as out:
+            out.seek(self.log_start)
+            reason = last_error(out.read())
+        if self.returncode > 0:
+            return reason
+        return f'stopped by {signal.Signals(-self.returncode).name} after: {reason}'
+
+    def stop(self):
+        """End the process and its workers, by force after a while."""
+        for number in (signal.SIGTERM, getattr(signal, 'SIGKILL', signal.SIGTERM)):
+            with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                if hasattr(os, 'killpg'):
+                    os.killpg(self.pid, number)
+                else:
+                    self.terminate()
+                self.wait(PATIENCE_SECONDS)
+                return
 
 
 def last_error(text):

@@ -8,7 +8,6 @@ import tiny
 from mmdet.datasets import CocoDataset as StockCocoDataset
 
 from mmlite.datasets import CocoDataset
-from mmlite.datasets.coco import CheckedCOCO, check_coco
 from mmlite.errors import DataError
 
 
@@ -75,14 +74,10 @@ def test_small_and_overhanging_boxes_and_crowds_are_fine(changes, tmp_path):
         (dict(bbox=[80, 0, 5, 5]),
          r'annotation 2 has a box entirely outside: \[x, y, width, height\] = \[80, 0, 5, 5\] in '
          r'image 0 of 80 x 64 pixels$'),
-        (dict(bbox=[0, 64, 5, 5]), 'entirely outside'),
-        (dict(bbox=[-5, 0, 5, 5]), 'entirely outside'),
         (dict(bbox=[0, -9, 5, 5]), 'entirely outside'),
         (dict(bbox=[0, 0, -5, 5]), r'annotation 2 has a box of no valid size: .*\[0, 0, -5, 5\]'),
         (dict(bbox=[0, math.nan, 5, 5]), 'of no valid size'),
-        (dict(bbox=[0, 0, math.inf, 5]), 'of no valid size'),
         (dict(bbox=[0, 0, 5]), r'annotation 2 has bbox \[0, 0, 5\], which is not \[x, y, width, '),
-        (dict(bbox='x'), r"annotation 2 has bbox 'x', which is not"),
         (dict(bbox=None), r"annotation id 2 has no 'bbox'"),
         (dict(id=None), r"annotation number 1 has no 'id'"),
         (dict(id=1), r'several annotations have the id 1'),
@@ -122,10 +117,3 @@ def test_a_test_set_has_no_annotations(tmp_path):
     assert len(load(file, test_mode=True)) == 4
     with pytest.raises(DataError, match='annotations is missing'):
         load(file)
-
-
-def test_the_reader_and_the_check_work_alone(tmp_path):
-    assert len(CheckedCOCO(str(write(tmp_path, tiny.coco()))).anns) == 8
-    check_coco(tiny.coco(), 'x.json')
-    with pytest.raises(DataError, match='x.json: class'):
-        check_coco(tiny.coco(), 'x.json', classes=['blue'])

@@ -64,9 +64,8 @@ def train(folder, work_dir, share=None, workers=0, ann_file='broken.json', resum
     return run_tool('train', config, '--work-dir', work_dir, *resume, '--cfg-options', *options)
 
 
-@pytest.mark.parametrize('workers', [0, 2])
-def test_every_bad_sample_is_report_errors_once(workers, folder, unreadable, tmp_path, capfd):
-    assert train(folder, tmp_path, share=0.06, workers=workers) == 0
+def test_every_bad_sample_is_reported_once(folder, unreadable, tmp_path, capfd):
+    assert train(folder, tmp_path, share=0.06, workers=2) == 0
     rows = report(tmp_path)
     assert len({tuple(row) for row in rows}) == len(rows) == len(WRONG) + 1
     found = {reason: sample for sample, reason in rows}
@@ -93,24 +92,13 @@ def test_every_bad_sample_is_report_errors_once(workers, folder, unreadable, tmp
         (None, 'train.json', 'train/41.png cannot be read: the PNG is truncated'),
         (0.01, 'broken.json', 'of 100 training samples are unreadable or malformed, more than '
                               'train_cfg.max_bad_share=0.01 allows: '),
-        (1.5, 'train.json', 'train_cfg.max_bad_share must be a number from 0 to 1 (got 1.5)'),
     ],
 )  # fmt: skip
 def test_by_default_training_stops(share, ann_file, message, folder, unreadable, tmp_path, capsys):
-    assert train(folder, tmp_path, share=share, ann_file=ann_file) == (2 if share == 1.5 else 1)
+    assert train(folder, tmp_path, share, workers=1, ann_file=ann_file) == 1
     error = capsys.readouterr().err
     assert message in error and error.startswith('error: ') and error.count('\n') == 1
     assert not (tmp_path / 'last_checkpoint').exists()
-
-
-def test_a_malformed_sample_is_one_sentence(folder, tmp_path, capsys):
-    data = json.loads((folder / 'train.json').read_text())
-    data['annotations'][6]['segmentation'] = [5]
-    (folder / 'outline.json').write_text(json.dumps(data))
-    assert train(folder, tmp_path, ann_file='outline.json') == 1
-    error = capsys.readouterr().err
-    assert f'sample {folder}/train/3.png cannot be prepared: TypeError: ' in error
-    assert error.count('\n') == 1 and 'loading.py, line ' in error
 
 
 def test_other_samples_keep_their_places(folder):

@@ -20,7 +20,7 @@ from mmlite.engine.checkpointing import (
     restore_types,
     saved_seed,
     to_plain,
-)
+)  # fmt: skip
 from mmlite.errors import CheckpointError
 
 Pair = namedtuple('Pair', 'a b')
@@ -50,20 +50,10 @@ def test_everything_is_read_back_without_an_allow_list(tmp_path):
     assert isinstance(state, OrderedDict)
     assert state._metadata['0'] == {'version': 2}  # which batch norm looks at
     assert back == dict(
-        score=0.5,
-        flag=True,
-        name='x',
-        palette=[[1, 2], [3, 4]],
-        config={'a': {'b': [1, None]}},
-        kept=[1, 2],
-        milestones={3: 2, 7: 1},
-        size=(2, 3),
-        pair=(1, 2.5),
-        path='a/b',
-        colour=2,
-        classes=['only'],
-        dtype=torch.float16,
-    )
+        score=0.5, flag=True, name='x', palette=[[1, 2], [3, 4]], config={'a': {'b': [1, None]}},
+        kept=[1, 2], milestones={3: 2, 7: 1}, size=(2, 3), pair=(1, 2.5), path='a/b', colour=2,
+        classes=['only'], dtype=torch.float16,
+    )  # fmt: skip
     assert type(back['score']) is float
     assert type(back['colour']) is int
 
@@ -156,7 +146,7 @@ def test_a_midway_checkpoint_is_newer_than_its_epoch(folder):
     assert find_checkpoint(folder).name == 'epoch_10_iter_42.pth'
 
 
-@pytest.mark.parametrize('tenth', range(0, 10, 3))
+@pytest.mark.parametrize('tenth', [0, 9])
 def test_a_truncated_file_is_named_and_the_one_before_it_taken(tenth, folder, capsys):
     truncated = folder / 'epoch_10.pth'
     content = truncated.read_bytes()
@@ -201,7 +191,7 @@ def test_a_directory_without_checkpoints(tmp_path):
     assert find_checkpoint(tmp_path / 'missing') is None
 
 
-@pytest.mark.parametrize('tenth', range(0, 10, 3))
+@pytest.mark.parametrize('tenth', [0, 9])
 def test_a_write_that_the_system_cuts_off_leaves_the_old_file(tenth, tmp_path):
     file = tmp_path / 'epoch_1.pth'
     save(file)

@@ -3,6 +3,7 @@
 import errno
 import shutil
 from collections import Counter, namedtuple
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -170,21 +171,12 @@ def test_a_new_best_under_an_old_name_is_kept(tmp_path):
     cfg.load_from = str(tmp_path / 'epoch_1.pth')
     runner = Runner.from_cfg(cfg)
     hook = next(h for h in runner.hooks if type(h).__name__ == 'CheckpointHook')
-    runner.register_hook(_Remember(hook, str(tmp_path / 'best_score_epoch_1.pth')))
+    earlier = Hook()
+    earlier.before_train = lambda runner: setattr(hook, 'best_ckpt_path', best)
+    best = str(tmp_path / 'best_score_epoch_1.pth')
+    runner.register_hook(earlier, priority='LOWEST')
     runner.train()
     assert (tmp_path / 'best_score_epoch_1.pth').exists()
-
-
-class _Remember(Hook):
-    """Tells a checkpoint hook of an earlier best checkpoint."""
-
-    priority = 'LOWEST'
-
-    def __init__(self, hook, path):
-        self.hook, self.path = hook, path
-
-    def before_train(self, runner):
-        self.hook.best_ckpt_path = self.path
 
 
 @pytest.fixture
@@ -217,14 +209,8 @@ def test_a_single_process_exchanges_nothing():
 
 
 def _runner(model):
-    class Logger:
-        lines = []
-
-        def info(self, line):
-            self.lines.append(line)
-
-    Logger.lines = []
-    return type('Fake', (), dict(model=model, logger=Logger()))()
+    lines = []
+    return SimpleNamespace(model=model, logger=SimpleNamespace(lines=lines, info=lines.append))
 
 
 def fit(model, checkpoint, whole, folder):
@@ -244,16 +230,11 @@ class Wrapped(BaseTTAModel):
 
 
 @pytest.mark.parametrize('whole', [True, False])
-def test_checkpoints_of_the_model_fit(whole, tmp_path):
+def test_a_checkpoint_fits_the_model_but_not_one_of_other_heads(whole, tmp_path):
     model = tiny.TinyModel()
     fit(model, checkpoint_of(model), whole, tmp_path)
     fit(model, model.state_dict(), whole, tmp_path)  # bare weights
     fit(Wrapped(model), checkpoint_of(model, img_size=9), whole, tmp_path)
-
-
-@pytest.mark.parametrize('whole', [True, False])
-def test_another_head_count_is_refused(whole, tmp_path):
-    model = tiny.TinyModel()
     message = 'x.pth: the checkpoint was trained with num_heads=3 but the config builds num_heads=1'
     with pytest.raises(CheckpointError, match=message):
         fit(model, checkpoint_of(model, num_heads=3), whole, tmp_path)
@@ -264,13 +245,9 @@ def test_fine_tuning_may_start_from_parts_but_evaluation_may_not(tmp_path):
     partial, other = checkpoint_of(model), checkpoint_of(model)
     del partial['state_dict']['module.head.bias']
     other['state_dict']['module.head.weight'] = torch.zeros(7, 4)
-    for checkpoint, message in (
-        (
-            partial,
-            r"does not hold this model: 1 of 11 tensors are not in it \(first 'head\.bias'\)",
-        ),
-        (other, r"'head\.weight' has shape \(7, 4\), but the config builds \(1, 4\)"),
-    ):
+    missing = r"does not hold this model: 1 of 11 tensors are not in it \(first 'head\.bias'\)"
+    shape = r"'head\.weight' has shape \(7, 4\), but the config builds \(1, 4\)"
+    for checkpoint, message in ((partial, missing), (other, shape)):
         fit(model, checkpoint, False, tmp_path)
         with pytest.raises(CheckpointError, match=f'^x.pth .*{message}'):
             fit(model, checkpoint, True, tmp_path)

@@ -3,7 +3,7 @@
 import pytest
 import tiny
 import torch
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 
 from mmlite.engine import launch
 from mmlite.errors import CheckpointError, UserError
@@ -157,44 +157,26 @@ def test_predictions_are_dumped_beside_the_metrics(scope, evaluator, types, cfg)
 
 
 @pytest.mark.parametrize(
-    ('scope', 'wanted'),
+    ('scope', 'loop', 'expected'),
     [
-        ('mmdet', dict(type='mmdet.DetVisualizationHook', draw=True, score_thr=0.5)),
-        ('mmseg', dict(type='mmlite.SegPredictionHook')),
-        ('mmpretrain', dict(type='mmpretrain.VisualizationHook', enable=True, interval=1)),
+        ('mmdet', 'TestLoop', dict(type='mmdet.DetVisualizationHook', draw=True, score_thr=0.5)),
+        ('mmseg', 'TestLoop', dict(type='mmlite.SegPredictionHook')),  # ours has no score_thr
+        ('mmengine', 'mmlite.SequenceTestLoop', dict(type='mmlite.TrackSheetHook')),
+        ('mmlite', 'TestLoop', None),
     ],
 )
-def test_every_prediction_is_drawn_by_the_hook_of_the_scope(scope, wanted, cfg, tmp_path):
+def test_predictions_are_drawn_by_the_hook_of_the_scope(scope, loop, expected, cfg, tmp_path):
     cfg.default_scope = scope
-    if 'score_thr' in wanted:
-        cfg.default_hooks = dict(visualization=dict(type='Other', score_thr=0.5))
+    cfg.test_cfg = dict(type=loop)
+    cfg.default_hooks = dict(visualization=dict(type='Other', score_thr=0.5))
+    if expected is None:
+        with pytest.raises(UserError, match=f"cannot draw for default_scope='{scope}', only"):
+            launch.set_show_dir(cfg, 'out')
+        return
     launch.set_show_dir(cfg, tmp_path / 'out')
     hook = dict(cfg.default_hooks.visualization)
-    folder = hook.pop('test_out_dir', None) or hook.pop('out_dir', None)
-    assert folder == str(tmp_path / 'out')
-    assert hook == wanted
-
-
-def test_settings_of_a_stock_hook_do_not_reach_ours(cfg, tmp_path):
-    cfg.default_scope = 'mmseg'
-    stock = dict(type='SegVisualizationHook', draw=True, interval=50)
-    cfg.default_hooks = dict(visualization=stock)
-    launch.set_show_dir(cfg, tmp_path)
-    assert set(cfg.default_hooks.visualization) == {'type', 'out_dir'}
-
-
-def test_drawing_needs_a_hook(cfg):
-    cfg.default_scope = 'mmlite'
-    with pytest.raises(UserError, match="--show-dir cannot draw for default_scope='mmlite', only"):
-        launch.set_show_dir(cfg, 'out')
-
-
-def test_trackers_are_drawn_in_any_scope(cfg, tmp_path):
-    cfg.default_scope = 'mmengine'
-    cfg.test_cfg = dict(type='mmlite.SequenceTestLoop', batch_size=4)
-    launch.set_show_dir(cfg, tmp_path / 'out')
-    wanted = dict(type='mmlite.TrackSheetHook', out_dir=str(tmp_path / 'out'))
-    assert cfg.default_hooks.visualization == wanted
+    assert (hook.pop('test_out_dir', None) or hook.pop('out_dir')) == str(tmp_path / 'out')
+    assert hook == expected
 
 
 @pytest.fixture
@@ -228,20 +210,12 @@ def test_slurm_needs_gpus(tmp_path, on_cpu):
         launch.train(cfg)
 
 
-def test_a_work_dir_that_cannot_be_made_is_named(tmp_path):
+def test_a_work_dir_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     path = tiny.write_detector(tmp_path)
     cfg = launch.read_config(path, work_dir=str(path / 'below_a_file'))
     with pytest.raises(UserError, match=r'work_dir .*below_a_file cannot be made: Not a directory'):
         launch.train(cfg)
-
-
-def test_a_work_dir_without_permission_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(launch.os, 'access', lambda path, mode: False)
-    cfg = launch.read_config(tiny.write_detector(tmp_path), work_dir=str(tmp_path))
+    cfg = launch.read_config(path, work_dir=str(tmp_path))
     with pytest.raises(UserError, match=r'is not writable: choose another by --work-dir'):
         launch.train(cfg)
-
-
-def test_testing_needs_test_data():
-    with pytest.raises(UserError, match='cannot test: it has no test_dataloader'):
-        launch.set_test(Config(ConfigDict(model=1)), 'x.pth')

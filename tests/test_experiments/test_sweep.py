@@ -21,7 +21,7 @@ import torch
 from mmlite.errors import UserError
 from mmlite.experiments import trial
 from mmlite.experiments.grid import INIT, Trial
-from mmlite.experiments.sweep import make_environment
+from mmlite.experiments.sweep import make_environment, visible_gpus
 from mmlite.utils.paths import suite_path
 
 LR = 'optim_wrapper.optimizer.lr'
@@ -103,10 +103,8 @@ def test_a_grid_is_trained_and_tabulated(sweep, tmp_path, capsys):
     assert table in captured.out
     assert re.search(r'\*\*0.3\*\* +\| \*\*31.00 ± 1.41\*\* \| \*\*2\*\* \|', table)
     rows = list(csv.DictReader((tmp_path / 'work' / 'grid.csv').read_text().splitlines()))
-    assert [(row['lr'], row['mIoU mean'], row['best']) for row in rows] == [
-        ('0.1', '11.0', '0'),
-        ('0.3', '31.0', '1'),
-    ]
+    found = [(row['lr'], row['mIoU mean'], row['best']) for row in rows]
+    assert found == [('0.1', '11.0', '0'), ('0.3', '31.0', '1')]
     assert (tmp_path / 'work' / 'curves_lr.png').read_bytes().startswith(b'\x89PNG')
     found = record(tmp_path, 'lr=0.3_seed=2')
     config = found['settings'].pop('config')
@@ -205,23 +203,17 @@ def test_a_trial_belongs_to_its_settings(change, finished, tmp_path):
             training()
 
 
-def test_trainings_share_the_gpus(sweep, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
-    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '3,5')
-    assert sweep('--grid', f'{LR}=0.1,0.2,0.3') == 0
-    assert '3 trials, 0 finished before, 2 at a time' in capsys.readouterr().out
-    for lr, gpu in {'0.1': '3', '0.2': '5'}.items():
-        environment = json.loads((tmp_path / 'work' / f'lr={lr}' / 'environment.json').read_text())
-        assert environment['CUDA_VISIBLE_DEVICES'] == gpu
-
-
 @pytest.mark.parametrize(
     ('jobs', 'environ', 'threads'),
     [(1, {}, None), (2, {}, str(max(os.cpu_count() // 2, 1))), (2, dict(OMP_NUM_THREADS='7'), '7')],
 )
-def test_trainings_share_the_cores(jobs, environ, threads):
+def test_trainings_share_the_cores_or_the_gpus(jobs, environ, threads, monkeypatch):
     environment = make_environment(0, jobs, [], dict(environ, HOME='/h'))
     assert environment.get('OMP_NUM_THREADS') == threads and environment['HOME'] == '/h'
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '3,5')
+    found = [make_environment(slot, jobs, visible_gpus(), environ) for slot in range(3)]
+    assert [each['CUDA_VISIBLE_DEVICES'] for each in found] == ['3', '5', '3']
 
 
 @pytest.mark.parametrize(('number', 'code'), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -250,13 +242,6 @@ def wait_for(condition, seconds=60):
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-def test_two_sweeps_do_not_share_a_directory(sweep, tmp_path, capsys):
-    (tmp_path / 'work').mkdir()
-    with filelock.FileLock(tmp_path / 'work' / 'sweep.lock'):
-        assert sweep('--grid', f'{LR}=0.1') == 2
-    assert error(capsys.readouterr()).startswith('another sweep, or a training that it left behind')
 
 
 def test_the_training_of_a_killed_sweep_keeps_the_next_one_out(sweep, folder, tmp_path, capsys):
@@ -298,8 +283,6 @@ MISTAKES = {
     '--init a --cfg-options model.backbone=None': (2, '--init needs model.backbone, which'),
     '--init a --cfg-options load_from=x.pth': (2, '--init would have no effect, as the config'),
     '--grid optim_wrapper.optimizer.lrr=1,2': (2, "did you mean 'lr'?"),
-    '--grid param_scheduler.4.gamma=1': (2, '--cfg-options param_scheduler.4.gamma=1 does not fit'),
-    '--grid pipeline=1,2': (2, 'pipeline is a variable of the config'),
     '--seeds 0 --cfg-options randomness.seed=1': (2, 'seed sets randomness.seed, but --cfg-opt'),
     '--seeds 0 --auto-scale-lr': (2, '--auto-scale-lr needs auto_scale_lr=dict(base_batch_size'),
     '--seeds 0 --amp': (2, 'mixed precision, which needs a GPU'),

@@ -11,6 +11,7 @@ import pytest
 import trainings
 from trainings import ROOT, WAIT, assert_same_bits, free_port, last_weights, steps
 
+pytestmark = pytest.mark.xdist_group('processes')
 PAUSE = """
 custom_imports = dict(imports=['tiny'])
 custom_hooks = [
@@ -117,14 +118,10 @@ def test_a_killed_process_is_replaced_and_training_continues_by_itself(undisturb
     assert_same_bits(last_weights(tmp_path), last_weights(whole))
 
 
-@pytest.mark.parametrize(
-    'whom',
-    [
-        'group',
-        pytest.param('launcher', marks=pytest.mark.fault),
-        pytest.param('one process', marks=pytest.mark.fault),
-    ],
-)
+RARE = [pytest.param(whom, marks=pytest.mark.fault) for whom in ('launcher', 'one process')]
+
+
+@pytest.mark.parametrize('whom', ['group', *RARE])
 def test_all_processes_stop_after_the_same_step(whom, undisturbed, tmp_path):
     config, whole = undisturbed
     run = Launched(paused(config, tmp_path, 'before_save_checkpoint'), tmp_path)

@@ -16,6 +16,7 @@ from run_tool import run_tool
 from trainings import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.xdist_group('processes')
 
 
 @pytest.fixture(autouse=True)
@@ -93,81 +94,29 @@ tta_pipeline = [pipeline[0], dict(type='TestTimeAug', transforms=[
     assert cv2.imread(str(show / '0.png')) is not None
 
 
-def one_sentence(captured):
+def error_of(captured):
     """The only line on stderr, less its ``error: ``."""
     assert 'Traceback' not in captured.out + captured.err
-    lines = [line for line in captured.err.splitlines() if line.startswith('error: ')]
-    assert len(lines) == 1, captured.err
-    return lines[0].removeprefix('error: ')
-
-
-TRAIN_MISTAKES = {
-    '{folder}/detektor.py': (2, 'detektor.py; near names: {folder}/detector.py'),
-    '{folder}/broken.py': (2, 'broken.py, line 1: '),
-    '{config} --cfg-options model.type=RetinaNett': (2, 'near names: RetinaNet'),
-    '{config} --cfg-options model.bbox_head.num_clases=3': (2, "did you mean 'num_classes'?"),
-    '{config} --cfg-options train_dataloader.dataset.data_root=/no': (1, "'/no', which does not"),
-    '{config} --cfg-options val_dataloader.dataset.ann_file=no.json': (1, '.ann_file names'),
-    '{config} --amp': (2, 'mixed precision, which needs a GPU, but torch sees none: add --no-amp'),
-    '{config} --cfg-options device=cuda': (2, "device='cuda' needs CUDA, but torch sees no GPU"),
-    '{config} --auto-scale-lr': (2, '--auto-scale-lr needs auto_scale_lr=dict(base_batch_size'),
-    '{config} --resume no.pth': (1, "checkpoint load_from='no.pth' does not exist"),
-    '{config} --work-dir {folder}/detector.py/x': (2, 'work_dir {folder}/detector.py/x cannot be'),
-}
-TEST_MISTAKES = {
-    '{config} no.pth': (1, "checkpoint load_from='no.pth' does not exist"),
-    '{config} x.pth --out x.txt': (2, '--out x.txt must end in .pkl (predictions) or .json'),
-    '{config} x.pth --tta': (2, '--tta needs tta_model and tta_pipeline in the config'),
-    '{config} x.pth --show-dir y --cfg-options default_scope=mmlite': (2, '--show-dir cannot draw'),
-    '{config} x.pth --cfg-options test_evaluator=None': (2, 'it has no test_evaluator'),
-}
+    (line,) = [line for line in captured.err.splitlines() if line.startswith('error: ')]
+    return line.removeprefix('error: ')
 
 
 @pytest.mark.parametrize(
-    ('name', 'line', 'code', 'message'),
+    ('tool', 'line', 'code', 'message'),
     [
-        (name, line, *wanted)
-        for name, mistakes in (('train', TRAIN_MISTAKES), ('test', TEST_MISTAKES))
-        for line, wanted in mistakes.items()
+        ('train', '{folder}/detektor.py', 2, 'detektor.py; near names: {folder}/detector.py'),
+        ('train', '{config} --cfg-options model.type=RetinaNett', 2, 'near names: RetinaNet'),
+        ('train', '{config} --amp', 2, 'mixed precision, which needs a GPU, but torch sees none'),
+        ('train', '{config} --resume no.pth', 1, "checkpoint load_from='no.pth' does not exist"),
+        ('test', '{config} x.pth --out x.txt', 2, '--out x.txt must end in .pkl (predictions) or'),
+        ('test', '{config} x.pth --tta', 2, '--tta needs tta_model and tta_pipeline in the config'),
     ],
 )
-def test_bad_input_is_one_sentence(name, line, code, message, folder, capsys, monkeypatch):
+def test_bad_input_is_one_sentence(tool, line, code, message, folder, capsys, monkeypatch):
     monkeypatch.setattr('mmlite.engine.checks.devices.get_device', lambda: 'cpu')
-    (folder / 'broken.py').write_text('model = dict(')
-    config = folder / 'detector.py'
-    args = line.format(folder=folder, config=config).split()
-    if '--work-dir' not in args:
-        args += ['--work-dir', folder / 'unused']
-    assert run_tool(name, *args) == code
-    sentence = one_sentence(capsys.readouterr())
-    assert message.format(folder=folder) in sentence
-
-
-def test_a_contradictory_annotation_is_one_sentence(folder, capsys):
-    data = json.loads((folder / 'train.json').read_text())
-    data['annotations'][3]['category_id'] = 9
-    (folder / 'bad.json').write_text(json.dumps(data))
-    option = 'train_dataloader.dataset.ann_file=bad.json'
-    args = ('--work-dir', folder / 'bad', '--cfg-options', option)
-    assert run_tool('train', folder / 'detector.py', *args) == 1
-    assert 'bad.json: annotation 4 has category_id 9, but' in one_sentence(capsys.readouterr())
-
-
-@pytest.mark.parametrize('workers', [0, 1])
-def test_an_unreadable_image_is_one_sentence(workers, folder, capsys):
-    data = json.loads((folder / 'train.json').read_text())
-    data['images'][0]['file_name'] = 'torn.png'
-    (folder / 'torn.json').write_text(json.dumps(data))
-    (folder / 'train' / 'torn.png').write_bytes((folder / 'train' / '0.png').read_bytes()[:50])
-    args = ('ann_file=torn.json', 'serialize_data=True')
-    options = [f'train_dataloader.dataset.{arg}' for arg in args]
-    options.append(f'train_dataloader.num_workers={workers}')
-    work = ('--work-dir', folder / f'torn{workers}')
-    assert run_tool('train', folder / 'detector.py', *work, '--cfg-options', *options) == 1
-    sentence = one_sentence(capsys.readouterr())
-    assert sentence == (
-        f'image {folder}/train/torn.png cannot be read: the PNG is truncated (no IEND chunk)'
-    )
+    words = line.format(folder=folder, config=folder / 'detector.py').split()
+    assert run_tool(tool, *words, '--work-dir', folder / 'unused') == code
+    assert message.format(folder=folder) in error_of(capsys.readouterr())
 
 
 class Program:
@@ -177,43 +126,29 @@ class Program:
         return os.system, ('touch hacked',)
 
 
-def truncate(checkpoint):
-    return checkpoint.read_bytes()[:-1000]
+SPOILED = {
+    'truncated': 'spoiled.pth is truncated',
+    'hostile': 'spoiled.pth ',
+    'other shape': "does not fit this model: 'bbox_head.retina_cls.bias' has shape (3,), but the "
+                   'config builds (18,)',
+    'incomplete': 'spoiled.pth does not hold this model: 1 of ',
+}  # fmt: skip
 
 
-def narrow(checkpoint):
-    state = torch.load(checkpoint, weights_only=True)['state_dict']
-    state['bbox_head.retina_cls.bias'] = torch.zeros(3)
-    return dict(state_dict=state)
-
-
-def partial(checkpoint):
-    state = torch.load(checkpoint, weights_only=True)['state_dict']
-    del state['bbox_head.retina_cls.bias']
-    return dict(state_dict=state)
-
-
-@pytest.mark.parametrize(
-    ('spoil', 'message'),
-    [
-        (truncate, 'spoiled.pth is truncated'),
-        (lambda _: dict(state_dict={}, x=Program()), 'spoiled.pth '),
-        (narrow, "spoiled.pth does not fit this model: 'bbox_head.retina_cls.bias' has shape (3,), "
-                 'but the config builds (18,)'),
-        (partial, "spoiled.pth does not hold this model: 1 of "),
-    ],
-    ids=['truncated', 'hostile', 'other shape', 'incomplete'],
-)  # fmt: skip
-def test_a_bad_checkpoint_is_one_sentence(spoil, message, folder, trained, capsys, monkeypatch):
+@pytest.mark.parametrize('kind', SPOILED)
+def test_a_bad_checkpoint_is_one_sentence(kind, folder, trained, capsys, monkeypatch):
     monkeypatch.chdir(folder)
-    content = spoil(trained / 'epoch_2.pth')
-    if isinstance(content, bytes):
-        (folder / 'spoiled.pth').write_bytes(content)
-    else:
-        torch.save(content, folder / 'spoiled.pth')
-    work = ('--work-dir', folder / 'spoiled')
-    assert run_tool('test', folder / 'detector.py', folder / 'spoiled.pth', *work) == 1
-    assert message in one_sentence(capsys.readouterr())
+    file, sound = folder / 'spoiled.pth', trained / 'epoch_2.pth'
+    state = torch.load(sound, weights_only=True)['state_dict']
+    if kind == 'other shape':
+        state['bbox_head.retina_cls.bias'] = torch.zeros(3)
+    elif kind == 'incomplete':
+        del state['bbox_head.retina_cls.bias']
+    torch.save(dict(state_dict=state, **(dict(x=Program()) if kind == 'hostile' else {})), file)
+    if kind == 'truncated':
+        file.write_bytes(sound.read_bytes()[:-1000])
+    assert run_tool('test', 'detector.py', file, '--work-dir', folder / 'spoiled') == 1
+    assert SPOILED[kind] in error_of(capsys.readouterr())
     assert not (folder / 'hacked').exists()
 
 
@@ -275,13 +210,10 @@ def test_a_distributed_mistake_is_said_once(tmp_path, cpu_only, monkeypatch):
     assert 'Traceback' not in run.stdout + run.stderr
 
 
-@pytest.mark.parametrize(
-    'script', ['dist_train', 'dist_test', 'slurm_train', 'slurm_test', 'slurm_batch']
-)
+@pytest.mark.parametrize('script', ['dist_train', 'dist_test', 'slurm_train', 'slurm_batch'])
 def test_scripts_say_how_they_are_used(script):
     run = shell('bash', ROOT / 'tools' / f'{script}.sh', *['only one'] * (script != 'slurm_batch'))
-    assert run.returncode == 2
-    assert run.stderr.startswith('usage: ')
+    assert run.returncode == 2 and run.stderr.startswith('usage: ')
 
 
 def test_slurm_scripts_start_every_task_with_the_launcher(tmp_path, monkeypatch):
@@ -318,9 +250,3 @@ def test_a_slurm_job_that_was_stopped_is_queued_again(code, queued, tmp_path, mo
     assert train.endswith('-u tools/train.py c.py --launcher slurm --resume --amp')
     assert rest == ['scontrol requeue 7'] * queued
     assert run.returncode == code
-
-
-def test_a_true_process_ends_with_the_sentence(tmp_path):
-    run = shell(sys.executable, ROOT / 'tools' / 'train.py', tmp_path / 'no.py')
-    assert run.returncode == 2
-    assert run.stderr == f'error: config not found: {tmp_path}/no.py\n'

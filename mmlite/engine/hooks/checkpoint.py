@@ -12,11 +12,8 @@ from ..checkpointing import ATOMIC, POINTER, AtomicLocalBackend, restore_types, 
 from ..loops import capture_rng, restore_rng
 from .fit import unwrap_model
 
-RANDOM_STATES = 'random_states'
-"""Key in a checkpoint: the state of the random generators of every process, by rank."""
-
-MIDWAY = 'midway_checkpoint'
-"""Key of the message hub: a checkpoint that :meth:`CheckpointHook.save_now` saved."""
+RANDOM_STATES = 'random_states'  # key in a checkpoint: of every process, by rank
+MIDWAY = 'midway_checkpoint'  # key of the message hub: a checkpoint of CheckpointHook.save_now
 
 
 @HOOKS.register_module()

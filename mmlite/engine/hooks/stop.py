@@ -32,8 +32,8 @@ class StopHook(Hook):
     otherwise after it. Several processes agree on a step by a key-value store.
 
     Raises:
-        Stopped: After saving. Its exit code is 75; without a :class:`CheckpointHook`, where nothing
-            is saved, it is 128 + the number of the signal.
+        Stopped: After saving, with exit code 75; without a :class:`CheckpointHook`, 128 + the
+            number of the signal.
     """
 
     priority = 'LOWEST'  # when all other hooks have seen the step
@@ -44,9 +44,8 @@ class StopHook(Hook):
 
     def before_train(self, runner):
         """Listen to the signals, unless they are ignored, as under nohup."""
-        self._saver = next(
-            (hook for hook in runner.hooks if isinstance(hook, CheckpointHook)), None
-        )
+        savers = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
+        self._saver = savers[0] if savers else None
         self._store = _shared_store() if mmdist.get_world_size() > 1 else None
         if runner.val_loop is not None:
             keep_workers(runner.val_loop.dataloader)

@@ -1,4 +1,4 @@
-"""A sample, its augmentation and its mask depend on seed, epoch and index alone."""
+"""Loops resume exactly: a sample and its mask depend on seed, epoch and index alone."""
 
 import multiprocessing
 import random
@@ -6,10 +6,13 @@ import subprocess
 
 import numpy as np
 import pytest
+import tiny
+import tiny_pretrain
 import torch
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 from mmpretrain.datasets.samplers import RepeatAugSampler
 from mmpretrain.structures import DataSample
+from run_tool import run_tool
 from torch.utils.data import DataLoader, Dataset
 
 from mmlite.datasets.seeded import (
@@ -93,8 +96,7 @@ def test_the_generators_of_the_main_process_are_left_alone():
     assert (random.random(), np.random.rand(), torch.rand(1).item()) == want
 
 
-@pytest.mark.parametrize('workers', [0, 2])
-@pytest.mark.parametrize('skipped', [0, 1, 4, 5, 7, 23])
+@pytest.mark.parametrize('skipped, workers', [(0, 2), (4, 0), (5, 2), (23, 0)])
 def test_skipping_goes_on_where_an_undisturbed_run_is(skipped, workers):
     whole = loader(InfiniteSampler)
     whole.skip(0)
@@ -175,14 +177,14 @@ def test_options_of_a_loader_are_kept():
 
 def test_workers_survive_the_signals_of_others_and_obey_their_parent():
     batches = iter(loader(workers=2))
-    first = next(batches)
+    first = [next(batches), next(batches)]  # both workers run
     workers = multiprocessing.active_children()
     assert len(workers) == 2
     for name in ('-TERM', '-INT'):
         subprocess.run(['kill', name, *(str(worker.pid) for worker in workers)], check=True)
-    assert [first, *batches] == list(loader())
+    assert [*first, *batches] == list(loader())
     endless = iter(loader(InfiniteSampler, workers=2))
-    next(endless)
+    next(endless), next(endless)
     for worker in multiprocessing.active_children():
         worker.terminate()
         worker.join(10)
@@ -233,3 +235,45 @@ def test_without_seeds_noise_is_torch_s(samples):
     noise = patch_noise(2, 5, 'cpu', samples)
     torch.manual_seed(0)
     assert torch.equal(noise, torch.rand(2, 5))
+
+
+SAVING = """
+default_hooks = dict(
+    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=2, max_keep_ckpts=9)
+)
+train_dataloader['batch_size'] = 2
+"""
+PLAIN = """
+default_hooks.update(checkpoint=dict(
+    type='CheckpointHook', by_epoch={by_epoch}, interval=1, max_keep_ckpts=1
+))
+train_cfg = {train_cfg}
+"""
+LOOPS = {
+    'epochs': (True, 'dict(by_epoch=True, max_epochs=2, val_interval=1)'),
+    'iterations': (False, "dict(type='IterBasedTrainLoop', max_iters=4, val_interval=2)"),
+}
+
+
+def test_the_middle_of_an_epoch_needs_an_epoch_of_as_many_steps(tmp_path, capsys):
+    config = tiny_pretrain.write_recipe(tmp_path, SAVING)
+    assert run_tool('train', config, '--work-dir', tmp_path / 'work') == 0
+    assert torch.load(tmp_path / 'work/iter_2.pth', weights_only=True)['meta']['epoch'] == 0
+    args = ('--resume', tmp_path / 'work/iter_2.pth', '--work-dir', tmp_path / 'other')
+    options = ('--cfg-options', 'train_dataloader.batch_size=1')
+    assert run_tool('train', config, *args, *options) == 1
+    assert 'saved after 2 of 3 steps of an epoch, but an epoch has 6' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(('by_epoch', 'train_cfg'), LOOPS.values(), ids=LOOPS)
+def test_validation_that_was_due_is_made_up_for(by_epoch, train_cfg, tmp_path, capfd):
+    extra = PLAIN.format(by_epoch=by_epoch, train_cfg=train_cfg)
+    config = tiny.write_detector(tmp_path, extra=extra)
+    args = ('train', config, '--work-dir', tmp_path / 'work')
+    assert run_tool(*args) == 0
+    whole = capfd.readouterr().out
+    assert whole.count('coco/bbox_mAP: ') == 2
+    assert run_tool(*args, '--resume') == 0
+    resumed = capfd.readouterr().out
+    assert resumed.count('coco/bbox_mAP: ') == 1
+    assert 'Saving checkpoint' in whole and 'Saving checkpoint' not in resumed
