@@ -44,12 +44,12 @@ def main():
     args = parser.parse_args()
     image = cv2.imread(args.image)[..., ::-1]
     masked, restored = reconstruct(args.image, *args.mae)
-    found = build_inferencer(*args.det)(args.image, score_threshold=0.5)[0]
+    found = build_inferencer(*args.det)(args.image, score_threshold=0.5).results[0]
     names = dict(zip(found.labels, found.names, strict=True))
     boxes = draw_instances(
         image, found.boxes, found.labels, found.masks, names, scale=SIDE / image.shape[1]
     )
-    segmentation = build_inferencer(*args.seg)(args.image)[0]
+    segmentation = build_inferencer(*args.seg)(args.image).results[0]
     names = segmentation.class_names
     palette = load_config(args.seg[0]).train_dataloader.dataset.metainfo.palette
     colors = class_colors(len(names), palette)

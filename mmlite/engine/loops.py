@@ -217,9 +217,9 @@ class ResumableLoader(DataLoader):
         keep_workers(self)
 
     def __iter__(self):
-        # workers start with SIGTERM blocked, until they handle it
+        # workers start with both signals blocked, until they handle them
         mask = getattr(signal, 'pthread_sigmask', None)
-        before = mask and mask(signal.SIG_BLOCK, [signal.SIGTERM])
+        before = mask and mask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
         try:
             batches = super().__iter__()
         finally:
