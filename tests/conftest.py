@@ -33,6 +33,7 @@ def pytest_configure(config):
     config.addinivalue_line('markers', 'fault: run with --faults only')
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups after this
 def pytest_collection_modifyitems(config, items):
     if not config.getoption('--faults'):
         left_out = [item for item in items if item.get_closest_marker('fault')]
@@ -42,7 +43,7 @@ def pytest_collection_modifyitems(config, items):
     # processes share a worker, too, and come first, since together they take longest
     for item in items:
         if not item.get_closest_marker('xdist_group'):
-            item.add_marker(pytest.mark.xdist_group(item.path.as_posix()))
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
     items.sort(key=lambda item: item.get_closest_marker('xdist_group').args != ('processes',))
 
 
