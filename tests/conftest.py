@@ -33,18 +33,11 @@ def pytest_configure(config):
     config.addinivalue_line('markers', 'fault: run with --faults only')
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups after this
 def pytest_collection_modifyitems(config, items):
     if not config.getoption('--faults'):
         left_out = [item for item in items if item.get_closest_marker('fault')]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
-    # a file stays in one worker, which shares its fixtures; those whose tests start several
-    # processes share a worker, too, and come first, since together they take longest
-    for item in items:
-        if not item.get_closest_marker('xdist_group'):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-    items.sort(key=lambda item: item.get_closest_marker('xdist_group').args != ('processes',))
 
 
 @pytest.fixture(autouse=True)

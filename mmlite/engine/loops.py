@@ -191,6 +191,22 @@ class ResumableBatches(Sampler):
         return getattr(self.__dict__['batch_sampler'], name)
 
 
+def block_signals():
+    """Block both signals: workers that start now inherit that, until they handle them.
+
+    Returns:
+        set | None: The mask before, for :func:`restore_signals`.
+    """
+    mask = getattr(signal, 'pthread_sigmask', None)
+    return mask and mask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
+
+
+def restore_signals(before):
+    """Undo :func:`block_signals`; signals that have come meanwhile are delivered."""
+    if before is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class ResumableLoader(DataLoader):
     """A data loader made from another one: its samples are seeded, its batches can be skipped.
 
@@ -217,14 +233,11 @@ class ResumableLoader(DataLoader):
         keep_workers(self)
 
     def __iter__(self):
-        # workers start with both signals blocked, until they handle them
-        mask = getattr(signal, 'pthread_sigmask', None)
-        before = mask and mask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
+        before = block_signals()
         try:
             batches = super().__iter__()
         finally:
-            if mask:
-                mask(signal.SIG_SETMASK, before)
+            restore_signals(before)
         yield from batches
 
     def skip(self, count, epoch=0):

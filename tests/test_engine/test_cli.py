@@ -60,7 +60,8 @@ def test_no_thread_of_a_distributed_run_outlives_the_tool(end, tmp_path):
     before = threads()
     main([])
     assert not dist.is_initialized()
-    assert threads() == before
+    assert len(threads()) <= len(before)  # those of other tests may end
+    assert 'pt_gloo_runloop' not in threads()
 
 
 @pytest.mark.parametrize(('end', 'waits'), [(None, True), (Stopped, True), (DataError, False)])

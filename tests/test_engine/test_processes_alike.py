@@ -11,7 +11,6 @@ import tiny_tracker
 import trainings
 from trainings import run_processes
 
-pytestmark = pytest.mark.xdist_group('processes')
 OPTIONS = {
     'cls': ['test_evaluator.topk=1,2'],
     'det': [

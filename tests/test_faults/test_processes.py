@@ -11,7 +11,6 @@ import pytest
 import trainings
 from trainings import ROOT, WAIT, assert_same_bits, free_port, last_weights, steps
 
-pytestmark = pytest.mark.xdist_group('processes')
 PAUSE = """
 custom_imports = dict(imports=['tiny'])
 custom_hooks = [

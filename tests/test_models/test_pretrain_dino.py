@@ -10,6 +10,7 @@ import tiny_methods as methods
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.hooks import Hook
+from mmengine.logging import MessageHub
 from mmengine.runner import Runner
 from torch import nn
 from torch.nn import functional as F
@@ -53,6 +54,7 @@ def test_loss_is_that_of_the_formula():
 
 def test_loss_of_a_model():
     """Views of two sizes, in their order, through student and teacher."""
+    MessageHub._instance_dict.clear()  # the momentum follows the progress of a run
     model = methods.build('dino', backbone=dict(methods.VIT, out_type='cls_token'))
     views, _ = methods.batch('dino')
     with torch.no_grad():

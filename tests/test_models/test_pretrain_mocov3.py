@@ -5,6 +5,7 @@ from copy import deepcopy
 import pytest
 import tiny_methods as methods
 import torch
+from mmengine.logging import MessageHub
 from mmengine.model import revert_sync_batchnorm
 from mmpretrain.models.heads import MoCoV3Head as StockHead
 from torch import nn
@@ -31,6 +32,7 @@ def slow_loss(model, views):
 
 
 def test_loss_is_that_of_the_formula():
+    MessageHub._instance_dict.clear()  # the momentum follows the progress of a run
     model = methods.build('mocov3')
     views, _ = methods.batch('mocov3')
     with torch.no_grad():  # two different encoders

@@ -26,7 +26,6 @@ from mmlite.engine import launch
 from mmlite.engine.nonfinite.step import FORMAT, read, write
 from mmlite.errors import CheckpointError, NonFiniteError
 
-pytestmark = pytest.mark.xdist_group('processes')
 REPLAY = 'analysis_tools/replay'
 ONCE = "default_hooks['finite'].update(max_skipped=1)\n"
 RUNS = {

@@ -16,7 +16,6 @@ from run_tool import run_tool
 from trainings import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.xdist_group('processes')
 
 
 @pytest.fixture(autouse=True)
