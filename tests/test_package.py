@@ -58,25 +58,10 @@ def test_the_wheel_holds_configs_tools_and_templates(wheel):
     assert not [name for name in names if '__pycache__' in name or name.startswith('tests')]
 
 
-def test_features_of_an_image(run):
-    code = (
-        'import torch, mmlite\n'
-        'from mmlite.models import ViT\n'
-        "(features,) = ViT(arch='tiny', out_type='featmap').eval()(torch.zeros(1, 3, 64, 96))\n"
-        'print(mmlite.__file__, tuple(features.shape))\n'
-    )
-    done = run('-c', code)
-    assert done.returncode == 0, done.stderr
-    file, shape = done.stdout.split(maxsplit=1)
-    assert str(ROOT) not in file
-    assert shape.strip() == '(1, 192, 4, 6)'
-
-
-def test_predict_with_a_config_of_ones_own(run):
+def test_config_of_ones_own_and_scorecard(run):
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
-    import mmlite
     from mmlite.registry import MODELS
 
     config = run.directory / 'mine.py'
@@ -94,13 +79,15 @@ def test_predict_with_a_config_of_ones_own(run):
     meta = dict(backbone=model.backbone.describe())
     torch.save(dict(state_dict=model.state_dict(), meta=meta), run.directory / 'weights.pth')
     Image.fromarray(np.full((40, 50, 3), 90, np.uint8)).save(run.directory / 'photo.jpg')
-    done = run('-m', 'mmlite', 'predict', 'mine.py', 'weights.pth', 'photo.jpg', '--out', 'out')
+    done = run(
+        '-c',
+        'import mmlite\n'
+        'from mmlite.cli import main\n'
+        'print(mmlite.__file__)\n'
+        "main('predict mine.py weights.pth photo.jpg --out out'.split())\n"
+        "main('scorecard weights.pth --dry-run'.split())\n",
+    )
     assert done.returncode == 0, done.stderr
+    assert str(ROOT) not in done.stdout.splitlines()[0]
     assert (run.directory / 'out' / 'predictions.json').is_file()
-    assert mmlite.__version__ in run('-m', 'mmlite', '--version').stdout
-
-
-def test_scorecard_plans_without_the_repository(run):
-    done = run('-m', 'mmlite', 'scorecard', 'weights.pth', '--dry-run')
-    assert done.returncode == 0, done.stdout + done.stderr
     assert 'detection' in done.stdout.lower()

@@ -6,9 +6,6 @@ checkpoints as data (:mod:`.checkpoints`); and configs inherit from those of the
 ``_base_ = 'mmlite::...'`` (:mod:`.configs`).
 """
 
-import logging
-import multiprocessing
-import os
 import sys
 
 from . import finder, versions
@@ -20,12 +17,11 @@ from .checkpoints import load  # noqa: E402
 
 __all__ = ['apply', 'changes', 'load']
 
-RANK_VARIABLES = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 _changes = []
 
 
 def apply():
-    """Make the changes, once; the main process logs them in one line (INFO, ``mmlite``)."""
+    """Make the changes, once."""
     if _changes:
         return
     finder.install()
@@ -37,9 +33,6 @@ def apply():
     if finder.stands_in('pkg_resources'):
         _changes.append('pkg_resources: stand-in for mmengine')
     _changes.append('mmengine checkpoints: read with weights_only=True')
-    ranks = {os.environ.get(variable, '0') for variable in RANK_VARIABLES}
-    if ranks == {'0'} and multiprocessing.parent_process() is None:
-        logging.getLogger('mmlite').info('mmlite.stack: %s', '; '.join(changes()))
 
 
 def changes():

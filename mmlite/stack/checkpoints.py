@@ -26,13 +26,12 @@ from ..errors import CheckpointError, CheckpointNotFoundError
 
 ZIP_MAGIC = b'PK\x03\x04'
 STATISTICS = ('current', 'max', 'mean', 'min')
-NAMED = ('torchvision://', 'modelzoo://', 'open-mmlab://', 'openmmlab://', 'mmcls://')
 
 
 def _getattr(owner, name):
     """``getattr`` for the one use that mmengine's files make of it."""
     if owner is not HistoryBuffer or name not in STATISTICS:
-        raise ValueError(f'getattr of {name!r}')
+        raise ValueError('GLOBAL builtins.getattr was not allowed')  # in torch's words
     return getattr(HistoryBuffer, name)
 
 
@@ -65,18 +64,15 @@ def load(source, map_location='cpu'):
         map_location: Where the tensors go, as in :func:`torch.load`. Defaults to ``'cpu'``.
 
     Returns:
-        dict: Contents of the file; ``dict(state_dict=..., meta=...)`` from ``.safetensors``, with
-            the
-        values of ``meta`` decoded from JSON.
+        dict: Contents of the file; of ``.safetensors`` ``state_dict`` and, its values decoded from
+        JSON, ``meta``.
 
     Raises:
         CheckpointNotFoundError: There is no such file.
         CheckpointError: The file is empty, truncated, no checkpoint, unpacks to more than its own
             size, or asks for more than plain data and :data:`ALLOWED`; or the download fails.
     """
-    if '://' in str(source):
-        return CheckpointLoader.load_checkpoint(str(source), map_location, logger='silent')
-    return load_from_local(source, map_location)
+    return CheckpointLoader.load_checkpoint(str(source), map_location, logger='silent')
 
 
 def load_from_local(filename, map_location=None):
@@ -112,31 +108,25 @@ def _download(url):
     return target
 
 
-def _named(loader):
-    """A loader of mmengine's lists of names, with a sentence for an unknown name."""
-
-    @functools.wraps(loader)
-    def load_by_name(filename, map_location=None):
-        try:
-            return loader(filename, map_location)
-        except KeyError as error:
-            scheme = filename.partition('://')[0]
-            raise CheckpointError(
-                f'There is no {error} among the checkpoints of {scheme}://.'
-            ) from error
-
-    return load_by_name
-
-
 def install():
     """Allow :data:`ALLOWED` and let mmengine's ``CheckpointLoader`` read by this module."""
     torch.serialization.add_safe_globals(list(ALLOWED))
     mmengine_checkpoint.load_from_http = load_from_http  # called by the loaders of names
     CheckpointLoader.register_scheme('', load_from_local, force=True)
     CheckpointLoader.register_scheme(['http://', 'https://'], load_from_http, force=True)
-    for prefix in NAMED:
-        loader = CheckpointLoader._get_checkpoint_loader(prefix)
-        CheckpointLoader.register_scheme(prefix, _named(loader), force=True)
+    stock = CheckpointLoader.load_checkpoint
+
+    @functools.wraps(stock)
+    def load_checkpoint(filename, *args, **kwargs):
+        try:
+            return stock(filename, *args, **kwargs)
+        except KeyError as error:  # mmengine looks names up in its lists
+            scheme = filename.partition('://')[0]
+            raise CheckpointError(
+                f'There is no {error} among the checkpoints of {scheme}://.'
+            ) from error
+
+    CheckpointLoader.load_checkpoint = load_checkpoint
 
 
 def _read(path, map_location, name):
@@ -156,9 +146,7 @@ def _read(path, map_location, name):
 
 
 def _read_safetensors(path, map_location):
-    if isinstance(map_location, dict):
-        map_location = map_location.get('cpu')
-    device = 'cpu' if map_location is None or callable(map_location) else str(map_location)
+    device = str(map_location) if isinstance(map_location, str | torch.device) else 'cpu'
     try:
         with safe_open(path, framework='pt', device=device) as file:
             state_dict = {key: file.get_tensor(key) for key in file.keys()}
@@ -218,8 +206,4 @@ def _explain(error, map_location):
             'holds tensors of a device that is not here and is read with '
             f'map_location={map_location!r}: give map_location="cpu"'
         )
-    if isinstance(error, LookupError) or 'Unsupported operand' in text:
-        return 'is damaged or no checkpoint of torch: torch writes no such file'
-    reason = re.split(r'WeightsUnpickler error:|weights_only=False`.*?\n\n', text, flags=re.S)[-1]
-    first = reason.strip().partition('\n')[0].partition('. ')[0].rstrip('.')
-    return f'is damaged or no checkpoint of torch: {first or type(error).__name__}'
+    return 'is damaged or no checkpoint of torch'

@@ -6,18 +6,17 @@ it is called; RoIPool too, since torchvision rounds the box to integer pixels, a
 """
 
 import functools
+import importlib
 
 import torch
 import torchvision
 
 from mmlite.stack.errors import BUILD_FULL_MMCV, OperatorError
 
-__all__ = ['get_compiler_version', 'get_compiling_cuda_version', 'nms', 'roi_align_backward',
-           'roi_align_forward', 'softnms']  # fmt: skip
+__all__ = ['get_compiler_version', 'get_compiling_cuda_version', 'nms', 'roi_align', 'softnms']
 
 NOT_PROVIDED = {}  # operators asked for in this process that only a compiled mmcv has
 NAIVE, LINEAR, GAUSSIAN = range(3)  # the codes of mmcv.ops.soft_nms
-MAX_POOL = 0  # the code of mmcv.ops.roi_align
 
 
 def get_compiler_version():
@@ -94,37 +93,27 @@ def softnms(boxes, scores, dets, iou_threshold, sigma, min_score, method, offset
     return torch.stack(kept) if kept else left
 
 
-def roi_align_forward(input, rois, output, argmax_y, argmax_x, **geometry):
-    """RoIAlign with average pooling (He et al., ICCV 2017).
+def roi_align(
+    input, rois, output_size, spatial_scale=1.0, sampling_ratio=0, pool_mode='avg', aligned=True
+):
+    """RoIAlign with average pooling (He et al., ICCV 2017), in place of ``mmcv.ops.roi_align``.
 
     Args:
         input (Tensor): ``(B, C, H, W)``.
         rois (Tensor): ``(K, 5)``: index into the batch and the corners in image pixels.
-        output (Tensor): ``(K, C, aligned_height, aligned_width)``, set in place.
-        argmax_y, argmax_x (Tensor): Of max pooling, not changed.
-        geometry: ``aligned_height, aligned_width`` (bins), ``spatial_scale`` (feature pixels per
-            image pixel), ``sampling_ratio`` (samples per bin and axis, 0 for as many as the bin has
-            pixels), ``pool_mode`` (1 average; 0 max: :class:`OperatorError`) and ``aligned``.
+        output_size (int | tuple[int, int]): Bins, as height and width.
+        spatial_scale (float): Feature pixels per image pixel.
+        sampling_ratio (int): Samples per bin and axis, 0 for as many as the bin has pixels.
+        pool_mode (str): ``'max'`` is an :class:`OperatorError`.
+        aligned (bool): Whether the centre of the first pixel is at 0.5.
+
+    Returns:
+        Tensor: ``(K, C, *output_size)`` of the type of ``input``.
     """
-    output.copy_(_roi_align(*_widened(input, rois), **geometry))
-
-
-def roi_align_backward(grad_output, rois, argmax_y, argmax_x, grad_input, **geometry):
-    """Gradient of :func:`roi_align_forward`, written to ``grad_input`` ``(B, C, H, W)``."""
-    grad_output, rois = _widened(grad_output, rois)
-    with torch.enable_grad():  # linear in the input: its values do not matter
-        zeros = torch.zeros_like(grad_input, dtype=rois.dtype, requires_grad=True)
-        (gradient,) = torch.autograd.grad(_roi_align(zeros, rois, **geometry), zeros, grad_output)
-    grad_input.copy_(gradient)
-
-
-def _roi_align(
-    input, rois, aligned_height, aligned_width, spatial_scale, sampling_ratio, pool_mode, aligned
-):
-    if pool_mode == MAX_POOL:
-        raise _not_provided("roi_align with pool_mode='max'")
-    size = (aligned_height, aligned_width)
-    return torchvision.ops.roi_align(input, rois, size, spatial_scale, sampling_ratio, aligned)
+    if pool_mode != 'avg':
+        raise _not_provided(f'roi_align with pool_mode={pool_mode!r}')
+    options = (output_size, spatial_scale, sampling_ratio, aligned)
+    return torchvision.ops.roi_align(*_widened(input, rois), *options).to(input.dtype)
 
 
 def _not_provided(operator):
@@ -146,20 +135,6 @@ def __getattr__(name):
     return NOT_PROVIDED.setdefault(name, operator)
 
 
-def _prefer_torchvision(roi_align):
-    """Let ``mmcv.ops.RoIAlign`` use torchvision (autocast, export) by default, except for max."""
-    init = roi_align.__init__
-
-    @functools.wraps(init)
-    def __init__(self, *args, **kwargs):
-        init(self, *args, **kwargs)
-        if len(args) < 6 and 'use_torchvision' not in kwargs:  # sixth of the positional ones
-            self.use_torchvision = self.pool_mode == 'avg'
-
-    roi_align.__init__ = __init__
-
-
 if __name__ == 'mmcv._ext':
-    from mmcv.ops.roi_align import RoIAlign  # mmcv.ops needs the operators defined above
-
-    _prefer_torchvision(RoIAlign)
+    for module in map(importlib.import_module, ('mmcv.ops.roi_align', 'mmcv.ops')):
+        module.roi_align = roi_align  # also what mmcv.ops.RoIAlign calls

@@ -11,20 +11,13 @@ class Distribution:
     """An installed distribution: ``location`` (directory of its packages) and ``version``."""
 
     def __init__(self, distribution):
-        self._distribution = distribution
         self.location = str(distribution.locate_file(''))
         self.version = distribution.version
+        self.get_metadata = distribution.read_text
 
     def has_metadata(self, name):
         """Whether a metadata file such as ``top_level.txt`` exists."""
-        return self._distribution.read_text(name) is not None
-
-    def get_metadata(self, name):
-        """Content of a metadata file."""
-        text = self._distribution.read_text(name)
-        if text is None:
-            raise FileNotFoundError(f'{self._distribution.name} has no metadata file {name!r}.')
-        return text
+        return self.get_metadata(name) is not None
 
 
 def get_distribution(name):

@@ -1,29 +1,18 @@
-"""The stand-in for ``mmcv._ext``: what it prefers, what it refuses and how it says so."""
-
-import inspect
+"""The stand-in for ``mmcv._ext``: what it refuses and how it says so."""
 
 import pytest
 import torch
 from mmcv import _ext
-from mmcv.ops import RoIAlign, RoIPool
+from mmcv.ops import RoIAlign, RoIPool, roi_align
 from mmcv.utils import collect_env
+from mmdet.structures.mask import structures
 
 from mmlite.errors import UserError
 
 
-@pytest.mark.parametrize(
-    'args, kwargs, expected',
-    [
-        ((7,), {}, True),
-        ((7,), dict(sampling_ratio=2, aligned=False), True),
-        ((7,), dict(use_torchvision=False), False),
-        ((7, 1.0, 0, 'avg', True, False), {}, False),
-        ((7,), dict(pool_mode='max'), False),  # torchvision would average in silence
-    ],
-)
-def test_roi_align_prefers_torchvision(args, kwargs, expected):
-    assert RoIAlign(*args, **kwargs).use_torchvision is expected
-    assert 'use_torchvision' in inspect.signature(RoIAlign).parameters
+def test_one_roi_align_wherever_it_is_imported_from():
+    assert roi_align is _ext.roi_align is structures.roi_align
+    assert RoIAlign.forward.__globals__['roi_align'] is roi_align
 
 
 def test_max_pooling_is_refused():
