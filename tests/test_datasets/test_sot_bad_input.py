@@ -132,5 +132,5 @@ def test_bad_list(tmp_path, lines, message):
         write_lines(tmp_path / 'testing_set.txt', lines)
     with pytest.raises(DataError, match=message):
         LaSOTDataset(tmp_path)
-    with pytest.raises(DataError, match=r'nowhere.txt cannot be read'):
+    with pytest.raises(DataError, match=r'nowhere.txt is missing'):
         LaSOTDataset(tmp_path, list_file=tmp_path / 'nowhere.txt')

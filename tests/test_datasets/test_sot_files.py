@@ -3,7 +3,6 @@
 import json
 import os
 import pickle
-import stat
 import zipfile
 
 import cv2
@@ -97,37 +96,7 @@ def test_archive_is_read_by_worker_processes(tmp_path):
     assert found == [level(i) for i in range(60)]
 
 
-LEAVING = [
-    '../evil.jpg', '/etc/evil.jpg', 'a/../../evil.jpg', 'C:/evil.jpg', 'C:evil.jpg', 'C:\\evil.jpg',
-    '..\\evil.jpg', 'a\\..\\..\\evil.jpg', '\\\\server\\evil.jpg', './../evil.jpg', 'evil.jpg\0/..',
-]  # fmt: skip
-
-
-@pytest.mark.parametrize('name', LEAVING)
-def test_archive_that_leaves_its_folder_is_refused(tmp_path, name):
-    link = zipfile.ZipInfo('img/00000002.jpg')
-    link.external_attr = (stat.S_IFLNK | 0o777) << 16
-    for entry, shown, problem in (
-        (zipfile.ZipInfo('x' * len(name)), name, 'leaves the directory'),
-        (link, link.filename, 'is a symbolic link'),
-    ):
-        write_frames(tmp_path / 'cat-1', [1])
-        file = pack(tmp_path / 'cat-1')
-        with zipfile.ZipFile(file, 'a') as archive:
-            archive.writestr(entry, b'00000001.jpg')
-        content = file.read_bytes().replace(b'x' * len(name), name.encode())  # zipfile would not
-        file.write_bytes(content)
-        before = sorted(tmp_path.rglob('*'))
-        with pytest.raises(DataError) as caught:
-            Tree(tmp_path).files('cat-1')
-        assert str(caught.value) == (
-            f'archive {file} has an entry {shown!r}, which {problem}: no part of the archive was '
-            'read'
-        )
-        assert sorted(tmp_path.rglob('*')) == before
-
-
-@pytest.mark.parametrize('name', ['../../evil', '/evil', 'a/../../evil', '..\\evil'])
+@pytest.mark.parametrize('name', ['../../evil', '/evil', 'a/../../evil', '..\\evil', 'C:evil'])
 def test_list_that_leaves_its_folder_is_refused(tmp_path, name):
     """Results are written under the names of sequences."""
     write_lines(write_got10k(tmp_path, ['a', 'b']) / 'list.txt', ['a', name])
@@ -334,7 +303,7 @@ def test_sequences_with_a_fault_are_looked_at_again(tmp_path, looked_up):
 @pytest.mark.parametrize('spoil', [
     lambda text: text[: len(text) // 2],
     lambda text: '[]',
-    lambda text: text.replace('"entries"', '"other"'),
+    lambda text: text.replace('"content"', '"other"'),
     lambda text: text.replace('[["cat-1", ', '[["cat-1", 1, 2, 3, '),
 ])  # fmt: skip
 def test_spoilt_index_is_built_anew(tmp_path, spoil, capfd):
@@ -360,7 +329,7 @@ def test_a_cache_directory_is_the_place_of_the_index(tmp_path, monkeypatch, look
     assert looked_up == ['cat-1', 'cat-1']
     assert not list(tmp_path.glob('*/.mmlite/*'))
     files = sorted((tmp_path / 'cache').glob('index-*/lasot-all.json'))
-    assert len(files) == 2 and all(json.loads(file.read_text())['entries'] for file in files)
+    assert len(files) == 2 and all(json.loads(file.read_text())['content'] for file in files)
     if not writable:  # neither here nor there
         (tmp_path / 'file').touch()
         monkeypatch.setenv('MMLITE_CACHE', str(tmp_path / 'file'))
@@ -370,14 +339,11 @@ def test_a_cache_directory_is_the_place_of_the_index(tmp_path, monkeypatch, look
 
 
 def test_index_shows_how_far_it_is(tmp_path, monkeypatch, capfd):
-    for number in range(1, 6):
-        write_lasot(tmp_path, f'cat-{number}', 1)
-    lasot(tmp_path)
-    assert 'index of' not in capfd.readouterr().err  # quick enough to be silent
-    monkeypatch.setattr(index, '_PATIENCE', 0)
-    lasot(tmp_path, rebuild_index=True)
-    lines = capfd.readouterr().err.splitlines()
-    assert lines[-1].startswith('index of lasot-all: 5/5 sequences')
+    write_lasot(tmp_path, 'cat-1', 1)
+    for shown in (False, True):
+        assert lasot(tmp_path, rebuild_index=True).names == ['cat-1']
+        assert ('index of lasot-all: 1/1 sequences' in capfd.readouterr().err) == shown
+        monkeypatch.setattr(index, '_MANY', 1)
     monkeypatch.setattr(index, 'is_main_process', lambda: False)
     lasot(tmp_path, rebuild_index=True)
     assert 'index of' not in capfd.readouterr().err

@@ -4,12 +4,10 @@ from .coco_stills import COCOStillsDataset
 from .frame_folder import FrameFolderDataset
 from .got10k import GOT10kDataset
 from .lasot import LaSOTDataset, LaSOTExtDataset
-from .nfs import NFSDataset
-from .otb import OTB100Dataset
 from .pairs import PairSampler, TrackPairs
+from .ranged import NFSDataset, OTB100Dataset, UAV123Dataset
 from .trackingnet import TrackingNetDataset
 from .transforms import CropPair, FlipCrops, JitterBrightness, PackTrackPair
-from .uav123 import UAV123Dataset
 
 __all__ = [
     'COCOStillsDataset',

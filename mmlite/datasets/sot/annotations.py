@@ -1,7 +1,8 @@
 """Text files of tracking data sets: boxes, flags, lists of names and tables of frame ranges.
 
-Numbers are separated by commas, tabs or spaces. All functions raise DataError, with file and line,
-for files that are missing, empty or malformed.
+Numbers are separated by commas, tabs or spaces. A file is a path of a
+:class:`~mmlite.datasets.sot.storage.Tree`. All functions raise DataError, with file and line, for
+files that are missing, empty or malformed.
 """
 
 import re
@@ -11,12 +12,10 @@ import numpy as np
 
 from mmlite.errors import DataError
 
-from .storage import leaves_folder
-
 
 def read_boxes(tree, path, nan_legal=False):
     """Read ``x, y, w, h`` of every frame as float64 (M, 4), M >= 1; NaN only if ``nan_legal``."""
-    text, where = _read(path, tree)
+    text, where = _read(tree, path)
     boxes = parse_table(text, where, columns=4)
     legal = np.isfinite(boxes) | (np.isnan(boxes) if nan_legal else False)
     if not legal.all():
@@ -27,8 +26,12 @@ def read_boxes(tree, path, nan_legal=False):
 
 
 def read_table(path, columns=None):
-    """Read a text file of numbers; see :func:`parse_table`."""
-    return parse_table(*_read(path), columns)
+    """Read a text file of numbers, of any path; see :func:`parse_table`."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(f'{path} cannot be read: {error.strerror}') from error
+    return parse_table(_decode(content, path), path, columns)
 
 
 def parse_table(text, where, columns=None):
@@ -49,29 +52,33 @@ def parse_table(text, where, columns=None):
     return np.array(rows, dtype=np.float64)
 
 
-def read_labels(tree, path, largest=1):
-    """Read integers from 0 to ``largest``, on a line each or all on one line, as int64 (M,)."""
-    text, where = _read(path, tree)
+def read_labels(tree, path, count, largest=1):
+    """Read ``count`` integers from 0 to ``largest``, in one or several lines, as int64 (M,)."""
+    text, where = _read(tree, path)
     legal = {str(value) for value in range(largest + 1)}
-    labels = text.replace(',', ' ').split()
-    if not legal.issuperset(labels):
-        for number, line in enumerate(text.splitlines(), 1):
-            if not legal.issuperset(line.replace(',', ' ').split()):
-                raise _fault(where, number, line, f'are not integers from 0 to {largest}')
+    labels = []
+    for number, line in enumerate(text.splitlines(), 1):
+        row = line.replace(',', ' ').split()
+        if not legal.issuperset(row):
+            raise _fault(where, number, line, f'are not integers from 0 to {largest}')
+        labels += row
+    if len(labels) != count:
+        raise DataError(f'{where} has {len(labels)} labels for {count} boxes')
     return np.array(labels, dtype=np.int64)
 
 
-def read_list(path, tree=None):
+def read_list(tree, path):
     """Read a list of one sequence name a line; blank lines are skipped.
 
     Names that occur twice or leave their directory are refused: results are written under them.
     """
     names = {}
-    lines, where = _read_lines(path, tree)
+    lines, where = _read_lines(tree, path)
     for number, line in lines:
         if line in names:
             raise _fault(where, number, line, f'is on line {names[line]} already')
-        if leaves_folder(line):
+        parts = line.replace('\\', '/').split('/')
+        if not parts[0] or re.match('[A-Za-z]:', parts[0]) or '..' in parts:
             raise _fault(where, number, line, 'leaves the directory')
         names[line] = number
     if not names:
@@ -79,36 +86,38 @@ def read_list(path, tree=None):
     return list(names)
 
 
-def read_indices(path, names):
+def read_indices(tree, path, names):
     """Select from ``names`` by a file of distinct 0-based indices, one a line."""
-    lines = read_list(path)
-    for line in lines:
+    lines, where = _read_lines(tree, path)
+    chosen = {}
+    for number, line in lines:
         if not re.fullmatch(r'\d+', line) or int(line) >= len(names):
             legal = f'the index of a sequence, from 0 to {len(names) - 1}'
-            raise DataError(f'{path}: {line[:60]!r} is not {legal}')
-    indices = [int(line) for line in lines]
-    if len(set(indices)) < len(indices):  # '7' and '007' are different lines
-        raise DataError(f'{path} has an index twice')
-    return [names[index] for index in indices]
+            raise _fault(where, number, line, f'is not {legal}')
+        if int(line) in chosen:
+            raise _fault(where, number, line, f'is on line {chosen[int(line)]} already')
+        chosen[int(line)] = number
+    return [names[index] for index in chosen]
 
 
-def read_ranges(path):
+def read_ranges(tree, path):
     """Read a table of lines ``sequence,video,first,last``; those that begin with # are skipped.
 
     Returns a dict: sequence -> directory of the video, numbers of its first and last frame.
     """
     ranges = {}
-    for number, line in _read_lines(path)[0]:
+    lines, where = _read_lines(tree, path)
+    for number, line in lines:
         if line.startswith('#'):
             continue
         match = re.fullmatch(r'([^\s,]+)[\s,]+([^\s,]+)[\s,]+(\d+)[\s,]+(\d+)', line)
         if not match or int(match[3]) > int(match[4]):
-            raise _fault(path, number, line, 'is not sequence,video,first,last')
+            raise _fault(where, number, line, 'is not sequence,video,first,last')
         if match[1] in ranges:
-            raise _fault(path, number, match[1], 'is listed twice')
+            raise _fault(where, number, match[1], 'is listed twice')
         ranges[match[1]] = match[2], int(match[3]), int(match[4])
     if not ranges:
-        raise DataError(f'{path} is empty: it must have lines sequence,video,first,last')
+        raise DataError(f'{where} is empty: it must have lines sequence,video,first,last')
     return ranges
 
 
@@ -117,25 +126,22 @@ def has_area(boxes):
     return (boxes[:, 2] > 0) & (boxes[:, 3] > 0)
 
 
-def _read(path, tree=None):
+def _read(tree, path):
     """Text and printable path of a file."""
-    if tree is not None:
-        content, where = tree.read(path), tree.where(path)
-    else:
-        where = str(path)
-        try:
-            content = Path(path).read_bytes()
-        except OSError as error:
-            raise DataError(f'{where} cannot be read: {error.strerror}') from error
+    where = tree.where(path)
+    return _decode(tree.read(path), where), where
+
+
+def _decode(content, where):
     try:
-        return content.decode('utf-8-sig'), where
+        return content.decode('utf-8-sig')
     except UnicodeDecodeError as error:
         raise DataError(f'{where} is not a text file: {error}') from error
 
 
-def _read_lines(path, tree=None):
+def _read_lines(tree, path):
     """Numbered lines of a file that are not blank, and its printable path."""
-    text, where = _read(path, tree)
+    text, where = _read(tree, path)
     lines = enumerate(map(str.strip, text.splitlines()), 1)
     return [(number, line) for number, line in lines if line], where
 

@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import os
-from collections import OrderedDict
 
 import numpy as np
 from mmengine.logging import print_log
@@ -12,13 +11,11 @@ from torch.utils.data import Dataset
 
 from mmlite.errors import ArgumentError, DataError
 
-from .annotations import has_area, read_boxes, read_labels, read_ranges
+from .annotations import has_area, read_boxes, read_ranges
 from .frames import ImageFrames, VideoFrames
 from .index import load_index
 from .sequence import Sequence
 from .storage import Tree
-
-_RECENT = 8  # parsed sequences that are kept
 
 
 def warn_of_faults(faults, of):
@@ -33,8 +30,8 @@ class SequenceDataset(Dataset):
     """Videos with one annotated target each; item ``i`` is a :class:`Sequence`.
 
     Names and lengths come from a kept index, see :mod:`mmlite.datasets.sot.index`; annotations are
-    read when a sequence is requested, and the last few sequences are cached. A subclass lists its
-    sequences in ``_find`` and refines visibility in ``_annotate``.
+    read when a sequence is requested. A subclass lists its sequences in ``_find`` and refines
+    visibility in ``_annotate``. The layouts of the directories are in ``docs/data.md``.
 
     Args:
         data_root (str): Directory of the data set. Any directory below it may be a zip archive, see
@@ -42,7 +39,7 @@ class SequenceDataset(Dataset):
         split (str): One of ``splits``.
         rebuild_index (bool): Rebuild the index, needed after changes within the directories of
             sequences. Defaults to False.
-        **options: Further dependencies of the index; ``*_file`` are paths watched for changes.
+        **options: Further arguments that the index depends on; ``*_file`` are paths.
 
     Raises:
         DataError: The data set is missing, or no sequence can be used. From an item: frames or
@@ -66,15 +63,18 @@ class SequenceDataset(Dataset):
         if split not in self.splits:
             legal, name = ', '.join(map(repr, self.splits)), type(self).__name__
             raise ArgumentError(f'{name}: split must be one of {legal}, not {split!r}')
-        self.data_root, self.split, self._options = str(data_root), split, options
+        self.data_root, self.split = str(data_root), split
+        for key, file in options.items():
+            if key.endswith('_file') and file:
+                options[key] = os.path.abspath(file)
+        self._options = options
         self.metainfo = {'dataset': self.dataset, 'protocol': self.protocol}
         self._tree = Tree(data_root, self.layout)
         key = f'{self.dataset}-{split}'
         if any(value is not None for value in options.values()):
-            text = json.dumps(options, sort_keys=True, default=str)
+            text = json.dumps(options, sort_keys=True)
             key += f'-{hashlib.sha1(text.encode()).hexdigest()[:8]}'
-        self._index = load_index(self._tree, key, self._all_watched, self._find, rebuild_index)
-        self._recent = OrderedDict()
+        self._index = load_index(self._tree, key, self._find, rebuild_index)
         self.names = [entry.name for entry in self._index]
         self.lengths = np.array([entry.length for entry in self._index], dtype=np.int64)
         self.faults = {entry.name: entry.fault for entry in self._index if entry.fault}
@@ -84,36 +84,7 @@ class SequenceDataset(Dataset):
         return len(self._index)
 
     def __getitem__(self, index):
-        index = range(len(self))[index]  # IndexError, and negative ones, as for a list
-        sequence = self._recent.pop(index, None)
-        if sequence is None:
-            sequence = self._read(self._index[index])
-        self._recent[index] = sequence  # most recently used last
-        if len(self._recent) > _RECENT:
-            self._recent.popitem(last=False)
-        return sequence
-
-    def __repr__(self):
-        content = f'{len(self)} sequences, {self.lengths.sum()} frames'
-        return f'{type(self).__name__}({self.data_root!r}, {self.split!r}, {content})'
-
-    def _find(self):
-        """list[Entry]: The sequences, with the paths of their frames and boxes."""
-        raise NotImplementedError
-
-    def _watched(self):
-        """list[str]: List files and top directories; the index is rebuilt if one changes."""
-        raise NotImplementedError
-
-    def _annotate(self, entry, boxes):
-        """Visible (M,) and cover (M,) or None of an entry with ``boxes`` (M, 4)."""
-        return has_area(boxes), None
-
-    def _all_watched(self):
-        files = [file for key, file in self._options.items() if key.endswith('_file') and file]
-        return [*self._watched(), *map(os.path.abspath, files)]
-
-    def _read(self, entry):
+        entry = self._index[index]
         if entry.fault:
             raise DataError(entry.fault)
         boxes = read_boxes(self._tree, entry.annotation, self.nan_legal)[entry.skip :]
@@ -129,18 +100,24 @@ class SequenceDataset(Dataset):
         visible, cover = self._annotate(entry, boxes)
         return Sequence(entry.name, self.dataset, frames, boxes, visible, cover)
 
-    def _labels(self, path, boxes, largest=1):
-        labels = read_labels(self._tree, path, largest)
-        if len(labels) != len(boxes):
-            where = self._tree.where(path)
-            raise DataError(f'{where} has {len(labels)} labels for {len(boxes)} boxes')
-        return labels
+    def __repr__(self):
+        content = f'{len(self)} sequences, {self.lengths.sum()} frames'
+        return f'{type(self).__name__}({self.data_root!r}, {self.split!r}, {content})'
 
-    def _ranges(self):
+    def _find(self, tree):
+        """list[Entry]: The sequences of ``tree``, with the paths of their frames and boxes."""
+        raise NotImplementedError
+
+    def _annotate(self, entry, boxes):
+        """Visible (M,) and cover (M,) or None of an entry with ``boxes`` (M, 4)."""
+        return has_area(boxes), None
+
+    def _ranges(self, tree):
         file = self._options['range_file']
-        return read_ranges(file) if file else {}
+        return read_ranges(tree, file) if file else {}
 
-    def _text_files(self, folder):
-        """Sorted names, without suffix, of the ``.txt`` files of a directory."""
-        files = sorted(self._tree.files(folder))
-        return [file.removesuffix('.txt') for file in files if file.endswith('.txt')]
+
+def text_files(tree, folder):
+    """Sorted names, without suffix, of the ``.txt`` files of a directory."""
+    files = sorted(tree.files(folder))
+    return [file.removesuffix('.txt') for file in files if file.endswith('.txt')]

@@ -1,44 +1,32 @@
 """COCO objects as sequences of one frame, to train trackers on many classes."""
 
 import json
-import logging
-import os
 
 import numpy as np
 from mmengine.logging import print_log
 from torch.utils.data import Dataset
 
-from mmlite.errors import DataError, OutputError
+from mmlite.errors import DataError
 from mmlite.registry import DATASETS
-from mmlite.utils import atomic_write
 
 from ..coco_faults import check_coco
 from .base import warn_of_faults
 from .frames import ImageFrames
-from .index import index_file
+from .index import KeptIndex
 from .sequence import Sequence
 from .storage import Tree
-
-VERSION = 2
-"""To be increased when indices of earlier versions become invalid."""
 
 
 @DATASETS.register_module()
 class COCOStillsDataset(Dataset):
     """Every COCO object that is not a crowd as a :class:`Sequence` of one frame.
 
-    Layout; the directory of images may also be a zip archive::
-
-        data_root/
-            annotations/instances_train2017.json
-            train2017/000000000009.jpg, ...          or images/train2017/...
-
-    The objects are kept as arrays beside the index files, see :mod:`~mmlite.datasets.sot.index`,
-    until size or time of the annotation file changes: 50 MB for train2017, shared by forked
-    workers. Boxes without area are listed, too; training rejects their crops.
+    The directory of images may be a zip archive, and below ``images/``. The objects are kept beside
+    the indices of videos, see :mod:`~mmlite.datasets.sot.index`, until size or time of the
+    annotation file changes. Boxes without area are listed, too; training rejects their crops.
 
     Args:
-        data_root (str): See above.
+        data_root (str): Directory of COCO.
         split (str): Directory of the images and suffix of the annotation file's name. Defaults to
             ``'train2017'``.
         rebuild_index (bool): Read the annotation file in any case. Defaults to False.
@@ -55,15 +43,22 @@ class COCOStillsDataset(Dataset):
         self.metainfo = {'dataset': 'coco', 'protocol': 'stills'}
         layout = f'annotations/instances_{split}.json and the images in {split} or images/{split}'
         self._tree = Tree(data_root, layout)
-        folders = (f'images/{split}', split)
-        self._folder = next(filter(self._tree.is_folder, folders), None)
+        self._folder = next(filter(self._tree.is_folder, (f'images/{split}', split)), None)
         if self._folder is None:
             raise DataError(f"'{data_root}' has no images in {split} or images/{split}")
-        arrays = _load_objects(self._tree.root, split, rebuild_index)
-        self._ids, self._boxes = arrays['ids'], arrays['boxes']
-        self._images, self._files = arrays['images'], arrays['files']
+        index = KeptIndex(self.data_root, f'coco-{split}')
+        objects = None if rebuild_index else index.load(dict)
+        if objects is None:
+            path = f'annotations/instances_{split}.json'
+            where = self._tree.where(path)
+            print_log(f'Reading {where}; the objects are kept for the next time.', 'current')
+            objects = read_objects(index.tree.read(path), where)
+            index.save(objects)
+        self.faults = dict(objects['faults'])
+        self._files = objects['files']
+        self._ids, self._images = map(np.array, (objects['ids'], objects['images']))
+        self._boxes = np.array(objects['boxes'], np.float64)
         self.lengths = np.ones(len(self._ids), dtype=np.int64)
-        self.faults = dict(zip(arrays['faulty'].tolist(), arrays['reasons'].tolist(), strict=True))
         warn_of_faults(self.faults, f'{len(self)} objects of coco ({split})')
 
     @property
@@ -77,90 +72,47 @@ class COCOStillsDataset(Dataset):
         index = range(len(self))[index]  # IndexError, and negative ones, as for a list
         if index in self.faults:
             raise DataError(self.faults[index])
-        file = str(self._files[self._images[index]])
-        return Sequence(
-            name=str(self._ids[index]),
-            dataset=self.metainfo['dataset'],
-            frames=ImageFrames(self._tree, self._folder, [file]),
-            boxes=self._boxes[index : index + 1],
-            visible=np.ones(1, dtype=bool),
-        )
+        frames = ImageFrames(self._tree, self._folder, [self._files[self._images[index]]])
+        boxes, visible = self._boxes[index : index + 1], np.ones(1, dtype=bool)
+        return Sequence(str(self._ids[index]), self.metainfo['dataset'], frames, boxes, visible)
 
 
-def read_objects(path):
+def read_objects(content, where):
     """Read the objects of a COCO annotation file that are not crowds.
 
+    Args:
+        content (bytes): The file.
+        where (str): Its path, for messages.
+
     Returns:
-        dict[str, ndarray]: ``ids`` (S,) of the annotations in file order, ``boxes`` float64 (S, 4),
-        ``x, y, w, h`` in pixels, ``images`` int32 (S,) as indices into ``files`` (F,). Invalid
-        annotations are -1 and NaN there; ``faulty`` (W,) are their indices, ``reasons`` (W,) why.
+        dict[str, list]: ``ids`` of the S objects in file order, their ``boxes``, ``x, y, w, h`` in
+        pixels, and ``images`` as indices into ``files``; ``faults`` has pairs of an index and the
+        reason why the object is invalid.
     """
     try:
-        with open(path, encoding='utf-8') as file:
-            data = json.load(file, object_hook=_drop_outline)
-    except OSError as error:
-        raise DataError(f'annotation file {path} cannot be read: {error.strerror}') from error
+        data = json.loads(content, object_hook=_drop_outline)
     except ValueError as error:  # neither JSON nor text
-        raise DataError(f'annotation file {path} is not valid JSON: {error}') from error
+        raise DataError(f'annotation file {where} is not valid JSON: {error}') from error
     if not isinstance(data, dict):
-        raise DataError(f'{path} is not COCO: it must be a JSON object')
-    faults = {fault.row: fault.reason for fault in check_coco(data, path)}
-    rows = [
-        (item, faults.get(row))
-        for row, item in enumerate(data['annotations'])
-        if row in faults or not item.get('iscrowd', 0)
-    ]
-    if all(fault for _, fault in rows):
-        raise DataError(f'{path} has no annotated object that is not a crowd')
+        raise DataError(f'{where} is not COCO: it must be a JSON object')
+    reasons = {fault.row: fault.reason for fault in check_coco(data, where)}
     places = {image['id']: place for place, image in enumerate(data['images'])}
-    boxes = [[np.nan] * 4 if fault else item['bbox'] for item, fault in rows]
-    images = [-1 if fault else places[item['image_id']] for item, fault in rows]
-    return dict(
-        ids=np.array([-1 if fault else item['id'] for item, fault in rows]),
-        boxes=np.array(boxes, np.float64),
-        images=np.array(images, np.int32),
-        files=np.array([image['file_name'] for image in data['images']]),
-        faulty=np.array([place for place, (_, fault) in enumerate(rows) if fault], np.int64),
-        reasons=np.array([fault for _, fault in rows if fault], dtype=str),
-    )
+    objects = dict(ids=[], boxes=[], images=[], faults=[])
+    for row, item in enumerate(data['annotations']):
+        if row in reasons:
+            objects['faults'].append((len(objects['ids']), reasons[row]))
+            item = dict(id=-1, bbox=[0] * 4, image_id=None)
+        elif item.get('iscrowd', 0):
+            continue
+        objects['ids'].append(item['id'])
+        objects['boxes'].append(item['bbox'])
+        objects['images'].append(places.get(item['image_id'], -1))
+    if len(objects['faults']) == len(objects['ids']):
+        raise DataError(f'{where} has no annotated object that is not a crowd')
+    return dict(objects, files=[image['file_name'] for image in data['images']])
 
 
 def _drop_outline(node):
     """Drop the outlines while parsing: they are nearly all of the file."""
     node.pop('segmentation', None)
     return node
-
-
-def _load_objects(root, split, rebuild):
-    """Result of :func:`read_objects`, kept or from the annotation file."""
-    path = os.path.join(root, 'annotations', f'instances_{split}.json')
-    file = index_file(root, f'coco-{split}')
-    file = file and file.with_suffix('.npz')
-    try:
-        stat = os.stat(path)
-    except OSError as error:
-        raise DataError(f'annotation file {path} cannot be read: {error.strerror}') from error
-    stamp = np.array([VERSION, stat.st_size, stat.st_mtime_ns])
-    arrays = None if rebuild or file is None else _load(file, stamp)
-    if arrays is None:
-        print_log(f'Reading {path}; the objects are kept for the next time.', 'current')
-        arrays = read_objects(path)
-        if file is not None:
-            try:
-                with atomic_write(file) as out:
-                    np.savez(out, stamp=stamp, **arrays)
-            except OutputError as error:
-                print_log(f'The index is not kept: {error}', 'current', logging.WARNING)
-    return arrays
-
-
-def _load(file, stamp):
-    """Kept arrays that are still valid, else None."""
-    try:
-        with np.load(file, allow_pickle=False) as kept:
-            return dict(kept) if np.array_equal(kept['stamp'], stamp) else None
-    except FileNotFoundError:
-        return None
-    except Exception as error:  # damaged archives raise errors of many types
-        print_log(f'{file} is not an index ({error!r}): rebuilt', 'current', logging.WARNING)
-        return None

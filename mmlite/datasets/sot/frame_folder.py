@@ -49,42 +49,37 @@ class FrameFolderDataset(SequenceDataset):
     def __init__(self, data_root, split='all', list_file=None, rebuild_index=False):
         super().__init__(data_root, split, rebuild_index, list_file=list_file)
 
-    def _watched(self):
-        folders = [f'{name}/{inner}'.strip('/') for name in self._names() for inner in _INNER]
-        return ['', *folders, *(video for name in self._names() for video in self._videos(name))]
-
-    def _find(self):
+    def _find(self, tree):
+        listed = self._options['list_file']
+        if listed:
+            names = read_list(tree, listed)
+        else:
+            names = [''] if _BOXES in tree.files('') else tree.folders('')
         entries = []
-        for name in self._names():
+        for name in names:
             boxes = f'{name}/{_BOXES}'.lstrip('/')
             shown = name or os.path.basename(os.path.abspath(self.data_root))
             try:
-                entries.append(Entry(shown, boxes, self._video(name), gaps=True))
+                entries.append(Entry(shown, boxes, _find_video(tree, name), gaps=True))
             except DataError as error:  # not a sequence, unless it is listed or has boxes
-                if self._options['list_file'] or _BOXES in self._tree.files(name):
+                if listed or _BOXES in tree.files(name):
                     entries.append(Entry(shown, boxes, None, fault=str(error)))
         return entries
 
-    def _names(self):
-        if self._options['list_file']:
-            return read_list(self._options['list_file'])
-        return [''] if _BOXES in self._tree.files('') else self._tree.folders('')
 
-    def _video(self, name):
-        for inner in _INNER:
-            folder = f'{name}/{inner}'.strip('/')
-            if self._tree.is_folder(folder) and self._ending_in(folder, IMAGE_SUFFIXES):
-                return folder
-        videos = self._videos(name)
-        if len(videos) != 1:
-            problem = f'{len(videos)} videos' if videos else 'neither frames nor a video'
-            raise DataError(f"sequence '{self._tree.where(name)}' has {problem}")
-        return videos[0]
+def _find_video(tree, name):
+    """Directory of the frames of a sequence, or its video file."""
 
-    def _videos(self, name):
-        if not self._tree.is_folder(name):
-            return []
-        return [f'{name}/{file}'.lstrip('/') for file in self._ending_in(name, VIDEO_SUFFIXES)]
+    def ending_in(folder, suffixes):
+        files = tree.files(folder) if tree.is_folder(folder) else []
+        return [file for file in files if file.lower().endswith(suffixes)]
 
-    def _ending_in(self, folder, suffixes):
-        return [file for file in self._tree.files(folder) if file.lower().endswith(suffixes)]
+    for inner in _INNER:
+        folder = f'{name}/{inner}'.strip('/')
+        if ending_in(folder, IMAGE_SUFFIXES):
+            return folder
+    videos = ending_in(name, VIDEO_SUFFIXES)
+    if len(videos) != 1:
+        problem = f'{len(videos)} videos' if videos else 'neither frames nor a video'
+        raise DataError(f"sequence '{tree.where(name)}' has {problem}")
+    return f'{name}/{videos[0]}'.lstrip('/')

@@ -3,7 +3,7 @@
 from mmlite.errors import ArgumentError
 from mmlite.registry import DATASETS
 
-from .annotations import has_area, read_indices, read_list
+from .annotations import has_area, read_indices, read_labels, read_list
 from .base import SequenceDataset
 from .index import Entry
 
@@ -11,17 +11,6 @@ from .index import Entry
 @DATASETS.register_module()
 class GOT10kDataset(SequenceDataset):
     """GOT-10k: 9,335 videos to train, 180 for validation and 180 for testing.
-
-    Official layout; directories may be zip archives (``train.zip``)::
-
-        data_root/
-            train/                                 and val/, test/
-                list.txt                           one sequence a line
-                GOT-10k_Train_000001/
-                    00000001.jpg, 00000002.jpg, ...
-                    groundtruth.txt                a line x,y,w,h a frame; test: the first only
-                    absence.label                  a line 0 or 1 a frame
-                    cover.label                    a line 0 to 8 a frame
 
     The target is visible where it is not absent, its cover is above 0, and its box has a positive
     size. ``Sequence.cover / 8`` is its visible share.
@@ -48,23 +37,16 @@ class GOT10kDataset(SequenceDataset):
             raise ArgumentError(f'split {split!r} needs index_file, 0-based indices into list.txt')
         super().__init__(data_root, split, rebuild_index, index_file=index_file)
 
-    @property
-    def _folder(self):
-        return 'train' if self.split.startswith('vot') else self.split
-
-    def _watched(self):
-        return [self._folder, f'{self._folder}/list.txt']
-
-    def _find(self):
-        names = read_list(f'{self._folder}/list.txt', self._tree)
+    def _find(self, tree):
+        top = 'train' if self.split.startswith('vot') else self.split
+        names = read_list(tree, f'{top}/list.txt')
         if self._options['index_file']:
-            names = read_indices(self._options['index_file'], names)
-        top = self._folder
+            names = read_indices(tree, self._options['index_file'], names)
         return [Entry(name, f'{top}/{name}/groundtruth.txt', f'{top}/{name}') for name in names]
 
     def _annotate(self, entry, boxes):
         if self.split == 'test':
             return has_area(boxes), None
-        absence = self._labels(f'{entry.video}/absence.label', boxes)
-        cover = self._labels(f'{entry.video}/cover.label', boxes, largest=8)
+        absence = read_labels(self._tree, f'{entry.video}/absence.label', len(boxes))
+        cover = read_labels(self._tree, f'{entry.video}/cover.label', len(boxes), largest=8)
         return (absence == 0) & (cover > 0) & has_area(boxes), cover

@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 import os
-import time
+import posixpath
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
@@ -23,12 +23,13 @@ from mmlite.utils import Progress, write_json
 
 from .annotations import read_boxes
 from .frames import VIDEO_SUFFIXES, FrameNames, VideoFrames, sort_frames
+from .storage import WatchedTree, stamp
 
-VERSION = 1
+VERSION = 2
 """To be increased when indices of earlier versions become invalid."""
 
 _WORKERS = 8  # threads: listing directories waits for the disk
-_PATIENCE = 1  # seconds until the progress is shown
+_MANY = 100  # sequences from which on the progress is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,35 +54,86 @@ class Entry:
         return self.video.lower().endswith(VIDEO_SUFFIXES)
 
 
-def load_index(tree, key, watched, find, rebuild=False):
+class KeptIndex:
+    """A JSON file that is valid while nothing changes of what its content was made from.
+
+    Args:
+        root (str): Directory of the data set.
+        key (str): Distinguishes the indices of one root: data set, split and options.
+
+    Attributes:
+        tree (WatchedTree): The data set; what it is asked for is what the content depends on.
+    """
+
+    def __init__(self, root, key):
+        self._file = _index_file(root, key)  # creates the directory before the root is stamped
+        self.tree = WatchedTree(root)
+
+    def load(self, unpack):
+        """Result of ``unpack(content)`` if there is a file and it is valid, else None."""
+        if self._file is None:
+            return None
+        try:
+            kept = json.loads(self._file.read_text(encoding='utf-8'))
+            root, stamps = self.tree.root, kept['stamps']
+            if kept['version'] != VERSION or any(
+                stamp(os.path.join(root, path)) != known for path, known in stamps.items()
+            ):
+                return None
+            content = unpack(kept['content'])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            text = f'{self._file} is not an index ({error!r}): rebuilt'
+            print_log(text, 'current', logging.WARNING)
+            return None
+        self.tree.stamps = stamps
+        return content
+
+    def save(self, content):
+        """Write ``content``; only a warning where that is impossible."""
+        if self._file is None:
+            return
+        kept = dict(version=VERSION, stamps=self.tree.stamps, content=content)
+        try:
+            write_json(self._file, kept, None)
+        except OutputError as error:
+            print_log(f'The index is not kept: {error}', 'current', logging.WARNING)
+
+
+def load_index(tree, key, find, rebuild=False):
     """Load the entries of a data set from its index, which is built if necessary.
 
     Args:
         tree (Tree): The data set.
-        key (str): Distinguishes the indices of one root: data set, split and options.
-        watched (Callable): Returns the paths, absolute or below the root, that are watched.
-        find (Callable): Returns the list of entries before :func:`look_up`.
+        key (str): See :class:`KeptIndex`.
+        find (Callable): Returns the list of entries of a tree before :func:`look_up`.
         rebuild (bool): Build it in any case. Defaults to False.
 
     DataError if there is no sequence, or none can be used.
     """
-    file = index_file(tree.root, key)  # creates the directory before the root is fingerprinted
-    fingerprint = {path: _stamp(os.path.join(tree.root, path)) for path in watched()}
-    kept = None if rebuild or file is None else _load(file, fingerprint)
+    index = KeptIndex(tree.root, key)
+    kept = None if rebuild else index.load(lambda rows: list(map(_unpack, rows)))
     if kept is None:
-        entries = _look_up_all(tree, find(), key)
+        entries = find(index.tree)
+        for entry in (entry for entry in entries if entry.video is not None):
+            index.tree.watch(posixpath.dirname(entry.video))
+            if entry.by_boxes or entry.is_video:  # the number of frames depends on this file
+                index.tree.watch(entry.annotation if entry.by_boxes else entry.video)
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            looked_up = pool.map(lambda entry: look_up(tree, entry), entries)
+            if len(entries) >= _MANY and is_main_process():
+                progress = Progress(f'index of {key}', len(entries), 'sequences')
+                looked_up = progress.track(looked_up)
+            entries = list(looked_up)
     else:
         entries = [look_up(tree, entry) if entry.fault else entry for entry in kept]
     if not entries:
         raise DataError(f"'{tree.root}' has no sequence of {key}")
     if all(entry.fault for entry in entries):
         raise DataError(entries[0].fault)
-    if file is not None and entries != kept:
-        rows = [astuple(entry) for entry in entries]
-        try:
-            write_json(file, dict(version=VERSION, fingerprint=fingerprint, entries=rows), None)
-        except OutputError as error:
-            print_log(f'The index is not kept: {error}', 'current', logging.WARNING)
+    if entries != kept:
+        index.save([astuple(entry) for entry in entries])
     return entries
 
 
@@ -89,17 +141,19 @@ def look_up(tree, entry):
     """Fill in ``length``, ``names`` and ``fault`` of an entry from its files."""
     if entry.video is None:
         return entry
+    length, names, fault = 0, None, ''
     try:
         if entry.is_video:
             length = len(VideoFrames(os.path.join(tree.root, entry.video)))
-            return replace(entry, length=length, names=None, fault='')
-        names = FrameNames.of(_frame_names(tree, entry))
+        else:
+            names = FrameNames.of(_frame_names(tree, entry))
+            length = len(names)
     except DataError as error:
-        return replace(entry, length=0, names=None, fault=str(error))
-    return replace(entry, length=len(names), names=names, fault='')
+        fault = str(error)
+    return replace(entry, length=length, names=names, fault=fault)
 
 
-def index_file(root, key):
+def _index_file(root, key):
     """Path of the index, in a directory that is created; None where none can be written."""
     digest = hashlib.sha1(os.path.realpath(root).encode()).hexdigest()[:12]
     cache = os.environ.get('MMLITE_CACHE')
@@ -140,42 +194,6 @@ def _frame_names(tree, entry):
             f'{tree.where(entry.annotation)}'
         )
     return names[:boxes]
-
-
-def _look_up_all(tree, entries, key):
-    """Look up all entries in several threads, with progress where it takes long."""
-    found, shown_from = [], time.monotonic() + _PATIENCE
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        looked_up = pool.map(lambda entry: look_up(tree, entry), entries)
-        for entry in looked_up:
-            found.append(entry)
-            if time.monotonic() > shown_from and is_main_process():
-                progress = Progress(f'index of {key}', len(entries), 'sequences', len(found))
-                found.extend(progress.track(looked_up))  # the rest
-    return found
-
-
-def _stamp(path):
-    """Size and modification time of a file, directory or its archive; None if there is none."""
-    for candidate in (path, f'{path}.zip'):
-        if os.path.exists(candidate):
-            stat = os.stat(candidate)
-            return [stat.st_size, stat.st_mtime_ns]
-    return None
-
-
-def _load(file, fingerprint):
-    """Entries of a kept index that is still valid, else None."""
-    try:
-        kept = json.loads(file.read_text(encoding='utf-8'))
-        if kept['version'] != VERSION or kept['fingerprint'] != fingerprint:
-            return None
-        return [_unpack(row) for row in kept['entries']]
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        print_log(f'{file} is not an index ({error!r}): rebuilt', 'current', logging.WARNING)
-        return None
 
 
 def _unpack(row):

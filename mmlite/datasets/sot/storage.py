@@ -2,8 +2,6 @@
 
 import functools
 import os
-import re
-import stat
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -91,11 +89,35 @@ class Tree:
         return None, ''
 
 
-class Archive:
-    """An open zip archive; a common top directory of the archive's own name is dropped.
+class WatchedTree(Tree):
+    """A tree that notes, in ``stamps``, the state of all that is listed, read or looked for."""
 
-    DataError if it is none, or has an entry that is a symbolic link or leaves its directory.
-    """
+    def __init__(self, root):
+        super().__init__(root)
+        self.stamps = {}  # path -> its stamp()
+
+    def watch(self, path):
+        """Note the state of a path, and of the archives that may hold it."""
+        self.where(path)
+
+    def _plain(self, path):
+        plain = super()._plain(path)
+        if path not in self.stamps:
+            self.stamps[path] = stamp(plain)
+        return plain
+
+
+def stamp(path):
+    """Size and modification time of a file, directory or its archive; None if there is none."""
+    for candidate in (path, f'{path}.zip'):
+        if os.path.exists(candidate):
+            stat = os.stat(candidate)
+            return [stat.st_size, stat.st_mtime_ns]
+    return None
+
+
+class Archive:
+    """An open zip archive; a common top directory of the archive's own name is dropped."""
 
     def __init__(self, path):
         self.path = path
@@ -103,15 +125,11 @@ class Archive:
             self._zip = zipfile.ZipFile(path)
         except _UNREADABLE as error:
             raise DataError(f'archive {path} cannot be read: {error}') from error
-        members = {}
-        for member in self._zip.infolist():
-            if problem := _fault(member):
-                raise DataError(
-                    f'archive {path} has an entry {member.orig_filename!r}, which {problem}: no '
-                    'part of the archive was read'
-                )
-            if not member.is_dir() and not member.filename.startswith('__MACOSX/'):
-                members[str(PurePosixPath(member.filename))] = member
+        members = {
+            str(PurePosixPath(member.filename)): member
+            for member in self._zip.infolist()
+            if not member.is_dir() and not member.filename.startswith('__MACOSX/')
+        }
         top = Path(path).stem + '/'
         if all(name.startswith(top) for name in members):
             members = {name[len(top) :]: member for name, member in members.items()}
@@ -140,18 +158,6 @@ class Archive:
 def _open_archive(path, _modified, _process):
     """``_process`` keeps a forked process from reading through its parent's file position."""
     return Archive(path)
-
-
-def leaves_folder(name):
-    """Whether a relative path leads out of its directory, on this or another system."""
-    parts = name.replace('\\', '/').split('/')
-    return not parts[0] or bool(re.match('[A-Za-z]:', parts[0])) or '..' in parts
-
-
-def _fault(member):
-    if leaves_folder(member.orig_filename) or leaves_folder(member.filename):
-        return 'leaves the directory'
-    return 'is a symbolic link' if stat.S_ISLNK(member.external_attr >> 16) else None
 
 
 def _list_plain(folder):
