@@ -1,5 +1,6 @@
 """Ways to run the network of a tracker, and how long each takes on the same frames."""
 
+import copy
 import functools
 import itertools
 from importlib.util import find_spec
@@ -76,38 +77,36 @@ class TimedTracker:
     """Tracks one target and records the time of each frame.
 
     Args:
-        network (Network): Runs as it is.
+        network (Network): It is not changed.
         frames (list[ndarray]): The first has the target.
         box (Sequence[float]): x, y, w, h in the first frame.
         warmup (int): Untimed frames before.
         device (torch.device): Is waited for.
 
     Attributes:
-        boxes (list[ndarray]): x, y, w, h of each frame after the first.
+        boxes (list[tuple]): x, y, w, h of each frame after the first.
         network_ms, track_ms (list[float]): Milliseconds of the network alone, and of the whole
             call: crop, normalization, network and mapping back.
     """
 
     def __init__(self, network, frames, box, warmup, device):
         self.boxes, self.network_ms, self.track_ms = [], [], []
-        self._network, self._device = network, device
-        self._tracker = OnlineTracker(network)
+        self._device = device
+        timed = copy.copy(network)
+        timed.locate = functools.partial(self._timed, self.network_ms, network.locate)
+        self._tracker = OnlineTracker(timed)
         (target,) = self._tracker.start([frames[0]], [box])
         for index in range(warmup):
             self._tracker.step([target], [frames[1 + index % (len(frames) - 1)]])
+        self.network_ms.clear()
         self._targets = self._tracker.start([frames[0]], [box])
         self._frames = iter(frames[1:])
 
     def track(self, count):
         """Track the next ``count`` frames."""
-        locate = self._network.locate
-        self._network.locate = functools.partial(self._timed, self.network_ms, locate)
-        try:
-            for frame in itertools.islice(self._frames, count):
-                boxes, _ = self._timed(self.track_ms, self._tracker.step, self._targets, [frame])
-                self.boxes.append(boxes[0])
-        finally:
-            self._network.locate = locate
+        for frame in itertools.islice(self._frames, count):
+            boxes, _ = self._timed(self.track_ms, self._tracker.step, self._targets, [frame])
+            self.boxes.append(boxes[0])
 
     def _timed(self, times, function, *args):
         """Call a function and append its milliseconds."""
@@ -118,13 +117,9 @@ class TimedTracker:
 
     def summary(self, reference):
         """Columns of the CSV table; boxes are compared with ``reference``."""
-        network, track = np.median(self.network_ms), np.median(self.track_ms)
-        columns = dict(
-            network_ms_median=network,
-            network_ms_p95=np.percentile(self.network_ms, 95),
-            track_ms_median=track,
-            track_ms_p95=np.percentile(self.track_ms, 95),
-            track_over_network=track / network,
-            largest_box_difference_px=np.abs(np.array(self.boxes) - reference).max(),
-        )
+        columns = {}
+        for name, times in (('network', self.network_ms), ('track', self.track_ms)):
+            columns[f'{name}_ms_median'], columns[f'{name}_ms_p95'] = np.percentile(times, (50, 95))
+        columns['track_over_network'] = columns['track_ms_median'] / columns['network_ms_median']
+        columns['largest_box_difference_px'] = np.abs(np.array(self.boxes) - reference).max()
         return {name: rounded(value, 3) for name, value in columns.items()}

@@ -8,14 +8,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from mmlite.engine.tracking import digest
 from mmlite.errors import ArgumentError, CheckpointError, UserError
 from mmlite.models.track.deploy import fuse_for_tracking
+from mmlite.models.track.one_stream import SETTINGS
 from mmlite.utils import write_bytes
 
-from .onnx_tracker import BACKENDS, INPUTS, SETTINGS, ONNXTrackerNetwork, import_package
+from .onnx_tracker import BACKENDS, INPUTS, ONNXTrackerNetwork, import_package
 
 OPSETS = range(17, 21)
 """From the first with layer normalization to the last of torch's TorchScript exporter."""
@@ -28,7 +28,7 @@ def export_tracker(model, path, opset=17, int8=False, tolerance=1e-4, overwrite=
     The graph maps a normalized ``template`` (1, 3, T, T) and a normalized ``search`` region (1, 3,
     S, S) to ``found`` (1, 6), the row of
     :meth:`~mmlite.models.track.one_stream.OneStreamTracker.locate`. All its shapes are constant,
-    also after candidate elimination. The file's metadata are :data:`~.onnx_tracker.SETTINGS`.
+    also after candidate elimination. The file's metadata are :data:`~.onnx_tracker.METADATA`.
 
     Args:
         model (OneStreamTracker): On the CPU, in evaluation mode; it is not changed.
@@ -64,9 +64,9 @@ def export_tracker(model, path, opset=17, int8=False, tolerance=1e-4, overwrite=
         differences = compare(model, ONNXTrackerNetwork(file, backend))
         name = max(differences, key=differences.get)
         if not differences[name] <= tolerance:
+            excess = f'{name} by {differences[name]:.2g}, more than {tolerance:g}'
             raise CheckpointError(
-                f'the exported graph differs from the model: {name} by {differences[name]:.2g}, '
-                f'more than {tolerance:g}; nothing was written'
+                f'the exported graph differs from the model: {excess}; nothing was written'
             )
         if int8:
             file = _quantize(file)
@@ -77,10 +77,9 @@ def export_tracker(model, path, opset=17, int8=False, tolerance=1e-4, overwrite=
 
 @torch.no_grad()
 def compare(model, network, pairs=4):
-    """Largest differences between two networks on the CPU for ``pairs`` of random images.
+    """Compare two networks on the CPU: dict of the largest difference in :data:`COLUMNS`.
 
-    Returns:
-        dict[str, float]: By name of the column of ``locate``.
+    Images are ``pairs`` of random ones.
     """
     generator = torch.Generator().manual_seed(0)
     template, search = (
@@ -93,17 +92,6 @@ def compare(model, network, pairs=4):
     return dict(zip(COLUMNS, (found - expected).abs().amax(dim=0).tolist(), strict=True))
 
 
-class Graph(nn.Module):
-    """A tracker as one function of two images."""
-
-    def __init__(self, model):
-        super().__init__()
-        self.network = fuse_for_tracking(model, sparse=False)
-
-    def forward(self, template, search):
-        return self.network.locate(self.network.embed_template(template), search)
-
-
 def _write_graph(model, file, opset):
     """Write the graph with its metadata."""
     import onnx
@@ -112,17 +100,14 @@ def _write_graph(model, file, opset):
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter('ignore')  # of deprecation, and of shapes, which are constant here
         torch.onnx.export(
-            Graph(model), images, str(file), input_names=list(INPUTS), output_names=['found'],
-            opset_version=opset, dynamo=False,  # the other exporter needs onnxscript
+            fuse_for_tracking(model, sparse=False), images, str(file), input_names=list(INPUTS),
+            output_names=['found'], opset_version=opset,
+            dynamo=False,  # the other exporter needs onnxscript
         )  # fmt: skip
     pre = model.data_preprocessor
-    metadata = {name: getattr(model, name, None) for name in SETTINGS}
-    metadata.update(
-        mean=pre.mean.flatten().tolist(),
-        std=pre.std.flatten().tolist(),
-        bgr_to_rgb=pre.bgr_to_rgb,
-        weights=digest(model.state_dict()),
-    )
+    metadata = {name: getattr(model, name) for name in SETTINGS}
+    metadata |= {name: getattr(pre, name).flatten().tolist() for name in ('mean', 'std')}
+    metadata |= dict(bgr_to_rgb=pre.bgr_to_rgb, weights=digest(model.state_dict()))
     graph = onnx.load(str(file))
     onnx.helper.set_model_props(graph, {k: json.dumps(v) for k, v in metadata.items()})
     onnx.checker.check_model(graph)

@@ -2,20 +2,18 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
 
 from mmlite.errors import ArgumentError, CheckpointError, UserError
+from mmlite.models.track import TrackDataPreprocessor
+from mmlite.models.track.one_stream import SETTINGS
 
 BACKENDS = ('onnxruntime', 'openvino')
-PRECISIONS = dict(fp32='f32', bf16='bf16')
+MODES = (('onnxruntime', 'fp32'), ('openvino', 'fp32'), ('openvino', 'bf16'))
 INPUTS = ('template', 'search')
-SETTINGS = (
-    'template_size', 'search_size', 'template_factor', 'search_factor', 'coords', 'mean', 'std',
-    'bgr_to_rgb', 'weights',
-)  # fmt: skip
-"""Metadata of an exported file, each value as JSON; ``weights`` is their hash."""
+METADATA = (*SETTINGS, 'mean', 'std', 'bgr_to_rgb', 'weights')
+"""Names of the metadata of an exported file, each value JSON; ``weights`` is their hash."""
 
 
 class ONNXTrackerNetwork:
@@ -34,7 +32,7 @@ class ONNXTrackerNetwork:
         threads (int, optional): Defaults to those of torch.
 
     Attributes:
-        metadata (dict): See :data:`SETTINGS`; the sizes, factors and ``coords`` are attributes,
+        metadata (dict): See :data:`METADATA`; the sizes, factors and ``coords`` are attributes,
             too.
 
     Raises:
@@ -43,12 +41,9 @@ class ONNXTrackerNetwork:
     """
 
     def __init__(self, path, backend='onnxruntime', precision='fp32', threads=None):
-        if backend not in BACKENDS:
-            raise ArgumentError(f'backend {backend!r} is unknown: choose from {BACKENDS}')
-        if precision not in PRECISIONS:
-            raise ArgumentError(f'precision {precision!r} is unknown: choose from {(*PRECISIONS,)}')
-        if backend == 'onnxruntime' and precision != 'fp32':
-            raise ArgumentError(f"precision {precision!r} requires backend 'openvino'")
+        if (backend, precision) not in MODES:
+            choices = ', '.join(map(' '.join, MODES))
+            raise ArgumentError(f'{backend} {precision} is unknown: choose from {choices}')
         if not Path(path).is_file():
             raise CheckpointError(f'{path} does not exist')
         threads = threads or torch.get_num_threads()
@@ -60,43 +55,31 @@ class ONNXTrackerNetwork:
             raise
         except Exception as error:  # those of ONNX Runtime derive from Exception directly
             reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
-            raise CheckpointError(
-                f'{backend} {package.__version__} cannot read {path}: {reason}'
-            ) from error
+            reader = f'{backend} {package.__version__}'
+            raise CheckpointError(f'{reader} cannot read {path}: {reason}') from error
         if sorted(inputs) != sorted(INPUTS):
             raise CheckpointError(
                 f'{path} is not an exported tracker: its inputs are {", ".join(inputs)} instead of '
                 f'{", ".join(INPUTS)}'
             )
-        missing = [name for name in SETTINGS if name not in texts]
+        missing = [name for name in METADATA if name not in texts]
         if missing:
             raise CheckpointError(
                 f'{path} has no {missing[0]!r} in its metadata: write it by tools/deploy/'
                 f'export_tracker.py'
             )
-        self.metadata = {name: json.loads(texts[name]) for name in SETTINGS}
-        for name in SETTINGS[:5]:
+        self.metadata = {name: json.loads(texts[name]) for name in METADATA}
+        for name in SETTINGS:
             setattr(self, name, self.metadata[name])
-        self.data_preprocessor = SimpleNamespace(
-            mean=torch.tensor(self.metadata['mean']),
-            std=torch.tensor(self.metadata['std']),
-            bgr_to_rgb=self.metadata['bgr_to_rgb'],
-        )
+        pre = {name: self.metadata[name] for name in ('mean', 'std', 'bgr_to_rgb')}
+        self.data_preprocessor = TrackDataPreprocessor(**pre)
 
     def embed_template(self, images):
-        """Return normalized templates (N, 3, T, T) as they are: the file embeds them in each frame.
-
-        That costs 1/200 of a frame and spares a second file.
-        """
+        """Return normalized templates (N, 3, T, T): embedding them anew costs 1/200 of a frame."""
         return images
 
     def locate(self, template, search):
-        """As :meth:`~mmlite.models.track.one_stream.OneStreamTracker.locate`, one after the other.
-
-        Args:
-            template (Tensor): (N, 3, T, T) of :meth:`embed_template`.
-            search (Tensor): Normalized search regions (N, 3, S, S).
-        """
+        """Find targets as the model does, one after the other, by their normalized templates."""
         rows = []
         for pair in zip(template.split(1), search.split(1), strict=True):
             arrays = [images.float().contiguous().numpy() for images in pair]
@@ -121,16 +104,14 @@ def _open_openvino(openvino, path, precision, threads):
     if precision == 'bf16' and 'BF16' not in core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES'):
         raise UserError("this processor has no bf16 instructions: give precision 'fp32'")
     settings = dict(
-        INFERENCE_PRECISION_HINT=PRECISIONS[precision],
+        INFERENCE_PRECISION_HINT='bf16' if precision == 'bf16' else 'f32',
         INFERENCE_NUM_THREADS=threads,
         NUM_STREAMS=1,
         PERFORMANCE_HINT='LATENCY',
     )
     model = core.read_model(path)
-    texts = {}
-    for name in SETTINGS:
-        if model.has_rt_info(['framework', name]):
-            texts[name] = model.get_rt_info(['framework', name]).astype(str)
+    known = [name for name in METADATA if model.has_rt_info(['framework', name])]
+    texts = {name: model.get_rt_info(['framework', name]).astype(str) for name in known}
     request = core.compile_model(model, 'CPU', settings).create_infer_request()
     names = [value.any_name for value in model.inputs]
     return lambda inputs: request.infer(inputs, share_inputs=True)[0], names, texts
@@ -141,7 +122,7 @@ def import_package(name):
     try:
         return __import__(name)
     except ImportError as error:
-        raise UserError(
-            f"{name} is not installed: run pip install {name}, or pip install '.[export]' in the "
-            f'directory of this suite'
-        ) from error
+        remedy = (
+            f"run pip install {name}, or pip install '.[export]' in the directory of this suite"
+        )
+        raise UserError(f'{name} is not installed: {remedy}') from error

@@ -177,8 +177,8 @@ class Exported:
 
 
 BOXES = {
-    (10, 10, 0, 5): 'init box x=10, y=10, w=0, h=5 is empty',
-    (10, float('nan'), 5, 5): 'y=nan, w=5, h=5 has a value that is not finite',
+    (10, 10, 0, 5): 'box x=10, y=10, w=0, h=5 cannot be cropped around: it must be finite and',
+    (10, float('nan'), 5, 5): 'y=nan, w=5, h=5 cannot be cropped around: it must be finite and',
     (160, 10, 5, 5): 'lies outside the frame of 160x120 pixels',
     (-5, 10, 5, 5): 'lies outside the frame',
     (10, 120, 5, 5): 'lies outside the frame',
@@ -201,7 +201,7 @@ def test_a_bad_init_box_is_one_sentence(box, message, finder):
 
 
 FRAMES = {
-    'none': (None, 'the frame is None: it could not be read'),
+    'none': (None, 'the frame is of type NoneType; it must be'),
     'list': ([[1]], 'is of type list; it must be a NumPy array of uint8'),
     'grey': (np.zeros((120, 160), np.uint8), r'has shape \(120, 160\); it must be \(height'),
     'empty': (np.zeros((0, 160, 3), np.uint8), r'has shape \(0, 160, 3\)'),

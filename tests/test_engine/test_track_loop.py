@@ -69,7 +69,7 @@ SENTENCES = {
     'cut': 'cut/0005.png cannot be read',
     'long': 'groundtruth.txt has 9 boxes for the 8 frames',
     'moon': 'init box x=900, y=2, w=9, h=9 lies outside the frame of 160x120 pixels',
-    'nan': 'has a value that is not finite',
+    'nan': 'nan/0000.png: box x=nan, y=nan, w=nan, h=nan cannot be cropped around',
     'size': 'size/0003.png: the frame has 160x200 pixels, those before it 160x120',
 }
 

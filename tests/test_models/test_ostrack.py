@@ -19,8 +19,7 @@ from mmlite.models import HieraOSTrack, OSTrack
 from mmlite.models.layers import resample_positions
 from mmlite.models.track import CandidateElimination, CenterHead
 from mmlite.models.track.elimination import template_attention
-from mmlite.models.track.targets import gaussian_radius, score_target
-from mmlite.models.track.window import hann_window
+from mmlite.models.track.targets import gaussian_radius, hann_window, score_target
 from mmlite.registry import MODELS
 from mmlite.weights.layouts import all_rules, recognise
 

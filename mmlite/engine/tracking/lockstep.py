@@ -1,8 +1,7 @@
 """Tracking of many sequences, several of them in one forward pass."""
 
 import time
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -11,13 +10,12 @@ from mmlite.evaluation.sot.results import Track
 
 from .online_tracker import check_frame
 
-READ_AHEAD = 3  # frames of a sequence that are read before they are needed
-
 
 def track_sequences(tracker, indices, load, batch_size=1, threads=4, on_step=None):
     """Track one target through each sequence, ``batch_size`` of them in lockstep.
 
-    Frames are read ahead by threads. A sequence with bad data ends there, the others continue.
+    Threads read the next frames meanwhile. A sequence with bad data ends there, the others
+    continue.
 
     Args:
         tracker (OnlineTracker): For frames in BGR.
@@ -47,7 +45,11 @@ def track_sequences(tracker, indices, load, batch_size=1, threads=4, on_step=Non
                 return
             ready = [slot for slot in slots if slot.next_frame(tracker)]
             if ready:
-                _step(tracker, ready)
+                began = time.perf_counter()
+                found = tracker.step([s.target for s in ready], [s.frame for s in ready])
+                seconds = (time.perf_counter() - began) / len(ready)
+                for slot, box, score in zip(ready, *found, strict=True):
+                    slot.rows.append((*box, score, seconds))
             if on_step:
                 on_step(sum(slot.error is None for slot in slots))
             for slot in [slot for slot in slots if slot.ended]:
@@ -57,30 +59,15 @@ def track_sequences(tracker, indices, load, batch_size=1, threads=4, on_step=Non
         pool.shutdown(cancel_futures=True)
 
 
-def _step(tracker, slots):
-    began = time.perf_counter()
-    boxes, scores = tracker.step([s.target for s in slots], [s.frame for s in slots])
-    seconds = (time.perf_counter() - began) / len(slots)
-    for slot, box, score in zip(slots, boxes, scores, strict=True):
-        slot.rows.append((*box, score, seconds))
-
-
 class _Slot:
-    """A running sequence: frames that are being read, the target, and the boxes so far."""
+    """A running sequence: the frame that is being read, the target, and the boxes so far."""
 
     def __init__(self, index, sequence, pool):
-        self.index = index
-        self.sequence = sequence
-        self.target = None
-        self.frame = None
-        self.error = None
+        self.index, self.sequence = index, sequence
+        self.target = self.frame = self.error = None
         self.rows = []  # x, y, w, h, score, seconds
-        self._numbers = iter(range(len(sequence)))
         self._pool = pool
-        self._pending = deque()
-        self._latest = None
-        for _ in range(READ_AHEAD):
-            self._read_one_more()
+        self._coming = pool.submit(sequence.frames.read, 0)
 
     @property
     def ended(self):
@@ -88,38 +75,23 @@ class _Slot:
 
     def next_frame(self, tracker):
         """Wait for the next frame; True if the target can be tracked into it."""
-        number = len(self.rows)
+        number, frames = len(self.rows), self.sequence.frames
         try:
-            self.frame = self._pending.popleft().result()
-            self._read_one_more()
+            self.frame = self._coming.result()
+            check_frame(self.frame, self.target)
+            if number + 1 < len(frames):
+                self._coming = self._pool.submit(frames.read, number + 1)
             if self.target is not None:
-                check_frame(self.frame, self.target)
                 return True
             began = time.perf_counter()
             box = self.sequence.boxes[0]
             (self.target,) = tracker.start([self.frame], [box])
             self.rows.append((*box, 1.0, time.perf_counter() - began))
         except DataError as error:
-            where = str(self.sequence.frames.where(number))
+            where = str(frames.where(number))
             self.error = error if where in str(error) else DataError(f'{where}: {error}')
-            for future in self._pending:
-                future.cancel()
         return False
 
     def track(self):
         rows = np.array(self.rows, float)
         return Track(self.sequence.name, rows[:, :4], seconds=rows[:, 5], scores=rows[:, 4])
-
-    def _read_one_more(self):
-        number = next(self._numbers, None)
-        if number is not None:
-            frames = self.sequence.frames
-            self._latest = self._pool.submit(_read_after, self._latest, frames, number)
-            self._pending.append(self._latest)
-
-
-def _read_after(earlier, frames, number):
-    """Read a frame after the one before it: a video has one decoder, which goes forward."""
-    if earlier is not None:
-        wait([earlier])
-    return frames.read(number)

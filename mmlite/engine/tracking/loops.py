@@ -26,10 +26,9 @@ class SequenceLoop(BaseLoop):
     """Base class of :class:`SequenceTestLoop` and :class:`SequenceValLoop`.
 
     The data loader only carries the data set; it must have ``batch_size=1`` and no shuffling. Each
-    process gets whole sequences of about the same number of frames in total and tracks
-    ``batch_size`` of them at once. To hooks, an iteration is one finished sequence:
-    ``before_*_iter`` is called with no batch, ``after_*_iter`` with ``data_batch=[Sequence]`` and
-    ``outputs=[Track]``.
+    process gets whole sequences of about the same number of frames in total. To hooks, an iteration
+    is one finished sequence: ``before_*_iter`` is called with no batch, ``after_*_iter`` with
+    ``data_batch=[Sequence]`` and ``outputs=[Track]``.
 
     Args:
         runner (Runner): Its model is a :class:`~mmlite.engine.tracking.Network`.
@@ -42,8 +41,8 @@ class SequenceLoop(BaseLoop):
         fp16 (bool): Run in mixed precision. Defaults to False.
 
     Attributes:
-        failures (dict[str, str]): Sequence that could not be tracked -> reason, after a run.
-        problem (str | None): One sentence if sequences could not be tracked or scored, after a run.
+        failures (dict[str, str]): Sequence that could not be tracked in the last run -> reason.
+        problem (str | None): One sentence if some could not be tracked or scored.
     """
 
     stage = None
@@ -52,7 +51,7 @@ class SequenceLoop(BaseLoop):
         super().__init__(runner, dataloader)
         self.evaluator = runner.build_evaluator(evaluator)
         self.dataset = self.dataloader.dataset
-        meta = {**self.dataset.metainfo, 'names': list(self.dataset.names)}
+        meta = dict(self.dataset.metainfo, names=list(self.dataset.names))
         self.evaluator.dataset_meta = runner.visualizer.dataset_meta = meta
         self.batch_size, self.threads, self.fp16 = batch_size, threads, fp16
         self.failures, self.problem = {}, None
@@ -85,18 +84,17 @@ class SequenceLoop(BaseLoop):
         if folder is None:
             return list(indices)
         rank, world = get_dist_info()
-        settled = []
+        settled = set()
         for index in indices[rank::world]:
+            sequence = None
             try:
                 sequence = self.dataset[index]
                 track = folder.read(sequence)
             except DataError as error:
-                self._fail(index, error)
-                settled.append(index)
-                continue
+                track = error
             if track is not None:
-                self._finish(sequence, track)
-                settled.append(index)
+                self._settle(index, sequence, track)
+                settled.add(index)
         settled = set().union(*all_gather_object(settled))
         if settled:
             self.runner.logger.info(
@@ -122,33 +120,31 @@ class SequenceLoop(BaseLoop):
         )
         with autocast(enabled=self.fp16), progress if rank == 0 else nullcontext():
             for index, sequence, outcome in tracked:
-                if isinstance(outcome, DataError):
-                    self._fail(index, outcome)
-                    continue
-                if folder is not None:
+                if folder is not None and not isinstance(outcome, DataError):
                     folder.write(outcome)
-                self._finish(sequence, outcome)
+                self._settle(index, sequence, outcome)
 
     def _await(self):
         if not self._waiting:
             self._waiting = True
             self._call('before_{}_iter', batch_idx=self._finished, data_batch=None)
 
-    def _finish(self, sequence, track):
+    def _settle(self, index, sequence, outcome):
+        """Evaluate the Track of a sequence, or record the DataError that came in its place."""
+        if isinstance(outcome, DataError):
+            name = self.dataset.names[index]
+            self.failures[name] = str(outcome)
+            self.runner.logger.error(f'Sequence {name} is not evaluated: {outcome}')
+            for metric in self.evaluator.metrics:
+                if hasattr(metric, 'add_failure'):
+                    metric.add_failure(name, str(outcome))
+            return
         self._await()
-        batch, outputs = [sequence], [track]
+        batch, outputs = [sequence], [outcome]
         self.evaluator.process(data_batch=batch, data_samples=outputs)
         self._call('after_{}_iter', batch_idx=self._finished, data_batch=batch, outputs=outputs)
         self._finished += 1
         self._waiting = False
-
-    def _fail(self, index, error):
-        name = self.dataset.names[index]
-        self.failures[name] = str(error)
-        self.runner.logger.error(f'Sequence {name} is not evaluated: {error}')
-        for metric in self.evaluator.metrics:
-            if hasattr(metric, 'add_failure'):
-                metric.add_failure(name, str(error))
 
     def _describe_failures(self, metrics):
         counts = [value for key, value in metrics.items() if key.split('/')[-1] == 'failed']
@@ -192,15 +188,18 @@ class SequenceTestLoop(SequenceLoop):
         if self.out_dir is None:
             return None
         name = self.dataset.metainfo['dataset']
+        model = self.runner.cfg.get('model')
+        text = json.dumps(model, default=lambda value: type(value).__qualname__)
         identity = dict(
             dataset=name,
             weights=digest(unwrap_model(self.runner.model).state_dict()),
-            model=_settings(self.runner.cfg.get('model')),
+            model=json.loads(text, object_hook=_without_training),
             fp16=self.fp16,
             mmlite=__version__,
         )
         if self.out_dir == 'auto':
-            key = hashlib.blake2b(json.dumps(identity).encode(), digest_size=4).hexdigest()
+            text = json.dumps(identity, sort_keys=True)
+            key = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
             path = Path(self.runner.work_dir) / 'results' / f'{name}-{key}'
         else:
             path = Path(self.out_dir) / name
@@ -218,6 +217,10 @@ def split_by_frames(lengths, indices, parts):
     return shares
 
 
+def _without_training(settings):
+    return {k: v for k, v in settings.items() if k not in ('init_cfg', 'train_cfg')}
+
+
 def digest(state_dict):
     """Hash names, types, shapes and every bit of the values of a state dict, as 32 hex digits."""
     total = hashlib.blake2b(digest_size=16)
@@ -226,13 +229,3 @@ def digest(state_dict):
         total.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}\n'.encode())
         total.update(tensor.reshape(-1).view(torch.uint8).numpy())
     return total.hexdigest()
-
-
-def _settings(model):
-    """The config of a model as text, without the keys that only training uses."""
-    if isinstance(model, dict):
-        kept = {k: v for k, v in model.items() if k not in ('init_cfg', 'train_cfg')}
-        return '{' + ', '.join(f'{k}: {_settings(kept[k])}' for k in sorted(kept)) + '}'
-    if isinstance(model, (list, tuple)):
-        return '[' + ', '.join(map(_settings, model)) + ']'
-    return json.dumps(model, default=lambda value: type(value).__qualname__)

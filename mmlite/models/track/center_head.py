@@ -10,13 +10,10 @@ from mmlite.registry import MODELS
 
 from .targets import score_target
 
-BRANCHES = dict(ctr=1, offset=2, size=2)  # output channels
-MARGIN = 1e-4  # of probabilities from 0 and 1
-
 
 @MODELS.register_module()
 class CenterHead(nn.Module):
-    """Three branches of convolutions for score, offset and size (OSTrack, section 3.4).
+    """Convolutions for score, offset and size (OSTrack, section 3.4).
 
     Sigmoid, decoding and losses are float32, as half precision rounds ``1 - 1e-4`` to 1.
 
@@ -31,9 +28,10 @@ class CenterHead(nn.Module):
 
     def __init__(self, in_channels, channels=256, norm_cfg=None, loss_weights=None):
         super().__init__()
-        norm_cfg = norm_cfg or dict(type='BN')
-        for name, outputs in BRANCHES.items():
-            self.add_module(name, _branch(in_channels, channels, outputs, norm_cfg))
+        widths = in_channels, channels
+        self.ctr = _branch(*widths, 1, norm_cfg)
+        self.offset = _branch(*widths, 2, norm_cfg)
+        self.size = _branch(*widths, 2, norm_cfg)
         weights = dict(giou=2.0, l1=5.0, focal=1.0) | (loss_weights or {})
         self.giou_loss = GIoULoss(loss_weight=weights['giou'])
         self.l1_loss = L1Loss(loss_weight=weights['l1'])
@@ -46,14 +44,16 @@ class CenterHead(nn.Module):
         search region's side) within [1e-4, 1 - 1e-4], and ``offset_map`` (B, 2, F, F; x and y in
         cells).
         """
-        return as_maps(self.ctr(features), self.size(features), self.offset(features))
+        return dict(
+            score_map=as_share(self.ctr(features)),
+            size_map=as_share(self.size(features)),
+            offset_map=self.offset(features).float(),
+        )
 
     def decode(self, maps, window=None):
-        """Read the box at the best cell of the maps; ``window`` (F, F) multiplies the scores in the
-        choice.
+        """Read the box at the best cell of the maps, by scores times ``window`` (F, F).
 
-        Returns (B, 6): cx, cy, w, h as fractions of the search region's side, the score of the
-        cell, and the same times the window.
+        Returns (B, 6), as :meth:`~.one_stream.OneStreamTracker.locate`.
         """
         scores = maps['score_map'].flatten(1)
         side = maps['score_map'].shape[-1]
@@ -70,9 +70,9 @@ class CenterHead(nn.Module):
     def loss(self, maps, boxes):
         """Losses of predicted maps (OSTrack, eq. 5), and the mean ``iou``.
 
-        GIoU and L1 compare the box at the best predicted cell with the target clipped to the
-        region, as corners in fractions of the region; the Gaussian is that of the unclipped target.
-        ``boxes`` (B, 4) are x, y, w, h as fractions of the search region's side.
+        ``boxes`` (B, 4) are x, y, w, h as fractions of the search region's side. GIoU and L1
+        compare the corners of the box at the best cell with those of the target clipped to the
+        region; the Gaussian is that of the unclipped target.
         """
         boxes = boxes.float()
         center, size = self.decode(maps)[:, :4].chunk(2, dim=1)
@@ -90,26 +90,20 @@ class CenterHead(nn.Module):
         )
 
 
-def as_maps(score, size, offset):
-    """Convert outputs of the three branches to the maps of :class:`CenterHead`."""
-    return dict(score_map=as_share(score), size_map=as_share(size), offset_map=offset.float())
-
-
 def as_share(logits):
     """Convert logits of scores or sizes to float32 within [1e-4, 1 - 1e-4]."""
-    return logits.float().sigmoid().clamp(MARGIN, 1 - MARGIN)
+    return logits.float().sigmoid().clamp(1e-4, 1 - 1e-4)
 
 
 def _branch(in_channels, channels, outputs, norm_cfg):
     """Four 3x3 convolutions with norm and ReLU, each half as wide as the last, and a 1x1."""
-    widths = [in_channels, *(channels // 2**i for i in range(4))]
-    layers = [
-        nn.Sequential(
-            nn.Conv2d(a, b, 3, padding=1), build_norm_layer(norm_cfg, b)[1], nn.ReLU(inplace=True)
-        )
-        for a, b in zip(widths, widths[1:], strict=False)
-    ]
-    branch = nn.Sequential(*layers, nn.Conv2d(widths[-1], outputs, 1))
+    layers = []
+    for _ in range(4):
+        norm = build_norm_layer(norm_cfg or dict(type='BN'), channels)[1]
+        conv = nn.Conv2d(in_channels, channels, 3, padding=1)
+        layers.append(nn.Sequential(conv, norm, nn.ReLU(inplace=True)))
+        in_channels, channels = channels, channels // 2
+    branch = nn.Sequential(*layers, nn.Conv2d(in_channels, outputs, 1))
     for parameter in branch.parameters():
         if parameter.ndim > 1:
             nn.init.xavier_uniform_(parameter)

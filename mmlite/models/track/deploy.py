@@ -3,25 +3,24 @@
 import copy
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from mmlite.errors import ArgumentError
 
-from .fused_head import FusedHead
-from .fused_vit import FusedViT
-from .one_stream import OneStreamTracker
+from .elimination import template_attention
+from .fused_head import FusedHead, take_rows
+from .one_stream import SETTINGS, OneStreamTracker
 from .ostrack import OSTrack
-
-SETTINGS = ('template_size', 'search_size', 'template_factor', 'search_factor', 'coords')
 
 
 @torch.no_grad()
 def fuse_for_tracking(model, dtype=torch.float32, sparse=True):
     """Copy a tracker into one that only tracks, faster, with equal results up to rounding.
 
-    Batch norm, LayerScale and the scale of attention are folded into weights; size and offset are
-    computed at the chosen cell only; an :class:`~.ostrack.OSTrack` computes no attention of dropped
-    tokens, nor of the template in the last block, and no convolution of empty cells.
+    Batch norm is folded into convolutions; size and offset are computed at the chosen cell only; an
+    :class:`~.ostrack.OSTrack` computes no attention of dropped tokens, nor of the template in the
+    last block, and no convolution of empty cells.
 
     Args:
         model (OneStreamTracker): With batch norm in its head. It is not changed.
@@ -36,47 +35,100 @@ def fuse_for_tracking(model, dtype=torch.float32, sparse=True):
     """
     if not isinstance(model, OneStreamTracker):
         raise ArgumentError(f'{type(model).__name__} cannot be fused: it is not a OneStreamTracker')
-    return FusedTracker(model, dtype, sparse).eval().requires_grad_(False)
+    kind = FusedOSTrack if isinstance(model, OSTrack) else FusedTracker
+    return kind(model, dtype, sparse).eval().requires_grad_(False)
 
 
 class FusedTracker(nn.Module):
-    """Result of :func:`fuse_for_tracking`; its arguments are described there."""
+    """Result of :func:`fuse_for_tracking` for any tracker; its arguments are described there."""
+
+    reduced = nn.Module  # parts of the encoder that are converted to ``dtype``
 
     def __init__(self, model, dtype, sparse):
         super().__init__()
         for name in SETTINGS:
             setattr(self, name, getattr(model, name))
-        encoder = FusedViT if isinstance(model, OSTrack) else PlainEncoder
-        self.encoder = encoder(model, dtype)
+        self.dtype = dtype
         self.head = FusedHead(model.head, model.window, dtype, sparse)
+        self.model = copy.deepcopy(model)
+        del self.model.head
         self.data_preprocessor = copy.deepcopy(model.data_preprocessor)
+        for module in self.model.modules():
+            if isinstance(module, self.reduced):
+                module.to(dtype)
+
+    def forward(self, template, search):
+        """Find targets, given normalized images; returns (B, 6) as :meth:`locate`."""
+        return self.locate(self.embed_template(template), search)
 
     def embed_template(self, images):
         """See :meth:`~.one_stream.OneStreamTracker.embed_template`."""
-        return self.encoder.embed_template(images)
+        return self.model.embed_template(images.to(self.dtype))
 
     def locate(self, template, search):
         """See :meth:`~.one_stream.OneStreamTracker.locate`."""
-        return self.head(*self.encoder(template, self.encoder.embed_search(search)))
+        return self.head(*self.relate(template, self.model.embed_search(search.to(self.dtype))))
 
-
-class PlainEncoder(nn.Module):
-    """Copied encoder of any :class:`~.one_stream.OneStreamTracker`, in ``dtype``."""
-
-    def __init__(self, model, dtype):
-        super().__init__()
-        self.model = copy.deepcopy(model).to(dtype)
-        del self.model.head
-        self.dtype = dtype
-
-    def embed_template(self, images):
-        """See :class:`~.one_stream.OneStreamTracker`."""
-        return self.model.embed_template(images.to(self.dtype))
-
-    def embed_search(self, images):
-        """See :class:`~.one_stream.OneStreamTracker`."""
-        return self.model.embed_search(images.to(self.dtype))
-
-    def forward(self, template, search):
-        """Map of the search region as tokens (B, F^2, C), all of them at their cells."""
+    def relate(self, template, search):
+        """Relate both kinds of tokens; returns arguments of :class:`~.fused_head.FusedHead`."""
         return self.model.relate(template, search).flatten(2).transpose(1, 2), None
+
+
+class FusedOSTrack(FusedTracker):
+    """The same of an OSTrack.
+
+    Eliminating blocks rank tokens before they attend, so dropped ones have no queries; the last
+    block has queries of the search region only.
+    """
+
+    reduced = nn.Linear, nn.Conv2d
+
+    def __init__(self, model, dtype, sparse):
+        super().__init__(model, dtype, sparse)
+        # plain numbers are constants to a tracer
+        self.num_template, self.num_search = model.template_side**2, model.search_side**2
+        rows = torch.arange(self.num_template, device=model.window.device)[None]
+        self.register_buffer('template_rows', rows)
+        self.keep, self.ranking = {}, None
+        if model.elimination is not None:
+            self.ranking = model.elimination.queries(model.template_side)
+            self.keep = model.elimination.counts(self.num_search)
+
+    def relate(self, template, search):
+        """Relate tokens of template (B, T, C) and search region (B, F^2, C).
+
+        Returns the remaining search tokens, normalized, and their places, see
+        :meth:`.fused_head.FusedHead.forward`.
+        """
+        ids, T = None, self.num_template
+        x = torch.cat([template, search], dim=1)
+        blocks = self.model.backbone.blocks
+        for index, block in enumerate(blocks):
+            q, k, v = block.attn.qkv(block.norm1(x).to(self.dtype)).float().chunk(3, dim=-1)
+            heads = block.attn.num_heads
+            k, v = _split(k, heads), _split(v, heads)
+            begin = T if block is blocks[-1] else 0
+            if index in self.keep:
+                ranking = _split(q[:, :T][:, self.ranking], heads)
+                attention = template_attention(ranking, k)[:, T:]
+                order = attention.topk(self.keep[index], sorted=False).indices
+                ids = order if ids is None else ids.gather(1, order)
+                template_rows = self.template_rows[:, begin:].expand(len(x), -1)
+                rows = torch.cat([template_rows, T + order], dim=1)
+                x, q = take_rows(x, rows), take_rows(q, rows)
+            elif begin:
+                x, q = x[:, begin:], q[:, begin:]
+            y = F.scaled_dot_product_attention(_split(q, heads), k, v)
+            x = x + block.ls1(block.attn.proj(y.transpose(1, 2).flatten(2).to(self.dtype)))
+            x = x + block.ls2(block.mlp(block.norm2(x).to(self.dtype)))
+        places = None
+        if ids is not None:
+            B, K = ids.shape
+            places = ids.new_full((B, self.num_search + 1), K)
+            places.scatter_(1, ids, torch.arange(K, device=ids.device).expand(B, -1))
+        return self.model.backbone.norm(x), places
+
+
+def _split(tokens, heads):
+    """(B, N, C) to (B, heads, N, D)."""
+    return tokens.unflatten(2, (heads, -1)).transpose(1, 2)

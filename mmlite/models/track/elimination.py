@@ -60,19 +60,17 @@ class CandidateElimination(nn.Module):
                 counts[block] = remaining = keep
         return counts
 
-    def start(self, template_side, num_search):
-        """Start one pass of ``template_side^2`` template and ``num_search`` search tokens."""
-        return Survivors(template_side**2, self.queries(template_side), num_search, self.ratio)
-
 
 class Survivors:
-    """Remaining search tokens during one pass."""
+    """Search tokens that remain during one pass of ``template_side^2`` and ``num_search`` tokens.
 
-    def __init__(self, num_template, queries, num_search, ratio):
-        self.num_template = num_template
-        self.queries = queries
-        self.num_search = num_search
-        self.ratio = ratio
+    They are ranked and counted as ``elimination`` says.
+    """
+
+    def __init__(self, elimination, template_side, num_search):
+        self.num_template, self.num_search = template_side**2, num_search
+        self.queries = elimination.queries(template_side)
+        self.ratio = elimination.ratio
         self.ids = None  # cells of the remaining tokens, int64 (B, K); None for all
 
     def prune(self, tokens, q, k):

@@ -16,8 +16,8 @@ from .center_head import as_share
 class FusedHead(nn.Module):
     """Find the best cell of a :class:`~.center_head.CenterHead` and read the box there.
 
-    Batch norm is folded into the convolutions. Size and offset, merged into one branch of grouped
-    convolutions, are computed for the chosen cell only, from the 9 x 9 cells around it.
+    Batch norm is folded into the convolutions. Size and offset, one branch of grouped convolutions,
+    are computed for the chosen cell only, from the 9 x 9 cells around it.
 
     Args:
         head (CenterHead): With batch norm. It is copied.
@@ -32,16 +32,17 @@ class FusedHead(nn.Module):
         self.side = window.shape[0]
         score, size, offset = (_folded(branch) for branch in (head.ctr, head.size, head.offset))
         both = [
-            _side_by_side(a, b, groups=1 if index == 0 else 2)
-            for index, (a, b) in enumerate(zip(size, offset, strict=True))
+            _side_by_side(*pair, groups=2 if index else 1)
+            for index, pair in enumerate(zip(size, offset, strict=True))
         ]
-        self.score, self.box = (_stacked(convs, dtype) for convs in (score, both))
-        taps = self.score[0].weight.permute(2, 3, 0, 1).flatten(0, 2)
+        self.score, self.box = nn.ModuleList(score), nn.ModuleList(both)
+        for conv in (*score[:-1], *both[:-1]):
+            conv.to(dtype)
+        taps = score[0].weight.permute(2, 3, 0, 1).flatten(0, 2)
         self.register_buffer('taps', taps.clone() if sparse else None)  # (9 * out, C)
         self.register_buffer('window', window.flatten().clone())
         reach = len(both) - 1
         self.register_buffer('nearest', _cells_around(self.side, 1))
-        self.register_buffer('nine', torch.arange(9))
         self.register_buffer('around', _cells_around(self.side, reach))
         inside = _cells_around(self.side, reach - 1) < self.side**2
         self.register_buffer('inside', inside.to(dtype))
@@ -59,42 +60,38 @@ class FusedHead(nn.Module):
         cell = ranked.argmax(dim=1)
         size, offset = self.box_at(cell, tokens, places).chunk(2, dim=1)
         corner = torch.stack([cell % self.side, cell // self.side], dim=1)
-        best = torch.stack([scores, ranked], dim=2)
-        best = take_rows(best, cell[:, None])[:, 0]
+        best = take_rows(torch.stack([scores, ranked], dim=2), cell[:, None])[:, 0]
         return torch.cat([(corner + offset) / self.side, as_share(size), best], dim=1)
 
     def score_map(self, tokens, places):
         """Scores (B, 1, F, F) before the sigmoid; arguments as in :meth:`forward`."""
         first, *rest, last = self.score
-        if places is None or self.taps is None:
+        if places is not None and self.taps is not None:
+            # what each tap of the first convolution makes of each token, summed by cell
+            B, rows, _ = tokens.shape
+            products = F.linear(tokens, self.taps).view(B * rows * 9, -1)
+            token = places.index_select(1, self.nearest.flatten())
+            token = token + rows * torch.arange(B, device=tokens.device)[:, None]
+            index = 9 * token.view(-1, 9) + torch.arange(9, device=tokens.device)
+            sums = F.embedding_bag(index, products, mode='sum').unflatten(0, (B, -1))
+            x = _as_map(sums + first.bias, self.side)
+        else:
             cells = tokens if places is None else take_rows(tokens, places)
             x = first(_as_map(cells[:, :-1], self.side))
-        else:
-            x = _as_map(self.sum_taps(tokens, places) + first.bias, self.side)
         for conv in rest:
             x = conv(x.relu_())
         return last(x.relu_().float())
-
-    def sum_taps(self, tokens, places):
-        """The score's first convolution without bias, (B, F^2, out), from tokens (B, K + 1, C)."""
-        B, rows, _ = tokens.shape
-        products = F.linear(tokens, self.taps).view(B * rows * 9, -1)
-        first = rows * torch.arange(B, device=tokens.device)[:, None]
-        token = places.index_select(1, self.nearest.flatten()) + first
-        index = 9 * token.view(-1, 9) + self.nine
-        return F.embedding_bag(index, products, mode='sum').unflatten(0, (B, -1))
 
     def box_at(self, cell, tokens, places):
         """Size and offset (B, 4), before activation, in cells (B,); see :meth:`forward`."""
         rows = self.around[cell]
         rows = rows if places is None else places.gather(1, rows)
-        x = _as_map(take_rows(tokens, rows), 2 * len(self.box) - 1)
-        side = 2 * len(self.box) - 3
-        inside = self.inside[cell].view(-1, 1, side, side)
         *convs, last = self.box
+        x = _as_map(take_rows(tokens, rows), 2 * len(convs) + 1)
+        side = 2 * len(convs) - 1
+        inside = self.inside[cell].view(-1, 1, side, side)
         for conv in convs:
-            # cells outside the map are zero in every layer
-            x = conv(x).relu_() * inside
+            x = conv(x).relu_() * inside  # cells outside the map are zero in every layer
             inside = inside[..., 1:-1, 1:-1]
         return last(x.float()).flatten(1)
 
@@ -125,10 +122,8 @@ def _folded(branch):
     *layers, last = copy.deepcopy(branch).eval()
     for layer in layers:
         if not isinstance(layer[1], _BatchNorm):
-            raise ArgumentError(
-                f'only batch norm can be folded into convolutions, but the head has '
-                f'{type(layer[1]).__name__}'
-            )
+            name = type(layer[1]).__name__
+            raise ArgumentError(f'only batch norm can be folded, but the head has {name}')
     return [fuse_conv_bn_eval(conv, norm) for conv, norm, _ in layers] + [last]
 
 
@@ -139,7 +134,3 @@ def _side_by_side(first, second, groups):
     both.weight.copy_(torch.cat([first.weight, second.weight]))
     both.bias.copy_(torch.cat([first.bias, second.bias]))
     return both
-
-
-def _stacked(convs, dtype):
-    return nn.ModuleList([*(conv.to(dtype) for conv in convs[:-1]), convs[-1]])

@@ -5,9 +5,11 @@ from mmengine.model import BaseModel
 from mmlite.errors import ArgumentError
 from mmlite.registry import MODELS
 
-from .window import hann_window
+from .targets import hann_window
 
 COORDS = ('ostrack', 'exact')
+SETTINGS = ('template_size', 'search_size', 'template_factor', 'search_factor', 'coords')
+"""Attributes of a tracker that tell how its crops are cut."""
 
 
 class OneStreamTracker(BaseModel):
@@ -34,7 +36,7 @@ class OneStreamTracker(BaseModel):
         data_preprocessor, init_cfg: As in :class:`mmengine.model.BaseModel`.
     """
 
-    stride = 16
+    stride = size_unit = 16  # sides of crops are multiples of size_unit pixels
 
     def __init__(
         self, backbone, head, template_size=128, search_size=256, template_factor=2.0,
@@ -43,21 +45,16 @@ class OneStreamTracker(BaseModel):
         super().__init__(data_preprocessor, init_cfg)
         if coords not in COORDS:
             raise ArgumentError(f"coords '{coords}' is unknown: choose from {COORDS}")
-        for name, size in (('template_size', template_size), ('search_size', search_size)):
+        self.template_size, self.search_size = template_size, search_size
+        self.template_factor, self.search_factor = template_factor, search_factor
+        self.coords = coords
+        for name in ('template_size', 'search_size'):
+            size = getattr(self, name)
             if size % self.size_unit:
                 raise ArgumentError(f'{name} {size} must be a multiple of {self.size_unit} pixels')
-        self.template_size = template_size
-        self.search_size = search_size
-        self.template_factor = template_factor
-        self.search_factor = search_factor
-        self.coords = coords
         self.backbone = MODELS.build(backbone)
         self.head = MODELS.build(head)
-        side = search_size // self.stride
-        self.register_buffer('window', hann_window(side), persistent=False)
-
-    #: Divisor of image sides in pixels.
-    size_unit = stride
+        self.register_buffer('window', hann_window(search_size // self.stride), persistent=False)
 
     def forward(self, inputs, data_samples=None, mode='tensor'):
         """Relate pairs of template and search region.

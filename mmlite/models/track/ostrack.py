@@ -1,5 +1,7 @@
 """OSTrack on the plain ViT."""
 
+import math
+
 import torch
 from torch import nn
 
@@ -7,6 +9,7 @@ from mmlite.errors import ArgumentError
 from mmlite.registry import MODELS
 
 from ..layers import resample_positions
+from .elimination import Survivors
 from .one_stream import OneStreamTracker
 
 
@@ -53,29 +56,26 @@ class OSTrack(OneStreamTracker):
     @torch.no_grad()
     def spread_positions(self):
         """Resample the backbone's position table to both grids (bicubic)."""
-        source = self.backbone.pos_embed
-        for table, side in (
-            (self.pos_embed_z, self.template_side),
-            (self.pos_embed_x, self.search_side),
-        ):
-            table.copy_(resample_positions(source, (side, side))[:, 1:])
+        for table in (self.pos_embed_z, self.pos_embed_x):
+            side = math.isqrt(table.shape[1])
+            table.copy_(resample_positions(self.backbone.pos_embed, (side, side))[:, 1:])
 
     def embed_template(self, images):
-        """Normalized templates (B, 3, T, T) to tokens (B, (T / 16)^2, C) with positions."""
+        """Embed (B, 3, T, T) as patch tokens (B, (T / 16)^2, C) with positions."""
         return self.backbone.patchify(images)[0] + self.pos_embed_z
 
     def embed_search(self, images):
-        """Normalized search regions (B, 3, S, S) to tokens (B, (S / 16)^2, C) with positions."""
+        """Embed (B, 3, S, S) as patch tokens (B, (S / 16)^2, C) with positions."""
         return self.backbone.patchify(images)[0] + self.pos_embed_x
 
     def relate(self, template, search):
-        """Relate both kinds of tokens: map (B, C, F, F) of the search region."""
+        """See :class:`~.one_stream.OneStreamTracker`."""
         tokens = torch.cat([template, search], dim=1)
         if self.elimination is None:
             tokens, _ = self.backbone.encode(tokens)
             found = self.backbone.norm(tokens[:, template.shape[1] :])
         else:
-            left = self.elimination.start(self.template_side, search.shape[1])
+            left = Survivors(self.elimination, self.template_side, search.shape[1])
             prune = dict.fromkeys(self.elimination.blocks, left.prune)
             tokens, _ = self.backbone.encode(tokens, prune=prune)
             # norm first: eliminated tokens stay exactly zero

@@ -1,4 +1,4 @@
-"""Score maps of targets, for whole batches on any device."""
+"""Maps over the cells of a search region: scores of targets, and the window over scores."""
 
 import torch
 
@@ -34,7 +34,11 @@ def score_target(boxes, side):
     index = torch.arange(side, device=boxes.device)
     dx, dy = (index - centers[:, axis, None] for axis in (0, 1))
     variance = ((2 * radius + 1) / 6) ** 2
-    along_x, along_y = (
-        (-d.square() / (2 * variance)).exp() * (d.abs() <= radius) for d in (dx, dy)
-    )
-    return (along_y[:, :, None] * along_x[:, None, :])[:, None]
+    x, y = ((-d.square() / (2 * variance)).exp() * (d.abs() <= radius) for d in (dx, dy))
+    return (y[:, :, None] * x[:, None, :])[:, None]
+
+
+def hann_window(side):
+    """Two-dimensional Hann window (side, side), float32, without its zeros (OSTrack)."""
+    window = torch.hann_window(side + 2, periodic=False, dtype=torch.float64)[1:-1]
+    return torch.outer(window, window).float()
