@@ -217,7 +217,7 @@ def test_stopped_run_is_not_complete_and_goes_on(tmp_path, monkeypatch, sets, wo
     with pytest.raises(UserError, match='other options'):
         generate(job_for(tmp_path, seed=3))
     log = job.root / '.items.jsonl'
-    lines = log.read_text().splitlines()
+    lines = log.read_text().strip().splitlines()
     assert len(lines) > 15
     log.write_text('\n'.join(lines[:12]) + '\n' + lines[12][:20])  # killed within a line
 

@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 
 from mmlite.datasets.shapes import CLASSES, CLUTTER, STUFF, Job, render, task_spec
-from mmlite.datasets.shapes.grounds import ground_texture
 from mmlite.datasets.shapes.outlines import OUTLINES, sample_outline
 from mmlite.datasets.shapes.scene import Exposure, Instance, Pose, Scene, sample_skin
-from mmlite.datasets.shapes.spec import balanced_label
-from mmlite.datasets.shapes.textures import TEXTURES
+from mmlite.datasets.shapes.textures import TEXTURES, ground_texture
 from mmlite.errors import UserError
 
 
@@ -91,11 +89,12 @@ def test_ground_texture(name):
 
 
 def test_balanced_labels_hold_every_class_once_a_block():
-    labels = [balanced_label(0, 'cls', 'train', i, 12) for i in range(36)]
+    job = Job('cls', Path('unused'), task_spec('cls'))
+    labels = [job.label('train', i) for i in range(36)]
     for start in (0, 12, 24):
         assert sorted(labels[start : start + 12]) == list(range(12))
     assert labels[:12] != labels[12:24]
-    assert labels != [balanced_label(1, 'cls', 'train', i, 12) for i in range(36)]
+    assert labels != [replace(job, seed=1).label('train', i) for i in range(36)]
 
 
 def test_painters_order_exact_sizes_and_the_border():

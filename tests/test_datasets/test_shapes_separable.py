@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mmlite.datasets.shapes import Job, render, task_spec
-from mmlite.datasets.shapes.spec import CLUTTER, balanced_label
+from mmlite.datasets.shapes.spec import CLUTTER
 
 TRAIN, VAL, NUM_CLASSES = 240, 120, 12
 
@@ -66,7 +66,7 @@ def make_samples(**options):
         rows['texture'].append(texture_features(rendering.image, mask))
         rows['color'].append(rendering.image[mask].mean(axis=0))
         rows['label'].append(scene.instances[main].label)
-        rows['shuffled'].append(balanced_label(0, 'cls', 'train', index, NUM_CLASSES, 'shuffle'))
+        rows['shuffled'].append(job.label('train', index, 'shuffle'))
     return {name: np.array(values) for name, values in rows.items()}
 
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from mmlite.datasets.shapes import CLASSES, Job, TargetState, generate, task_spec
-from mmlite.datasets.shapes.formats import FORMATS
-from mmlite.datasets.shapes.formats.got10k import cover_level
+from mmlite.datasets.shapes.formats import FORMATS, cover_level
 
 FRAMES = 40
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
 from mmlite.datasets.shapes import TASKS, Job, check, contact_path, generate, task_spec
 from mmlite.datasets.shapes.formats import FORMATS
+from mmlite.datasets.shapes.spec import SEQUENCE_TASKS
 from mmlite.engine.cli import non_negative_int, positive_int, tool
 
 SPEC_OPTIONS = (
@@ -60,7 +61,7 @@ def jobs_from_args(args):
     options = {name: value for name, value in options.items() if value is not None}
     jobs = []
     for task in TASKS if 'all' in args.tasks else [t for t in TASKS if t in args.tasks]:
-        train, val = (24, 12) if FORMATS[task].unit == 'sequences' else (200, 50)
+        train, val = (24, 12) if task in SEQUENCE_TASKS else (200, 50)
         jobs.append(
             Job(
                 task=task,

@@ -12,22 +12,24 @@ import os
 import shutil
 import signal
 import threading
+import zlib
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from mmlite.errors import OutputError, UserError
-from mmlite.utils import Progress, encode_png, write_bytes, write_json, write_text
+from mmlite.utils import Progress, encode_png, write_bytes, write_json
 
 from .formats import FORMATS
 from .motion import sample_sequence
 from .scene import sample_scene
 from .sheet import contact_sheet
-from .spec import SEQUENCE_TASKS, SceneSpec, balanced_label, item_rng
+from .spec import SEQUENCE_TASKS, SceneSpec
 
 MANIFEST = 'shapes.json'
 _ITEMS = '.items.jsonl'
@@ -78,12 +80,15 @@ class Job:
         name = 'mmlite.datasets.shapes'
         return {'generator': name, 'version': GENERATOR_VERSION, **options, **spec}
 
+    def rng(self, split, index, purpose=''):
+        """Random generator of an item: a function of seed, task and these values alone."""
+        key = zlib.crc32(f'{self.task}/{split}/{purpose}'.encode())
+        return np.random.default_rng([self.seed, key, index])
+
     def label(self, split, index, purpose='label'):
         """Class of the main object of an item; every class once in a block of ``spec.classes``."""
-        return balanced_label(self.seed, self.task, split, index, self.spec.classes, purpose)
-
-    def rng(self, split, index, purpose=''):
-        return item_rng(self.seed, self.task, split, index, purpose)
+        block, place = divmod(index, self.spec.classes)
+        return int(self.rng(split, block, purpose).permutation(self.spec.classes)[place])
 
     def scene(self, split, index):
         return sample_scene(self.rng(split, index), self.spec, self.label(split, index))
@@ -119,6 +124,11 @@ def generate(job, workers=1, force=False, verbose=False):
         raise
     except OSError as error:
         raise OutputError(f'cannot write {error.filename or job.root}: {error.strerror}') from error
+    except BrokenProcessPool as error:
+        raise UserError(
+            'a worker process died, perhaps for lack of memory; run the same command again with '
+            'fewer --workers'
+        ) from error
     return True
 
 
@@ -172,55 +182,35 @@ def _remove(form):
 def _write_items(form, workers, verbose):
     """Write the missing items; return the records of all by split, in order of index."""
     job, log = form.job, form.job.root / _ITEMS
-    records = _read_items(log)
-    write_text(log, ''.join(_line(*item) for item in records.items()))  # without a truncated line
-    items = [(split, index) for split, count in form.counts().items() for index in range(count)]
-    pending = [item for item in items if item not in records]
-    progress = Progress(job.task, len(items), form.unit, done=len(records))
-    with _single_thread(), open(log, 'a') as file, progress if verbose else nullcontext():
-        for item, record in zip(pending, _records(job, pending, workers), strict=True):
-            records[item] = record
-            file.write(_line(item, record))
-            file.flush()
-            if verbose:
-                progress.advance()
-    return {s: [records[s, i] for i in range(count)] for s, count in form.counts().items()}
-
-
-def _line(item, record):
-    return json.dumps([*item, record]) + '\n'
-
-
-def _read_items(log):
-    """Records that an earlier run has left, ``{(split, index): record}``."""
-    records = {}
+    counts, records, is_sequence = form.counts(), {}, job.task in SEQUENCE_TASKS
     for line in log.read_text().splitlines() if log.exists() else ():
-        try:
+        with suppress(ValueError):  # the last line of a stopped run may be truncated
             split, index, record = json.loads(line)
-        except ValueError:
-            break  # the last line is truncated
-        records[split, index] = record
-    return records
-
-
-def _records(job, items, workers):
-    """Write items and yield their records in order."""
+            records[split, index] = record
+    items = [(split, index) for split, count in counts.items() for index in range(count)]
+    pending = [item for item in items if item not in records]
     write = functools.partial(_write_item, job)
-    if workers == 1 or len(items) < 2:
-        yield from map(write, items)
-        return
-    # a forked worker shares what is imported; a fresh one would import PyTorch again
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context('fork' if 'fork' in methods else None)
-    chunk = 1 if job.task in SEQUENCE_TASKS else 8
-    try:
-        with ProcessPoolExecutor(min(workers, len(items)), context, _start_worker) as pool:
-            yield from pool.map(write, items, chunksize=chunk)
-    except BrokenProcessPool as error:
-        raise UserError(
-            'a worker process died, perhaps for lack of memory; run the same command again with '
-            'fewer --workers'
-        ) from error
+    with open(log, 'a') as file, ExitStack() as stack:
+        stack.callback(cv2.setNumThreads, cv2.getNumThreads())
+        cv2.setNumThreads(0)  # the processes share the cores, and a fork requires it
+        if workers == 1 or len(pending) < 2:
+            written = map(write, pending)
+        else:
+            # a forked worker shares what is imported; a fresh one would import PyTorch again
+            methods = multiprocessing.get_all_start_methods()
+            context = multiprocessing.get_context('fork' if 'fork' in methods else None)
+            pool = ProcessPoolExecutor(min(workers, len(pending)), context, _start_worker)
+            stack.callback(pool.shutdown, cancel_futures=True)
+            written = pool.map(write, pending, chunksize=1 if is_sequence else 8)
+        if verbose:
+            unit = 'sequences' if is_sequence else 'images'
+            progress = Progress(job.task, len(items), unit, done=len(records))
+            written = progress.track(written)
+        for item, record in zip(pending, written, strict=True):
+            records[item] = record
+            file.write('\n' + json.dumps([*item, record]))  # ends a truncated line, too
+            file.flush()
+    return {split: [records[split, i] for i in range(count)] for split, count in counts.items()}
 
 
 def _write_item(job, item):
@@ -233,14 +223,3 @@ def _start_worker():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
-
-
-@contextmanager
-def _single_thread():
-    """Keep OpenCV to one thread: the processes share the cores, and a fork requires it."""
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(0)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(threads)

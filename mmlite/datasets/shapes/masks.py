@@ -24,27 +24,21 @@ def encode_segmentation(mask):
         outlines = [(c.astype(np.float32) + 0.5) / 2 + np.float32([x, y]) for c in contours]
         polygons = [cv2.approxPolyDP(outline, tolerance, True) for outline in outlines]
         flat = [np.round(polygon, 2).ravel().tolist() for polygon in polygons]
-        if min(map(len, flat)) >= 6 and _polygon_iou(flat, mask) >= _LEAST_IOU:
-            return flat
+        if min(map(len, flat)) >= 6:
+            runs = coco_mask.merge(coco_mask.frPyObjects(flat, *mask.shape))
+            drawn = coco_mask.decode(runs).view(bool)
+            if (drawn & mask).sum() / (drawn | mask).sum() >= _LEAST_IOU:
+                return flat
     return run_lengths(mask)
 
 
 def run_lengths(mask):
     """Uncompressed COCO run-length encoding: column by column, beginning with zeros."""
-    flat = np.concatenate([[False], mask.ravel(order='F'), [False]])
-    edges = np.flatnonzero(flat[1:] != flat[:-1])
-    if len(edges) and edges[-1] == mask.size:
-        edges = edges[:-1]
-    counts = np.diff(np.concatenate([[0], edges, [mask.size]]))
+    edges = np.flatnonzero(np.diff(mask.ravel(order='F'), prepend=False))
+    counts = np.diff(edges, prepend=0, append=mask.size)
     return {'counts': counts.tolist(), 'size': list(mask.shape)}
 
 
 def tight_box(mask):
     """COCO ``bbox`` of a mask: x, y, width, height of the smallest box around its pixels."""
     return list(cv2.boundingRect(mask.view(np.uint8)))
-
-
-def _polygon_iou(polygons, mask):
-    runs = coco_mask.merge(coco_mask.frPyObjects(polygons, *mask.shape))
-    other = coco_mask.decode(runs).view(bool)
-    return (other & mask).sum() / (other | mask).sum()

@@ -5,16 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .render import paint_ground, render
-from .scene import (
-    Instance,
-    Pose,
-    Scene,
-    sample_exposure,
-    sample_regions,
-    sample_shape,
-    sample_size,
-    sample_skin,
-)
+from .scene import Instance, Pose, Scene, sample_exposure, sample_regions, sample_skin
 from .spec import CLUTTER
 
 ABSENT_BELOW = 0.02
@@ -37,6 +28,29 @@ class Path:
     def pose(self, frame):
         """Pose in a frame, counted from 0."""
         return Pose(*(float(v[frame]) for v in (self.x, self.y, self.size, self.angle)))
+
+
+@dataclass(frozen=True)
+class TargetState:
+    """State of the target in one frame.
+
+    Attributes:
+        box: ``x1, y1, x2, y2`` in px, its full (amodal) extent clipped to the image; None where it
+            is out of view.
+        inside, visible: Fractions of its pixels within the image, and not hidden.
+        out_of_view, absent: Whether less than 2% of it is within the image, is visible.
+        fully_occluded: Whether it is absent but within the image.
+        cut: Whether the image's border cuts it.
+    """
+
+    box: tuple
+    inside: float
+    visible: float
+
+    out_of_view = property(lambda self: self.inside < ABSENT_BELOW)
+    absent = property(lambda self: self.visible < ABSENT_BELOW)
+    fully_occluded = property(lambda self: self.absent and not self.out_of_view)
+    cut = property(lambda self: self.inside < 1 and not self.out_of_view)
 
 
 @dataclass(frozen=True)
@@ -75,40 +89,12 @@ class Sequence:
             x, y = self.pan[frame] + margin
             scene = self.at(frame)
             rendering = render(scene, [part[y : y + height, x : x + width] for part in ground])
-            yield rendering, target_state(rendering, scene, self.target)
-
-
-@dataclass(frozen=True)
-class TargetState:
-    """State of the target in one frame.
-
-    Attributes:
-        box: ``x1, y1, x2, y2`` in px, its full (amodal) extent clipped to the image; None where it
-            is out of view.
-        inside, visible: Fractions of its pixels within the image, and not hidden.
-        out_of_view, absent: Whether less than 2% of it is within the image, is visible.
-        fully_occluded: Whether it is absent but within the image.
-        cut: Whether the image's border cuts it.
-    """
-
-    box: tuple
-    inside: float
-    visible: float
-
-    out_of_view = property(lambda self: self.inside < ABSENT_BELOW)
-    absent = property(lambda self: self.visible < ABSENT_BELOW)
-    fully_occluded = property(lambda self: self.absent and not self.out_of_view)
-    cut = property(lambda self: self.inside < 1 and not self.out_of_view)
-
-
-def target_state(rendering, scene, target):
-    """TargetState of object ``target`` in a rendered scene."""
-    full = rendering.amodal[target]
-    inside = rendering.inside[target] / full
-    visible = int(rendering.mask(target).sum()) / full
-    outer = scene.instances[target].rings()[0].clip(0, (scene.width, scene.height))
-    box = (*outer.min(axis=0).tolist(), *outer.max(axis=0).tolist())
-    return TargetState(None if inside < ABSENT_BELOW else box, inside, visible)
+            full = rendering.amodal[self.target]
+            inside = rendering.inside[self.target] / full
+            outer = scene.instances[self.target].rings()[0].clip(0, (width, height))
+            box = (*outer.min(axis=0).tolist(), *outer.max(axis=0).tolist())
+            visible = int(rendering.mask(self.target).sum()) / full
+            yield rendering, TargetState(None if inside < ABSENT_BELOW else box, inside, visible)
 
 
 def sample_sequence(rng, spec, label):
@@ -117,9 +103,9 @@ def sample_sequence(rng, spec, label):
     One distractor is of its class, and some pass in front. Of sequences of 12 or more frames, most
     have an occluder that crosses the target, and in half of them it leaves the view and returns.
     """
-    height, width = sample_shape(rng, spec)
+    height, width = spec.sample_shape(rng)
     frames = spec.frames
-    target = _wandering(rng, frames, height, width, sample_size(rng, spec))
+    target = _wandering(rng, frames, height, width, spec.sample_size(rng))
     hide_at, leave_at = rng.permuted(frames * rng.uniform((0.3, 0.65), (0.45, 0.8)))
     eventful = frames >= _SHORTEST_EVENTFUL
     if eventful and rng.random() < _LEAVES_OFTEN:
@@ -127,7 +113,7 @@ def sample_sequence(rng, spec, label):
     front, back = [], []
     for number in range(int(rng.integers(1, max(2, spec.max_objects)))):
         kind = label if number == 0 else int(rng.integers(0, spec.classes))
-        path = _wandering(rng, frames, height, width, sample_size(rng, spec))
+        path = _wandering(rng, frames, height, width, spec.sample_size(rng))
         distance = np.hypot(path.x[0] - target.x[0], path.y[0] - target.y[0])
         apart = distance > 0.75 * (path.size[0] + target.size[0])
         (front if apart and rng.random() < 0.3 else back).append((kind, path))

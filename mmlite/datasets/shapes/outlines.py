@@ -19,6 +19,9 @@ def _angles(count):
     return np.arange(count) * (2 * np.pi / count)
 
 
+_T = _angles(48)
+
+
 def _polar(radius, start=0.0):
     """Closed ring of points at these radii and equal angles, from ``start`` (radians)."""
     angle = start + _angles(len(radius))
@@ -37,14 +40,17 @@ def _star(rng):
 
 def _cross(rng):
     a = rng.uniform(0.26, 0.38)
-    half = [(-a, -1), (a, -1), (a, -a), (1, -a), (1, a), (a, a)]
+    return _twice([(-a, -1), (a, -1), (a, -a), (1, -a), (1, a), (a, a)])
+
+
+def _twice(half):
+    """A ring of two equal halves, of which one is turned by 180 degrees."""
     return [half + [(-x, -y) for x, y in half]]
 
 
 def _heart(rng):
-    t = _angles(48)
-    y = 13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)
-    return [np.stack([16 * np.sin(t) ** 3, -y], axis=1)]
+    y = 13 * np.cos(_T) - 5 * np.cos(2 * _T) - 2 * np.cos(3 * _T) - np.cos(4 * _T)
+    return [np.stack([16 * np.sin(_T) ** 3, -y], axis=1)]
 
 
 def _crescent(rng):
@@ -67,21 +73,6 @@ def _leaf(rng):
     x = np.linspace(-1, 1, 24)
     half = np.stack([x, rng.uniform(0.36, 0.48) * np.cos(x * np.pi / 2)], axis=1)
     return [np.concatenate([half, half[-2:0:-1] * [1, -1]])]
-
-
-def _gear(rng):
-    depth = rng.uniform(0.7, 0.78)
-    return [_polar(np.tile([1, 1, depth, depth], rng.integers(7, 10)))]
-
-
-def _drop(rng):
-    t = _angles(48)
-    return [np.stack([np.sin(t) * np.sin(t / 2) ** rng.uniform(1.3, 1.9), -np.cos(t)], axis=1)]
-
-
-def _bolt(rng):
-    half = [(0.35, -1), (-0.55, 0.15), (-0.02, rng.uniform(-0.02, 0.03))]
-    return [half + [(-x, -y) for x, y in half]]
 
 
 def _house(rng):
@@ -113,9 +104,13 @@ OUTLINES = {
         _polar(1 + rng.uniform(0.28, 0.4) * np.cos(rng.integers(5, 7) * _angles(80)))
     ],
     'leaf': _leaf,
-    'gear': _gear,
-    'drop': _drop,
-    'bolt': _bolt,
+    'gear': lambda rng: [
+        _polar(np.tile(np.repeat([1, rng.uniform(0.7, 0.78)], 2), rng.integers(7, 10)))
+    ],
+    'drop': lambda rng: [
+        np.stack([np.sin(_T) * np.sin(_T / 2) ** rng.uniform(1.3, 1.9), -np.cos(_T)], axis=1)
+    ],
+    'bolt': lambda rng: _twice([(0.35, -1), (-0.55, 0.15), (-0.02, rng.uniform(-0.02, 0.03))]),
     'house': _house,
     'blob': _blob,
 }

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .grounds import ground_texture, noise
 from .scene import silhouette
 from .spec import STUFF
-from .textures import TEXTURES
+from .textures import TEXTURES, ground_texture, noise
 
 _OVERSAMPLING = 4  # of an outline's coverage, on each axis
 
@@ -50,25 +49,21 @@ def paint_ground(regions, height, width):
     """Background colors (H, W, 3) float32 and stuff map (H, W) uint8."""
     canvas = np.zeros((height, width, 3), np.float32)
     stuff = np.zeros((height, width), np.uint8)
+    side = max(height, width)
+    y, x = np.ogrid[-height / 2 : height / 2, -width / 2 : width / 2]
     for number, region in enumerate(regions):
         field = ground_texture(STUFF[region.stuff], region.seed, height, width, region.scale)
         colors = _ramp(field, region.colors)
         if number == 0:
             canvas, stuff[:] = colors, region.stuff
             continue
-        beyond = _beyond_line(region, height, width)
+        # signed distance (px, about) from a wavy line, positive inside the region
+        wave = noise(np.random.default_rng(region.seed), height, width, (side / 3, side / 3)) - 0.5
+        along = x * np.cos(region.angle) + y * np.sin(region.angle)
+        beyond = (along + side * (0.3 * wave - region.offset)).astype(np.float32)
         canvas += (colors - canvas) * np.clip(beyond + 0.5, 0, 1)[..., None]
         stuff[beyond >= 0] = region.stuff
     return canvas, stuff
-
-
-def _beyond_line(region, height, width):
-    """Signed distance (px, about) from the wavy border of a region, positive inside it."""
-    side = max(height, width)
-    y, x = np.ogrid[-height / 2 : height / 2, -width / 2 : width / 2]
-    wave = noise(np.random.default_rng(region.seed), height, width, (side / 3, side / 3)) - 0.5
-    along = x * np.cos(region.angle) + y * np.sin(region.angle)
-    return (along + side * (0.3 * wave - region.offset)).astype(np.float32)
 
 
 def _paint_object(canvas, owner, index, instance):

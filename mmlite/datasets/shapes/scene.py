@@ -105,51 +105,50 @@ def sample_scene(rng, spec, label):
     ``spec.min_visible`` of its full extent visible is sampled again, a few times; then the object
     is left out.
     """
-    height, width = sample_shape(rng, spec)
+    height, width = spec.sample_shape(rng)
     regions = sample_regions(rng, spec.size)
     count = int(rng.integers(1, spec.max_objects + 1))
     labels = [label, *rng.integers(0, spec.classes, count - 1).tolist()]
     if rng.random() < spec.clutter:
         labels.insert(int(rng.integers(1, len(labels) + 1)), CLUTTER)
-    layout = Layout(height, width, spec.min_visible)
+    layout = _Layout(height, width, spec.min_visible)
     for item in labels:
-        _place(rng, spec, layout, item)
+        size = spec.sample_size(rng) * (_CLUTTER_SIZE if item == CLUTTER else 1)
+        layout.place(rng, item, sample_skin(rng, spec, item, size), size)
     return Scene(height, width, regions, tuple(layout.instances), sample_exposure(rng, spec))
 
 
-def _place(rng, spec, layout, label):
-    size = sample_size(rng, spec) * (_CLUTTER_SIZE if label == CLUTTER else 1)
-    skin = sample_skin(rng, spec, label, size)
-    center = np.array([layout.width, layout.height]) / 2
-    reach = center - 0.35 * np.minimum(size, 2 * center)
-    for _ in range(_PLACEMENT_TRIES):
-        x, y = rng.uniform(center - reach, center + reach)
-        if layout.instances and rng.random() < _CROWDING:
-            other = layout.instances[rng.integers(len(layout.instances))].pose
-            x, y = rng.normal((other.x, other.y), (size + other.size) / 4)
-        pose = Pose(x, y, size, rng.uniform(0, 2 * np.pi), rng.uniform(0.8, 1.0))
-        if layout.add(Instance(label, skin, pose)):
-            return
-    while not layout.instances:  # the first one is never left out
-        layout.add(Instance(label, skin, Pose(*center, size, pose.angle)))
-        size *= 0.8
-
-
-class Layout:
+class _Layout:
     """Placed objects and the visible pixels of each, without antialiasing."""
 
     def __init__(self, height, width, min_visible):
-        self.height, self.width = height, width
         self.instances = []
         self._min_visible = min_visible
         self._owner = np.full((height, width), -1, np.int16)
         self._areas = []
 
-    def add(self, instance):
+    def place(self, rng, label, skin, size):
+        """Sample a pose of an object and add it; the first one is never left out."""
+        height, width = self._owner.shape
+        center = np.array([width, height]) / 2
+        reach = center - 0.35 * np.minimum(size, 2 * center)
+        for _ in range(_PLACEMENT_TRIES):
+            x, y = rng.uniform(center - reach, center + reach)
+            if self.instances and rng.random() < _CROWDING:
+                other = self.instances[rng.integers(len(self.instances))].pose
+                x, y = rng.normal((other.x, other.y), (size + other.size) / 4)
+            pose = Pose(x, y, size, rng.uniform(0, 2 * np.pi), rng.uniform(0.8, 1.0))
+            if self._add(Instance(label, skin, pose)):
+                return
+        while not self.instances:
+            self._add(Instance(label, skin, Pose(*center, size, pose.angle)))
+            size *= 0.8
+
+    def _add(self, instance):
         """Put ``instance`` in front if every object stays visible enough; return whether."""
         rings = instance.rings()
         owner = self._owner.copy()
-        owner[silhouette(rings, self.height, self.width) > 0] = len(self.instances)
+        owner[silhouette(rings, *owner.shape) > 0] = len(self.instances)
         outer, *holes = (cv2.contourArea(ring.astype(np.float32)) for ring in rings)
         areas = [*self._areas, outer - sum(holes)]
         visible = np.bincount(owner.ravel() + 1, minlength=len(areas) + 1)[1:]
@@ -165,18 +164,6 @@ def silhouette(rings, height, width):
     mask = np.zeros((height, width), np.uint8)
     points = [np.round((ring - 0.5) * (1 << _SUBPIXEL_BITS)).astype(np.int32) for ring in rings]
     return cv2.fillPoly(mask, points, 1, shift=_SUBPIXEL_BITS)
-
-
-def sample_shape(rng, spec):
-    """Height and width of an image, px; the longer side is ``spec.size``."""
-    ratio = spec.max_aspect ** rng.uniform(-1, 1)
-    return round(min(1, 1 / ratio) * spec.size), round(min(1, ratio) * spec.size)
-
-
-def sample_size(rng, spec):
-    """Longer extent of an object, px."""
-    low, high = np.log(spec.min_size), np.log(spec.max_size)
-    return float(np.exp(rng.uniform(low, high)) * spec.size)
 
 
 def sample_skin(rng, spec, label, size):

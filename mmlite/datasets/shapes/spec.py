@@ -1,14 +1,13 @@
-"""Classes, options and seeds of a generated set."""
+"""Tasks, classes and options of the generated sets."""
 
-import zlib
 from dataclasses import dataclass
 
 import numpy as np
 
 from mmlite.errors import UserError
 
-from .grounds import GROUNDS
 from .outlines import CLASSES
+from .textures import GROUNDS
 
 STUFF = tuple(GROUNDS)
 """Background classes of the segmentation task."""
@@ -16,20 +15,25 @@ STUFF = tuple(GROUNDS)
 CLUTTER = -1
 """Label of irregular lumps that belong to no class: unannotated in COCO, 0 ('other') in ADE20K."""
 
-_SMALLEST_OBJECT = 8  # px; below this neither outline nor texture can be made out
-
-TASKS = ('det', 'cls', 'seg', 'sot', 'got')
 SEQUENCE_TASKS = ('sot', 'got')
-
-_SEQUENCES = {'min_size': 0.12, 'max_size': 0.28, 'frames': 60}
-_TASK_DEFAULTS = {
+_DEFAULTS = {
     'det': {},
-    'cls': {'min_size': 0.45, 'max_size': 0.85, 'max_objects': 1, 'min_visible': 0.7},
+    'cls': {'min_size': 0.45, 'max_size': 0.85, 'min_visible': 0.7},
     'seg': {'min_size': 0.15, 'max_size': 0.6},
-    'sot': _SEQUENCES,
-    'got': _SEQUENCES,
+    **dict.fromkeys(SEQUENCE_TASKS, {'min_size': 0.12, 'max_size': 0.28, 'frames': 60}),
 }
-_FIXED = {'cls': ('max_objects', 'frames'), 'det': ('frames',), 'seg': ('frames',)}
+TASKS = tuple(_DEFAULTS)
+
+_SMALLEST_OBJECT = 8  # px; below this neither outline nor texture can be made out
+_RANGES = {
+    'size': (32, 4096),
+    'classes': (1, len(CLASSES)),
+    'max_objects': (1, 50),
+    'max_aspect': (1, 4),
+    'min_visible': (0.1, 0.9),
+    'clutter': (0, 1),
+    'frames': (1, 99999),
+}
 
 
 @dataclass(frozen=True)
@@ -61,31 +65,33 @@ class SceneSpec:
     frames: int = 1
 
     def __post_init__(self):
-        _require_range('size', self.size, 32, 4096)
-        _require_range('classes', self.classes, 1, len(CLASSES))
         if not 0 < self.min_size <= self.max_size <= 1:
             raise UserError(
                 f'min_size..max_size of the generated set is {self.min_size}..{self.max_size}; '
                 'it should be a range within 0 (excluded) and 1'
             )
-        _require_range('min_size', self.min_size, round(_SMALLEST_OBJECT / self.size, 4), 1)
-        _require_range('max_objects', self.max_objects, 1, 50)
-        _require_range('max_aspect', self.max_aspect, 1, 4)
-        _require_range('min_visible', self.min_visible, 0.1, 0.9)
-        _require_range('clutter', self.clutter, 0, 1)
-        _require_range('frames', self.frames, 1, 99999)
+        least = round(_SMALLEST_OBJECT / max(self.size, 1), 4)
+        for name, (low, high) in {**_RANGES, 'min_size': (least, 1)}.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise UserError(
+                    f'{name} of the generated set is {value}; it should be between {low} and {high}'
+                )
 
     @property
     def class_names(self):
         """Names of the object classes, a tuple."""
         return CLASSES[: self.classes]
 
+    def sample_shape(self, rng):
+        """Height and width of an image, px; the longer side is ``size``."""
+        ratio = self.max_aspect ** rng.uniform(-1, 1)
+        return round(min(1, 1 / ratio) * self.size), round(min(1, ratio) * self.size)
 
-def _require_range(name, value, low, high):
-    if not low <= value <= high:
-        raise UserError(
-            f'{name} of the generated set is {value}; it should be between {low} and {high}'
-        )
+    def sample_size(self, rng):
+        """Longer extent of an object, px."""
+        low, high = np.log(self.min_size), np.log(self.max_size)
+        return float(np.exp(rng.uniform(low, high)) * self.size)
 
 
 def task_spec(task, **overrides):
@@ -95,17 +101,7 @@ def task_spec(task, **overrides):
     """
     if task not in TASKS:
         raise UserError(f"unknown task '{task}'; it should be one of {', '.join(TASKS)}")
-    used = {k: v for k, v in overrides.items() if k not in _FIXED.get(task, ())}
-    return SceneSpec(**{**_TASK_DEFAULTS[task], **used})
-
-
-def item_rng(seed, task, split, index, purpose=''):
-    """Random generator of item ``index`` of a split: a function of these values alone."""
-    key = zlib.crc32(f'{task}/{split}/{purpose}'.encode())
-    return np.random.default_rng([seed, key, index])
-
-
-def balanced_label(seed, task, split, index, classes, purpose='label'):
-    """Class of item ``index``: every block of ``classes`` items holds each class once."""
-    order = item_rng(seed, task, split, index // classes, purpose).permutation(classes)
-    return int(order[index % classes])
+    fixed = {'max_objects': 1} if task == 'cls' else {}
+    if task not in SEQUENCE_TASKS:
+        fixed['frames'] = 1
+    return SceneSpec(**{**_DEFAULTS[task], **overrides, **fixed})
