@@ -27,7 +27,7 @@ def atomic_write(path, size=0):
         file: Binary, writable, with a ``name``; for code that writes by path, write to that.
 
     Raises:
-        OutputError: The file cannot be written; names the path and the free space.
+        OutputError: The file cannot be written.
     """
     path = Path(path)
     partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
@@ -44,9 +44,10 @@ def atomic_write(path, size=0):
         os.replace(partial, path)
         _sync_directory(path.parent)
     except OSError as error:
-        if isinstance(error, OutputError) or error.filename not in (None, *_names(path, partial)):
+        named = os.fsdecode(error.filename or partial)
+        if isinstance(error, OutputError) or not partial.is_relative_to(named):
             raise
-        raise OutputError(f'cannot write {path}: {error.strerror}{_free(path.parent)}') from error
+        raise OutputError(f'cannot write {path}: {error.strerror}') from error
     finally:
         with suppress(OSError):
             partial.unlink()
@@ -79,52 +80,23 @@ def write_csv(path, rows, header=None):
         header (Sequence[str], optional): Names of the columns. Defaults to the first dict's keys.
     """
     rows = list(rows)
+    if rows and isinstance(rows[0], dict):
+        header = header or list(rows[0])
+        rows = [[row.get(key) for key in header] for row in rows]
     out = io.StringIO()
-    if header is None and rows and isinstance(rows[0], dict):
-        header = list(rows[0])
-    writer = csv.writer(out, lineterminator='\n')
-    if header is not None:
-        writer.writerow(header)
-    for row in rows:
-        writer.writerow([row.get(key) for key in header] if isinstance(row, dict) else row)
+    csv.writer(out, lineterminator='\n').writerows([header, *rows] if header else rows)
     write_text(path, out.getvalue())
 
 
 def append_csv(path, row):
-    """Append a row to a CSV file, which gets its header with the first one.
-
-    Args:
-        path (str | Path): The file; its directory is made.
-        row (dict): Column -> value; None is an empty cell.
-
-    Raises:
-        OutputError: The file has other columns or cannot be written.
-    """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, 'a+', newline='', encoding='utf-8') as file:
-            file.seek(0)
-            header = next(csv.reader(file), None)
-            if header not in (None, list(row)):
-                raise OutputError(f'{path} has other columns: {", ".join(header)}')
-            writer = csv.DictWriter(file, list(row), lineterminator='\n')
-            if header is None:
-                writer.writeheader()
-            writer.writerow(row)
-    except OSError as error:
-        if isinstance(error, OutputError):
-            raise
-        raise OutputError(f'cannot write {path}: {error.strerror}') from error
-
-
-def _names(*paths):
-    """Spellings under which an OSError may name a file that is being written, or its directory."""
-    return [name for path in paths for p in (path, path.parent) for name in (p, os.fspath(p))]
-
-
-def _free(folder):
-    return f' ({shutil.disk_usage(folder).free:,} bytes free)' if folder.is_dir() else ''
+    """Add a row, a dict by column, to a CSV file; an OutputError if the file has other columns."""
+    lines = []
+    if Path(path).is_file():
+        with open(path, newline='', encoding='utf-8') as file:
+            lines = list(csv.reader(file))
+    if lines and lines[0] != list(row):
+        raise OutputError(f'{path} has other columns: {", ".join(lines[0])}')
+    write_csv(path, [*lines[1:], row.values()], list(row))
 
 
 def _sync_directory(folder):

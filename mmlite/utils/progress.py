@@ -2,6 +2,7 @@
 
 import sys
 import time
+from datetime import timedelta
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -18,21 +19,19 @@ class Progress:
         total (int): Number of steps.
         unit (str): What a step is, e.g. ``'images'``. Defaults to ``'steps'``.
         done (int): Steps that an earlier run has done. Defaults to 0.
-        file (TextIO, optional): Where to write. Defaults to ``sys.stderr``.
     """
 
-    def __init__(self, description, total, unit='steps', done=0, file=None):
+    def __init__(self, description, total, unit='steps', done=0):
         self.description, self.total, self.unit = description, total, unit
         self.done = self._resumed = done
-        self._file = file or sys.stderr
         self._start = time.monotonic()
         self._tenth = 10 * done // max(total, 1)
         self._bar = None
 
     def __enter__(self):
-        if self._file.isatty():
+        if sys.stderr.isatty():
             columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn())
-            self._bar = Bar(*columns, TimeRemainingColumn(), console=Console(file=self._file))
+            self._bar = Bar(*columns, TimeRemainingColumn(), console=Console(stderr=True))
             self._bar.start()
             self._task = self._bar.add_task(self.description, total=self.total, completed=self.done)
         return self
@@ -51,10 +50,8 @@ class Progress:
             self._tenth = 10 * self.done // self.total
             speed = (self.done - self._resumed) / max(time.monotonic() - self._start, 1e-6)
             left = format_seconds((self.total - self.done) / max(speed, 1e-9))
-            line = f'{self.description}: {self.done}/{self.total} {self.unit}'
-            print(
-                f'{line}, {speed:.1f}/s, {left} left {note}'.rstrip(), file=self._file, flush=True
-            )
+            line = f'{self.description}: {self.done}/{self.total} {self.unit}, {speed:.1f}/s'
+            print(f'{line}, {left} left {note}'.rstrip(), file=sys.stderr, flush=True)
 
     def track(self, items):
         """Iterate over ``items``, counting each after its turn."""
@@ -65,6 +62,5 @@ class Progress:
 
 
 def format_seconds(seconds):
-    """Format a duration as ``h:mm:ss``."""
-    minutes, seconds = divmod(round(seconds), 60)
-    return f'{minutes // 60}:{minutes % 60:02d}:{seconds:02d}'
+    """Format a duration as ``h:mm:ss``, from a day on with the number of days before it."""
+    return str(timedelta(seconds=round(seconds)))

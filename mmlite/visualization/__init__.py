@@ -1,14 +1,6 @@
 """Drawing: annotations, predictions, tracks and curves."""
 
-from .drawing import (
-    class_name,
-    color_label_maps,
-    draw_box,
-    draw_instances,
-    draw_label_maps,
-    draw_tag,
-    legible,
-)
+from .drawing import class_name, color_label_maps, draw_instances, draw_label_maps, legible
 from .figures import draw_curves
 from .palette import LINE_COLORS, PALETTE, class_colors
 from .tracks import TILE, EvenSubsampler, draw_targets, even_indices, track_sheet
@@ -21,11 +13,9 @@ __all__ = [
     'class_colors',
     'class_name',
     'color_label_maps',
-    'draw_box',
     'draw_curves',
     'draw_instances',
     'draw_label_maps',
-    'draw_tag',
     'draw_targets',
     'even_indices',
     'legible',

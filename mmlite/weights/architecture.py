@@ -5,20 +5,17 @@ import math
 import re
 
 import torch
+from torch import nn
 
 from mmlite.errors import CheckpointError, UserError
 from mmlite.models import SimpleFeaturePyramid
 from mmlite.models.weights import compare
 
+LARGE = {768: 12, 1024: 16, 1280: 16}
+TWELVE, BY_64 = {192: 12, 384: 12, **LARGE}, {192: 3, 384: 6, **LARGE}
 #: Heads of a ViT by its width, as the code of each source builds it: shapes do not tell.
-VIT_HEADS = {
-    'mae-lite': {192: 12, 384: 12, 768: 12},
-    'mae': {768: 12, 1024: 16, 1280: 16},
-    'deit': {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16},
-    'timm': {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16},
-    'ostrack': {192: 12, 384: 12, 768: 12, 1024: 16},
-    'vitdet': {192: 12, 384: 12, 768: 12, 1024: 16, 1280: 16},
-}
+VIT_HEADS = {'mae-lite': TWELVE, 'ostrack': TWELVE, 'vitdet': TWELVE, 'mae': LARGE, 'deit': BY_64,
+             'timm': BY_64}  # fmt: skip
 #: Heads of Hiera's first stage by its width, wherever the file is from.
 HIERA_HEADS = {46: 1, 96: 1, 112: 2, 144: 2, 256: 4}
 
@@ -52,20 +49,20 @@ def vit_arguments(state, source, heads):
     """
     dim, channels, patch, _ = shape_of(state, 'backbone.patch_embed.proj.weight', 4)
     stored = grid = math.isqrt(shape_of(state, 'backbone.pos_embed', 3)[1] - 1)
-    table_heads, rel_pos, windows = None, None, {}
-    lengths = _decomposed_lengths(state)
-    if lengths:
-        table_heads = dim // state['backbone.blocks.0.attn.rel_pos_h'].shape[1]
-        rel_pos, grid = 'decomposed', max(lengths)
-        if min(lengths) < grid:
-            global_blocks = tuple(i for i, length in enumerate(lengths) if length == grid)
-            windows = dict(window_size=min(lengths), global_blocks=global_blocks)
-    elif bias_table(state):
-        table_heads = bias_table(state)[1]
-        rel_pos, grid = 'bias', table_side(bias_table(state))
+    depth, table_heads, rel_pos, windows = _depth(state), None, None, {}
+    decomposed = [f'backbone.blocks.{index}.attn.rel_pos_h' for index in range(depth)]
+    if any(name in state for name in decomposed):
+        shapes = [shape_of(state, name, 2) for name in decomposed]
+        sides = [(rows + 1) // 2 for rows, _ in shapes]
+        table_heads, rel_pos, grid = dim // shapes[0][1], 'decomposed', max(sides)
+        if min(sides) < grid:
+            global_blocks = tuple(i for i, side in enumerate(sides) if side == grid)
+            windows = dict(window_size=min(sides), global_blocks=global_blocks)
+    elif table := bias_table(state):
+        table_heads, rel_pos, grid = table[1], 'bias', table_side(table)
     heads, heads_from = _count_heads(heads, table_heads, VIT_HEADS.get(source, {}), dim, source)
     kwargs = dict(
-        arch=_arch(state, dim, _depth(state), heads),
+        arch=_arch(state, dim, depth, heads),
         img_size=grid * patch,
         pretrain_img_size=None if stored == grid else stored * patch,
         patch_size=patch,
@@ -93,44 +90,37 @@ def hiera_arguments(state, source, heads):
     return kwargs, heads_from
 
 
+def _depth(state):
+    blocks = [int(name.split('.')[2]) for name in state if name.startswith('backbone.blocks.')]
+    return 1 + max(blocks, default=-1)
+
+
 def _arch(state, dim, depth, heads):
     hidden = shape_of(state, 'backbone.blocks.0.mlp.fc1.weight', 2)[0]
     ratio = hidden / dim if hidden % dim else hidden // dim
     return dict(embed_dims=dim, num_layers=depth, num_heads=heads, mlp_ratio=ratio)
 
 
-def _depth(state):
-    blocks = [int(name.split('.')[2]) for name in state if name.startswith('backbone.blocks.')]
-    return 1 + max(blocks, default=-1)
-
-
-def _decomposed_lengths(state):
-    """Sides of the grids that the decomposed tables of the blocks are for; empty without tables."""
-    names = [f'backbone.blocks.{index}.attn.rel_pos_h' for index in range(_depth(state))]
-    if not any(name in state for name in names):
-        return []
-    return [(shape_of(state, name, 2)[0] + 1) // 2 for name in names]
-
-
 def _count_heads(given, table_heads, usual, dim, source):
     """Number of heads, and where it is known from."""
-    if None not in (given, table_heads) and given != table_heads:
-        raise UserError(
-            f'heads={given} cannot be: its relative positions are made for {table_heads}'
-        )
-    if given is not None:
-        heads, known_from = given, 'option'
-    elif table_heads is not None:
-        heads, known_from = table_heads, 'relative position tables'
-    elif dim in usual:
-        heads, known_from = usual[dim], f'what {source} builds with {dim} channels'
-    else:
+    candidates = {
+        'option': given,
+        'relative position tables': table_heads,
+        f'what {source} builds with {dim} channels': usual.get(dim),
+    }
+    known = [(heads, origin) for origin, heads in candidates.items() if heads is not None]
+    if not known:
         raise UserError(
             f'how many heads {source} builds with {dim} channels is not known: give them (--heads)'
         )
+    heads, origin = known[0]
+    if table_heads not in (None, heads):
+        raise UserError(
+            f'heads={heads} cannot be: its relative positions are made for {table_heads}'
+        )
     if heads < 1 or dim % heads:
         raise UserError(f'heads={heads} cannot be: it does not divide the {dim} channels')
-    return heads, known_from
+    return heads, origin
 
 
 def build_backbone(state, cls, kwargs):
@@ -140,32 +130,24 @@ def build_backbone(state, cls, kwargs):
     """
     try:
         with torch.device('meta'):
-            backbone = cls(**kwargs, out_type='raw')
+            parts = nn.ModuleDict(dict(backbone=cls(**kwargs, out_type='raw')))
+            if any(name.startswith('neck.') for name in state):
+                width = shape_of(state, 'neck.levels.2.0.weight', 4)[0]
+                parts['neck'] = SimpleFeaturePyramid(kwargs['arch']['embed_dims'], width)
     except ValueError as error:
         raise CheckpointError(f'its shapes fit no mmlite.{cls.__name__}: {error}') from error
-    _compare(state, 'backbone.', backbone, optional=r'(fc_)?norm\..*|cls_token')
-    if any(name.startswith('neck.') for name in state):
-        width = shape_of(state, 'neck.levels.2.0.weight', 4)[0]
-        with torch.device('meta'):
-            neck = SimpleFeaturePyramid(kwargs['arch']['embed_dims'], width)
-        _compare(state, 'neck.', neck)
-    return backbone
-
-
-def _compare(state, prefix, module, optional=''):
-    given = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-    missing, unexpected, misshapen = compare(module, given)
+    given = {name: tensor for name, tensor in state.items() if name.split('.')[0] in parts}
+    missing, unexpected, misshapen = compare(parts, given)
     for name in sorted(missing + unexpected):
-        if not re.fullmatch(optional, name):
+        if not re.fullmatch(r'backbone\.((fc_)?norm\..*|cls_token)', name):
             problem = 'is not in it' if name in missing else 'has no place'
-            raise CheckpointError(
-                f"'{prefix}{name}' {problem}: it is truncated or of another architecture"
-            )
+            raise CheckpointError(f"'{name}' {problem}: it is truncated or of another architecture")
     for name in misshapen:
-        shapes = tuple(given[name].shape), tuple(module.state_dict()[name].shape)
+        given_shape, shape = tuple(given[name].shape), tuple(parts.state_dict()[name].shape)
         raise CheckpointError(
-            f"'{prefix}{name}' has shape {shapes[0]} where {shapes[1]} follows from other weights"
+            f"'{name}' has shape {given_shape} where {shape} follows from other weights"
         )
+    return parts['backbone']
 
 
 def shortest_config(backbone, kwargs):

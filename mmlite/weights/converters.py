@@ -111,10 +111,6 @@ class Ledger:
         """Remove a weight; returns the tensor and its old keys, ``(None, ())`` without one."""
         return self.state.pop(name, None), self.origins.pop(name, ())
 
-    def discard(self, name, why):
-        """Drop a weight that was entered."""
-        self.dropped.update(dict.fromkeys(self.take(name)[1], why))
-
 
 def place(weights, layout, keep_extra):
     """Give every weight its new name, or a reason to drop it."""
@@ -135,9 +131,6 @@ def place(weights, layout, keep_extra):
             ledger.put(re.sub(f'^(?:{layout.encoder})', '', name), weights[key], [key])
         else:
             ledger.dropped[key] = text
-    if any(re.search(r'\b(attn_pool|pre_logits)\.', key) for key in ledger.dropped):
-        for name in [name for name in ledger.state if name.startswith('head.fc.')]:
-            ledger.discard(name, 'classifier after layers that are not part of the backbone')
     return ledger
 
 
@@ -163,8 +156,7 @@ def complete_vit(ledger):
 
 def _complete_positions(ledger):
     """Make ``pos_embed`` (1, 1 + h * w, C), the first row the class token's."""
-    state = ledger.state
-    name, token = 'backbone.pos_embed', 'backbone.dist_token'
+    state, name = ledger.state, 'backbone.pos_embed'
     if name not in state:
         table = bias_table(state)
         if table is None:
@@ -176,20 +168,12 @@ def _complete_positions(ledger):
         ledger.put(name, torch.zeros(1, 1 + table_side(table) ** 2, width), ())
         return
     rows = shape_of(state, name, 3)[1]
-    prefix = next((n for n in (1 + (token in state), 0) if _is_square(rows - n)), None)
-    if prefix is None:
+    tokens = 1 + any(key.endswith('dist_token') for key in ledger.dropped)
+    squares = [n for n in (tokens, 0) if rows > n and math.isqrt(rows - n) ** 2 == rows - n]
+    if not squares:
         raise CheckpointError(
             f"'pos_embed' has {rows} rows, which are no square grid, with or without class token"
         )
-    if prefix == 1:
-        return
     pos, origins = ledger.take(name)
-    first = pos[:, :1] if prefix else torch.zeros_like(pos[:, :1])
-    ledger.put(name, torch.cat([first, pos[:, prefix:]], dim=1), origins)
-    if token in state:
-        why = 'distillation token with its row of pos_embed: the features change without it'
-        ledger.discard(token, why)
-
-
-def _is_square(number):
-    return number > 0 and math.isqrt(number) ** 2 == number
+    first = pos[:, :1] if squares[0] else torch.zeros_like(pos[:, :1])
+    ledger.put(name, torch.cat([first, pos[:, squares[0] :]], dim=1), origins)

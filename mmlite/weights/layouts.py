@@ -11,7 +11,7 @@ SOURCES = ('mae-lite', 'mae', 'deit', 'timm', 'hiera', 'ostrack', 'vitdet')
 MOVE, EXTRA, DROP, REFUSE = 'move', 'extra', 'drop', 'refuse'
 
 ENCODER_KEYS = (
-    r'(cls_token|dist_token|pos_embed|patch_embed\.proj\.(weight|bias)|(fc_)?norm\.(weight|bias)'
+    r'(cls_token|pos_embed|patch_embed\.proj\.(weight|bias)|(fc_)?norm\.(weight|bias)'
     r'|blocks\.\d+\.((norm[12]|attn\.(qkv|proj)|mlp\.fc[12]|proj)\.(weight|bias)|ls[12]\.gamma'
     r'|attn\.(relative_position_bias_table|rel_pos_[hw]|q_bias|v_bias)))'
 )
@@ -25,6 +25,8 @@ ENCODER_RULES = (
     (r'.*\brelative_position_index', DROP, 'index buffers, computed when needed'),
     (r'(?:decoder_|encoder_norm\.|multi_scale_fusion_heads\.).*|mask_token', EXTRA,
      'decoder of pre-training'),
+    (r'dist_token', DROP,
+     'distillation token with its row of pos_embed: the features change without it'),
     (r'head_dist\..*', DROP, 'second classifier of distillation'),
     (r'reg_token|register_tokens|storage_tokens', REFUSE, 'register tokens'),
     (r'(?:norm|ln)_pre\..*', REFUSE, 'a norm before the blocks'),
@@ -44,12 +46,6 @@ def _pyramid_name(match):
     scales, index = PYRAMID_SCALES[level], int(index)
     index += max(index - scales, 0) + bool(norm)
     return f'neck.levels.{int(level) - 2}.{index}.{leaf}'
-
-
-def _center_head_name(match):
-    """OSTrack counts the convolutions of a branch from 1 and names the branch behind."""
-    number, branch, rest = match.groups()
-    return f'head.{branch}.{int(number) - 1}.{rest}'
 
 
 @dataclass(frozen=True)
@@ -85,7 +81,8 @@ LAYOUTS = (
         (
             (r'backbone\.(pos_embed_[zx])', MOVE, r'\1'),
             (r'backbone\.cls_token', DROP, 'class token, which the tracker does not use'),
-            (r'box_head\.conv([1-5])_(ctr|offset|size)\.(.*)', MOVE, _center_head_name),
+            (r'box_head\.conv([1-5])_(ctr|offset|size)\.(.*)', MOVE,
+             lambda match: f'head.{match[2]}.{int(match[1]) - 1}.{match[3]}'),
             (r'box_head\..*', REFUSE, 'a head of another form than the centre head'),
         ),
     ),
@@ -132,5 +129,8 @@ def all_rules(layout, names):
     if blocks and blocks[max(blocks)] == {'norm1', 'attn.qkv'}:
         reason = 'attention-only block of D2-MAE'
         inner.insert(0, (rf'blocks\.{max(blocks)}\..*', EXTRA, reason))
+    if any(re.search(r'\b(attn_pool|pre_logits)\.', name) for name in names):
+        reason = 'classifier after layers that are not part of the backbone'
+        inner.insert(0, (r'head\.(?:fc\.)?(?:weight|bias)', DROP, reason))
     prefixed = [(f'(?:{layout.encoder})(?:{pattern})', *rest) for pattern, *rest in inner]
     return [*layout.rules, *prefixed, REMAINDER]

@@ -109,13 +109,14 @@ class _Literals(ast.NodeTransformer):
 
     def visit_Call(self, node):
         self.generic_visit(node)
-        if node.func.id == 'dict' and [type(a) for a in node.args] == [ast.Dict]:  # dict({1: 2})
-            return node.args[0]
-        if node.func.id == 'dict' and not node.args:
-            keys = [ast.Constant(keyword.arg) for keyword in node.keywords]
-            return ast.Dict(keys, [keyword.value for keyword in node.keywords])
-        if node.func.id == 'float':
-            return ast.Constant(float(node.args[0].value))
+        match node:
+            case ast.Call(ast.Name('dict'), [ast.Dict() as content], []):
+                return content
+            case ast.Call(ast.Name('dict'), [], pairs):
+                keys = [ast.Constant(pair.arg) for pair in pairs]
+                return ast.Dict(keys, [pair.value for pair in pairs])
+            case ast.Call(ast.Name('float'), [ast.Constant(number)], []):
+                return ast.Constant(float(number))
         return node
 
 

@@ -1,7 +1,6 @@
 """Files are written whole or not at all; tables and progress read as people expect."""
 
 import csv
-import io
 import json
 import os
 import shutil
@@ -90,9 +89,8 @@ def test_tables():
     assert 'ViT [bold]' in render_table(['model', 'M'], rows)
 
 
-def test_progress_prints_a_line_a_tenth():
-    out = io.StringIO()
-    assert list(Progress('read', 50, 'files', file=out).track(range(50))) == list(range(50))
-    lines = out.getvalue().splitlines()
+def test_progress_prints_a_line_a_tenth(capsys):
+    assert list(Progress('read', 50, 'files').track(range(50))) == list(range(50))
+    lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 10
     assert lines[0].startswith('read: 5/50 files, ') and lines[0].endswith(' left')
