@@ -270,6 +270,12 @@ def test_index_is_built_anew_when_a_list_a_top_folder_or_boxes_that_count_change
         assert lasot(tmp_path / 'all').names == names
     pack(tmp_path / 'all' / 'cat' / 'cat-2').unlink()
     assert lasot(tmp_path / 'all').names == ['cat-1', 'dog-1']
+    for count in (5, 6):
+        packed = pack(write_lasot(tmp_path / 'packed', 'cat-1', count).parent)
+        chosen = write_lines(tmp_path / 'chosen.txt', ['cat-1'])
+        os.utime(chosen, (1, 1))
+        assert lasot(tmp_path / 'packed', list_file=chosen).lengths.tolist() == [count]
+        packed.unlink()
     write_frames(tmp_path / 'otb' / 'Car' / 'img', range(1, 9))
     for count in (5, 7):
         write_boxes(tmp_path / 'otb' / 'Car' / 'groundtruth_rect.txt', count)
