@@ -20,7 +20,7 @@ from mmlite.evaluation.sot.ope import (
     score_sequence,
     success_curve,
 )
-from mmlite.evaluation.sot.protocols import LASOT, PROTOCOLS, find_protocol, usage_note
+from mmlite.evaluation.sot.protocols import LASOT, PROTOCOLS, find_protocol
 
 OPE = [name for name in PROTOCOLS if name != 'got10k']
 
@@ -244,6 +244,5 @@ def test_overlaps_errors_and_bounds_of_known_boxes():
 def test_the_official_definition_is_the_default(usual, want):
     assert find_protocol(None, usual).name == want
     assert find_protocol('uav', usual).name == 'uav'
-    assert (usage_note(LASOT, usual) is None) == (usual in (None, 'lasot'))
     with pytest.raises(ArgumentError, match="no evaluation protocol 'lassot'; there are lasot, py"):
         find_protocol('lassot')

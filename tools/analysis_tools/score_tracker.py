@@ -20,7 +20,7 @@ from mmlite.engine.cli import CfgOptions, sentence, tool
 from mmlite.errors import DataError, UserError
 from mmlite.evaluation.sot import report
 from mmlite.evaluation.sot.folders import MISSING, REFERENCES, common_sequences, score_folders
-from mmlite.evaluation.sot.protocols import PROTOCOLS, find_protocol, usage_note
+from mmlite.evaluation.sot.protocols import PROTOCOLS, find_protocol
 from mmlite.evaluation.sot.results import STYLES, read_track, write_track
 from mmlite.evaluation.sot.submission import SERVERS, write_submission
 from mmlite.utils.names import listed
@@ -112,16 +112,11 @@ def score(args, dataset, trackers):
     evaluations = check_complete(evaluations, args.available, len(dataset))
     names = [score.name for score in evaluations[0].scores]
     groups = report.class_groups(args.dataset, names)
-    print(f'{args.dataset} ({dataset.split}), protocol {protocol.name}')
-    print(report.summary_table(evaluations))
-    if 1 < len(groups) <= report.PRINTED_GROUPS:
-        print(report.group_table(evaluations, groups))
+    print(report.overview(f'{args.dataset} ({dataset.split})', evaluations, groups, usual))
     if args.attributes:
         attributes = report.read_attributes(args.attributes, names, args.attribute_names)
         print(report.group_table(evaluations, attributes))
         groups = {**groups, **attributes}
-    if note := usage_note(protocol, usual):
-        print(note)
     files = report.write_reports(args.out, args.dataset, evaluations, groups, not args.no_plots)
     print(f'written: {", ".join(str(file) for file in files)}')
 

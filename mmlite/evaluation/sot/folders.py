@@ -42,19 +42,20 @@ def score_folders(dataset, folders, protocol, references=()):
     Returns:
         list[Evaluation]: One a tracker; ``failed`` lack a valid file or annotation.
     """
-    for name in references:
-        if name in folders:
-            raise UserError(f'{name!r} is a reference: {folders[name]} needs another name')
+    if taken := folders.keys() & set(references):
+        name = taken.pop()
+        raise UserError(f'{name!r} is a reference: {folders[name]} needs another name')
     evaluations = [Evaluation(name, protocol, []) for name in (*folders, *references)]
     for index, name in enumerate(dataset.names):
         for evaluation in evaluations:
-            folder = folders.get(evaluation.tracker)
+            tracker = evaluation.tracker
             try:
                 sequence = dataset[index]
-                if folder is None:
-                    track = Track(name, REFERENCES[evaluation.tracker](sequence))
+                if tracker in folders:
+                    frames = len(sequence.frames)
+                    track = read_track(folders[tracker], name, frames, sequence.dataset)
                 else:
-                    track = read_track(folder, name, len(sequence.frames), sequence.dataset)
+                    track = Track(name, REFERENCES[tracker](sequence))
                 if track is None:
                     evaluation.failed[name] = MISSING
                 else:

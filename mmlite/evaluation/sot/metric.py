@@ -13,17 +13,9 @@ from mmlite.registry import METRICS
 from mmlite.utils.names import listed
 
 from .folders import score_track
-from .ope import SequenceScore
-from .protocols import find_protocol, usage_note
-from .report import (
-    PRINTED_GROUPS,
-    Evaluation,
-    class_groups,
-    group_table,
-    ranked,
-    summary_table,
-    write_reports,
-)
+from .ope import SequenceScore, measure
+from .protocols import find_protocol
+from .report import Evaluation, class_groups, overview, write_reports
 from .results import Track
 from .submission import SERVERS, write_submission
 
@@ -124,20 +116,14 @@ class SOTMetric(BaseMetric):
         return evaluation.numbers()
 
     def _report(self, evaluation):
-        protocol, scores = evaluation.protocol, evaluation.scores
-        groups = class_groups(self._dataset, [score.name for score in scores])
-        text = [f'{self._dataset}, protocol {protocol.name}:', summary_table([evaluation])]
-        if scores:
-            column = protocol.columns[0]
-            single = ranked([evaluation.subset({score.name}) for score in scores])
-            lowest = single[: -LOWEST - 1 : -1]
-            named = [f'{e.scores[0].name} {e.numbers()[column]:.1f}' for e in lowest]
-            text.append(f'lowest {column}: {", ".join(named)}')
-        if 1 < len(groups) <= PRINTED_GROUPS:
-            text.append(group_table([evaluation], groups))
-        if note := usage_note(protocol, self._meta('protocol')):
-            text.append(note)
-        print_log('\n'.join(text), 'current')
+        protocol, column = evaluation.protocol, evaluation.protocol.columns[0]
+        values = {s.name: measure(s.curves, protocol)[column] for s in evaluation.scores}
+        groups = class_groups(self._dataset, values)
+        text = overview(self._dataset, [evaluation], groups, self._meta('protocol'))
+        if lowest := sorted(values, key=values.get)[:LOWEST]:
+            text += f'\nlowest {column}: '
+            text += ', '.join(f'{name} {values[name]:.1f}' for name in lowest)
+        print_log(text, 'current')
         if folder := self._folder():
             write_reports(folder, self._dataset, [evaluation], groups, self.plots)
             print_log(f'Scores of every sequence are in {folder}', 'current')

@@ -83,10 +83,3 @@ def find_protocol(name=None, usual=None):
     if name not in PROTOCOLS:
         raise ArgumentError(f'no evaluation protocol {name!r}; there are {", ".join(PROTOCOLS)}')
     return PROTOCOLS[name]
-
-
-def usage_note(protocol, usual):
-    """Note for comparisons with papers, which use protocol ``usual``; None if that is the same."""
-    if usual in PROTOCOLS and usual != protocol.name:
-        return f'papers score this data set by protocol {usual!r}, these numbers are by another'
-    return None

@@ -5,12 +5,18 @@ from pathlib import Path
 
 import numpy as np
 
+from mmlite.datasets.sot.annotations import read_table
 from mmlite.errors import DataError
 from mmlite.utils import render_table, write_bytes, write_csv, write_json
+from mmlite.visualization import draw_curves
 
 from .ope import SequenceScore, mean_curves, measure
-from .plots import draw_plots
-from .protocols import Protocol
+from .protocols import PROTOCOLS, Protocol
+
+TITLES = dict(
+    lasot='LaSOT', lasot_ext='LaSOT-ext', got10k='GOT-10k', trackingnet='TrackingNet',
+    otb100='OTB100', uav123='UAV123', nfs='NFS',
+)  # fmt: skip
 
 LASOT_ATTRIBUTES = (
     'IV', 'POC', 'DEF', 'MB', 'CM', 'ROT', 'BC', 'VC', 'SV', 'FOC', 'FM', 'OV', 'LR', 'ARC',
@@ -54,6 +60,18 @@ class Evaluation:
         return Evaluation(self.tracker, self.protocol, scores)
 
 
+def overview(title, evaluations, groups, usual):
+    """Text of the tables after ``title``, and a note if papers use another protocol, ``usual``."""
+    protocol = evaluations[0].protocol
+    text = [f'{title}, protocol {protocol.name}:', summary_table(evaluations)]
+    if 1 < len(groups) <= PRINTED_GROUPS:
+        text.append(group_table(evaluations, groups))
+    if usual in PROTOCOLS and usual != protocol.name:
+        note = f'papers score this data set by protocol {usual!r}, these numbers are by another'
+        text.append(note)
+    return '\n'.join(text)
+
+
 def summary_table(evaluations):
     """Render a table with a row for every tracker of one protocol, the best first."""
     columns = evaluations[0].protocol.columns
@@ -94,15 +112,12 @@ def read_attributes(folder, names, attributes=LASOT_ATTRIBUTES):
     groups = {attribute: set() for attribute in attributes}
     for name in names:
         file = Path(folder) / f'{name}.txt'
-        try:
-            flags = file.read_text(encoding='utf-8').replace(',', ' ').split()
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f'attributes {file} cannot be read: {error}') from error
-        if len(flags) != len(groups) or not set(flags) <= {'0', '1'}:
+        flags = read_table(file).ravel()
+        if len(flags) != len(groups) or not np.isin(flags, (0, 1)).all():
             legal = f'{len(groups)} values 0 or 1, one each for {", ".join(attributes)}'
-            raise DataError(f'{file} must have {legal}, but has {" ".join(flags) or "none"}')
+            raise DataError(f'{file} must have {legal}')
         for attribute, flag in zip(attributes, flags, strict=True):
-            if flag == '1':
+            if flag:
                 groups[attribute].add(name)
     return groups
 
@@ -132,9 +147,9 @@ def write_reports(folder, dataset, evaluations, groups=None, plots=True):
         write_csv(files[-1], rows, header)
     scored = [evaluation for evaluation in evaluations if evaluation.scores]
     if plots and scored:
-        for name, data in draw_plots(dataset, ranked(scored)).items():
+        for name, image in _draw_plots(dataset, ranked(scored)).items():
             files.append(folder / name)
-            write_bytes(files[-1], data)
+            write_bytes(files[-1], image)
     return files
 
 
@@ -144,6 +159,31 @@ def ranked(evaluations):
     values = np.array([evaluation.numbers()[column] for evaluation in evaluations])
     order = np.argsort(-np.nan_to_num(values, nan=-1.0), kind='stable')
     return [evaluations[index] for index in order]
+
+
+def _draw_plots(dataset, evaluations):
+    """PNG of every curve that the protocol has a number for, with the number of each tracker."""
+    protocol = evaluations[0].protocol
+    plots = {'success': ('Success', 'overlap threshold', protocol.overlaps, protocol.columns[0])}
+    if 'P' in protocol.columns:
+        label = 'center error threshold'
+        plots['precision'] = ('Precision', f'{label} (px)', protocol.pixels, 'P')
+        plots['norm_precision'] = (
+            'Normalized precision', f'normalized {label}', protocol.shares, 'P_norm',
+        )  # fmt: skip
+    images = {}
+    for key, (title, xlabel, thresholds, column) in plots.items():
+        title = f'{title} on {TITLES.get(dataset, dataset)}'
+        lines = {
+            f'{e.tracker}: {column} {e.numbers()[column]:.1f}, {len(e.scores)} sequences': (
+                thresholds, getattr(e.curves, key),
+            )
+            for e in evaluations
+        }  # fmt: skip
+        if len(lines) == 1:  # which has no legend
+            title += f'\n{next(iter(lines))}'
+        images[f'{key}.png'] = draw_curves({title: lines}, xlabel)
+    return images
 
 
 def _group_numbers(evaluations, groups):

@@ -47,19 +47,9 @@ class Track:
     scores: np.ndarray | None = None
 
     def __post_init__(self):
-        self.boxes = np.round(np.asarray(self.boxes, np.float64), 4)
-        if self.boxes.ndim != 2 or self.boxes.shape[1] != 4:
-            raise DataError(f'track {self.name}: boxes have shape {self.boxes.shape}, not (N, 4)')
-        for key, decimals in (('seconds', 8), ('scores', 6)):
-            value = getattr(self, key)
-            if value is None:
-                continue
-            value = np.round(np.asarray(value, np.float64), decimals)
-            if value.shape != (len(self),):
-                raise DataError(
-                    f'track {self.name}: {len(self)} boxes, but {key} of shape {value.shape}'
-                )
-            setattr(self, key, value)
+        for key, decimals in (('boxes', 4), ('seconds', 8), ('scores', 6)):
+            if getattr(self, key) is not None:
+                setattr(self, key, np.round(np.asarray(getattr(self, key), float), decimals))
 
     def __len__(self):
         return len(self.boxes)
@@ -86,15 +76,12 @@ class ResultFolder:
                 raise UserError(f'{self.path} holds results, but no {IDENTITY}: {remedy}')
             write_json(file, identity)
         try:
-            found = json.loads(file.read_text(encoding='utf-8'))
-        except (OSError, ValueError) as error:
+            found = dict(json.loads(file.read_text(encoding='utf-8')))
+        except (OSError, ValueError, TypeError) as error:
             raise UserError(f'{file} cannot be read ({error}): {remedy}') from error
-        if found != identity:
-            keys = 'all'
-            if isinstance(found, dict):
-                every = sorted(found.keys() | identity.keys())
-                keys = ', '.join(k for k in every if found.get(k) != identity.get(k))
-            other = f'other weights or settings (different: {keys})'
+        every = sorted(found.keys() | identity.keys())
+        if keys := [key for key in every if found.get(key) != identity.get(key)]:
+            other = f'other weights or settings (different: {", ".join(keys)})'
             raise UserError(f'{self.path} holds results of {other}: {remedy}')
 
     def read(self, sequence):
@@ -106,18 +93,17 @@ class ResultFolder:
         if not file.is_file():
             return None
         remedy = 'remove the file to track it again'
-        values = {}
-        for key, suffix in (('boxes', ''), ('seconds', '_time'), ('scores', '_score')):
+        columns = []
+        for suffix, read in (('', read_boxes), ('_time', read_column), ('_score', read_column)):
             path = self.path / f'{sequence.name}{suffix}.txt'
-            if path.is_file():
-                values[key] = (read_boxes if key == 'boxes' else read_column)(path)
-                if len(values[key]) != len(sequence.frames):
-                    frames = f'sequence {sequence.name} has {len(sequence.frames)} frames'
-                    raise DataError(f'{path} has {len(values[key])} lines, but {frames}: {remedy}')
-        if not np.allclose(values['boxes'][0], sequence.boxes[0], atol=1e-3):
+            columns.append(read(path) if path.is_file() else None)
+            if columns[-1] is not None and len(columns[-1]) != len(sequence.frames):
+                frames = f'sequence {sequence.name} has {len(sequence.frames)} frames'
+                raise DataError(f'{path} has {len(columns[-1])} lines, but {frames}: {remedy}')
+        if not np.allclose(columns[0][0], sequence.boxes[0], atol=1e-3):
             other = f'another box than the annotation of sequence {sequence.name}'
             raise DataError(f'{file} begins with {other}: {remedy}')
-        return Track(sequence.name, **values)
+        return Track(sequence.name, *columns)
 
     def write(self, track):
         write_track(self.path, track)
@@ -133,8 +119,7 @@ def write_track(folder, track, style='comma'):
         track (Track): What to write.
         style (str): One of :data:`STYLES`. Defaults to ``'comma'``.
 
-    Raises:
-        DataError: A box is not finite.
+    DataError if a box is not finite.
     """
     delimiter, box, time = STYLES[style]
     stem = Path(folder, track.name)
@@ -148,10 +133,10 @@ def write_track(folder, track, style='comma'):
 def read_track(folder, name, frames, dataset=None):
     """Read the track of a sequence from the results directory of any toolkit.
 
-    Tried are ``<name>.txt``, ``<dataset>/<name>.txt``, ``uav_<name>.txt`` and ``nfs_<name>.txt``
-    (pytracking, OSTrack) and ``<name>/<name>_001.txt`` (GOT-10k's toolkit; of several repetitions
-    the first). Predictions after the last annotated frame are cut with a warning: some trackers
-    give more for LaSOT's monkey-17.
+    Tried are ``<name>.txt``, ``uav_<name>.txt`` and ``nfs_<name>.txt``, all three also below
+    ``<dataset>/`` (pytracking, OSTrack), and ``<name>/<name>_001.txt`` (GOT-10k's toolkit; of
+    several repetitions the first). Predictions after the last annotated frame are cut with a
+    warning: some trackers give more for LaSOT's monkey-17.
 
     Args:
         folder (str | Path): Results of one tracker.
@@ -162,11 +147,8 @@ def read_track(folder, name, frames, dataset=None):
     Returns:
         Track | None: None if there is no file of that sequence.
     """
-    places = [f'{name}.txt', f'{name}/{name}_001.txt']
-    if dataset:
-        places.append(f'{dataset}/{name}.txt')
-    if dataset in _PREFIXES:
-        places += [f'{_PREFIXES[dataset]}{name}.txt', f'{dataset}/{_PREFIXES[dataset]}{name}.txt']
+    files = dict.fromkeys((f'{name}.txt', f'{_PREFIXES.get(dataset, "")}{name}.txt'))
+    places = [*files, f'{name}/{name}_001.txt', *(f'{dataset}/{file}' for file in files)]
     file = next((file for place in places if (file := Path(folder, place)).is_file()), None)
     if file is None:
         return None
