@@ -53,3 +53,15 @@ class Stopped(UserError):
     """
 
     exit_code = 75
+
+
+class StackError(UserError, ImportError):
+    """A package that mmlite requires is missing or of a version that cannot work."""
+
+    exit_code = 1
+
+
+class OperatorError(UserError, NotImplementedError):
+    """An operator of ``mmcv.ops`` was called that only a compiled mmcv has."""
+
+    exit_code = 1

@@ -123,7 +123,7 @@ def advice(rows):
     if install:
         yield f'To fix it: pip install {" ".join(install)}'
     if any(row.state == 'raise if called' for row in rows):
-        from mmlite.stack.errors import BUILD_FULL_MMCV
+        from mmlite.stack.versions import BUILD_FULL_MMCV
 
         yield f'Only if a model needs the other kernels: {BUILD_FULL_MMCV}'
 

@@ -11,9 +11,8 @@ import importlib
 import torch
 import torchvision
 
-from mmlite.stack.errors import BUILD_FULL_MMCV, OperatorError
-
-__all__ = ['get_compiler_version', 'get_compiling_cuda_version', 'nms', 'roi_align', 'softnms']
+from mmlite.errors import OperatorError
+from mmlite.stack.versions import BUILD_FULL_MMCV
 
 NOT_PROVIDED = {}  # operators asked for in this process that only a compiled mmcv has
 NAIVE, LINEAR, GAUSSIAN = range(3)  # the codes of mmcv.ops.soft_nms
@@ -57,14 +56,12 @@ def softnms(boxes, scores, dets, iou_threshold, sigma, min_score, method, offset
     overlap by 0 (mmcv's own kernel gives them a score of NaN).
 
     Args:
-        boxes (Tensor): ``(N, 4)`` corners in pixels.
-        scores (Tensor): ``(N,)``; not changed.
+        boxes, scores, offset: As in :func:`nms`.
         dets (Tensor): ``(N, 5)``; its first K rows are set to the kept boxes and lowered scores.
         iou_threshold (float): IoU from which ``naive`` and ``linear`` lower a score.
         sigma (float): Width of ``gaussian``.
         min_score (float): Lowest score kept.
         method (int): 0 naive (weight 0), 1 linear (1 - IoU), 2 gaussian (exp(-IoU^2 / sigma)).
-        offset (int): Width is ``x2 - x1 + offset``.
 
     Returns:
         Tensor: ``(K,)`` int64 indices of the kept boxes in the order in which they were taken.

@@ -3,7 +3,7 @@
 from importlib import metadata
 from importlib.util import find_spec
 
-from .errors import StackError
+from ..errors import StackError
 
 PACKAGES = {
     name: name
@@ -11,17 +11,12 @@ PACKAGES = {
                  'safetensors', 'packaging')
 } | {'mmcv': 'mmcv-lite', 'mmseg': 'mmsegmentation'}  # fmt: skip
 """Name of a module -> of its distribution."""
+# Without --no-build-isolation the build does not see torch and leaves the operators out.
+BUILD_FULL_MMCV = (
+    'pip uninstall -y mmcv-lite && pip install "setuptools<82" wheel ninja && '
+    'pip install --no-build-isolation mmcv==2.1.0'
+)
 MMCV_RANGE = '>=2.0.0rc4,<2.2.0'  # asserted by mmdet 3.3.0 and mmsegmentation 1.2.2
-
-
-def mmcv_version():
-    """Version of the installed mmcv or mmcv-lite, None for a source tree on the path."""
-    for distribution in ('mmcv', 'mmcv-lite'):
-        try:
-            return metadata.version(distribution)
-        except metadata.PackageNotFoundError:
-            continue
-    return None
 
 
 def check():
@@ -34,9 +29,10 @@ def check():
         )
     from packaging.specifiers import SpecifierSet
 
-    version = mmcv_version()
-    if version and not SpecifierSet(MMCV_RANGE).contains(version, prereleases=True):
+    names = ('mmcv', 'mmcv-lite')  # neither for a source tree on the path
+    found = [mmcv.version for name in names for mmcv in metadata.distributions(name=name)]
+    if found and not SpecifierSet(MMCV_RANGE).contains(found[0], prereleases=True):
         raise StackError(
-            f'mmcv {version} is installed, but mmdet and mmsegmentation work with mmcv '
+            f'mmcv {found[0]} is installed, but mmdet and mmsegmentation work with mmcv '
             f'{MMCV_RANGE} only: run "pip install mmcv-lite==2.1.0".'
         )

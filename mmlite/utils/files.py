@@ -14,17 +14,14 @@ from ..errors import OutputError
 
 @contextmanager
 def atomic_write(path, size=0):
-    """Open a file for writing that takes the place of ``path`` when the block ends.
+    """Open a binary file for writing that takes the place of ``path`` when the block ends.
 
     Where the block raises, ``path`` is as it was. The content is flushed to the disk before it is
-    renamed. Directories are made as needed.
+    renamed. Directories are made as needed. Code that writes by path may write to ``file.name``.
 
     Args:
         path (str | Path): File to write.
         size (int): Bytes that will be written, if known: the free space is compared with it first.
-
-    Yields:
-        file: Binary, writable, with a ``name``; for code that writes by path, write to that.
 
     Raises:
         OutputError: The file cannot be written.
@@ -73,11 +70,8 @@ def write_json(path, value, indent=2):
 def write_csv(path, rows, header=None):
     """Write a CSV file; see :func:`atomic_write`.
 
-    Args:
-        path (str | Path): File to write.
-        rows (Iterable[Sequence] | Iterable[dict]): Cells by position or, without ``header``, by
-            column; None is an empty cell.
-        header (Sequence[str], optional): Names of the columns. Defaults to the first dict's keys.
+    ``rows`` are sequences of cells or dicts by column; None is an empty cell. ``header`` (names of
+    the columns) defaults to the keys of the first dict.
     """
     rows = list(rows)
     if rows and isinstance(rows[0], dict):

@@ -25,10 +25,7 @@ def encode_png(image):
 
 
 def figure_png(figure, dpi=110):
-    """Render a matplotlib figure as PNG bytes.
-
-    Use ``matplotlib.figure.Figure`` rather than pyplot: it needs no backend and no closing.
-    """
+    """Render a ``matplotlib.figure.Figure``, which needs no backend or closing, as PNG bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format='png', dpi=dpi)
     return buffer.getvalue()
@@ -45,10 +42,10 @@ def image_grid(images, captions=(), columns=None, title='', legend=(), gap=6):
     Args:
         images (Sequence[ndarray]): At least one, uint8 (H, W, 3), of any sizes, in reading order.
         captions (Sequence[str]): A line above each image. A row without captions has no such line.
-        columns (int, optional): Images in a row. Defaults to all.
+        columns (int, optional): Images in a row, by default all.
         title (str): Above all; what follows a line break is smaller.
         legend (Sequence[tuple[str, Sequence[int]]]): Names and colors, below all.
-        gap (int): Pixels between and around images. Defaults to 6.
+        gap (int): Pixels between and around images.
 
     Returns:
         ndarray: uint8 (H, W, 3), in the channel order of the images and colors.
@@ -98,10 +95,7 @@ def text_width(text, size=0.45):
 
 
 def put_text(image, text, origin, color=INK, size=0.45, width=None):
-    """Write a line into an image, its baseline beginning at ``origin`` (x, y).
-
-    A line that is longer than ``width`` pixels ends in dots.
-    """
+    """Write a line, its baseline beginning at ``origin`` (x, y); beyond ``width`` px it is cut."""
     if width is not None and text_width(text, size) > width:
         while text and text_width(f'{text}...', size) > width:
             text = text[:-1]

@@ -4,14 +4,9 @@ import difflib
 
 
 def near_names(name, candidates, count=3):
-    """Up to ``count`` of ``candidates`` that look like ``name`` or contain it, case ignored.
+    """Up to ``count`` of ``candidates`` that look like ``name`` or contain it, best first.
 
-    Args:
-        name (str): What the user wrote.
-        candidates (Iterable[str]): What exists.
-
-    Returns:
-        list[str]: Candidates in their own spelling, best first.
+    Case is ignored; they are returned in their own spelling.
     """
     by_lower = {candidate.lower(): candidate for candidate in candidates}
     found = difflib.get_close_matches(name.lower(), by_lower, n=count, cutoff=0.6)

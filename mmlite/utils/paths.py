@@ -6,14 +6,10 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def suite_path(*parts):
-    """Path of a file or directory of the suite, e.g. ``suite_path('configs', 'det')``.
+    """Absolute path of a file or directory of the suite, e.g. ``suite_path('configs', 'det')``.
 
-    Args:
-        *parts (str): Below ``configs/`` or ``tools/``, of the checkout or, where mmlite was
-            installed without one, of the package's ``.mim``.
-
-    Returns:
-        Path: Absolute; it need not exist.
+    It lies in the checkout or, where mmlite was installed without one, in the package's ``.mim``.
+    It need not exist.
     """
     checkout = PACKAGE.parent
     is_checkout = (checkout / 'configs').is_dir() and (checkout / 'tools' / 'train.py').is_file()

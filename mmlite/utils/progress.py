@@ -17,8 +17,8 @@ class Progress:
     Args:
         description (str): What is being done.
         total (int): Number of steps.
-        unit (str): What a step is, e.g. ``'images'``. Defaults to ``'steps'``.
-        done (int): Steps that an earlier run has done. Defaults to 0.
+        unit (str): What a step is, e.g. ``'images'``.
+        done (int): Steps that an earlier run has done.
     """
 
     def __init__(self, description, total, unit='steps', done=0):

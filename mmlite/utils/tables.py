@@ -8,17 +8,13 @@ STYLES = {'plain': box.SIMPLE_HEAD, 'markdown': box.MARKDOWN}
 
 
 def render_table(header, rows, style='plain', left=1):
-    """Render a table.
+    """Render a table as lines without trailing blanks.
 
     Args:
         header (Sequence[str]): Names of the columns.
         rows (Iterable[Sequence]): Cells, formatted by ``str``; None is an empty cell.
-        style (str): ``'plain'`` or ``'markdown'``. Defaults to ``'plain'``.
-        left (int): Number of leading columns that are aligned left; the others are aligned right.
-            Defaults to 1.
-
-    Returns:
-        str: Lines without trailing blanks.
+        style (str): ``'plain'`` or ``'markdown'``.
+        left (int): Leading columns that are aligned left; the others are aligned right.
     """
     table = Table(box=STYLES[style], pad_edge=style == 'markdown')
     for index, name in enumerate(header):

@@ -31,23 +31,20 @@ def draw_instances(image, boxes, labels, masks, names, scores=None, scale=1.0):
         image (ndarray): RGB uint8 (H, W, 3).
         boxes (ndarray): (N, 4) as x1, y1, x2, y2 in pixels.
         labels (Sequence[int]): Class of each box.
-        masks (Sequence | None): A bool array (H, W), or COCO's polygons or run lengths, for each
-            box.
+        masks (Sequence | None): Of each box, a bool array (H, W) or COCO's polygons or run lengths.
         names (Sequence[str] | dict[int, str]): Class names. A class beyond them is numbered.
         scores (Sequence[float], optional): Written after the names.
-        scale (float): Enlargement of the image. Defaults to 1.
+        scale (float): Enlargement of the image.
 
     Returns:
         ndarray: RGB uint8 (scale * H, scale * W, 3).
     """
     size = tuple(round(scale * n) for n in image.shape[1::-1])
     canvas = cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_CUBIC)
-    for mask, label in zip(masks if masks is not None else (), labels, strict=False):
-        mask = _mask(mask, image.shape[:2])
-        mask = cv2.resize(mask, size, interpolation=cv2.INTER_LINEAR) > 0
-        color = np.array(PALETTE[label % len(PALETTE)])
-        canvas[mask] = (0.55 * canvas[mask] + 0.45 * color).astype(np.uint8)
     colors = [PALETTE[label % len(PALETTE)] for label in labels]
+    for mask, color in zip(masks if masks is not None else (), colors, strict=False):
+        mask = cv2.resize(_mask(mask, image.shape[:2]), size, interpolation=cv2.INTER_LINEAR) > 0
+        canvas[mask] = (0.55 * canvas[mask] + 0.45 * np.array(color)).astype(np.uint8)
     boxes = [np.asarray(box) * scale for box in boxes]
     for box, color in zip(boxes, colors, strict=True):
         draw_box(canvas, box, color)
