@@ -124,20 +124,16 @@ class SkippingDataset(WrappedDataset):
             except Exception as error:  # transforms and decoders raise whatever they like
                 if isinstance(error, (MemoryError, UserError)) and not isinstance(error, DataError):
                     raise  # no fault of the sample
-                name = sample_name(self.dataset, index)
-                self.policy.note(name, as_data_error(name, error))
+                known = hasattr(self.dataset, 'get_data_info')
+                info = self.dataset.get_data_info(index) if known else {}
+                name = str(info.get('img_path') or f'sample {index}')
+                self.policy.note(name, _as_data_error(name, error))
             index = np.random.randint(len(self))
         raise DataError(f'{MAX_TRIES} samples drawn at random are bad: {self.policy.file}')
 
 
-def sample_name(dataset, index):
-    """Name of a sample in messages: the path of its image, if the data set knows it."""
-    info = dataset.get_data_info(index) if hasattr(dataset, 'get_data_info') else {}
-    return str(info.get('img_path') or f'sample {index}')
-
-
-def as_data_error(name, error):
-    """Turn any exception into a :class:`DataError` that says where it was raised."""
+def _as_data_error(name, error):
+    """A :class:`DataError` of any exception, which says where it was raised."""
     if isinstance(error, DataError):
         return error
     frame = traceback.extract_tb(error.__traceback__)[-1]

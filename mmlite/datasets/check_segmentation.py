@@ -37,33 +37,36 @@ _LOAD = LoadImageFromFile()
 _SHOWN = 5  # values named for one file
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """A defect of one file; ``kind`` is a key of ``KINDS``."""
 
     kind: str
-    split: str
     file: str
     text: str = ''
 
 
 @dataclass
 class SplitReport:
-    """Content of a split: numbers of files, of pairs and of pixels of the ignored value, problems,
-    and int64 (classes + 1,) arrays of the pixels of each value and of the label maps that show it.
+    """Content of a split.
+
+    Attributes:
+        pairs (list[tuple[str, str]]): Paths of every image with its label map.
+        images, labels, ignored (int): Numbers of files, and of pixels of the ignored value.
+        problems (list[Problem]): Defects of the files.
+        pixels, shown (ndarray): int64 (classes + 1,), pixels of each value, and label maps that
+            show it; set by :func:`check_split`.
     """
 
+    pairs: list
     images: int
     labels: int
-    pairs: int
     problems: list
-    pixels: np.ndarray
-    shown: np.ndarray
     ignored: int = 0
+    pixels: np.ndarray = None
+    shown: np.ndarray = None
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Right value of ``reduce_zero_label`` (None: both fit the labels) and the reason.
 
     ``doubt`` is a sentence where the verdict rests on the number of classes alone.
@@ -96,65 +99,47 @@ def find_splits(root):
     return splits
 
 
-def find_pairs(images, annotations, split, img_suffix='.jpg', seg_map_suffix='.png'):
+def find_pairs(images, annotations, img_suffix='.jpg', seg_map_suffix='.png'):
     """Match images with label maps as mmseg does: equal paths up to the suffix.
 
     Args:
         images, annotations (str | Path): Directories, searched at any depth.
-        split (str): Name of the split, for the problems.
         img_suffix, seg_map_suffix (str): Ends of the file names, as in mmseg's data sets.
 
     Returns:
-        tuple[list[tuple[str, str]], SplitReport]: Paths of every pair, and a report with counts and
-        files without a counterpart, still without pixels.
+        SplitReport: With pairs, counts and files without a counterpart, still without pixels.
     """
-    found, others = {}, []
-    for key, folder, suffix in (
-        ('images', images, img_suffix),
-        ('labels', annotations, seg_map_suffix),
-    ):
-        if not Path(folder).is_dir():
-            raise DataError(f"folder '{folder}' does not exist")
-        stems, other = _list_files(folder, suffix)
-        if not stems:
-            raise DataError(f"'{folder}' has no files that end in {suffix}")
-        found[key] = stems
-        if suffix.startswith('.'):  # else the folder may hold several kinds of label maps
-            others += [Problem('ending', split, file, f'not {suffix}') for file in other]
-    both = sorted(found['images'].keys() & found['labels'].keys())
+    photos, other_photos = _list_files(images, img_suffix)
+    maps, other_maps = _list_files(annotations, seg_map_suffix)
+    both = sorted(photos.keys() & maps.keys())
     if not both:
         raise DataError(
             f"no image of '{images}' has a label map in '{annotations}': a pair has equal names "
             f'up to {img_suffix} and {seg_map_suffix}'
         )
-    alone = [
-        Problem(kind, split, found[key][stem])
-        for kind, key, other in (('no_label', 'images', 'labels'), ('no_image', 'labels', 'images'))
-        for stem in sorted(found[key].keys() - found[other].keys())
-    ]
-    pairs = [(found['images'][stem], found['labels'][stem]) for stem in both]
-    empty = np.zeros(0, np.int64)
-    images, labels = len(found['images']), len(found['labels'])
-    return pairs, SplitReport(images, labels, len(both), alone + others, empty, empty)
+    problems = [Problem('no_label', photos[stem]) for stem in sorted(photos.keys() - maps.keys())]
+    problems += [Problem('no_image', maps[stem]) for stem in sorted(maps.keys() - photos.keys())]
+    pairs = [(photos[stem], maps[stem]) for stem in both]
+    return SplitReport(pairs, len(photos), len(maps), problems + other_photos + other_maps)
 
 
-def check_split(pairs, report, split, classes, ignore=255, workers=1, progress=None):
+def check_split(report, classes, ignore=255, workers=1, progress=None):
     """Read every pair and complete the report.
 
     Args:
-        pairs, report (list, SplitReport): From :func:`find_pairs`.
-        split (str): Name of the split, for the problems.
+        report (SplitReport): From :func:`find_pairs`.
         classes (int): Values 0 to ``classes`` are in the range.
         ignore (int): ``ignore_index`` of mmseg, allowed too. Defaults to 255.
         workers (int): Threads that read files. Defaults to 1.
         progress (callable, optional): Called after every pair, without arguments.
     """
-    report.pixels = np.zeros(classes + 1, np.int64)
-    report.shown = np.zeros(classes + 1, np.int64)
+    report.pixels, report.shown = np.zeros((2, classes + 1), np.int64)
     pool = ThreadPoolExecutor(workers)  # decoders let other threads run
     try:
-        for found, values in pool.map(lambda pair: check_pair(*pair, classes, ignore), pairs):
-            report.problems += [Problem(kind, split, file, text) for kind, file, text in found]
+        for problems, values in pool.map(
+            lambda pair: check_pair(*pair, classes, ignore), report.pairs
+        ):
+            report.problems += problems
             for value, count in values.items():
                 if 0 <= value <= classes:
                     report.pixels[value] += count
@@ -170,29 +155,35 @@ def check_split(pairs, report, split, classes, ignore=255, workers=1, progress=N
 def check_pair(image, label, classes, ignore=255):
     """Read one image and its label map, by path; see :func:`check_split`.
 
-    Returns ``(kind, file, text)`` of each problem, a list, and the pixels of each value, a dict.
+    Returns the problems, a list, and the pixels of each value, a dict.
     """
-    problems, image_size = [], None
+    problems, size = [], None
     try:
-        image_size = _LOAD({'img_path': image})['ori_shape']
+        size = _LOAD({'img_path': image})['ori_shape']
     except DataError as error:
-        problems.append(('unreadable', image, str(error).partition(' cannot be read: ')[2]))
+        reason = str(error).partition(' cannot be read: ')[2]
+        problems.append(Problem('unreadable', image, reason))
     try:
         with Image.open(label) as file:
             label_map, mode = np.asarray(file), file.mode
     except Exception as error:  # decoders raise types of their own
-        problems.append(('unreadable', label, f'{type(error).__name__}: {str(error).strip()}'))
-        return problems, {}
-    if image_size and image_size != label_map.shape[:2]:
-        text = f'image {_size(image_size)}, label map {_size(label_map.shape)}'
-        problems.append(('size', label, text))
-    if label_map.ndim > 2:
-        text = f'{label_map.shape[2]} channels ({mode}); it should be grey or have a palette'
-        return [*problems, ('channels', label, text)], {}
+        reason = f'{type(error).__name__}: {str(error).strip()}'
+        return [*problems, Problem('unreadable', label, reason)], {}
+    height, width, *channels = label_map.shape
+    if size and size != (height, width):
+        text = f'image {size[1]} x {size[0]}, label map {width} x {height}'
+        problems.append(Problem('size', label, text))
+    if channels:
+        text = f'{channels[0]} channels ({mode}); it should be grey or have a palette'
+        return [*problems, Problem('channels', label, text)], {}
     if label_map.dtype.kind == 'f':
         text = 'floating-point values; they should be integers'
-        return [*problems, ('value', label, text)], {}
-    values = count_values(label_map)
+        return [*problems, Problem('value', label, text)], {}
+    if label_map.dtype == np.uint8:  # many times as fast
+        values = {v: n for v, n in enumerate(np.bincount(label_map.ravel()).tolist()) if n}
+    else:
+        found, counts = np.unique(label_map, return_counts=True)
+        values = dict(zip(found.astype(int).tolist(), counts.tolist(), strict=True))
     outside = [
         f'value {value} in {_count(count, "pixel")}'
         for value, count in values.items()
@@ -200,20 +191,8 @@ def check_pair(image, label, classes, ignore=255):
     ]
     if outside:
         more = f' and {len(outside) - _SHOWN} more values' if len(outside) > _SHOWN else ''
-        problems.append(('value', label, ', '.join(outside[:_SHOWN]) + more))
+        problems.append(Problem('value', label, ', '.join(outside[:_SHOWN]) + more))
     return problems, values
-
-
-def count_values(label_map):
-    """Number of pixels of every value of an integer or bool (H, W), a dict in rising order."""
-    if label_map.dtype == np.uint8:
-        counts = np.bincount(label_map.ravel(), minlength=256)
-        values = counts.nonzero()[0]
-        counts = counts[values]
-    else:
-        values, counts = np.unique(label_map, return_counts=True)
-        values = values.astype(np.int64)
-    return dict(zip(values.tolist(), counts.tolist(), strict=True))
 
 
 def judge_zero(pixels, ignored=0):
@@ -234,28 +213,24 @@ def judge_zero(pixels, ignored=0):
     largest = int(pixels.nonzero()[0][-1])
     zero = f'0 takes {100 * share:.1f}% of the pixels'
     if largest == classes:
-        doubt = f'{zero}: if it is a class, there are {classes + 1} classes and it must be False'
-        return Verdict(
-            True,
+        why = (
             f'the largest value is {classes}, so that the {classes} classes are 1 to {classes} and '
-            '0 is unlabelled',
-            doubt if share >= UNLABELLED_SHARE else '',
+            '0 is unlabelled'
         )
+        doubt = f'{zero}: if it is a class, there are {classes + 1} classes and it must be False'
+        return Verdict(True, why, doubt if share >= UNLABELLED_SHARE else '')
     if not pixels[0]:
         return Verdict(True, 'no pixel is 0, so that the classes count from 1')
+    found = f'the largest value is {largest} and {zero}'
     common = share >= UNLABELLED_SHARE or (share >= 1 / classes and pixels[:-1].all())
     if largest == classes - 1 and (common or ignored):
         other = '' if common else ' and unlabelled pixels have the ignored value'
         return Verdict(
             False,
-            f'the largest value is {largest} and {zero}{other}, so that the {classes} classes are '
-            f'0 to {largest}, and True would take the first one away',
+            f'{found}{other}, so that the {classes} classes are 0 to {largest}, and True would '
+            'take the first one away',
         )
-    return Verdict(
-        None,
-        f'the largest value is {largest} and {zero}: 0 may be a class or unlabelled '
-        f'({classes} classes are assumed)',
-    )
+    return Verdict(None, f'{found}: 0 may be a class or unlabelled ({classes} classes are assumed)')
 
 
 class ConfigLabels(NamedTuple):
@@ -295,20 +270,21 @@ def compare_config(verdict, labelled, config, labels):
 
 
 def _list_files(folder, suffix):
-    """Stem -> path of the files with the suffix, and paths of other images."""
+    """Stem -> path of the files with the suffix, and a Problem for each other image."""
+    if not Path(folder).is_dir():
+        raise DataError(f"folder '{folder}' does not exist")
     stems, other = {}, []
     for path, _, files in os.walk(folder):
-        for name in sorted(files):
+        for name in files:
             file = os.path.join(path, name)
             if name.endswith(suffix):
                 stems[os.path.relpath(file, folder)[: -len(suffix)]] = file
             elif os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES:
-                other.append(file)
-    return stems, sorted(other)
-
-
-def _size(shape):
-    return f'{shape[1]} x {shape[0]}'
+                other.append(Problem('ending', file, f'not {suffix}'))
+    if not stems:
+        raise DataError(f"'{folder}' has no files that end in {suffix}")
+    # with another suffix, the folder may hold several kinds of label maps
+    return stems, sorted(other) if suffix.startswith('.') else []
 
 
 def _count(number, one, many=None):

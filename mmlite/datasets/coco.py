@@ -39,22 +39,19 @@ class CocoDataset(BaseCocoDataset):
 
     def load_data_list(self):
         """Load and check ``ann_file``; see mmdet."""
-        found = []
+        faults = [] if self.defer_faults else None
         self.COCOAPI = functools.partial(
             CheckedCOCO,
             classes=self.metainfo['classes'],
             has_annotations=not self.test_mode,
-            faults=found if self.defer_faults else None,
+            faults=faults,
         )
         samples = super().load_data_list()
-        by_id = {sample['img_id']: sample for sample in samples} if found else {}
-        for fault in found:
-            sample = by_id.get(fault.image_id)
-            if sample is None:
-                self.bad_annotations.append((self.ann_file, fault.reason))
-            else:
-                sample.setdefault('fault', fault.reason)
-                self.bad_annotations.append((sample['img_path'], fault.reason))
+        by_id = {sample['img_id']: sample for sample in samples} if faults else {}
+        for fault in faults or ():
+            sample = by_id.get(fault.image_id, {})
+            sample.setdefault('fault', fault.reason)
+            self.bad_annotations.append((sample.get('img_path', self.ann_file), fault.reason))
         return samples
 
     def filter_data(self):

@@ -33,8 +33,13 @@ def check_coco(data, file, classes=(), has_annotations=True):
     if missing:
         lists = ', '.join(required)
         raise DataError(f'{file}: a COCO file has the lists {lists}; {missing[0]} is missing')
-    _require_keys(data['images'], ('id', 'width', 'height', 'file_name'), 'image', file)
-    _require_keys(data['categories'], ('id', 'name'), 'category', file)
+    for kind, key, keys in (
+        ('image', 'images', ('id', 'width', 'height', 'file_name')),
+        ('category', 'categories', ('id', 'name')),
+    ):
+        for row, item in enumerate(data[key]):
+            if reason := _missing_key(row, item, keys, kind):
+                raise DataError(f'{file}: {reason}')
     sizes = {image['id']: (image['width'], image['height']) for image in data['images']}
     names = [category['name'] for category in data['categories']]
     absent = [name for name in classes if name not in set(names)]
@@ -46,31 +51,26 @@ def check_coco(data, file, classes=(), has_annotations=True):
     categories = {category['id'] for category in data['categories']}
     faults, seen = [], set()
     for row, item in enumerate(data.get('annotations') or []):
-        reason = _fault(row, item, seen, categories, sizes)
-        if reason:
+        if reason := _fault(row, item, seen, categories, sizes):
             image = item.get('image_id') if isinstance(item, dict) else None
             image = image if isinstance(image, (int, str)) else None
             faults.append(Fault(row, image, f'{file}: {reason}'))
     return faults
 
 
-def _require_keys(items, keys, kind, file):
-    for index, item in enumerate(items):
-        for key in keys:
-            if not isinstance(item, dict) or key not in item:
-                has_id = isinstance(item, dict) and 'id' in item
-                label = f'id {item["id"]}' if has_id else f'number {index}'
-                raise DataError(f'{file}: {kind} {label} has no {key!r}')
+def _missing_key(row, item, keys, kind):
+    item = item if isinstance(item, dict) else {}
+    label = f'id {item["id"]}' if 'id' in item else f'number {row}'
+    return next((f'{kind} {label} has no {key!r}' for key in keys if key not in item), None)
 
 
 def _fault(row, item, seen, categories, sizes):
     """Reason why an annotation is wrong, None if it is right; ``seen`` are the ids before it."""
     if not isinstance(item, dict):
         return f'annotation number {row} is {item!r}, which is not a JSON object'
-    label = item.get('id')
-    for key in KEYS:
-        if key not in item:
-            return f'annotation {f"id {label}" if "id" in item else f"number {row}"} has no {key!r}'
+    if reason := _missing_key(row, item, KEYS, 'annotation'):
+        return reason
+    label = item['id']
     for key in KEYS[:3]:
         if not isinstance(item[key], (int, str)):
             return f'annotation id {label} has {key} {item[key]!r}, which is not a number'

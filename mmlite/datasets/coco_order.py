@@ -5,7 +5,7 @@ split has another order, it names classes wrongly. Importing this module changes
 """
 
 import numpy as np
-from mmdet.datasets.api_wrappers import COCO, COCOeval, COCOevalMP
+from mmdet.datasets.api_wrappers import COCO
 from mmdet.evaluation.metrics import coco_metric
 
 
@@ -31,13 +31,6 @@ class _GivenOrder:
                 self.eval[key] = np.take(self.eval[key], order, axis=-3)
 
 
-class OrderedEval(_GivenOrder, COCOeval):
-    """COCOeval of mmdet's metric."""
-
-
-class OrderedEvalMP(_GivenOrder, COCOevalMP):
-    """COCOevalMP of mmdet's metric."""
-
-
 COCO.get_cat_ids = _ordered_ids
-coco_metric.COCOeval, coco_metric.COCOevalMP = OrderedEval, OrderedEvalMP
+for _name in ('COCOeval', 'COCOevalMP'):
+    setattr(coco_metric, _name, type(_name, (_GivenOrder, getattr(coco_metric, _name)), {}))

@@ -32,29 +32,13 @@ class INaturalist(BaseDataset):
 
     def load_data_list(self):
         """Image paths and labels in the order of the file."""
-        images, annotations, categories = self._read()
-        self._metainfo.setdefault('classes', categories)
-        labels = {item['image_id']: item['category_id'] for item in annotations}
-        samples = []
-        for image in images:
-            label, name = labels.get(image['id']), image['file_name']
-            if label is None:
-                raise DataError(f"{self.ann_file}: image '{name}' has no annotation")
-            if not 0 <= label < len(categories):
-                raise DataError(
-                    f"{self.ann_file}: image '{name}' has category {label}, but there are "
-                    f'{len(categories)}, 0 to {len(categories) - 1}'
-                )
-            samples.append(dict(img_path=os.path.join(self.img_prefix, name), gt_label=label))
-        return samples
-
-    def _read(self):
         try:
             with open(self.ann_file, encoding='utf-8') as file:
                 content = json.load(file)
             categories = sorted(content['categories'], key=lambda item: item['id'])
-            names = tuple(str(item['name']) for item in categories)
-            return content['images'], content['annotations'], names
+            classes = tuple(str(item['name']) for item in categories)
+            labels = {item['image_id']: item['category_id'] for item in content['annotations']}
+            images = [(image['id'], image['file_name']) for image in content['images']]
         except OSError as error:
             raise DataError(f'{self.ann_file} cannot be read: {error.strerror}') from error
         except json.JSONDecodeError as error:
@@ -64,3 +48,16 @@ class INaturalist(BaseDataset):
                 f'{self.ann_file} is not an annotation file of iNaturalist with labels: it needs '
                 f'images, annotations and categories'
             ) from error
+        self._metainfo.setdefault('classes', classes)
+        samples = []
+        for image, name in images:
+            label = labels.get(image)
+            if label is None:
+                raise DataError(f"{self.ann_file}: image '{name}' has no annotation")
+            if not 0 <= label < len(classes):
+                raise DataError(
+                    f"{self.ann_file}: image '{name}' has category {label}, but there are "
+                    f'{len(classes)}, 0 to {len(classes) - 1}'
+                )
+            samples.append(dict(img_path=os.path.join(self.img_prefix, name), gt_label=label))
+        return samples

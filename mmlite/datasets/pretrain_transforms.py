@@ -24,33 +24,22 @@ class RandomResizedCrop(BaseRandomResizedCrop):
 
     Args:
         scale (int | tuple[int, int]): Size (H, W) of the result in pixels.
-        crop_ratio_range (tuple[float, float]): Area of the crop over the area of the image.
-            Defaults to (0.08, 1).
-        aspect_ratio_range (tuple[float, float]): Width over height. Defaults to (3/4, 4/3).
-        max_attempts (int): Number of tries before the central crop is taken. Defaults to 10.
         interpolation (str | Sequence[str]): ``'nearest'``, ``'bilinear'``, ``'bicubic'`` or
             ``'lanczos'``; of several, each image gets a random one (MAE-Lite: bilinear or bicubic).
             Defaults to ``'bilinear'``.
         backend (str): ``'pillow'``, whose filters are antialiased, or ``'cv2'``.
             Defaults to ``'pillow'``.
+        **kwargs: As in mmpretrain: ``crop_ratio_range``, area of the crop over that of the image,
+            by default (0.08, 1); ``aspect_ratio_range``, width over height, by default (3/4, 4/3);
+            ``max_attempts`` before the central crop is taken, by default 10.
     """
 
-    def __init__(
-        self,
-        scale,
-        crop_ratio_range=(0.08, 1.0),
-        aspect_ratio_range=(3 / 4, 4 / 3),
-        max_attempts=10,
-        interpolation='bilinear',
-        backend='pillow',
-    ):
+    def __init__(self, scale, interpolation='bilinear', backend='pillow', **kwargs):
         names = (interpolation,) if isinstance(interpolation, str) else tuple(interpolation)
         for name in names or (None,):
             _check(name, 'interpolation', INTERPOLATIONS)
         _check(backend, 'backend', ('pillow', 'cv2'))
-        super().__init__(
-            scale, crop_ratio_range, aspect_ratio_range, max_attempts, names[0], backend
-        )
+        super().__init__(scale, interpolation=names[0], backend=backend, **kwargs)
         self.interpolation = names
 
     @cache_randomness

@@ -12,8 +12,7 @@ import numpy as np
 from mmlite.errors import DataError, UserError
 from mmlite.utils import IMAGE_SUFFIXES
 
-PARETO_POWER = 6
-"""Of ImageNet-LT (Liu et al., Large-Scale Long-Tailed Recognition, arXiv 1904.05160)."""
+PARETO_POWER = 6  # of ImageNet-LT (Liu et al., arXiv 1904.05160)
 
 
 def find_classes(folder):
@@ -36,13 +35,15 @@ def find_images(folder):
     """
     images = {}
     for name in find_classes(folder):
-        found = Path(folder, name).rglob('*')
-        found = [path for path in found if path.suffix.lower() in IMAGE_SUFFIXES]
-        if not found:
+        images[name] = sorted(
+            path.relative_to(folder).as_posix()
+            for path in Path(folder, name).rglob('*')
+            if path.suffix.lower() in IMAGE_SUFFIXES
+        )
+        if not images[name]:
             raise DataError(
                 f"class folder '{Path(folder, name)}' has no image ({', '.join(IMAGE_SUFFIXES)})"
             )
-        images[name] = sorted(path.relative_to(folder).as_posix() for path in found)
     return images
 
 
@@ -161,6 +162,8 @@ def read_list(file, folder):
         reason = getattr(error, 'strerror', None) or 'it is no text'
         raise DataError(f"list '{file}' cannot be read: {reason}") from error
     for number, line in enumerate(map(str.strip, lines), start=1):
+        if not line:
+            continue
         path, _, label = line.rpartition(' ')
         if not (path and label.isdigit()):
             path, label = line, None
@@ -168,8 +171,6 @@ def read_list(file, folder):
         if '/' not in path:
             path = f'{path.rpartition("_")[0]}/{path}'
         name, place = path.split('/')[0], f'{file}, line {number}'
-        if not line:
-            continue
         if not name:
             raise DataError(f"{place}: '{line}' is no path of the form CLASS/FILE")
         if name not in listed:

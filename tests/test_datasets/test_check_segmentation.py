@@ -11,7 +11,6 @@ from mmlite.datasets.check_segmentation import (
     check_pair,
     check_split,
     compare_config,
-    count_values,
     find_pairs,
     find_splits,
     judge_zero,
@@ -79,7 +78,6 @@ def test_a_wrong_label_map_is_named_with_what_is_wrong(labels, kind, text, tmp_p
 
 
 def test_pixels_are_counted_and_the_ignored_value_and_a_palette_are_no_problems(tmp_path):
-    assert count_values(np.array([[True, False, True]])) == {0: 1, 1: 2}
     image, label = write_pair(tmp_path, 'a')
     assert check((image, label)) == ([], {0: 8, 1: 8, 2: 8, 3: 8, 4: 16})
     palette = Image.fromarray(planted(255, 5)).convert('P')
@@ -118,13 +116,15 @@ def test_files_without_a_counterpart_and_of_another_ending_are_found(tmp_path):
     (tmp_path / 'images/w.JPEG').write_bytes(b'x')
     (tmp_path / 'images/notes.txt').write_bytes(b'x')
     folders = tmp_path / 'images', tmp_path / 'annotations'
-    pairs, report = find_pairs(*folders, 'training')
-    assert [image for image, _ in pairs] == [str(folders[0] / f'{n}.jpg') for n in ('a', 'deep/c')]
-    assert (report.images, report.labels, report.pairs) == (3, 3, 2)
-    assert {(p.kind, p.file, p.split) for p in report.problems} == {
-        ('no_label', str(folders[0] / 'z.jpg'), 'training'),
-        ('no_image', str(folders[1] / 'b.png'), 'training'),
-        ('ending', str(folders[0] / 'w.JPEG'), 'training'),
+    report = find_pairs(*folders)
+    assert [image for image, _ in report.pairs] == [
+        str(folders[0] / f'{n}.jpg') for n in ('a', 'deep/c')
+    ]
+    assert (report.images, report.labels) == (3, 3)
+    assert {(p.kind, p.file) for p in report.problems} == {
+        ('no_label', str(folders[0] / 'z.jpg')),
+        ('no_image', str(folders[1] / 'b.png')),
+        ('ending', str(folders[0] / 'w.JPEG')),
     }
 
 
@@ -134,10 +134,10 @@ def test_suffixes_choose_among_several_label_maps_of_an_image(tmp_path):
     for end in ('_ids', '_color'):
         label.with_name(f'a{end}.png').write_bytes(label.read_bytes())
     label.unlink()
-    pairs, report = find_pairs(
-        image.parent, label.parent, 'x', img_suffix='_photo.jpg', seg_map_suffix='_ids.png'
-    )
-    assert pairs == [(str(image.with_name('a_photo.jpg')), str(label.with_name('a_ids.png')))]
+    report = find_pairs(image.parent, label.parent, '_photo.jpg', '_ids.png')
+    assert report.pairs == [
+        (str(image.with_name('a_photo.jpg')), str(label.with_name('a_ids.png')))
+    ]
     assert (report.images, report.labels, report.problems) == (1, 1, [])
 
 
@@ -145,13 +145,13 @@ def test_suffixes_choose_among_several_label_maps_of_an_image(tmp_path):
 def test_a_split_adds_up_its_pairs(workers, tmp_path):
     for number, labels in enumerate((None, planted(255, 4), planted(9, 2), planted(1, 8))):
         write_pair(tmp_path, f'{number}', labels)
-    pairs, report = find_pairs(tmp_path / 'images', tmp_path / 'annotations', 's')
+    report = find_pairs(tmp_path / 'images', tmp_path / 'annotations')
     seen = []
-    check_split(pairs, report, 's', CLASSES, workers=workers, progress=lambda: seen.append(1))
+    check_split(report, CLASSES, workers=workers, progress=lambda: seen.append(1))
     assert report.pixels.tolist() == [8 + 4 + 6, 32 + 8, 32, 32, 64]
     assert report.shown.tolist() == [3, 4, 4, 4, 4]
     assert report.ignored == 4 and len(seen) == 4
-    assert [(p.kind, p.file) for p in report.problems] == [('value', pairs[2][1])]
+    assert [(p.kind, p.file) for p in report.problems] == [('value', report.pairs[2][1])]
 
 
 @pytest.mark.parametrize(
@@ -204,8 +204,8 @@ def test_wrong_folders_are_named(tmp_path):
     (tmp_path / 'annotations/training').mkdir(parents=True)
     folders = find_splits(tmp_path)['training']
     with pytest.raises(DataError, match=r"images/training' has no files that end in \.jpg"):
-        find_pairs(*folders, 'training')
+        find_pairs(*folders)
     (folders[0] / 'a.jpg').touch()
     (folders[1] / 'b.png').touch()
     with pytest.raises(DataError, match="no image of '.*' has a label map in '.*annotations"):
-        find_pairs(*folders, 'training')
+        find_pairs(*folders)

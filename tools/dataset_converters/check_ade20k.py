@@ -13,7 +13,6 @@ import argparse
 import inspect
 import re
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from mmseg.registry import DATASETS
@@ -128,7 +127,7 @@ def write_report(splits, classes, names, verdict, wrong):
     yield f'{classes} classes'
     for name, split in splits.items():
         yield (
-            f'{name}: {split.images} images, {split.labels} label maps, {split.pairs} pairs, '
+            f'{name}: {split.images} images, {split.labels} label maps, {len(split.pairs)} pairs, '
             f'{split.ignored} ignored pixels'
         )
     problems = [problem for split in splits.values() for problem in split.problems]
@@ -157,24 +156,24 @@ def share(split, value):
     return split.pixels[value] / max(split.pixels.sum(), 1)
 
 
-def as_json(split, names):
-    """The report of a split as plain types."""
+def as_json(name, split, names):
+    """The report of a split as plain types; ``names`` are those of the values."""
     return {
         'images': split.images,
         'labels': split.labels,
-        'pairs': split.pairs,
+        'pairs': len(split.pairs),
         'ignored_pixels': split.ignored,
         'values': [
             {
                 'value': value,
-                'name': name,
+                'name': label,
                 'pixels': int(split.pixels[value]),
                 'share': float(share(split, value)),
                 'label_maps': int(split.shown[value]),
             }
-            for value, name in enumerate(names)
+            for value, label in enumerate(names)
         ],
-        'problems': [asdict(problem) for problem in split.problems],
+        'problems': [{'split': name, **problem._asdict()} for problem in split.problems],
     }
 
 
@@ -187,19 +186,15 @@ def name_values(names, classes, reduce_zero_label):
 
 def check_labels(args, classes):
     """Reports of the splits."""
-    folders = {'': (args.images, args.annotations)} if args.images else find_splits(args.root)
-    matched = {
-        name or 'pairs': find_pairs(*pair, name, args.img_suffix, args.seg_map_suffix)
+    folders = {'pairs': (args.images, args.annotations)} if args.images else find_splits(args.root)
+    splits = {
+        name: find_pairs(*pair, args.img_suffix, args.seg_map_suffix)
         for name, pair in folders.items()
     }
-    total = sum(len(pairs) for pairs, _ in matched.values())
-    with Progress('check', total, 'pairs') as progress:
-        for name, (pairs, split) in matched.items():
-            check_split(
-                pairs, split, name, classes, args.ignore_index, args.workers,
-                progress=progress.advance,
-            )  # fmt: skip
-    return {name: split for name, (_, split) in matched.items()}
+    with Progress('check', sum(len(split.pairs) for split in splits.values()), 'pairs') as progress:
+        for split in splits.values():
+            check_split(split, classes, args.ignore_index, args.workers, progress.advance)
+    return splits
 
 
 @tool
@@ -221,8 +216,8 @@ def main(argv=None):
     if args.out:
         report = {
             'classes': classes,
-            'splits': {name: as_json(split, names) for name, split in splits.items()},
-            'reduce_zero_label': asdict(verdict),
+            'splits': {name: as_json(name, split, names) for name, split in splits.items()},
+            'reduce_zero_label': verdict._asdict(),
             'config': wrong,
             'clean': not (found or wrong),
         }
