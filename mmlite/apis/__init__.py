@@ -10,8 +10,9 @@ from .classification import Classification, ClsInferencer
 from .detection import Detections, DetInferencer
 from .image_inferencer import Predictions
 from .segmentation import SegInferencer, Segmentation
-from .sot_inferencer import SOTInferencer, TrackedVideo
+from .sot_inferencer import SOTInferencer
 from .tasks import find_task
+from .track_video import TrackedVideo
 
 __all__ = [
     'Classification', 'ClsInferencer', 'DetInferencer', 'Detections', 'ONNXTrackerNetwork',

@@ -1,12 +1,10 @@
-"""Sources of frames: a video file, a directory, a pattern of file names, or a camera.
-
-A source has ``name``; ``count``, the number of frames or None, and ``exact``, whether that is
-sure; ``fps`` or None; and ``live``, whether it never ends. Iterating gives pairs of a printable
-place and the frame, BGR uint8 (H, W, 3), or the :class:`DataError` that says why it cannot be read.
-"""
+"""Sources of frames: a video file, a directory, a pattern of file names, or a camera."""
 
 import glob
+import itertools
 import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -16,8 +14,30 @@ from mmlite.datasets.sot.storage import Tree
 from mmlite.errors import DataError, UserError
 
 
+@dataclass
+class FrameSource:
+    """A video.
+
+    Args:
+        name (str): Of the video.
+        frames (Iterator): Pairs of a printable place and the frame, BGR uint8 (H, W, 3), or the
+            :class:`DataError` that says why it cannot be read.
+        count (int | None): Number of frames, if known.
+        exact (bool): Whether ``count`` is sure: headers of video files may be wrong.
+        fps (float | None): Frames per second, if known.
+        live (bool): Whether it never ends.
+    """
+
+    name: str
+    frames: Iterator
+    count: int | None = None
+    exact: bool = False
+    fps: float | None = None
+    live: bool = False
+
+
 def open_source(source):
-    """Open a source of frames.
+    """Open a :class:`FrameSource`.
 
     Args:
         source (str | Path | int): A video file; a directory of frames, or one with frames in its
@@ -29,89 +49,66 @@ def open_source(source):
     """
     text = str(source)
     if text.isdecimal() and not Path(text).exists():
-        return CaptureSource(int(text))
+        return _open_capture(int(text))
     path = Path(text).expanduser()
     if path.is_dir():
-        return ImageSource(path / 'img' if (path / 'img').is_dir() else path)
+        return _open_images(path / 'img' if (path / 'img').is_dir() else path)
     if path.is_file():
-        return CaptureSource(path)
+        return _open_capture(path)
     if glob.has_magic(text):
         files = [Path(file) for file in glob.glob(str(path)) if Path(file).is_file()]
         directories = {file.parent for file in files}
         if len(directories) != 1:
             problem = f'files of {len(directories)} directories' if directories else 'no file'
             raise UserError(f'{text} matches {problem}: give the frames of one video')
-        return ImageSource(directories.pop(), [file.name for file in files])
+        return _open_images(directories.pop(), [file.name for file in files])
     raise UserError(
         f'{text} does not exist: give a video file, a directory of frames, a pattern such as '
         "'clip/*.jpg', or the index of a camera"
     )
 
 
-class ImageSource:
-    """Image files of one directory, in the order of the numbers in their names.
+def _open_images(directory, names=None):
+    """Image files in the order of the numbers in their names, by default all of the directory."""
+    tree = Tree(directory)
+    names, _ = sort_frames(tree.files('') if names is None else names, directory)
+    absolute = Path(os.path.abspath(directory))
+    name = absolute.parent.name if absolute.name == 'img' else absolute.name
+    images = ImageFrames(tree, '', names)
 
-    Args:
-        directory (Path): Its name is that of the video, in ``<video>/img`` the one above.
-        names (list[str], optional): Files. Defaults to all images of the directory.
-    """
-
-    fps = None
-    exact, live = True, False
-
-    def __init__(self, directory, names=None):
-        tree = Tree(directory)
-        names, _ = sort_frames(tree.files('') if names is None else names, directory)
-        absolute = Path(os.path.abspath(directory))
-        self.name = absolute.parent.name if absolute.name == 'img' else absolute.name
-        self._frames = ImageFrames(tree, '', names)
-        self.count = len(names)
-
-    def __iter__(self):
-        for index in range(self.count):
+    def read():
+        for index in range(len(names)):
             try:
-                frame = self._frames.read(index)
+                frame = images.read(index)
             except DataError as error:
                 frame = error
-            yield self._frames.where(index), frame
+            yield images.where(index), frame
+
+    return FrameSource(name, read(), len(names), exact=True)
 
 
-class CaptureSource:
-    """A video file from its first frame on, or a camera until it is unplugged, read by OpenCV.
-
-    Args:
-        source (Path | int): File, whose header says ``count``; or index of a camera.
-    """
-
-    exact, count = False, None
-
-    def __init__(self, source):
-        self.live = isinstance(source, int)
-        self.name = f'camera{source}' if self.live else source.stem
-        self._place = self.name if self.live else source
-        self._capture = cv2.VideoCapture(source if self.live else str(source))
-        if not self._capture.isOpened() and self.live:
+def _open_capture(source):
+    """A video file from its first frame on, or a camera until it is unplugged, read by OpenCV."""
+    live = isinstance(source, int)
+    name = f'camera{source}' if live else source.stem
+    capture = cv2.VideoCapture(source if live else str(source))
+    if not capture.isOpened():
+        if live:
             raise DataError(f'camera {source} cannot be opened: is it connected, and free?')
-        if not self._capture.isOpened():
-            raise DataError(f'{source} is not a video that OpenCV can read')
-        self.fps = self._capture.get(cv2.CAP_PROP_FPS) or None
-        if not self.live:
-            self.count = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))) or None
+        raise DataError(f'{source} is not a video that OpenCV can read')
+    fps = capture.get(cv2.CAP_PROP_FPS) or None
+    count = None if live else max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT))) or None
 
-    def __iter__(self):
-        number = 0
-        try:
-            while True:
-                decoded, frame = self._capture.read()
-                place = f'{self._place}, frame {number}'
-                if not decoded:
-                    break
-                yield place, frame
-                number += 1
-        finally:
-            self._capture.release()
-        if self.live:
+    def read():
+        for number in itertools.count():
+            place = f'{name if live else source}, frame {number}'
+            decoded, frame = capture.read()
+            if not decoded:
+                break
+            yield place, frame
+        if live:
             yield place, DataError(f'{place} did not arrive')
-        elif not number or number + 1 < (self.count or 0):  # headers may be wrong by one
-            reason = f'{place} of {self.count} and those after it cannot be decoded'
-            yield place, DataError(reason)
+        elif not number or number + 1 < (count or 0):  # headers may be wrong by one
+            yield place, DataError(f'{place} of {count} and those after it cannot be decoded')
+
+    return FrameSource(name, read(), count, fps=fps, live=live)

@@ -3,7 +3,6 @@
 import itertools
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from mmlite.utils import Progress
 
 from .frame_sources import open_source
 from .tasks import check_on_unreadable, check_task
-from .track_video import Recording, ask_box, check_screen
+from .track_video import Recording, ask_box, open_window
 
 
 def load_network(config, weights=None, device=None):
@@ -46,26 +45,6 @@ def load_network(config, weights=None, device=None):
     weights = check_task(cfg, 'tracking', weights)
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmengine'):
         return init_model(cfg, weights, device)
-
-
-@dataclass
-class TrackedVideo:
-    """Results of :class:`SOTInferencer` for a video.
-
-    Args:
-        tracks (list[Track]): Boxes, scores and seconds of each target; frames that could not be
-            used have the boxes before them, score 0 and 0 seconds.
-        unreadable (list[str]): A sentence for each of these frames.
-        mean_iou (float | None): Over tracked frames after the first with an annotated box.
-        fps (float | None): Frames per second of the tracker alone.
-        files (list[Path]): Written files.
-    """
-
-    tracks: list
-    unreadable: list
-    mean_iou: float | None
-    fps: float | None
-    files: list
 
 
 class SOTInferencer:
@@ -134,7 +113,7 @@ class SOTInferencer:
         self, source, box=None, out_dir=None, show=False, truth=None, on_unreadable='skip',
         max_frames=None, progress=True,
     ):  # fmt: skip
-        """Track targets through a video; returns a :class:`TrackedVideo`.
+        """Track targets through a video; returns a :class:`~.track_video.TrackedVideo`.
 
         Args:
             source (str | Path | int): See :func:`~.frame_sources.open_source`.
@@ -158,40 +137,44 @@ class SOTInferencer:
         check_on_unreadable(on_unreadable)
         if max_frames is not None and max_frames < 1:
             raise ArgumentError(f'max_frames must be >= 1, got {max_frames}')
-        if show:
-            check_screen()
-        source = open_source(source)
-        truth = _as_truth(truth)
+        source, truth = open_source(source), _as_truth(truth)
         if truth is not None and source.exact and max_frames is None:
             _check_length(truth, source.count, source.name)
-        frames = itertools.islice(source, max_frames)
+        if show:
+            open_window(source.name)
+        frames = itertools.islice(source.frames, max_frames)
         place, frame = next(frames)
         if isinstance(frame, DataError):
             raise frame
-        boxes, _ = _as_boxes(_choose_box(box, truth, show, source.name, frame))
+        if box is None:
+            box = _choose_box(truth, show, source.name, frame)
+        boxes, _ = _as_boxes(box)
         if truth is not None and len(boxes) > 1:
             raise ArgumentError(f'a truth is for one target, but {len(boxes)} boxes are given')
-        tracker = OnlineTracker(self.network)  # beside the targets of init()
+        tracker = SOTInferencer(self.network)  # beside the targets of init(), for BGR
         try:
-            targets = tracker.start([frame] * len(boxes), boxes)
+            tracker.init(frame, boxes)
         except DataError as error:
             raise DataError(f'{place}: {error}') from error
-        recording = Recording(source.name, out_dir, source.fps, truth, show)
-        recording.add(frame, boxes, np.ones(len(boxes)), 0.0)
-        unreadable, stopped = [], False
+        recording = Recording(source, out_dir, truth, show)
+        recording.add(frame, np.array(boxes, float), np.ones(len(boxes)), 0.0)
+        stopped = False
         total = min((number for number in (source.count, max_frames) if number), default=0)
         bar = Progress('track', total, 'frames', 1) if progress and total else nullcontext()
         try:
             with bar as bar:
                 for place, frame in frames:
                     try:
-                        found = _find(tracker, targets, place, frame)
+                        if isinstance(frame, DataError):
+                            raise frame
+                        start = time.perf_counter()
+                        found = tracker.track(frame)
+                        seconds = time.perf_counter() - start
                     except DataError as error:
-                        unreadable.append(str(error))
-                        recording.skip()
+                        recording.skip(error if error is frame else f'{place}: {error}')
                         stopped = on_unreadable == 'stop'
                     else:
-                        stopped = not recording.add(frame, *found)
+                        stopped = not recording.add(frame, *found, seconds)
                     if bar:
                         bar.advance()
                     if stopped:
@@ -200,31 +183,16 @@ class SOTInferencer:
             if not source.live:
                 raise
         finally:
-            tracks = recording.close()
-        if unreadable and on_unreadable == 'stop':
-            raise DataError(f'{unreadable[0]}: tracking stopped there')
+            video = recording.close()
+        if video.unreadable and on_unreadable == 'stop':
+            raise DataError(f'{video.unreadable[0]}: tracking stopped there')
         if truth is not None and max_frames is None and not stopped:
-            _check_length(truth, len(tracks[0]), source.name)
-        overlap, fps = recording.mean_iou(), recording.fps()
-        return TrackedVideo(tracks, unreadable, overlap, fps, recording.files)
+            _check_length(truth, len(video.tracks[0]), source.name)
+        return video
 
 
-def _find(tracker, targets, place, frame):
-    """Boxes (N, 4), scores (N,) and seconds of one frame; DataError names its place."""
-    if isinstance(frame, DataError):
-        raise frame
-    start = time.perf_counter()
-    try:
-        boxes, scores = tracker.step(targets, [frame] * len(targets))
-    except DataError as error:
-        raise DataError(f'{place}: {error}') from error
-    return np.array(boxes), np.array(scores), time.perf_counter() - start
-
-
-def _choose_box(box, truth, show, title, frame):
-    """The given box, the first of the truth, or one drawn by the user."""
-    if box is not None:
-        return box
+def _choose_box(truth, show, title, frame):
+    """The first box of the truth, or one drawn by the user."""
     if truth is not None:
         return truth[0]
     if show:
@@ -236,22 +204,15 @@ def _choose_box(box, truth, show, title, frame):
 
 
 def _as_boxes(box):
-    """Boxes (N, 4), and whether a single one was given."""
-    try:
-        boxes = np.asarray(box, np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f'box {box!r} should be numbers: x, y, w, h, or a list of such') from error
-    if boxes.shape[-1:] != (4,) or boxes.ndim > 2 or not boxes.size:
-        raise DataError(f'box has shape {boxes.shape}: it should be x, y, w, h, or (N, 4)')
-    return np.atleast_2d(boxes), boxes.ndim == 1
+    """A list of boxes, and whether a single one was given."""
+    single = np.ndim(box[0]) == 0
+    return ([box] if single else list(box)), single
 
 
 def _as_truth(truth):
     """Annotated boxes (F, 4) from an array or a file, or None."""
-    if truth is None:
-        return None
-    if isinstance(truth, (str, Path)):
-        return read_boxes(truth)
+    if truth is None or isinstance(truth, str | Path):
+        return truth and read_boxes(truth)
     truth = np.asarray(truth, np.float64)
     if truth.ndim != 2 or truth.shape[1] != 4 or not len(truth):
         raise DataError(f'truth has shape {truth.shape}: it should be (frames, 4)')

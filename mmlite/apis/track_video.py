@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -13,30 +14,46 @@ from mmlite.evaluation.sot.results import Track, write_track
 from mmlite.utils import encode_jpeg, write_bytes
 from mmlite.visualization import TILE, EvenSubsampler, draw_targets, track_sheet
 
-DEFAULT_FPS = 30.0
 RECENT = 30  # frames that the shown speed is the mean of
+
+
+@dataclass
+class TrackedVideo:
+    """Results of :class:`~mmlite.apis.SOTInferencer` for a video.
+
+    Args:
+        tracks (list[Track]): Boxes, scores and seconds of each target; frames that could not be
+            used have the boxes before them, score 0 and 0 seconds.
+        unreadable (list[str]): A sentence for each of these frames.
+        mean_iou (float | None): Over tracked frames after the first with an annotated box.
+        fps (float | None): Frames per second of the tracker alone.
+        files (list[Path]): Written files.
+    """
+
+    tracks: list
+    unreadable: list
+    mean_iou: float | None
+    fps: float | None
+    files: list
 
 
 class Recording:
     """Boxes, scores and times of a video, its annotated copy and a contact sheet.
 
     Args:
-        name (str): Of the video and of the files.
+        source (FrameSource): The video; without ``fps``, the annotated one has 30.
         directory (str | Path | None): Where files go; None for none.
-        fps (float | None): Of the annotated video; None for 30.
         truth (ndarray | None): (F, 4) annotated boxes of the one target.
         show (bool): Show a window.
     """
 
-    def __init__(self, name, directory, fps, truth, show):
-        self.name, self.truth, self.show = name, truth, show
+    def __init__(self, source, directory, truth, show):
+        self.name, self.truth, self.show = source.name, truth, show
         self.directory = None if directory is None else Path(directory)
-        self.files = []
-        self._fps = fps or DEFAULT_FPS
+        self._video_fps = source.fps or 30.0
         self._rows = []  # of boxes (N, 4), scores (N,), seconds
-        self._overlaps, self._compared = 0.0, 0
-        self._writer = None
-        self._tiles = EvenSubsampler()
+        self._overlaps, self._unreadable, self._files = [], [], []
+        self._writer, self._tiles = None, EvenSubsampler()
         if self.directory is not None:
             try:
                 self.directory.mkdir(parents=True, exist_ok=True)
@@ -48,10 +65,6 @@ class Recording:
         truth = self._compare(boxes[0])
         caption, rgb = f'frame {len(self._rows)}', frame[..., ::-1]
         self._rows.append((boxes, scores, seconds))
-        if self.directory is not None:
-            self._tiles.offer(
-                lambda: draw_targets(rgb, boxes, truth=truth, caption=caption, sides=TILE)
-            )
         if self.directory is None and not self.show:
             return True
         notes = [f'{score:.2f}' for score in scores]
@@ -59,15 +72,19 @@ class Recording:
         drawn = np.ascontiguousarray(drawn[..., ::-1])  # OpenCV wants BGR
         if self.directory is not None:
             self._write(drawn)
+            self._tiles.offer(
+                lambda: draw_targets(rgb, boxes, truth=truth, caption=caption, sides=TILE)
+            )
         return not self.show or show_image(self.name, drawn)
 
-    def skip(self):
+    def skip(self, reason):
         """Record a frame that could not be used: the boxes before it, with score 0 and no time."""
         boxes, scores, _ = self._rows[-1]
         self._rows.append((boxes, np.zeros_like(scores), 0.0))
+        self._unreadable.append(str(reason))
 
     def close(self):
-        """Finish the files and the window; a list with a Track of each target."""
+        """Finish the files and the window; returns the :class:`TrackedVideo`."""
         if self.show:
             cv2.destroyAllWindows()
         if self._writer is not None:
@@ -81,16 +98,20 @@ class Recording:
         if self.directory is not None:
             for track in tracks:
                 write_track(self.directory, track)
-                self.files.append(self.directory / f'{track.name}.txt')
-            self._write_sheet(len(tracks))
-        return tracks
+                self._files.append(self.directory / f'{track.name}.txt')
+            title = f'{self.name}\n' + self._summary(f'{len(seconds)} frames')
+            has_truth = self.truth is not None
+            sheet = track_sheet(title, self._tiles.items(), len(tracks), has_truth)
+            self._files.append(self.directory / f'{self.name}.jpg')
+            write_bytes(self._files[-1], encode_jpeg(sheet, 95))
+        return TrackedVideo(tracks, self._unreadable, self._mean_iou(), self._fps(), self._files)
 
-    def mean_iou(self):
-        """float | None: Over annotated frames after the first; None without any."""
-        return self._overlaps / self._compared if self._compared else None
+    def _mean_iou(self):
+        """Mean over annotated frames after the first; None without any."""
+        return sum(self._overlaps) / len(self._overlaps) if self._overlaps else None
 
-    def fps(self, last=None):
-        """float | None: Frames per second of the tracker, of all or of the last frames."""
+    def _fps(self, last=None):
+        """Frames per second of the tracker, of all or of the last frames; None without any."""
         rows = self._rows[max(1, len(self._rows) - (last or len(self._rows))) :]
         return frames_per_second(np.array([seconds for _, _, seconds in rows]))
 
@@ -101,12 +122,11 @@ class Recording:
             return None
         truth = self.truth[number]
         if number and np.isfinite(truth).all() and (truth[2:] > 0).all():
-            self._overlaps += float(iou(box, truth))
-            self._compared += 1
+            self._overlaps.append(float(iou(box, truth)))
         return truth
 
     def _summary(self, words, last=None):
-        speed, overlap = self.fps(last), self.mean_iou()
+        speed, overlap = self._fps(last), self._mean_iou()
         words += f', {speed:.0f} fps' if speed else ''
         return words + (f', mean IoU {overlap:.3f}' if overlap is not None else '')
 
@@ -115,46 +135,36 @@ class Recording:
         if self._writer is None:
             path = self.directory / f'{self.name}.mp4'
             code = cv2.VideoWriter_fourcc(*'mp4v')
-            self._writer = cv2.VideoWriter(str(path), code, self._fps, (width, height))
+            self._writer = cv2.VideoWriter(str(path), code, self._video_fps, (width, height))
             if not self._writer.isOpened():
                 raise OutputError(f'cannot write {path}: OpenCV has no encoder for it')
-            self.files.append(path)
+            self._files.append(path)
         self._writer.write(np.ascontiguousarray(image[:height, :width]))
 
-    def _write_sheet(self, targets):
-        path = self.directory / f'{self.name}.jpg'
-        summary = self._summary(f'{len(self._rows)} frames')
-        tiles, has_truth = self._tiles.items(), self.truth is not None
-        sheet = track_sheet(f'{self.name}\n{summary}', tiles, targets, has_truth)
-        write_bytes(path, encode_jpeg(sheet, 95))
-        self.files.append(path)
 
-
-def check_screen():
-    """Refuse to open a window where there is no screen: Qt would end the program without a word."""
+def open_window(title):
+    """Open a window; UserError where there is no screen, without which Qt would end the program."""
     named = os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')
     if sys.platform.startswith('linux') and not named:
         raise UserError(
             'no window can be opened here: neither DISPLAY nor WAYLAND_DISPLAY is set; leave out '
             'show and look at the files'
         )
-
-
-def show_image(title, image):
-    """Show a BGR image; False if the user pressed q or Esc."""
     try:
-        cv2.imshow(title, image)
-        return cv2.waitKey(1) & 0xFF not in (ord('q'), 27)
+        cv2.namedWindow(title, cv2.WINDOW_AUTOSIZE)
     except cv2.error as error:
         raise UserError(f'no window can be opened here: leave out show ({error.err})') from error
 
 
+def show_image(title, image):
+    """Show a BGR image; False if the user pressed q or Esc."""
+    cv2.imshow(title, image)
+    return cv2.waitKey(1) & 0xFF not in (ord('q'), 27)
+
+
 def ask_box(title, frame):
     """Let the user draw the init box x, y, w, h into a frame."""
-    try:
-        box = cv2.selectROI(title, frame, showCrosshair=False)
-    except cv2.error as error:
-        raise UserError(f'no window can be opened here: give a box ({error.err})') from error
+    box = cv2.selectROI(title, frame, showCrosshair=False)
     if not all(box[2:]):
         raise UserError('no box was drawn: draw one and press Enter, or give a box')
     return box

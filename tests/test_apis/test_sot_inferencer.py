@@ -85,15 +85,15 @@ def test_several_targets_and_new_ones_at_any_frame(inferencer):
     np.testing.assert_allclose(boxes[0], BOXES[20], atol=1)
 
 
-@pytest.mark.parametrize('box', [(1, 2, 3), np.zeros((1, 2, 4)), 'box', [[1, 2], [3]]])
+@pytest.mark.parametrize('box', [(1, 2, 3), 'box', [[1, 2], [3]]])
 def test_boxes_of_another_form_are_refused(box, inferencer):
-    with pytest.raises(DataError, match='box .* should be'):
+    with pytest.raises(DataError, match='init box .* must be four numbers'):
         inferencer.init(frame(0), box)
 
 
 def test_a_bad_box_or_frame_or_a_call_leaves_the_targets(inferencer, clip):
     inferencer.init(frame(0), BOXES[0])
-    with pytest.raises(DataError, match='is empty'):
+    with pytest.raises(DataError, match='cannot be cropped around: it must be finite and have an area'):
         inferencer.init(frame(5), (1, 2, 0, 4))
     with pytest.raises(DataError, match='those before it 160x120'):
         inferencer.track(np.zeros((20, 20, 3), np.uint8))
@@ -331,6 +331,7 @@ def test_a_camera_is_tracked_until_it_is_interrupted(inferencer, tmp_path, monke
 def test_the_window_asks_for_the_box_and_ends_the_run(inferencer, clip, monkeypatch):
     shown = []
     monkeypatch.setenv('DISPLAY', ':0')
+    monkeypatch.setattr(cv2, 'namedWindow', lambda title, flags: None)
     monkeypatch.setattr(cv2, 'selectROI', lambda *args, **kwargs: tuple(BOXES[0]))
     monkeypatch.setattr(cv2, 'imshow', lambda title, picture: shown.append(title))
     monkeypatch.setattr(cv2, 'waitKey', lambda ms: ord('q') if len(shown) == 5 else -1)
@@ -345,11 +346,8 @@ def test_without_a_display_the_window_is_an_error(inferencer, clip, monkeypatch)
         raise cv2.error('no display')
 
     monkeypatch.setenv('DISPLAY', ':0')
-    monkeypatch.setattr(cv2, 'imshow', fail)
-    monkeypatch.setattr(cv2, 'selectROI', fail)
+    monkeypatch.setattr(cv2, 'namedWindow', fail)
     with pytest.raises(UserError, match='no window can be opened here: leave out show'):
-        inferencer(clip, BOXES[0], show=True)
-    with pytest.raises(UserError, match='no window can be opened here: give a box'):
         inferencer(clip, show=True)
     monkeypatch.delenv('DISPLAY')
     monkeypatch.delenv('WAYLAND_DISPLAY', raising=False)
