@@ -17,8 +17,7 @@ from mmlite.engine.hooks import EliminationScheduleHook
 from mmlite.errors import ArgumentError
 from mmlite.models import HieraOSTrack, OSTrack
 from mmlite.models.layers import resample_positions
-from mmlite.models.track import CandidateElimination, CenterHead
-from mmlite.models.track.elimination import template_attention
+from mmlite.models.track import CenterHead
 from mmlite.models.track.targets import gaussian_radius, hann_window, score_target
 from mmlite.registry import MODELS
 from mmlite.weights.layouts import all_rules, recognise
@@ -135,27 +134,6 @@ def test_what_is_left_is_what_the_template_attends_to():
     for row, map_ in zip(attention[:, center, 16:], feat, strict=True):
         kept = row.argsort(descending=True)[: math.ceil(0.3 * 64)]
         assert set(map_.abs().sum(dim=0).nonzero()[:, 0].tolist()) == set(kept.tolist())
-
-
-@pytest.mark.parametrize(
-    'template, side, tokens',
-    [
-        ('center', 8, [27]),
-        ('center', 12, [65]),
-        ('center', 7, [24]),
-        ('center', 14, [90]),
-        ('center_2x2', 8, [27, 28, 35, 36]),
-    ],
-)
-def test_ranking_tokens(template, side, tokens):
-    assert CandidateElimination(template=template).queries(side) == tokens
-
-
-def test_all_template_tokens_can_rank():
-    q, k = torch.randn(2, 3, 16, 8), torch.randn(2, 3, 80, 8)
-    want = (q @ k.transpose(-2, -1) / 8**0.5).softmax(-1).mean(1).mean(1)
-    torch.testing.assert_close(template_attention(q, k), want)
-    assert CandidateElimination(template='all').queries(4) == slice(None)
 
 
 @pytest.mark.parametrize(
@@ -357,7 +335,6 @@ def test_positions_start_as_the_pretrained_ones(tmp_path):
         (lambda: tiny_hiera(template_size=80), 'template_size 80 must be a multiple of 32'),
         (lambda: tiny(CE | dict(blocks=(1, 4))), r'blocks \(1, 4\) must be from 0 to 3'),
         (lambda: tiny(CE | dict(keep_ratio=0)), 'keep_ratio 0 must be > 0'),
-        (lambda: tiny(CE | dict(template='middle')), "template 'middle' is unknown"),
         (lambda: tiny(backbone=VIT | dict(with_cls_token=True)), 'with_cls_token=False'),
         (lambda: tiny()(dict(template=torch.zeros(1, 3, 64, 64), search=torch.zeros(1, 3, 64, 64))),
          r'search images must have 128x128 pixels, got \(64, 64\)'),

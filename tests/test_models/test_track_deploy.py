@@ -54,8 +54,6 @@ TRACKERS = dict(
     layer_scale=lambda: vit(layer_scale_init_value=0.5),
     no_bias=lambda: vit(CE, qkv_bias=False),
     ce=lambda: vit(CE),
-    ce_all=lambda: vit(CE | dict(template='all')),
-    ce_2x2=lambda: vit(CE | dict(template='center_2x2')),
     ce_last=lambda: vit(CE | dict(blocks=(3, 0))),
     ce_off=lambda: vit(CE | dict(keep_ratio=1.0)),
     hiera=lambda: build(HieraOSTrack, HIERA, None, 64),
@@ -169,13 +167,6 @@ def test_follows_the_same_targets_online(make):
     for (want, want_scores), (got, got_scores) in zip(*runs, strict=True):
         assert np.allclose(got, want, atol=1e-2)
         assert np.allclose(got_scores, want_scores, atol=1e-4)
-
-
-def test_counts_of_the_released_tracker():
-    elimination = MODELS.build(dict(type='mmlite.CandidateElimination'))
-    assert elimination.counts(256) == {3: 180, 6: 126, 9: 89}
-    elimination.ratio = 1.0
-    assert elimination.counts(256) == {}
 
 
 def test_wrong_arguments():

@@ -8,7 +8,7 @@ from torch import nn
 
 from mmlite.errors import ArgumentError
 
-from .elimination import template_attention
+from .elimination import rank
 from .fused_head import FusedHead, take_rows
 from .one_stream import SETTINGS, OneStreamTracker
 from .ostrack import OSTrack
@@ -87,12 +87,7 @@ class FusedOSTrack(FusedTracker):
         super().__init__(model, dtype, sparse)
         # plain numbers are constants to a tracer
         self.num_template, self.num_search = model.template_side**2, model.search_side**2
-        rows = torch.arange(self.num_template, device=model.window.device)[None]
-        self.register_buffer('template_rows', rows)
-        self.keep, self.ranking = {}, None
-        if model.elimination is not None:
-            self.ranking = model.elimination.queries(model.template_side)
-            self.keep = model.elimination.counts(self.num_search)
+        self.keep = model.elimination.counts(self.num_search) if model.elimination else {}
 
     def relate(self, template, search):
         """Relate tokens of template (B, T, C) and search region (B, F^2, C).
@@ -109,11 +104,10 @@ class FusedOSTrack(FusedTracker):
             k, v = _split(k, heads), _split(v, heads)
             begin = T if block is blocks[-1] else 0
             if index in self.keep:
-                ranking = _split(q[:, :T][:, self.ranking], heads)
-                attention = template_attention(ranking, k)[:, T:]
+                attention = rank(_split(q, heads), k, self.model.template_side)
                 order = attention.topk(self.keep[index], sorted=False).indices
                 ids = order if ids is None else ids.gather(1, order)
-                template_rows = self.template_rows[:, begin:].expand(len(x), -1)
+                template_rows = torch.arange(begin, T, device=x.device).expand(len(x), -1)
                 rows = torch.cat([template_rows, T + order], dim=1)
                 x, q = take_rows(x, rows), take_rows(q, rows)
             elif begin:

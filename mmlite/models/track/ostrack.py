@@ -75,7 +75,7 @@ class OSTrack(OneStreamTracker):
             tokens, _ = self.backbone.encode(tokens)
             found = self.backbone.norm(tokens[:, template.shape[1] :])
         else:
-            left = Survivors(self.elimination, self.template_side, search.shape[1])
+            left = Survivors(self.template_side, search.shape[1], self.elimination.ratio)
             prune = dict.fromkeys(self.elimination.blocks, left.prune)
             tokens, _ = self.backbone.encode(tokens, prune=prune)
             # norm first: eliminated tokens stay exactly zero
