@@ -6,13 +6,11 @@ import pytest
 import torch
 from mmengine.dataset import Compose
 
-from mmlite.datasets.sot.geometry import CropWindow, cut_crop
 from mmlite.datasets.sot.transforms import (
     CropPair,
     FlipCrops,
     JitterBrightness,
     PackTrackPair,
-    cut_changed,
     jitter_box,
 )
 from mmlite.errors import ArgumentError
@@ -107,29 +105,6 @@ def test_pairs_are_those_of_the_plain_version(gray_prob, boxes):
             np.testing.assert_allclose(got.numpy(), want.transpose(2, 0, 1), rtol=0, atol=0.5001)
         assert packed['data_samples']['box'].dtype == torch.float32
         np.testing.assert_allclose(packed['data_samples']['box'], box, atol=1e-6)
-
-
-@pytest.mark.parametrize('flip', [False, True])
-@pytest.mark.parametrize('gray', [False, True])
-def test_only_what_the_crop_shows_is_changed_and_nothing_else_differs(gray, flip):
-    image = noise(3)
-    whole = image
-    if gray:
-        whole = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-    if flip:
-        whole = np.ascontiguousarray(whole[:, ::-1])
-    for side in (1, 7, 40, 89, 90, 200):
-        # around every border: one pixel before it, on it, one behind
-        xs = {0, -1, 1, 30, -side + 2, WIDTH - side - 1, WIDTH - side, WIDTH - side + 1}
-        ys = {0, -1, 1, 20, -side + 2, HEIGHT - side - 1, HEIGHT - side, HEIGHT - side + 1}
-        for x in xs | {WIDTH - 2}:
-            for y in ys | {HEIGHT - 2}:
-                if min(x, y) <= -side or x >= WIDTH or y >= HEIGHT:
-                    continue  # outside the frame: such pairs are dropped before
-                window = CropWindow(x, y, side, 32)
-                np.testing.assert_array_equal(
-                    cut_changed(image, window, gray, flip), cut_crop(whole, window), str(window)
-                )
 
 
 def test_frames_are_not_changed_and_the_crop_is_not_a_view():

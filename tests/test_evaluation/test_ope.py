@@ -2,11 +2,13 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import golden
 import numpy as np
 import pytest
 
+from mmlite.datasets.sot.sequence import Sequence
 from mmlite.errors import ArgumentError, DataError
 from mmlite.evaluation.sot.ope import (
     SequenceScore,
@@ -39,9 +41,17 @@ def random_track(rng, frames, noise=4.0):
     return predicted, truth, visible
 
 
-def score(predicted, truth, visible=None, protocol=LASOT, **kwargs):
+class Frames(list):
+    """Frames of a height of 60 and a width of 100 pixels."""
+
+    def read(self, index):
+        return np.zeros((60, 100, 3))
+
+
+def score(predicted, truth, visible=None, protocol=LASOT, cover=None):
     visible = np.ones(len(truth), bool) if visible is None else visible
-    return score_sequence('s', predicted, truth, visible, protocol, **kwargs)
+    sequence = Sequence('s', 'lasot', Frames(truth), truth, visible, cover)
+    return score_sequence(sequence, SimpleNamespace(boxes=predicted, seconds=None), protocol)
 
 
 def numbers(scores, protocol=LASOT):
@@ -134,9 +144,9 @@ def test_nan_and_zeros_are_the_same_annotation_of_no_target(name):
     predicted, truth, visible = random_track(np.random.default_rng(3), 80)
     for absent in (visible, np.ones(80, bool)):
         truth[[7, 30]] = 0
-        zeros = score(predicted, truth, absent, protocol, image_shape=(400, 400))
+        zeros = score(predicted, truth, absent, protocol)
         truth[[7, 30]] = np.nan
-        nans = score(predicted, truth, absent, protocol, image_shape=(400, 400))
+        nans = score(predicted, truth, absent, protocol)
         for key in ('success', 'precision', 'norm_precision', 'overlap'):
             np.testing.assert_array_equal(getattr(nans.curves, key), getattr(zeros.curves, key))
 
@@ -183,23 +193,21 @@ def test_every_sequence_counts_the_same_unless_pooled(tracks):
 
 
 def test_got10k_counts_visible_frames_of_boxes_limited_to_the_image():
-    protocol, options = PROTOCOLS['got10k'], dict(image_shape=(60, 100))
+    protocol = PROTOCOLS['got10k']
     truth = np.array([[10, 10, 20, 20], [90, 40, 20, 20], [-10, 5, 20, 10], [1, 1, 9, 9]], float)
     predicted = np.array([[0, 0, 1, 1], [90, 45, 30, 10], [0, 5, 20, 20], [50, 50, 9, 9]], float)
-    got = score(predicted, truth, None, protocol, cover=np.array([8, 8, 3, 0]), **options)
+    got = score(predicted, truth, None, protocol, cover=np.array([8, 8, 3, 0]))
     # frame 1: 10x20 and 10x10 in the image; frame 2: the corner moves to 0, the width stays 20
     assert got.curves.overlap == pytest.approx((0.5 + 0.5) / 2)
     assert (got.counted, got.repaired) == (2, 0)
     assert numbers(got, protocol) == pytest.approx(dict(AO=50, SR50=0, SR75=0))
-    long = score(truth[[0] + [1] * 6], truth[[0] + [1] * 6], None, protocol, **options)
+    long = score(truth[[0] + [1] * 6], truth[[0] + [1] * 6], None, protocol)
     assert numbers([got, long], protocol)['AO'] == pytest.approx(100 * (2 * 0.5 + 6 * 1) / 8)
     truth = np.tile([10.0, 10, 20, 20], (4, 1))
     predicted = truth.copy()
     predicted[2, 2], predicted[3, 0] = 0, np.nan  # no area and NaN are an overlap of zero
-    got = score(predicted, truth, None, protocol, **options)
+    got = score(predicted, truth, None, protocol)
     assert got.curves.overlap == pytest.approx(1 / 3)
-    with pytest.raises(DataError, match='sequence s: protocol got10k needs the size of its im'):
-        score(predicted, truth, None, protocol)
     with pytest.raises(DataError, match='sequence s: 3 predicted boxes for 2 annotated frames'):
         score(np.ones((3, 4)), np.ones((2, 4)))
 

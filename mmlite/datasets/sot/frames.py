@@ -6,7 +6,7 @@
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -36,9 +36,7 @@ class FrameNames:
         """Create from a sorted list of at least one name."""
         prefix, number, suffix = _split(names[0])
         rule = cls(int(number), len(names), len(number), prefix, suffix)
-        if all(rule[index] == name for index, name in enumerate(names)):
-            return rule
-        return cls(int(number), len(names), len(number), prefix, suffix, tuple(names))
+        return rule if list(rule) == list(names) else replace(rule, listed=tuple(names))
 
     def __len__(self):
         return self.count

@@ -44,14 +44,9 @@ class TrackPairs(Dataset):
     """
 
     def __init__(
-        self,
-        datasets,
-        ratios=None,
-        samples_per_epoch=60_000,
-        max_interval=200,
-        pipeline=(),
+        self, datasets, ratios=None, samples_per_epoch=60_000, max_interval=200, pipeline=(),
         max_tries=1000,
-    ):
+    ):  # fmt: skip
         if min(samples_per_epoch, max_tries, max_interval - 1) < 1:
             raise ArgumentError(
                 f'samples_per_epoch={samples_per_epoch} and max_tries={max_tries} must be >= 1, '
@@ -59,9 +54,6 @@ class TrackPairs(Dataset):
             )
         self._bounds = _cumulative(ratios, len(datasets))
         self.datasets = [DATASETS.build(d) if isinstance(d, dict) else d for d in datasets]
-        for dataset in self.datasets:
-            if not len(dataset):
-                raise DataError(f'data set {dataset.metainfo["dataset"]} has no sequences')
         self.metainfo = dict(datasets=tuple(d.metainfo['dataset'] for d in self.datasets))
         self.samples_per_epoch = samples_per_epoch
         self.max_interval = max_interval
@@ -140,8 +132,9 @@ class PairSampler(Sampler):
         self.rank, self.world_size = get_dist_info()
         self.num_samples = len(dataset) // self.world_size
         if not self.num_samples:
-            sizes = f'{len(dataset)} pairs an epoch are too few for {self.world_size} processes'
-            raise ArgumentError(sizes)
+            raise ArgumentError(
+                f'{len(dataset)} pairs an epoch are too few for {self.world_size} processes'
+            )
         self.seed = sync_random_seed() if seed is None else seed
         self.epoch = 0
 

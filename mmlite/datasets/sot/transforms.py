@@ -14,7 +14,7 @@ from mmcv.transforms import BaseTransform
 from mmlite.errors import ArgumentError, DataError
 from mmlite.registry import TRANSFORMS
 
-from .geometry import CropWindow, box_to_crop, cut_crop, is_exact, plan_crop, shows_image
+from .geometry import box_to_crop, cut_crop, is_exact, plan_crop, shows_image
 
 FRAMES = ('template', 'search')
 
@@ -60,7 +60,11 @@ class CropPair(BaseTransform):
                 return None
             if not shows_image(image.shape, window):
                 return None
-            results[f'{frame}_image'] = cut_changed(image, window, gray, flip)
+            if gray:
+                image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+            if flip:
+                image = cv2.flip(image, 1)
+            results[f'{frame}_image'] = cut_crop(image, window)
             relative = box_to_crop(box, around, window, self.coords)
             results[f'{frame}_box'] = np.multiply(relative, window.size)
         return results
@@ -97,10 +101,9 @@ class FlipCrops(BaseTransform):
     def transform(self, results):
         for frame, flip in zip(FRAMES, results['rng'].random(2) < self.prob, strict=True):
             if flip:
-                image = results[f'{frame}_image']
+                image, box = results[f'{frame}_image'], results[f'{frame}_box']
                 results[f'{frame}_image'] = cv2.flip(image, 1)
-                x, y, w, h = results[f'{frame}_box']
-                results[f'{frame}_box'] = np.array([image.shape[1] - x - w, y, w, h])
+                results[f'{frame}_box'] = mirror_box(box, image.shape[1], 'exact')
         return results
 
 
@@ -146,31 +149,6 @@ def jitter_box(rng, box, center_jitter=0.0, scale_jitter=0.0):
     size = size * np.exp(scale_jitter * rng.standard_normal(2))
     center += center_jitter * np.sqrt(size.prod()) * (rng.random(2) - 0.5)
     return np.concatenate([center - size / 2, size])
-
-
-def cut_changed(image, window, gray=False, flip=False):
-    """Crop a frame as if all of it were grey or mirrored, but change only the cropped part.
-
-    Args:
-        image (ndarray): Frame (H, W, 3), BGR ``uint8``; it is not changed.
-        window (CropWindow): Window in the mirrored frame, if ``flip``. It must overlap the frame.
-        gray, flip (bool): Remove the colours, mirror the frame. Default to False.
-    """
-    if not (gray or flip):
-        return cut_crop(image, window)
-    height, width = image.shape[:2]
-    left, top = max(window.x, 0), max(window.y, 0)
-    # one pixel more to the right and below: crops treat the border of the frame specially, so the
-    # part must end there only where the frame does
-    right = min(window.x + window.side + 1, width)
-    bottom = min(window.y + window.side + 1, height)
-    columns = slice(width - right, width - left) if flip else slice(left, right)
-    part = image[top:bottom, columns]
-    if gray:
-        part = cv2.cvtColor(cv2.cvtColor(part, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-    if flip:
-        part = cv2.flip(part, 1)
-    return cut_crop(part, CropWindow(window.x - left, window.y - top, window.side, window.size))
 
 
 def _crop_options(name, given):

@@ -19,17 +19,6 @@ REFERENCES = {
 bound; and the first box in every frame, a lower bound for any tracker."""
 
 
-def score_track(sequence, track, protocol):
-    """Score the :class:`Track` of a sequence; DataError if lengths differ or boxes are missing."""
-    if not sequence.annotated:
-        raise DataError(f'sequence {sequence.name}: only its first frame is annotated')
-    shape = sequence.frames.read(0).shape[:2] if protocol.bounded else None
-    return score_sequence(
-        sequence.name, track.boxes, sequence.boxes, sequence.visible, protocol,
-        cover=sequence.cover, image_shape=shape, seconds=track.seconds,
-    )  # fmt: skip
-
-
 def score_folders(dataset, folders, protocol, references=()):
     """Score the results of several trackers on one data set.
 
@@ -59,7 +48,7 @@ def score_folders(dataset, folders, protocol, references=()):
                 if track is None:
                     evaluation.failed[name] = MISSING
                 else:
-                    evaluation.scores.append(score_track(sequence, track, protocol))
+                    evaluation.scores.append(score_sequence(sequence, track, protocol))
             except DataError as error:
                 evaluation.failed[name] = str(error)
     return evaluations
@@ -70,6 +59,4 @@ def common_sequences(evaluations):
     names = set.intersection(*({score.name for score in e.scores} for e in evaluations))
     if not names:
         raise DataError('there is no sequence that every tracker has results of')
-    return [
-        Evaluation(e.tracker, e.protocol, e.subset(names).scores, e.failed) for e in evaluations
-    ]
+    return [evaluation.subset(names) for evaluation in evaluations]

@@ -12,8 +12,7 @@ from mmlite.errors import DataError, UserError
 from mmlite.registry import METRICS
 from mmlite.utils.names import listed
 
-from .folders import score_track
-from .ope import SequenceScore, measure
+from .ope import SequenceScore, measure, score_sequence
 from .protocols import find_protocol
 from .report import Evaluation, class_groups, overview, write_reports
 from .results import Track
@@ -64,7 +63,7 @@ class SOTMetric(BaseMetric):
                 self.results.append(track)
                 continue
             try:
-                self.results.append(score_track(sequence, track, self._protocol))
+                self.results.append(score_sequence(sequence, track, self._protocol))
             except DataError as error:
                 _log_error(str(error))
                 self.add_failure(sequence.name, str(error))

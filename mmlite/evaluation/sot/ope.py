@@ -73,7 +73,7 @@ def repair(predicted, truth):
 
 
 def bound(boxes, shape):
-    """Limit boxes (N, 4) to an image of ``shape`` (height, width) as GOT-10k's toolkit does.
+    """Limit boxes (N, 4) to an image of ``shape`` (H, W, ...) as GOT-10k's toolkit does.
 
     A corner left of or above the image moves onto its border *without* making the box smaller;
     right and below, the box is cut. This is how the published AO were computed.
@@ -94,32 +94,27 @@ def precision_curve(errors, thresholds):
     return np.less_equal(errors[:, None], thresholds).sum(0) / max(len(errors), 1)
 
 
-def score_sequence(
-    name, predicted, truth, visible, protocol, *, cover=None, image_shape=None, seconds=None
-):
-    """Compare the boxes of one sequence with its annotation as a :class:`SequenceScore`.
+def score_sequence(sequence, track, protocol):
+    """Compare a track with the annotation of its sequence.
 
     Args:
-        name (str): The sequence.
-        predicted (ndarray): (N, 4) x, y, w, h; DataError if N is not that of ``truth``.
-        truth (ndarray): (N, 4), may hold NaN.
-        visible (ndarray): bool (N,), whether the target is visible.
+        sequence (Sequence): See :mod:`mmlite.datasets.sot.sequence`.
+        track (Track): See :mod:`mmlite.evaluation.sot.results`.
         protocol (Protocol): How to count.
-        cover (ndarray, optional): int (N,), GOT-10k's visible share in eighths.
-        image_shape (tuple[int, int], optional): Height and width, for ``protocol.bounded``.
-        seconds (ndarray, optional): (N,) time of every frame.
+
+    Returns:
+        SequenceScore: DataError if boxes or annotation are missing.
     """
-    predicted, truth = np.array(predicted, float), np.asarray(truth, float)
-    if predicted.shape != truth.shape or predicted.ndim != 2:
-        raise DataError(
-            f'sequence {name}: {len(predicted)} predicted boxes for {len(truth)} annotated frames'
-        )
-    if protocol.bounded and image_shape is None:
-        raise DataError(f'sequence {name}: protocol {protocol.name} needs the size of its images')
-    if protocol.by_cover and cover is not None:
-        hidden = np.asarray(cover) == 0
+    if not sequence.annotated:
+        raise DataError(f'sequence {sequence.name}: only its first frame is annotated')
+    predicted, truth = np.array(track.boxes, float), np.asarray(sequence.boxes, float)
+    if predicted.shape != truth.shape:
+        counts = f'{len(predicted)} predicted boxes for {len(truth)} annotated frames'
+        raise DataError(f'sequence {sequence.name}: {counts}')
+    if protocol.by_cover and sequence.cover is not None:
+        hidden = sequence.cover == 0
     else:
-        hidden = ~np.asarray(visible, bool)
+        hidden = ~sequence.visible
     valid = ~hidden & _has_area(truth)
     if protocol.corner_inside:
         valid &= (truth[:, :2] > 0).all(1)
@@ -133,16 +128,17 @@ def score_sequence(
     if protocol.repair:
         predicted = repair(predicted, truth)
     if protocol.bounded:
-        predicted, truth = bound(predicted, image_shape), bound(truth, image_shape)
+        shape = sequence.frames.read(0).shape
+        predicted, truth = bound(predicted, shape), bound(truth, shape)
     if protocol.whole_pixels:
         predicted, truth = np.rint(predicted), np.rint(truth)
     return SequenceScore(
-        name,
+        sequence.name,
         _curves(predicted, truth, hidden, valid, counted, protocol),
         frames=len(truth),
         counted=int(counted.sum()),
         repaired=int(broken.sum()) if protocol.repair else 0,
-        fps=frames_per_second(seconds),
+        fps=frames_per_second(track.seconds),
     )
 
 
@@ -153,13 +149,9 @@ def mean_curves(scores, protocol):
     """
     counted = np.array([score.counted for score in scores], float)
     weights = counted if protocol.pooled else (counted > 0).astype(float)
-
-    def mean(key):
-        with np.errstate(invalid='ignore'):
-            return weights @ [getattr(score.curves, key) for score in scores] / weights.sum()
-
-    keys = ('success', 'precision', 'norm_precision')
-    return Curves(*map(mean, keys), float(mean('overlap')))
+    curves = {key: [getattr(s.curves, key) for s in scores] for key in Curves.__annotations__}
+    with np.errstate(invalid='ignore'):
+        return Curves(**{key: weights @ each / weights.sum() for key, each in curves.items()})
 
 
 def measure(curves, protocol):

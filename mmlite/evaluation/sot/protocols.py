@@ -77,8 +77,6 @@ OWN_MEASURE = ('got10k', 'trackingnet')
 
 def find_protocol(name=None, usual=None):
     """Find a protocol by name; None is ``usual`` if in :data:`OWN_MEASURE`, else ``'lasot'``."""
-    if isinstance(name, Protocol):
-        return name
     name = name or (usual if usual in OWN_MEASURE else LASOT.name)
     if name not in PROTOCOLS:
         raise ArgumentError(f'no evaluation protocol {name!r}; there are {", ".join(PROTOCOLS)}')

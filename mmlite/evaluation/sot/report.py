@@ -1,6 +1,6 @@
 """Results of an evaluation: tables, CSV, JSON and plots of one or more trackers."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,10 +42,9 @@ class Evaluation:
 
     def numbers(self):
         """Published numbers in percent (NaN without any sequence), ``sequences`` and ``failed``."""
+        numbers = dict.fromkeys(self.protocol.columns, float('nan'))
         if self.scores:
             numbers = measure(self.curves, self.protocol)
-        else:
-            numbers = dict.fromkeys(self.protocol.columns, float('nan'))
         return {**numbers, 'sequences': len(self.scores), 'failed': len(self.failed)}
 
     def fps(self):
@@ -56,8 +55,7 @@ class Evaluation:
         return sum(s.frames for s in timed) / sum(s.frames / s.fps for s in timed)
 
     def subset(self, names):
-        scores = [score for score in self.scores if score.name in names]
-        return Evaluation(self.tracker, self.protocol, scores)
+        return replace(self, scores=[score for score in self.scores if score.name in names])
 
 
 def overview(title, evaluations, groups, usual):
