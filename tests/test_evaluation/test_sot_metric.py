@@ -7,13 +7,12 @@ import zipfile
 import cv2
 import numpy as np
 import pytest
-import torch
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
-from torch import distributed, multiprocessing
 
 from mmlite.datasets.sot.sequence import Sequence
 from mmlite.errors import ArgumentError, DataError, UserError
+from mmlite.evaluation.sot import metric
 from mmlite.evaluation.sot.ope import mean_curves, measure
 from mmlite.evaluation.sot.protocols import LASOT
 from mmlite.evaluation.sot.report import Evaluation, group_table, read_attributes
@@ -217,39 +216,34 @@ def test_attributes_group_sequences(tmp_path):
     assert [row[column] for row in rows] == [f'{first:.2f}', '-', '-']
 
 
-def _evaluate_a_share(rank, folder, shares, results):
-    """One of two processes."""
-    torch.set_num_threads(1)
-    distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
-    )
-    evaluator = make_evaluator(folder / 'out')
-    feed(evaluator, shares[rank])
-    if rank == 1:
-        evaluator.metrics[0].add_failure('dog-3', 'no frames')
-    whole = evaluator.evaluate(6)
-    feed(evaluator, shares[rank])
-    try:
-        evaluator.evaluate(6)
-    except DataError as error:
-        results[rank] = whole, str(error)
-    distributed.destroy_process_group()
-
-
-def test_two_processes_give_the_metrics_of_one(tmp_path):
+def test_two_processes_give_the_metrics_of_one(tmp_path, monkeypatch):
     """Shares of unequal size, one sequence twice; a missing one is an error on both."""
     alone = make_evaluator(tmp_path / 'alone')
     feed(alone, NAMES[:5])
     alone.metrics[0].add_failure('dog-3', 'no frames')
     want = alone.evaluate(6)
+    both = [make_evaluator(tmp_path / 'out') for _ in range(2)]
     shares = (NAMES[3:0:-1], [NAMES[4], NAMES[0], NAMES[1]])
-    with multiprocessing.Manager() as manager:
-        results = manager.dict()
-        multiprocessing.spawn(_evaluate_a_share, args=(tmp_path, shares, results), nprocs=2)
-        first, second = results[0], results[1]
-    assert first == second
-    got, error = first
-    assert got == want
-    assert error == '1 of the 6 sequences of lasot were not evaluated: dog-3'
+    parts, sent = [], []
+
+    def broadcast(objects):
+        sent[:] = sent or objects  # the first process's
+        objects[:] = sent
+
+    monkeypatch.setattr(metric, 'all_gather_object', lambda _: parts)
+    monkeypatch.setattr(metric, 'broadcast_object_list', broadcast)
+    monkeypatch.setattr(metric, 'is_main_process', lambda: not sent)
+
+    def gather(*failures):
+        sent.clear()
+        parts[:] = [feed(*given) for given in zip(both, shares, strict=True)]
+        parts[1] += failures
+
+    gather(metric._Failure('dog-3', 'no frames'))
+    assert both[0].evaluate(6) == both[1].evaluate(6) == want
     one, two = (tmp_path / name / 'sequences.csv' for name in ('alone', 'out'))
     assert one.read_bytes() == two.read_bytes()
+    gather()
+    for evaluator in both:
+        with pytest.raises(DataError, match='^1 of the 6 sequences .* not evaluated: dog-3$'):
+            evaluator.evaluate(6)
