@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+import torch
 
 CONFIG = """
 default_scope = 'mmpretrain'
@@ -89,3 +90,17 @@ def write_recipe(root, extra='', images=True):
     config = root / 'mae.py'
     config.write_text(CONFIG.format(root=str(root / '') + '/') + extra)
     return config
+
+
+def pixels(count=2, size=32, seed=0):
+    """A batch of random images (count, 3, size, size)."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8, generator=generator)
+
+
+def save_backbone(path, backbone):
+    """Write a checkpoint of a backbone as a pre-training leaves it; returns the path."""
+    path.parent.mkdir(exist_ok=True)
+    state = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
+    torch.save(dict(meta=dict(backbone=backbone.describe()), state_dict=state), path)
+    return path

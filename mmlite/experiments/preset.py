@@ -10,7 +10,6 @@ from mmlite.utils import near_names
 from mmlite.utils.paths import suite_path
 
 from .page import BASELINES
-from .sweep import fingerprint
 from .trial import file_digest
 
 
@@ -41,7 +40,6 @@ class Preset:
     seeds: tuple
     device: str
     figure_images: int
-    digest: str
 
 
 @dataclass(frozen=True)
@@ -81,13 +79,13 @@ def load_preset(name, kind, tasks=(), seeds=()):
     for unknown in (task for task in tasks if task not in known):
         near = near_names(unknown, known) or known
         raise UserError(f'{name} has no task {unknown!r}: choose from {", ".join(near)}')
-    arch, chosen = cfg.archs[kind], []
+    chosen = []
     for task in cfg.tasks:
         fields = task.to_dict()
-        configs = fields.pop('configs', {})
-        if arch in configs and (not tasks or task.name in tasks):
+        recipe = fields.pop('configs', {}).get(cfg.archs[kind])
+        if recipe and (not tasks or task.name in tasks):
             try:  # a recipe below the suite, or an absolute path
-                chosen.append(Task(config=suite_path(configs[arch]), **fields))
+                chosen.append(Task(config=suite_path(recipe), **fields))
             except TypeError as error:
                 reason = str(error).removeprefix('Task.__init__() ')
                 raise UserError(f'preset {name}, task {task.name}: {reason}') from error
@@ -95,7 +93,7 @@ def load_preset(name, kind, tasks=(), seeds=()):
         raise UserError(f'{name} has no recipe of {", ".join(tasks)} for {kind}')
     return Preset(
         file.stem, cfg.title, tuple(chosen), tuple(seeds or cfg.seeds),
-        cfg.get('device', 'two CPU cores'), cfg.get('figure_images', 0), fingerprint(cfg),
+        cfg.get('device', 'two CPU cores'), cfg.get('figure_images', 0),
     )  # fmt: skip
 
 

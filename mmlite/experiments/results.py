@@ -12,14 +12,10 @@ from mmlite.visualization import draw_curves
 from .grid import SEED
 
 
-def read_metrics(folder, ignored=()):
-    """Last value of every metric of ``'training'`` and ``'validation'`` in a work directory.
-
-    ``ignored`` are names of subdirectories of earlier runs that do not count.
-    """
-    logs = [log for log in find_logs(folder) if log.parent.parent.name not in ignored]
-    result = {}
-    for phase, records in zip(('training', 'validation'), split_records(logs), strict=True):
+def read_metrics(folder):
+    """Last value of every metric of ``'training'`` and ``'validation'`` in a work directory."""
+    result, phases = {}, ('training', 'validation')
+    for phase, records in zip(phases, split_records(find_logs(folder)), strict=True):
         last = {key: value for record in records for key, value in record.items()}
         numbers = {key: value for key, value in last.items() if isinstance(value, (int, float))}
         result[phase] = {key: numbers[key] for key in numbers if key not in BOOKKEEPING}
@@ -81,32 +77,20 @@ class Row:
         return statistics.stdev(values) if known else math.nan
 
 
-@dataclass(frozen=True)
 class Table:
-    """Results of all settings, compared by ``metric``, with ``others`` beside it."""
+    """Results (by name of the trial) over all ``trials``, compared by ``metric``."""
 
-    axes: tuple  # without the seed
-    seeds: tuple  # empty where the config decides it
-    rows: tuple
-    metric: str
-    others: tuple
-    lower: bool
-
-    @classmethod
-    def build(cls, axes, trials, results, metric, lower=False):
-        """Build the table of ``results`` (by name of the trial) over all ``trials``."""
+    def __init__(self, axes, trials, results, metric, lower=False):
         rows = {trial.labels: {} for trial in trials}
         for trial in trials:
             if trial.name in results:
                 rows[trial.labels][trial.seed] = results[trial.name]
-        return cls(
-            tuple(axis for axis in axes if axis != SEED),
-            tuple(dict.fromkeys(trial.seed for trial in trials if trial.seed is not None)),
-            tuple(Row(*item) for item in rows.items()),
-            metric,
-            tuple(companions(metric, list(results.values()))),
-            lower,
-        )
+        self.rows = [Row(*item) for item in rows.items()]
+        self.axes = [axis for axis in axes if axis != SEED]
+        # empty where the config decides the seed
+        self.seeds = list(dict.fromkeys(t.seed for t in trials if t.seed is not None))
+        self.metric, self.lower = metric, lower
+        self.others = companions(metric, list(results.values()))
 
     def best(self):
         """Indices of the rows with the best mean; several where they tie."""
@@ -154,20 +138,19 @@ class Table:
 
         Empty where a label is not a number or no line has two points.
         """
-        index, points = self.axes.index(axis), {}
-        for row in self.rows:
+        index, lines = self.axes.index(axis), {}
+        try:
+            rows = sorted(self.rows, key=lambda row: float(row.labels[index]))
+        except ValueError:
+            return {}
+        for row in rows:
             others = [f'{a} {v}' for a, v in zip(self.axes, row.labels, strict=True) if a != axis]
-            line = points.setdefault(', '.join(others) or self.metric, [])
-            try:
-                x = float(row.labels[index])
-            except ValueError:
-                return {}
-            if not math.isnan(row.mean(self.metric)):
-                line.append((x, row.mean(self.metric)))
-        found = {
-            name: tuple(map(list, zip(*sorted(p), strict=True))) for name, p in points.items() if p
-        }
-        return found if any(len(x) > 1 for x, _ in found.values()) else {}
+            mean = row.mean(self.metric)
+            if not math.isnan(mean):
+                line = lines.setdefault(', '.join(others) or self.metric, ([], []))
+                line[0].append(float(row.labels[index]))
+                line[1].append(mean)
+        return lines if any(len(x) > 1 for x, _ in lines.values()) else {}
 
     def _by_seed(self, row):
         """Values of all seeds, NaN where one is missing."""

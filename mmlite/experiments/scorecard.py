@@ -23,8 +23,8 @@ from mmlite.utils.progress import format_seconds
 
 from .grid import option_words
 from .page import BASELINES, SCRATCH, SUPERVISED, score_table, scorecard_page
-from .sweep import Sweep
-from .trial import Program, check_same, read_record
+from .sweep import Incomplete, Sweep
+from .trial import Program
 
 # title and explanation of the figures
 SIMILARITY = (
@@ -36,12 +36,6 @@ ATTENTION = (
     'Attention',
     'Distance and entropy of the attention of the heads of each block of the pre-trained weights.',
 )
-
-
-class Incomplete(UserError):
-    """Something of a scorecard is missing or failed; all else is on its page."""
-
-    exit_code = 1
 
 
 class Scorecard:
@@ -152,9 +146,11 @@ class Scorecard:
         """Run what is not done; the page is written anew after each task.
 
         Raises:
+            UserError: Before any training, if the directory holds trainings of other settings.
             Incomplete: Something is missing or failed.
         """
-        self._claim_directory()
+        for task in self.preset.tasks:
+            self.sweep(task)
         with stopped_by_signals():
             for number, task in enumerate(self.preset.tasks, 1):
                 print(f'== task {number} of {len(self.preset.tasks)}: {task.title}', flush=True)
@@ -168,19 +164,6 @@ class Scorecard:
         print(f'\nopen {(self.work_dir / "scorecard.html").resolve()}')
         if self.problems:
             raise Incomplete('; '.join(self.problems))
-
-    def _claim_directory(self):
-        """Refuse the directory of another scorecard; other checkpoints may join one."""
-        file = self.work_dir / 'scorecard.json'
-        earlier = read_record(file, 'settings').get('settings', {})
-        self._settings = {
-            **earlier, 'preset': self.preset.name, 'content of the preset': self.preset.digest,
-            'seeds': list(self.preset.seeds),
-            **{f'SHA-256 of {init.name}': init.digest for init in self.inits},
-        }  # fmt: skip
-        remedy = 'choose another --work-dir'
-        check_same(file, earlier, {key: self._settings[key] for key in earlier}, remedy)
-        write_json(file, dict(settings=self._settings))
 
     def _train(self, task):
         try:
@@ -224,7 +207,7 @@ class Scorecard:
             words = ['--reference', models[0], '--models', *models[1:]]
             figures.insert(0, (*SIMILARITY, 'compare_layers.py', words, 'cka.png'))
         for title, text, script, words, name in figures:
-            folder = self.work_dir / 'figures' / f'{"-".join(weights)}-{Path(name).stem}'
+            folder = self.work_dir / 'figures' / f'{"-".join(weights)}-{count}-{Path(name).stem}'
             script = f'tools/analysis_tools/{script}'
             if self._program(f'figure: {title}', [script, *words, *common], folder):
                 self.figures.append((title, text, folder / name))
@@ -254,7 +237,7 @@ class Scorecard:
     def _write(self):
         rows = self.rows()
         content = dict(versions=versions(), problems=self.problems, results=rows)
-        write_json(self.work_dir / 'scorecard.json', dict(content, settings=self._settings))
+        write_json(self.work_dir / 'scorecard.json', content)
         write_csv(self.work_dir / 'scorecard.csv', rows)
         write_text(self.work_dir / 'scorecard.html', scorecard_page(self, rows))
 

@@ -24,8 +24,8 @@ from .trial import Training
 POLL_SECONDS = 0.2
 
 
-class TrialsFailed(UserError):
-    """Trials of a sweep failed; the others are finished."""
+class Incomplete(UserError):
+    """Something failed or is missing; all else is finished."""
 
     exit_code = 1
 
@@ -81,16 +81,15 @@ class Sweep:
         """The trainings that failed."""
         return [training for training in self.trainings if training.failure]
 
-    def table(self, write=False):
-        """Compare the results so far, None without any; ``write`` writes :meth:`.Table.write`."""
+    def table(self):
+        """Compare the results so far, see :meth:`.Table.write` for the files; None without any."""
         results = {t.name: t.result for t in self.trainings if t.result}
         if not results:
             return None
         metric = choose_metric(list(results.values()), self.metric, self.save_best)
         lower = self.lower or 'loss' in metric.rpartition('/')[2]
-        table = Table.build(self.axes, self.trials, results, metric, lower)
-        if write:
-            table.write(self.work_dir)
+        table = Table(self.axes, self.trials, results, metric, lower)
+        table.write(self.work_dir)
         return table
 
     def run(self, jobs=None):
@@ -109,7 +108,7 @@ class Sweep:
         waiting = deque(t for t in self.trainings if not t.result)
         free, running = deque(range(jobs)), {}
         with self._locked() as lock, stopped_by_signals():
-            self.table(write=True)
+            self.table()
             finished = len(self.trainings) - len(waiting)
             _say(f'{len(self.trainings)} trials, {finished} finished before, {jobs} at a time')
             try:
@@ -133,13 +132,13 @@ class Sweep:
                 for training in running:
                     if training.process:
                         training.process.stop()
-            return self.table(write=True)
+            return self.table()
 
     def raise_failures(self):
-        """Raise :class:`TrialsFailed` with the reason of each trial that failed."""
+        """Raise :class:`Incomplete` with the reason of each trial that failed."""
         if self.failed:
             reasons = '; '.join(f'{t.name}: {t.failure} ({t.log})' for t in self.failed)
-            raise TrialsFailed(f'{len(self.failed)} of {len(self.trials)} trials failed: {reasons}')
+            raise Incomplete(f'{len(self.failed)} of {len(self.trials)} trials failed: {reasons}')
 
     @contextmanager
     def _locked(self):
@@ -169,7 +168,7 @@ class Sweep:
             return f'failed: {training.failure}'
         took = f'finished in {format_seconds(training.result["seconds"])}'
         try:
-            metric = self.table(write=True).metric
+            metric = self.table().metric
         except UserError as error:  # the sweep ends with it; until then, trials are of use
             return f'{took}; {sentence(error)}'
         value = metric_of(training.result, metric)
@@ -178,7 +177,7 @@ class Sweep:
     def _time_left(self, count, jobs):
         """An estimate from the trials that were trained without a break."""
         results = [t.result for t in self.trainings if t.result]
-        seconds = [result['seconds'] for result in results if not result['resumed']]
+        seconds = [r['seconds'] for r in results if not r['resumed']]
         if not seconds or not count:
             return ''
         return f'; at most {format_seconds(-(-count // jobs) * fmean(seconds))} left'

@@ -22,6 +22,7 @@ from .grid import INIT, option_words
 from .results import read_metrics
 
 TRAIN = suite_path('tools', 'train.py')
+CHECKPOINT = 'SHA-256 of the checkpoint'
 PATIENCE_SECONDS = 20  # for a process that is stopped
 
 
@@ -43,13 +44,14 @@ class Training:
         self.identity = {**self.options, **dict.fromkeys(flags, True), 'config': recipe}
         checkpoint = Path(str(self.options.get(f'{INIT}.checkpoint')))
         if checkpoint.is_file():
-            self.identity['SHA-256 of the checkpoint'] = file_digest(checkpoint)
-        self.failure = self.process = None
-        record = read_record(self.record, 'settings')
-        self.result = record if 'training' in record else None
-        if self.result or (record and self._begun()):
-            remedy = f'delete {self.folder} to train it anew, or choose another --work-dir'
-            check_same(self.record, record['settings'], self.identity, remedy)
+            self.identity[CHECKPOINT] = file_digest(checkpoint)
+        self.result = self.failure = self.process = None
+        self.resumed = (self.folder / 'last_checkpoint').is_file()
+        record = self._read_record()
+        if 'training' in record:
+            self.result = record
+        if self.result or (record and self.resumed):
+            self._check_same(record['settings'])
 
     def check(self):
         """Check the config of a trial that is not finished; raises a :class:`UserError`."""
@@ -65,11 +67,11 @@ class Training:
     def start(self, environment, lock=None):
         """Start the process, which inherits the file descriptor ``lock``."""
         self.folder.mkdir(exist_ok=True)
-        self.resumed = self._begun()
         if not self.resumed:
-            # logs of a training that was abandoned before its first checkpoint
-            ignored = [log.parent.parent.name for log in self.folder.glob('*/vis_data/*.json')]
-            write_json(self.record, dict(settings=self.identity, ignored_runs=ignored))
+            # an earlier training, abandoned before its first checkpoint, does not count
+            for log in self.folder.glob('*/vis_data/scalars.json'):
+                log.unlink()
+            write_json(self.record, dict(settings=self.identity))
         command = [sys.executable, str(TRAIN), str(self.config), '--work-dir', str(self.folder)]
         # without a checkpoint, --resume would only keep load_from from being loaded
         command += [*self.flags, *(['--resume'] if self.resumed else [])]
@@ -83,41 +85,43 @@ class Training:
         self.failure = self.process.failure()
         if self.failure:
             return
-        record = {'settings': self.identity, **read_record(self.record, 'settings')}
         try:
-            metrics = read_metrics(self.folder, record.get('ignored_runs', ()))
+            metrics = read_metrics(self.folder)
         except UserError as error:
             self.failure = sentence(error)
             return
         seconds = round(time.monotonic() - self.started, 1)
-        self.result = dict(record, name=self.name, seconds=seconds, resumed=self.resumed, **metrics)
+        self.result = dict(
+            settings=self.identity, name=self.name, seconds=seconds, resumed=self.resumed, **metrics
+        )
         write_json(self.record, self.result)
 
-    def _begun(self):
-        """Whether there is a checkpoint to resume from."""
-        return (self.folder / 'last_checkpoint').is_file()
+    def _read_record(self):
+        """Content of ``trial.json``; an empty dict if there is none."""
+        if not self.record.is_file():
+            return {}
+        try:
+            record = json.loads(self.record.read_text(encoding='utf-8'))
+            if 'settings' in record:
+                return record
+        except (ValueError, TypeError):
+            pass
+        raise UserError(
+            f'{self.record} is damaged or was not written here: choose another --work-dir'
+        )
 
-
-def read_record(file, key):
-    """Read a JSON file of this package, known by ``key``; an empty dict if there is none."""
-    if not file.is_file():
-        return {}
-    try:
-        record = json.loads(file.read_text(encoding='utf-8'))
-        if key in record:
-            return record
-    except (ValueError, TypeError):
-        pass
-    raise UserError(f'{file} is damaged or was not written here: choose another --work-dir')
-
-
-def check_same(file, earlier, current, remedy):
-    """Refuse settings that differ from recorded ones; a checkpoint that is gone is the same."""
-    current = json.loads(json.dumps(current))
-    for key in dict.fromkeys([*current, *earlier]):
-        before, now = (repr(each.get(key, 'not set')) for each in (earlier, current))
-        if before != now and not (key.startswith('SHA-256') and key not in current):
-            raise UserError(f'{file}: {key} was {before} and is now {now}; {remedy}')
+    def _check_same(self, earlier):
+        """Refuse settings that differ from recorded ones; a checkpoint that is gone is the same."""
+        if CHECKPOINT in earlier:
+            self.identity.setdefault(CHECKPOINT, earlier[CHECKPOINT])
+        current = json.loads(json.dumps(self.identity))
+        for key in dict.fromkeys([*current, *earlier]):
+            before, now = (repr(each.get(key, 'not set')) for each in (earlier, current))
+            if before != now:
+                raise UserError(
+                    f'{self.record}: {key} was {before} and is now {now}; delete {self.folder} to '
+                    'train it anew, or choose another --work-dir'
+                )
 
 
 class Program(subprocess.Popen):

@@ -4,25 +4,26 @@ import csv
 import json
 import os
 import re
-import runpy
 import signal
-import subprocess
-import sys
 import time
+from pathlib import Path
 
 import pytest
 import tiny_classifier
 import torch
+import trainings
 from mmengine.config import Config
+from run_tool import TOOLS, run_tool
+from tiny_pretrain import save_backbone
 
-from mmlite.experiments import Scorecard, Sweep, load_preset
+from mmlite.experiments import Scorecard, Sweep, load_preset, read_inits, trial
+from mmlite.experiments import scorecard as module
 from mmlite.experiments.preset import preset_names
 from mmlite.models import ViT
 from mmlite.utils import write_json
-from mmlite.utils.paths import suite_path
 
-TOOL = suite_path('tools', 'scorecard.py')
 KINDS = ('mmlite.ViT', 'mmlite.Hiera')
+SMALL = dict(embed_dims=24, num_layers=2, num_heads=3)
 PRESET = """
 title = 'Two small tasks'
 seeds = {seeds}
@@ -49,21 +50,13 @@ def folder(tmp_path_factory):
     write_preset(folder, tiny_classifier.write(folder))
     for seed, name in enumerate('ab'):
         torch.manual_seed(seed)
-        save(folder / name / 'epoch_1.pth', dict(embed_dims=24, num_layers=2, num_heads=3))
+        save_backbone(folder / name / 'epoch_1.pth', ViT(SMALL, img_size=32))
     return folder
 
 
 def write_preset(folder, config, name='preset.py', seeds=(0, 1), epochs=2, images=0):
     text = PRESET.format(config=str(config), seeds=list(seeds), epochs=epochs, images=images)
     (folder / name).write_text(text)
-
-
-def save(path, arch, meta=True):
-    model = ViT(arch, img_size=32)
-    path.parent.mkdir(exist_ok=True)
-    state = {f'backbone.{k}': v for k, v in model.state_dict().items()}
-    torch.save(dict(state_dict=state, meta=dict(backbone=model.describe()) if meta else {}), path)
-    return path
 
 
 class StandIn:
@@ -78,13 +71,13 @@ class StandIn:
     def __call__(self, sweep, jobs=None):
         self.jobs = jobs
         self.inits.append([name for name, _ in sweep.axes['init']])
-        for trial, training in zip(sweep.trials, sweep.trainings, strict=True):
-            if trial.labels[0] in self.failing:
+        for each, training in zip(sweep.trials, sweep.trainings, strict=True):
+            if each.labels[0] in self.failing:
                 training.failure = 'CUDA out of memory'
             elif training.result is None:
-                value = TOP1[trial.labels[0]] + int(trial.seed)
-                self.leave(training, value + sum(self.gains.get(s, 0) for s in trial.labels))
-        return sweep.table(write=True)
+                value = TOP1[each.labels[0]] + int(each.seed)
+                self.leave(training, value + sum(self.gains.get(s, 0) for s in each.labels))
+        return sweep.table()
 
     def leave(self, training, value):
         log = training.folder / '1' / 'vis_data' / 'scalars.json'
@@ -105,9 +98,8 @@ def scorecard(folder, tmp_path, monkeypatch):
     """Function: run the tool with the stand-in; returns its exit code."""
 
     def run(*args, preset='preset.py'):
-        main = runpy.run_path(str(TOOL))['main']
-        words = ['--preset', folder / preset, '--work-dir', tmp_path / 'card', *args]
-        return main([str(word) for word in words])
+        options = ('--preset', folder / preset, '--work-dir', tmp_path / 'card')
+        return run_tool('scorecard', *options, *args)
 
     run.sweeps = StandIn()
     monkeypatch.setattr(Sweep, 'run', lambda sweep, jobs=None: run.sweeps(sweep, jobs))
@@ -157,23 +149,20 @@ def test_of_a_grid_the_best_setting_counts(scorecard, folder, tmp_path, capsys):
     assert 'init=scratch_drop_path_rate=0.2_seed=0/epoch_2.pth' in record.read_text()
 
 
-def test_another_checkpoint_joins_and_nothing_is_lost(scorecard, folder, tmp_path, capsys):
+def test_another_checkpoint_joins_but_no_other_settings(scorecard, folder, capsys):
     assert scorecard(checkpoint(folder, 'a')) == 0
     assert scorecard(checkpoint(folder, 'b')) == 0
     assert scorecard.sweeps.inits[-1] == ['scratch', 'supervised', 'b']
-    settings = json.loads((tmp_path / 'card' / 'scorecard.json').read_text())['settings']
-    assert {'SHA-256 of a', 'SHA-256 of b'} <= settings.keys()
     capsys.readouterr()
-    for words, message in (
-        ((checkpoint(folder, 'a'), '--seeds', 1), r'seeds was \[0, 1\] and is now \[1\]; choose'),
-        ((f'a={folder / "b" / "epoch_1.pth"}',), "SHA-256 of a was '.*' and is now '.*'; choose"),
-    ):
-        assert scorecard(*words) == 2
-        assert re.search(f'scorecard.json: {message}', capsys.readouterr().err)
-    write_preset(folder, folder / 'small.py', 'preset.py', epochs=3)
-    assert scorecard(checkpoint(folder, 'a')) == 2
-    assert 'scorecard.json: content of the preset was' in capsys.readouterr().err
-    write_preset(folder, folder / 'small.py')
+    assert scorecard(f'a={folder / "b" / "epoch_1.pth"}') == 2
+    write_preset(folder, folder / 'small.py', 'other.py', epochs=3)
+    assert scorecard(checkpoint(folder, 'a'), preset='other.py') == 2
+    weights, epochs = capsys.readouterr().err.splitlines()
+    assert re.search(r'first/init=a_seed=0/trial.json: model\S+checkpoint was .* and is n', weights)
+    assert (
+        'second/init=scratch_seed=0/trial.json: train_cfg.max_epochs was 2 and is now 3' in epochs
+    )
+    assert len(scorecard.sweeps.inits) == 4  # no training more
 
 
 def test_what_fails_or_is_missing_is_named_and_the_rest_goes_on(
@@ -196,11 +185,18 @@ def test_what_fails_or_is_missing_is_named_and_the_rest_goes_on(
     assert '<h2>Not complete</h2>' in page and '105.0</span>' in page
 
 
-def test_the_error_of_a_program_is_quoted(tmp_path):
+def test_a_program_leaves_its_output_or_its_error(tmp_path):
+    script, out = tmp_path / 'script.py', tmp_path / 'out'
+    script.write_text(
+        'import pathlib, sys\n'
+        'pathlib.Path(sys.argv[1]).touch()\n'
+        "if sys.argv[2:]: sys.exit(f'error: {sys.argv[2]}')\n"
+    )
     card = Scorecard(load_preset('smoke', KINDS[0]), [], tmp_path)
-    assert not card._program('generating data', ['tools/train.py', 'no.py'], tmp_path / 'out')
-    log = tmp_path / 'programs.log'
-    assert card.problems == [f'generating data: config not found: no.py ({log})']
+    assert not card._program('drawing', [script, 'OUTPUT', 'no paper'], out) and not out.exists()
+    assert card.problems == [f'drawing: no paper ({tmp_path / "programs.log"})']
+    assert card._program('drawing', [script, 'OUTPUT'], out) and out.exists()
+    assert card._program('drawing', ['not run again'], out)
 
 
 def test_dry_run_prints_what_would_be_trained(scorecard, folder, tmp_path, capsys):
@@ -224,8 +220,9 @@ BAD = {
 
 @pytest.mark.parametrize('line', BAD)
 def test_a_mistake_is_one_sentence(line, scorecard, folder, tmp_path, capsys):
-    wide = save(tmp_path / 'wide' / '1.pth', dict(embed_dims=32, num_layers=2, num_heads=4))
-    bare = save(tmp_path / 'bare' / '1.pth', dict(embed_dims=24, num_layers=2, num_heads=3), False)
+    wide = ViT(dict(embed_dims=32, num_layers=2, num_heads=4), img_size=32)
+    wide, bare = save_backbone(tmp_path / 'wide' / '1.pth', wide), tmp_path / 'bare.pth'
+    torch.save(dict(state_dict={}), bare)
     odd = tmp_path / 'odd.py'
     odd.write_text((folder / 'preset.py').read_text().replace('minutes', 'minute'))
     paths = {n: folder / n / 'epoch_1.pth' for n in 'ab'} | dict(wide=wide, bare=bare, odd=odd)
@@ -236,30 +233,77 @@ def test_a_mistake_is_one_sentence(line, scorecard, folder, tmp_path, capsys):
     assert scorecard.sweeps.inits == [] and not (tmp_path / 'card').exists()
 
 
-def test_a_kill_loses_at_most_the_running_training(folder, tmp_path):
-    """For real: killed in the middle, the scorecard resumes and trains nothing twice."""
-    write_preset(folder, folder / 'small.py', 'real.py', seeds=[0], images=6)
-    words = [sys.executable, TOOL, checkpoint(folder, 'a'), '--preset', folder / 'real.py']
-    words = [*map(str, words), '--work-dir', str(tmp_path / 'card')]
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, start_new_session=True)
-    done = tmp_path / 'card' / 'first' / 'init=scratch_seed=0' / 'trial.json'
-    deadline = time.monotonic() + 300
-    while not (done.is_file() and 'training' in done.read_text()):
+TRAINING = """
+import json, pathlib, sys, time
+
+work = pathlib.Path(sys.argv[sys.argv.index('--work-dir') + 1])
+if 'init=a' in work.name and '--resume' not in sys.argv:
+    (work / 'last_checkpoint').write_text('epoch_1.pth')
+    time.sleep(600)
+log = work / '1' / 'vis_data' / 'scalars.json'
+log.parent.mkdir(parents=True)
+log.write_text(json.dumps({'accuracy/top1': 50, 'step': 1}) + '\\n')
+(work / 'last_checkpoint').write_text('epoch_2.pth')
+"""
+
+
+def be_killed(train, args, log):
+    """A scorecard in a process of its own."""
+    trial.TRAIN = train
+    trainings._run('scorecard', args, log)
+
+
+def test_a_kill_loses_at_most_the_running_training(scorecard, folder, tmp_path, monkeypatch):
+    """Trainings are stand-ins, of which one ends only if it is resumed."""
+    monkeypatch.undo()  # of the stand-in for sweeps
+    train = tmp_path / 'train.py'
+    train.write_text(TRAINING)
+    write_preset(folder, folder / 'small.py', 'real.py', seeds=[0])
+    options = (checkpoint(folder, 'a'), '--tasks', 'first')
+    args = [*options, '--preset', str(folder / 'real.py'), '--work-dir', str(tmp_path / 'card')]
+    process = trainings.CONTEXT.Process(target=be_killed, args=(train, args, tmp_path / 'log'))
+    process.start()
+    done, running = (tmp_path / 'card/first' / f'init={name}_seed=0' for name in ('scratch', 'a'))
+    deadline = time.monotonic() + trainings.WAIT
+    while not (running / 'last_checkpoint').exists():
         assert time.monotonic() < deadline
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGTERM)
-    assert process.wait() == 128 + signal.SIGTERM
-    before = done.stat().st_mtime_ns
-    assert subprocess.run(words, stdout=subprocess.DEVNULL).returncode == 0
-    assert done.stat().st_mtime_ns == before
+    process.join()
+    assert process.exitcode == 128 + signal.SIGTERM
+    before = (done / 'trial.json').stat().st_mtime_ns
+    monkeypatch.setattr(trial, 'TRAIN', train)
+    assert scorecard(*options, preset='real.py') == 0
+    assert (done / 'trial.json').stat().st_mtime_ns == before
+    assert json.loads((running / 'trial.json').read_text())['resumed']
     rows = list(csv.DictReader((tmp_path / 'card' / 'scorecard.csv').open()))
-    assert [(row['task'], row['init']) for row in rows] == [
-        ('first', 'scratch'), ('first', 'a'),
-        ('second', 'scratch'), ('second', 'supervised'), ('second', 'a'),
-    ]  # fmt: skip
-    page = (tmp_path / 'card' / 'scorecard.html').read_text()
-    assert page.count('<img src="data:image/png;base64,') == 4  # two curves, similarity, attention
-    assert '<h2>Not complete</h2>' not in page
+    assert [(row['init'], row['mean']) for row in rows] == [('scratch', '50.0'), ('a', '50.0')]
+
+
+class InProcess:
+    """In place of ``Program``: runs a tool at once."""
+
+    def __init__(self, command, log):
+        name = Path(command[1]).relative_to(TOOLS).with_suffix('')
+        self.code = run_tool(name, *command[2:])
+
+    wait = stop = lambda self: None
+
+    def failure(self):
+        return self.code and f'exit code {self.code}'
+
+
+def test_figures_show_the_weights_before_fine_tuning(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, 'Program', InProcess)
+    write_preset(folder, folder / 'small.py', 'figures.py', images=6)
+    inits = read_inits([checkpoint(folder, name) for name in 'ab'])
+    card = Scorecard(load_preset(str(folder / 'figures.py'), KINDS[0]), inits, tmp_path)
+    card._draw_figures()
+    card._write()
+    assert card.problems == []
+    page = (tmp_path / 'scorecard.html').read_text()
+    assert page.count('<img src="data:image/png;base64,') == 2
+    assert '<h2>Similarity of layers</h2>' in page and '<h2>Attention</h2>' in page
 
 
 @pytest.mark.parametrize('kind', KINDS)

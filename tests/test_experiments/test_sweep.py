@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import re
-import runpy
 import shutil
 import signal
 import subprocess
@@ -17,12 +16,12 @@ import filelock
 import pytest
 import tiny
 import torch
+from run_tool import TOOLS, run_tool
 
 from mmlite.errors import UserError
 from mmlite.experiments import trial
 from mmlite.experiments.grid import INIT, Trial
 from mmlite.experiments.sweep import make_environment, visible_gpus
-from mmlite.utils.paths import suite_path
 
 LR = 'optim_wrapper.optimizer.lr'
 MOMENTUM = 'optim_wrapper.optimizer.momentum'
@@ -65,9 +64,7 @@ def sweep(folder, tmp_path, monkeypatch):
 
     def run(*args, train=stand_in, config=folder / 'detector.py'):
         monkeypatch.setattr(trial, 'TRAIN', train)
-        main = runpy.run_path(str(suite_path('tools', 'sweep.py')))['main']
-        words = [config, '--work-dir', tmp_path / 'work', *args]
-        return main([str(word) for word in words])
+        return run_tool('sweep', config, '--work-dir', tmp_path / 'work', *args)
 
     return run
 
@@ -89,7 +86,7 @@ def record(tmp_path, name):
 
 def unfinish(tmp_path, name):
     """Make a finished trial one that was interrupted after its checkpoint."""
-    kept = {k: v for k, v in record(tmp_path, name).items() if k in ('settings', 'ignored_runs')}
+    kept = dict(settings=record(tmp_path, name)['settings'])
     (tmp_path / 'work' / name / 'trial.json').write_text(json.dumps(kept))
 
 
@@ -303,9 +300,8 @@ def test_a_mistake_is_one_sentence_before_any_training(
 
 def test_real_trainings_end_fail_and_resume(folder, sweep, tmp_path, capsys):
     """A trial that lost its result after its last epoch gets the same one without training."""
-    train = suite_path('tools', 'train.py')
     args = ['--grid', f'{MOMENTUM}=0.5,-1', '--jobs', 2, '--cfg-options', 'train_cfg.max_epochs=1']
-    assert sweep(*args, train=train) == 1
+    assert sweep(*args, train=TOOLS / 'train.py') == 1
     assert 'momentum=-1: ValueError: Invalid momentum value: -1' in error(capsys.readouterr())
     first = record(tmp_path, 'momentum=0.5')
     assert first['validation']['coco/bbox_mAP'] >= 0
@@ -313,7 +309,7 @@ def test_real_trainings_end_fail_and_resume(folder, sweep, tmp_path, capsys):
     unfinish(tmp_path, 'momentum=0.5')
     shutil.rmtree(tmp_path / 'work' / 'momentum=-1')
     args[1] = f'{MOMENTUM}=0.5'
-    assert sweep(*args, train=train) == 0
+    assert sweep(*args, train=TOOLS / 'train.py') == 0
     again = record(tmp_path, 'momentum=0.5')
     assert again['resumed']
     assert (again['validation'], again['training']) == (first['validation'], first['training'])
