@@ -1,7 +1,6 @@
 """The confusion matrix of segmentation predictions against plain counts and mmseg's metric."""
 
 import pickle
-import runpy
 from pathlib import Path
 
 import cv2
@@ -10,6 +9,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmseg.evaluation import IoUMetric
+from run_tool import run_tool
 
 from mmlite.analysis.report.confusion import (
     class_scores,
@@ -20,7 +20,7 @@ from mmlite.analysis.report.confusion import (
 from mmlite.errors import DataError
 
 ROOT = Path(__file__).parents[2]
-main = runpy.run_path(str(ROOT / 'tools/analysis_tools/confusion_matrix.py'))['main']
+TOOL = 'analysis_tools/confusion_matrix'
 SMALL = ROOT / 'configs/shapes/seg/semfpn_vit-tiny_8xb2-amp-160k_ade20k-512x512_shapes.py'
 NAMES = Config.fromfile(SMALL).classes
 
@@ -120,7 +120,7 @@ def test_the_tool_prints_the_table_and_writes_the_figure(tmp_path, capsys):
     file = tmp_path / 'p.pkl'
     items = results(8)
     file.write_bytes(pickle.dumps(items))
-    assert main([str(SMALL), str(file)]) == 0
+    assert run_tool(TOOL, SMALL, file) == 0
     out = capsys.readouterr().out
     scores = class_scores(confusion_matrix(items, 8))
     for row, name in ((0, NAMES[0]), (7, NAMES[7])):
@@ -135,10 +135,10 @@ def test_predictions_that_cannot_be_read_are_one_sentence(tmp_path, capsys):
     for content in (None, b'no pickle', pickle.dumps({})):
         if content is not None:
             file.write_bytes(content)
-        assert main([str(SMALL), str(file)]) == 1
+        assert run_tool(TOOL, SMALL, file) == 1
         assert capsys.readouterr().err.startswith(f'error: predictions {file} ')
     config = ROOT / 'configs/det/mask-rcnn_vit-tiny-sfp_8xb8-amp-lsj-100e_coco-640px.py'
-    assert main([str(config), str(file)]) == 2
+    assert run_tool(TOOL, config, file) == 2
     assert 'should be of a segmentation model and have test data' in capsys.readouterr().err
 
 
@@ -169,6 +169,6 @@ def test_data_sets_without_classes_are_one_sentence(dataset, message, tmp_path, 
         f'test_dataloader = dict(dataset={dataset})'
     )
     (tmp_path / 'p.pkl').write_bytes(pickle.dumps(results(8)))
-    assert main([str(config), str(tmp_path / 'p.pkl')]) == 1
+    assert run_tool(TOOL, config, tmp_path / 'p.pkl') == 1
     err = capsys.readouterr().err
     assert err.startswith(message) and err.count('\n') == 1

@@ -108,7 +108,7 @@ def test_other_tasks_are_refused(finished_run, tmp_path):
 
 def test_reconstructions_are_part_of_the_page(finished_run, tmp_path):
     image = tmp_path / 'reconstructions.png'
-    with pytest.raises(DataError, match=r'vis_reconstruction\.py'):
+    with pytest.raises(DataError, match=r'reconstructions\.png'):
         write_report(finished_run, reconstructions=image)
     cv2.imwrite(str(image), np.zeros((4, 4, 3), np.uint8))
     page = write_report(finished_run, reconstructions=image).read_text()

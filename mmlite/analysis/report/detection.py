@@ -4,11 +4,12 @@ from pathlib import Path
 
 from mmengine.registry import init_default_scope
 
-from mmlite.datasets.transforms import LoadImageFromFile
 from mmlite.errors import DataError
 from mmlite.registry import DATASETS
 from mmlite.utils import data_uri, encode_jpeg
 from mmlite.visualization import draw_instances, even_indices
+
+from .predictions import load_image
 
 METRICS = {'coco/bbox_mAP': 'box AP', 'coco/bbox_mAP_50': 'box AP50', 'coco/segm_mAP': 'mask AP'}
 """Scalar of the log -> its name."""
@@ -43,7 +44,7 @@ def figures(cfg, results, count, min_score=0.3):
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     by_image = {result.get('img_id'): result.get('pred_instances') for result in results}
-    load, drawn = LoadImageFromFile(), []
+    drawn = []
     for index in even_indices(len(dataset), count):
         info = dataset.get_data_info(index)
         found = by_image.get(info['img_id'])
@@ -52,8 +53,8 @@ def figures(cfg, results, count, min_score=0.3):
                 f'the predictions have no boxes for image {info["img_id"]} ({info["img_path"]}): '
                 'they should be those of a detector on the test data of this config'
             )
-        image = load({'img_path': info['img_path']})['img'][..., ::-1]
-        images = _draw(image, info['instances'], found, dataset.metainfo['classes'], min_score)
+        image, names = load_image(info['img_path']), dataset.metainfo['classes']
+        images = _draw(image, info['instances'], found, names, min_score)
         images = {title: data_uri(encode_jpeg(side), 'jpeg') for title, side in images.items()}
         drawn.append(dict(images=images, caption=Path(info['img_path']).name, legend=()))
     return drawn

@@ -5,6 +5,7 @@ import pickle
 import mmengine
 from mmengine.registry import init_default_scope
 
+from mmlite.datasets.transforms import LoadImageFromFile
 from mmlite.engine.check_config import check_stage_data
 from mmlite.engine.checks.data import datasets
 from mmlite.errors import DataError, UserError
@@ -29,6 +30,11 @@ def load_predictions(path):
     if not results:
         raise DataError(f'predictions {path} hold no result')
     return results
+
+
+def load_image(path):
+    """Load an image file as RGB uint8 (H, W, 3); a DataError names one that cannot be read."""
+    return LoadImageFromFile()({'img_path': str(path)})['img'][..., ::-1]
 
 
 def segmentation_meta(cfg):

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mmlite.datasets.transforms import LoadImageFromFile
 from mmlite.errors import DataError
 from mmlite.utils import data_uri, encode_jpeg, encode_png
 from mmlite.visualization import color_label_maps, even_indices
 
 from .confusion import WRITTEN, class_scores, confusion_matrix, draw_confusion, largest_confusions
-from .predictions import segmentation_meta
+from .predictions import load_image, segmentation_meta
 
 METRICS = {'mIoU': 'mIoU', 'mAcc': 'mean class accuracy', 'aAcc': 'pixel accuracy'}
 """Scalar of the log -> its name."""
@@ -50,7 +49,7 @@ def numbers(cfg, validation, results):
 def figures(cfg, results, count, min_score=None):
     """See :func:`~.training.prediction_figures`."""
     names, colors, ignored = segmentation_meta(cfg)
-    load, drawn = LoadImageFromFile(), []
+    drawn = []
     for index in even_indices(len(results), count):
         result = results[index]
         path = result.get('img_path')
@@ -58,13 +57,12 @@ def figures(cfg, results, count, min_score=None):
             raise DataError(
                 'the predictions do not name their images: PackSegInputs packs img_path'
             )
-        image = load({'img_path': path})['img'][..., ::-1]
         maps = {'ground truth': result['gt_sem_seg'], 'prediction': result['pred_sem_seg']}
         maps = {title: np.asarray(item['data'])[0] for title, item in maps.items()}
         truth, prediction = maps.values()
         counted = truth != ignored
         right = 100 * (truth == prediction)[counted].mean() if counted.any() else float('nan')
-        tiles, legend = color_label_maps(image, maps, names, colors, ignored)
+        tiles, legend = color_label_maps(load_image(path), maps, names, colors, ignored)
         # PNG keeps colors as the legend has them
         images = {title: data_uri(encode_png(tile), 'png') for title, tile in tiles.items()}
         images['image'] = data_uri(encode_jpeg(tiles['image']), 'jpeg')

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 from mmengine.config import Config
 
@@ -13,7 +12,7 @@ from mmlite.visualization import draw_curves
 
 from . import detection, segmentation
 from .page import render_page
-from .predictions import load_predictions
+from .predictions import load_image, load_predictions
 
 TASKS = {'mmdet': detection, 'mmseg': segmentation}
 """Default scope of a config -> module with what is particular to its task."""
@@ -59,7 +58,7 @@ def write_report(
         title=Path(cfg.filename).stem,
         tiles=_tiles(task, training, validation),
         curves=_curves(task, training, validation),
-        reconstructions=_read_image(reconstructions),
+        reconstructions=None if reconstructions is None else load_image(reconstructions),
         config=configs[-1],
         work_dir=work_dir,
         losses=task.LOSSES,
@@ -126,15 +125,3 @@ def _curves(task, training, validation):
         panels['validation, %'] = metrics
     panels['learning rate'] = {'lr': series(training, 'lr')}
     return {title: draw_curves({title: panel}) for title, panel in panels.items()}
-
-
-def _read_image(path):
-    """Bytes of an image file, None for none."""
-    if path is None:
-        return None
-    hint = 'tools/analysis_tools/vis_reconstruction.py writes it'
-    if not Path(path).is_file():
-        raise DataError(f'{path} not found: {hint}')
-    if cv2.imread(str(path)) is None:
-        raise DataError(f'{path} cannot be read as an image: {hint}')
-    return Path(path).read_bytes()
