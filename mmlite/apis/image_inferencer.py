@@ -13,10 +13,10 @@ from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 
 from mmlite.engine.build import config_name, init_model, open_config
+from mmlite.engine.cli import check_out_folder
 from mmlite.errors import ArgumentError, DataError, UserError
-from mmlite.utils import Progress
+from mmlite.utils import Progress, encode_jpeg, encode_png, write_bytes, write_json
 
-from .image_files import ResultFiles
 from .image_inputs import list_images
 from .image_model import ImagePipeline, read_classes
 from .tasks import check_on_unreadable, check_task
@@ -118,17 +118,17 @@ class ImageInferencer:
         """
         options = self._check(batch_size, on_unreadable, options)
         images = list_images(inputs)
-        done, files = Predictions(), None
+        done, records = Predictions(), []
         if out_dir is not None:
-            target = Path(out_dir).resolve()
+            out_dir = Path(out_dir)
+            check_out_folder('out_dir', out_dir)
             for image in images:
-                if image.is_file and Path(image.place).resolve().parent == target:
+                if image.is_file and Path(image.place).resolve().parent == out_dir.resolve():
                     raise UserError(
                         f'out_dir {out_dir} holds {image.place}, which a drawn image could '
                         'replace: give another directory'
                     )
-            files = ResultFiles(Path(out_dir), dict(task=self.TASK, classes=self.class_names))
-            done.files = files.written
+            done.files = [out_dir / 'predictions.json']
         show = progress and len(images) > 1
         try:
             with Progress(self.TASK, len(images), 'images') if show else nullcontext() as bar:
@@ -137,16 +137,20 @@ class ImageInferencer:
                     samples = self._predict([data for *_, data in batch])
                     for (source, image, _), sample in zip(batch, samples, strict=True):
                         result = self._result(source.place, sample, options)
-                        if files:
-                            files.add(self._draw(source.name, image, result), result.record())
+                        if out_dir:
+                            drawn = self._draw(source.name, image, result)
+                            records.append(dict(result.record(), files=list(drawn)))
+                            done.files += write_images(out_dir, drawn)
                         done.summaries.append(f'{Path(source.place).name}: {result.summary()}')
                         if keep:
                             done.results.append(result)
                         if bar:
                             bar.advance()
         finally:
-            if files:
-                files.close(done.unreadable)
+            if out_dir:
+                header = dict(task=self.TASK, classes=self.class_names)
+                content = dict(header, images=records, unreadable=done.unreadable)
+                write_json(out_dir / 'predictions.json', content, indent=None)
         if done.unreadable and on_unreadable == 'stop':
             raise DataError(f'{done.unreadable[0]}: inference stopped there')
         if not done.summaries:
@@ -225,3 +229,11 @@ class ImageInferencer:
                 f'{type(self.model).__name__} returns no {self.FIELD}, which {self.TASK} requires'
             )
         return samples
+
+
+def write_images(folder, images):
+    """Write RGB or grey images, name -> uint8 array, as JPEG or PNG; returns their paths."""
+    for name, image in images.items():
+        encoded = encode_png(image) if name.endswith('.png') else encode_jpeg(image, quality=92)
+        write_bytes(folder / name, encoded)
+    return [folder / name for name in images]

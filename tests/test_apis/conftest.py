@@ -1,5 +1,7 @@
 """Small models of every task, shared by the tests of inferencers for images."""
 
+import functools
+
 import pytest
 import tiny_tasks
 from tiny_tasks import CLASSES, EVERYTHING
@@ -8,28 +10,18 @@ from tiny_tasks import CLASSES, EVERYTHING
 @pytest.fixture(scope='session')
 def cases(tmp_path_factory):
     """A function from a task to its model's files, written when they are asked for first."""
-    written = {}
-
-    def get(task):
-        if task not in written:
-            written[task] = tiny_tasks.write(task, tmp_path_factory.mktemp(task))
-        return written[task]
-
-    return get
+    return functools.cache(lambda task: tiny_tasks.write(task, tmp_path_factory.mktemp(task)))
 
 
 @pytest.fixture(scope='session')
 def inferencers(cases):
     """A function from a task to its inferencer, built when it is asked for first."""
-    built = {}
 
-    def get(task):
-        if task not in built:
-            case = cases(task)
-            built[task] = CLASSES[task](case.config, case.weights, 'cpu')
-        return built[task]
+    @functools.cache
+    def build(task):
+        return CLASSES[task](cases(task).config, cases(task).weights, 'cpu')
 
-    return get
+    return build
 
 
 @pytest.fixture(params=CLASSES)
