@@ -7,6 +7,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmlite.models.layers import DecomposedAttention
+from mmlite.utils import render_table
 
 
 @contextmanager
@@ -39,42 +40,32 @@ def detector_complexity(model, shape, num_rois=1000, num_mask_rois=100):
     Args:
         model (mmdet.models.TwoStageDetector): With a box head and optionally a mask head.
         shape (tuple[int, int]): (H, W) of the padded input in pixels.
-        num_rois (int): Regions that reach the box head. Defaults to 1000.
-        num_mask_rois (int): Regions that reach the mask head. Defaults to 100.
+        num_rois, num_mask_rois (int): Regions that reach the box head (1000) and the mask head
+            (100).
     """
-    model.eval()
-    device = next(model.parameters()).device
-    image = torch.zeros(1, 3, *shape, device=device)
-    heads = [('box_head', model.roi_head.bbox_head, model.roi_head.bbox_roi_extractor, num_rois)]
-    if model.roi_head.with_mask:
-        extractor = model.roi_head.mask_roi_extractor
-        heads.append(('mask_head', model.roi_head.mask_head, extractor, num_mask_rois))
-    parts = {}
-    macs, features = count_macs(model.backbone, image)
-    parts['backbone'] = (count_params(model.backbone), macs)
-    if model.with_neck:
-        macs, features = count_macs(model.neck, features)
-        parts['neck'] = (count_params(model.neck), macs)
-    parts['rpn_head'] = (count_params(model.rpn_head), count_macs(model.rpn_head, features)[0])
-    for name, head, extractor, count in heads:
-        size = extractor.roi_layers[0].output_size
-        regions = torch.zeros(count, extractor.out_channels, *size, device=device)
-        parts[name] = (count_params(head), count_macs(head, regions)[0])
-    return parts
+    device, roi_head = next(model.parameters()).device, model.roi_head
+    names = ('backbone', 'neck', 'rpn_head')
+    parts = {name: getattr(model, name) for name in names if getattr(model, name, None)}
+    heads = [('box_head', roi_head.bbox_head, roi_head.bbox_roi_extractor, num_rois)]
+    if roi_head.with_mask:
+        extractor = roi_head.mask_roi_extractor
+        heads.append(('mask_head', roi_head.mask_head, extractor, num_mask_rois))
+    parts |= {name: head for name, head, *_ in heads}
+
+    def run():
+        model.rpn_head(model.extract_feat(torch.zeros(1, 3, *shape, device=device)))
+        for _, head, extractor, count in heads:
+            size = extractor.roi_layers[0].output_size
+            head(torch.zeros(count, extractor.out_channels, *size, device=device))
+
+    return _by_part(model, parts, run)
 
 
 def model_complexity(model, shape):
     """Parameters and MACs of a model's children, for one image of ``shape`` (H, W) in pixels."""
-    model.eval()
     image = torch.zeros(1, 3, *shape, device=next(model.parameters()).device)
     children = {name: child for name, child in model.named_children() if count_params(child)}
-    macs = dict.fromkeys(children, 0)
-    with torch.no_grad(), _countable_attention(), FlopCounterMode(display=False) as counter:
-        with ExitStack() as stack:
-            for name, child in children.items():
-                stack.enter_context(_counted_calls(child, name, counter, macs))
-            model(image)
-    return {name: (count_params(child), macs[name]) for name, child in children.items()}
+    return _by_part(model, children, lambda: model(image))
 
 
 def tracker_complexity(model):
@@ -82,48 +73,49 @@ def tracker_complexity(model):
 
     The backbone's own table of positions is frozen, since tracking does not use it.
     """
-    model.eval()
     device = next(model.parameters()).device
     z, x = (
         torch.zeros(1, 3, s, s, device=device) for s in (model.template_size, model.search_size)
     )
-    in_template, template = count_macs(model.embed_template, z)
-    in_search, search = count_macs(model.embed_search, x)
-    in_blocks, features = count_macs(model.relate, template, search)
+    model.eval()
+    in_backbone, features = count_macs(
+        lambda: model.relate(model.embed_template(z), model.embed_search(x))
+    )
     in_head, _ = count_macs(model.head, features)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    in_blocks += in_template + in_search
-    return {
-        'backbone': (trained - count_params(model.head), in_blocks),
-        'head': (count_params(model.head), in_head),
-    }
+    head = count_params(model.head)
+    return {'backbone': (trained - head, in_backbone), 'head': (head, in_head)}
 
 
-@contextmanager
-def _counted_calls(module, name, counter, macs):
-    """Add the MACs of ``module.forward``, which mmseg calls directly, to ``macs[name]``."""
-    forward = module.forward
+def _by_part(model, parts, run):
+    """Parameters and MACs of modules, by name, in ``run()`` of the model."""
+    model.eval()
+    macs = dict.fromkeys(parts, 0)
 
-    def counted(*args, **kwargs):
-        before = counter.get_total_flops()
-        result = forward(*args, **kwargs)
-        macs[name] += (counter.get_total_flops() - before) // 2
-        return result
+    def counted(name, forward):
+        def call(*args, **kwargs):
+            before = counter.get_total_flops()
+            result = forward(*args, **kwargs)
+            macs[name] += (counter.get_total_flops() - before) // 2
+            return result
 
-    module.forward = counted
-    try:
-        yield
-    finally:
-        del module.forward
+        return call
+
+    with torch.no_grad(), _countable_attention(), FlopCounterMode(display=False) as counter:
+        with ExitStack() as stack:
+            for name, module in parts.items():
+                # instead of a hook: mmseg calls ``forward`` itself
+                module.forward = counted(name, module.forward)
+                stack.callback(delattr, module, 'forward')
+            run()
+    return {name: (count_params(module), macs[name]) for name, module in parts.items()}
 
 
 def format_complexity(parts):
     """The parts as a text table with totals; the paper's detectors leave the mask head out."""
-    rows = [*parts.items(), ('total', tuple(map(sum, zip(*parts.values(), strict=True))))]
+    params, macs = map(sum, zip(*parts.values(), strict=True))
+    rows = [*parts.items(), ('total', (params, macs))]
     if 'mask_head' in parts:
-        params, macs = rows[-1][1]
         rows.append(('total, mask head not run', (params, macs - parts['mask_head'][1])))
-    width = max(len(name) for name, _ in rows)
-    lines = [f'{"part":<{width}}  {"parameters":>12}  {"GMAC":>8}']
-    lines += [f'{name:<{width}}  {p:>12,}  {m / 1e9:>8.2f}' for name, (p, m) in rows]
-    return '\n'.join(lines)
+    lines = [(name, f'{params:,}', f'{macs / 1e9:.2f}') for name, (params, macs) in rows]
+    return render_table(('part', 'parameters', 'GMAC'), lines)

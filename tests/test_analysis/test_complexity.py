@@ -1,19 +1,19 @@
 """Counting of parameters and multiply-adds."""
 
-import runpy
-from pathlib import Path
+import re
 
 import pytest
 import torch
+from run_tool import run_tool
 from torch import nn
 
 from mmlite.analysis.complexity import count_macs, model_complexity
 from mmlite.models import Hiera, ViT
 from mmlite.models.layers import DecomposedAttention
+from mmlite.utils.paths import suite_path
 
-ROOT = Path(__file__).parents[2]
-get_flops = runpy.run_path(str(ROOT / 'tools/analysis_tools/get_flops.py'))['main']
-RECIPE = 'configs/det/mask-rcnn_vit-tiny-sfp_8xb8-amp-lsj-100e_coco-640px.py'
+CONFIGS = suite_path('configs')
+RECIPE = 'det/mask-rcnn_vit-tiny-sfp_8xb8-amp-lsj-100e_coco-640px.py'
 
 
 def test_linear_convolution_and_attention_are_counted():
@@ -48,26 +48,26 @@ def test_other_models_are_counted_by_child():
     assert model_complexity(Model(), (8, 6)) == dict(stem=(16, 48 * 12), head=(50, 40))
 
 
-def test_the_tool_prints_table_8(capsys, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    assert get_flops([RECIPE]) == 0
-    rows = {line[:24].strip(): line[24:].split() for line in capsys.readouterr().out.splitlines()}
+def test_the_tool_prints_table_8(capsys):
+    assert run_tool('analysis_tools/get_flops', CONFIGS / RECIPE) == 0
+    lines = [re.split('  +', line.strip()) for line in capsys.readouterr().out.splitlines()]
+    rows = {name: numbers for name, *numbers in lines}
     assert rows['total, mask head not run'] == ['27,652,512', '204.29']
     assert rows['mask_head'] == ['2,644,304', '52.99']
 
 
 @pytest.mark.parametrize(
-    ('args', 'message'),
+    ('config', 'args', 'message'),
     [
         (
-            ['configs/pretrain/mae/mae_vit-tiny_8xb512-amp-coslr-400e_in1k.py'],
+            'pretrain/mae/mae_vit-tiny_8xb512-amp-coslr-400e_in1k.py',
+            (),
             'tools/analysis_tools/benchmark.py pretrain',
         ),
-        ([RECIPE, '--shape', '1', '2', '3'], '--shape takes one or two numbers of pixels, got 3'),
+        (RECIPE, ('--shape', 1, 2, 3), '--shape takes one or two numbers of pixels, got 3'),
     ],
 )
-def test_mistakes_are_one_sentence(args, message, capsys, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    assert get_flops(args) == 2
+def test_mistakes_are_one_sentence(config, args, message, capsys):
+    assert run_tool('analysis_tools/get_flops', CONFIGS / config, *args) == 2
     err = capsys.readouterr().err
     assert message in err and err.count('\n') == 1
