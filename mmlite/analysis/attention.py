@@ -39,46 +39,6 @@ def head_stats(logits, queries, keys, num_prefix=0):
     return torch.stack([value.double().mean(dim=(0, 2)) for value in (distance, entropy)])
 
 
-class AttentionStats:
-    """Means over batches by block and head; every batch has the same weight, as in the paper.
-
-    ``patch_size`` is the number of pixels between neighbouring patches.
-    """
-
-    def __init__(self, patch_size):
-        self.patch_size = patch_size
-        self.batches = 0
-        self.sums = {}
-
-    def update(self, stats):
-        """Add a batch: block -> result of :func:`head_stats`, places in pixels."""
-        self.batches += 1
-        for block, values in stats.items():
-            self.sums[block] = self.sums.get(block, 0.0) + values.cpu()
-
-    def distance(self, unit='patches'):
-        """Distance of each head: block, from 0 -> float64 (heads,).
-
-        Args:
-            unit (str): ``'pixels'``; ``'patches'``; or ``'paper'``, patches times 14, the unit of
-                the paper's figures. Defaults to ``'patches'``.
-
-        Raises:
-            ArgumentError: If there was no batch.
-        """
-        scale = units(self.patch_size)[unit]
-        return {block: values[0] * scale for block, values in self._means().items()}
-
-    def entropy(self):
-        """Entropy of each head in nats: see :meth:`distance`."""
-        return {block: values[1] for block, values in self._means().items()}
-
-    def _means(self):
-        if not self.batches:
-            raise ArgumentError('attention over no images: give at least one batch')
-        return {block: (values / self.batches).numpy() for block, values in self.sums.items()}
-
-
 def units(patch_size):
     """What a pixel is in each unit of distance: ``'patches'``, ``'paper'`` and ``'pixels'``."""
     return {'patches': 1 / patch_size, 'paper': PAPER_STEP / patch_size, 'pixels': 1.0}
@@ -92,22 +52,28 @@ def uniform_values(places):
 
 @torch.no_grad()
 def measure_attention(models, batches):
-    """One :class:`AttentionStats` for each model, over batches of RGB uint8 (B, 3, H, W) of one
-    size.
+    """Distance in pixels and entropy in nats of the heads, over RGB uint8 batches (B, 3, H, W).
 
-    Blocks that attend inside windows or mask units are left out.
+    Batches have equal weight, as in the paper. Blocks that attend inside windows or mask units are
+    left out.
+
+    Returns:
+        list[dict[int, ndarray]]: For each model, block, from 0 -> float64 (2, heads).
     """
-    models = list(models)
-    measures = [AttentionStats(model.patch_size) for model in models]
+    measures = [{} for _ in models]
     for pixels in batches:
         for model, measure in zip(models, measures, strict=True):
-            places, prefix = model.places(pixels.shape[-2:]), model.num_prefix
+            places = model.places(pixels.shape[-2:])
 
-            def reduce(block, logits, places=places, prefix=prefix):
-                return head_stats(logits, *places[block], prefix)
+            def reduce(block, logits, places=places, prefix=model.num_prefix):
+                return head_stats(logits, *places[block], prefix).cpu()
 
-            measure.update(model.attention_logits(pixels, reduce))
-    return measures
+            for block, stats in model.attention_logits(pixels, reduce).items():
+                measure.setdefault(block, []).append(stats)
+    return [
+        {block: torch.stack(stats).mean(dim=0).numpy() for block, stats in measure.items()}
+        for measure in measures
+    ]
 
 
 @torch.no_grad()
@@ -115,7 +81,7 @@ def attention_maps(model, pixels, query, head=None):
     """Attention from one place of an image, in every block that attends globally.
 
     Args:
-        model (TappedModel): See :class:`~.tapped.TappedModel`.
+        model (TappedModel): The model.
         pixels (Tensor): RGB uint8 (1, 3, H, W).
         query (Sequence[float]): (x, y) in pixels; the nearest token is taken.
         head (int, optional): One head, from 0. Defaults to the mean over heads.
@@ -125,7 +91,7 @@ def attention_maps(model, pixels, query, head=None):
         float32 (h, w); and block -> the query's token in pixels (left, top, side).
 
     Raises:
-        ArgumentError: If the query lies outside the image, or a block has no such head.
+        ArgumentError: If the query lies outside the image.
     """
     H, W = pixels.shape[-2:]
     if not (0 <= query[0] < W and 0 <= query[1] < H):
@@ -138,11 +104,6 @@ def attention_maps(model, pixels, query, head=None):
 
     def look(block, logits):
         attention = patch_attention(logits, model.num_prefix)[0, :, nearest[block]]
-        if head is not None and not 0 <= head < len(attention):
-            raise ArgumentError(
-                f'head {head} does not exist: block {block + 1} of {model.name} has '
-                f'{len(attention)} heads, counted from 0'
-            )
         chosen = attention.mean(dim=0) if head is None else attention[head]
         return on_grid(chosen, places[block][1]).cpu().numpy()
 

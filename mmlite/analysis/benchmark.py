@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmdet.structures.mask import BitmapMasks
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
@@ -66,8 +67,6 @@ class RandomImages(Dataset):
 
 
 def _annotations(rng, size, classes, objects=10):
-    from mmdet.structures.mask import BitmapMasks
-
     corners = np.sort(rng.random((objects, 2, 2)), axis=1) * (size[1] - 1, size[0] - 1)
     boxes = (corners + [[0], [1]]).reshape(objects, 4).astype(np.float32)
     masks = np.zeros((objects, *size), np.uint8)
@@ -88,20 +87,15 @@ def _annotations(rng, size, classes, objects=10):
 def step_seconds(step, steps, warmup, device):
     """Mean seconds of ``steps`` calls after ``warmup`` others; a GPU is waited for at the ends."""
     # torch.utils.benchmark.Timer adds steps to warm up, and its import warns without a GPU
+    wait = torch.cuda.synchronize if device.type == 'cuda' else lambda device: None
     for _ in range(warmup):
         step()
-    synchronize(device)
+    wait(device)
     start = time.perf_counter()
     for _ in range(steps):
         step()
-    synchronize(device)
+    wait(device)
     return (time.perf_counter() - start) / steps
-
-
-def synchronize(device):
-    """Wait for a GPU; a CPU needs no waiting."""
-    if device.type == 'cuda':
-        torch.cuda.synchronize(device)
 
 
 def peak_memory(device):
@@ -219,19 +213,17 @@ class Contestant:
         with DefaultScope.overwrite_default_scope(self.scope):
             self.model, self.optim_wrapper = build_trained(cfg, device)
         owner = getattr(self.model, 'roi_head', self.model)
-        heads = {name: getattr(owner, name, None) for name in PACKERS}
-        heads = {k: head for k, head in heads.items() if getattr(head, 'num_classes', None)}
+        heads = [n for n in PACKERS if getattr(getattr(owner, n, None), 'num_classes', None)]
         if not heads or not hasattr(self.model, 'backbone'):
             raise UserError(
                 f'{type(self.model).__name__} is not a classifier, detector or segmentation model: '
                 'give it to the command pretrain or tracker'
             )
-        head, self.is_detector = next(iter(heads)), 'bbox_head' in heads
+        self.is_detector = heads[0] == 'bbox_head'
         size = getattr(self.model.data_preprocessor, 'size', None) or cfg.get('image_size', 224)
         self.size = (size, size) if isinstance(size, int) else tuple(size)
-        images = RandomImages(
-            [dict(type=PACKERS[head])], self.images, size=self.size, classes=heads[head].num_classes
-        )
+        pack, classes = [dict(type=PACKERS[heads[0]])], getattr(owner, heads[0]).num_classes
+        images = RandomImages(pack, self.images, size=self.size, classes=classes)
         batch = pseudo_collate([images[index] for index in range(self.images)])
         self.batch = self.model.data_preprocessor.cast_data(batch)
         self.rates = {'train': [], 'inference': []}
@@ -239,21 +231,21 @@ class Contestant:
 
     def take_turn(self, steps, warmup):
         """Measure images/s of training, and of inference up to scores (detectors: boxes)."""
-        on_gpu = self.device.type == 'cuda'
+        model, on_gpu = self.model, self.device.type == 'cuda'
+
+        def rate(step):
+            return self.images / step_seconds(step, steps, warmup, self.device)
+
         with DefaultScope.overwrite_default_scope(self.scope):
-            self.model.train()
+            model.train()
             if on_gpu:
                 torch.cuda.reset_peak_memory_stats(self.device)
-
-            def train_step():
-                return self.model.train_step(self.batch, self.optim_wrapper)
-
-            seconds = step_seconds(train_step, steps, warmup, self.device)
-            self.rates['train'].append(self.images / seconds)
+            trained = rate(lambda: model.train_step(self.batch, self.optim_wrapper))
+            self.rates['train'].append(trained)
             if on_gpu:  # memory of a process says nothing about one model
                 self.memory = peak_memory(self.device)
-            self.model.eval()
-            data = self.model.data_preprocessor(self.batch, False)
+            model.eval()
+            data = model.data_preprocessor(self.batch, False)
             if self.is_detector:
                 data['mode'] = 'predict'
             else:
@@ -261,8 +253,7 @@ class Contestant:
             dtype = getattr(torch, DTYPES.get(precision(self.cfg), 'float32'))
             autocast = torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
             with torch.no_grad(), autocast:
-                seconds = step_seconds(lambda: self.model(**data), steps, warmup, self.device)
-            self.rates['inference'].append(self.images / seconds)
+                self.rates['inference'].append(rate(lambda: model(**data)))
 
     def summary(self, steps):
         """Columns of the CSV table, with medians of the turns of so many steps."""

@@ -53,18 +53,11 @@ class CKA:
     """
 
     def __init__(self):
-        self.batches = 0
         self.cross = self.first = self.second = self.first_scale = self.second_scale = 0.0
 
     def update(self, first, second):
         """Add the Gram matrices (n, n) of both models' layers over the same n >= 4 images."""
         first, second = torch.stack(list(first)), torch.stack(list(second))
-        if first.shape[-1] != second.shape[-1]:
-            raise ArgumentError(
-                f'Gram matrices of {first.shape[-1]} and {second.shape[-1]} images: both models '
-                f'must see the same batch'
-            )
-        self.batches += 1
         # row by row, so that no (layers, layers, n, n) is made
         self.cross = self.cross + torch.stack([hsic(layer, second) for layer in first]).cpu()
         self.first = self.first + hsic(first, first).cpu()
@@ -77,12 +70,7 @@ class CKA:
 
         It is 1 for layers that are equal up to rotation and scale, and NaN in the rows and columns
         of :meth:`degenerate`.
-
-        Raises:
-            ArgumentError: If there was no batch.
         """
-        if not self.batches:
-            raise ArgumentError('CKA of no images: give at least one batch')
         rows, columns = (np.array(layers, dtype=int) for layers in self.degenerate())
         selves = torch.outer(self.first.clamp(min=0).sqrt(), self.second.clamp(min=0).sqrt())
         similarity = (self.cross / selves).numpy()
@@ -104,14 +92,10 @@ class CKA:
 
 @torch.no_grad()
 def compare_models(reference, models, batches):
-    """CKA of every model (rows) with one reference (columns) over the same images.
+    """CKA of models (rows) with one reference (columns), which may be among them.
 
-    Args:
-        reference (TappedModel): See :class:`~.tapped.TappedModel`.
-        models (Iterable[TappedModel]): Compared with it; it may be among them.
-        batches (Iterable[Tensor]): RGB uint8 (n, 3, H, W).
+    All are of class :class:`~.tapped.TappedModel` and see the same RGB uint8 batches (n, 3, H, W).
     """
-    models = list(models)
     measures = [CKA() for _ in models]
     for pixels in batches:
         wanted = reference.features(pixels, gram)

@@ -1,7 +1,6 @@
 """Models and images of the representation analysis: what its tools take on the command line."""
 
 import re
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,9 +31,9 @@ OFFICIAL_IMAGES, OFFICIAL_BATCH = 1152, 128
 CROP_SHARE = 0.875
 """Side of the crop over the shorter edge of the resized image (224 of 256), as in evaluation."""
 LOAD = dict(type='mmlite.LoadImageFromFile')
-TIMM = 'timm:'
 CONVERSIONS = ('to_rgb', 'bgr_to_rgb', '_channel_conversion', 'channel_conversion')
 """Attributes of the libraries' data preprocessors that say whether channels are swapped."""
+MODEL = re.compile(r'(?:([^=:]+)=)?(timm:)?([^:]+)(?::(.+))?')
 MODEL_FORMS = (
     'NAME=CONFIG:CHECKPOINT, NAME=CONFIG (initial weights of training), NAME=timm:MODEL '
     '(weights from timm) or NAME=timm:MODEL:CHECKPOINT; NAME= is optional'
@@ -91,26 +90,13 @@ class ModelSource:
 
         The name defaults to that of the config or of timm. An empty part is a UserError.
         """
-        name, equals, path = text.partition('=')
-        if not equals:
-            name, path = '', text
-        kind = TIMM if path.startswith(TIMM) else ''
-        model, colon, checkpoint = path.removeprefix(kind).partition(':')
-        if not model or (colon and not checkpoint) or (equals and not name):
+        match = MODEL.fullmatch(text)
+        if not match or text[-1] in '=:':
             raise UserError(f'{text!r} is not a model; expected {MODEL_FORMS}')
-        name = name or (model if kind else Path(model).stem)
-        found = dict(timm=model) if kind else dict(config=model)
-        return cls(name, checkpoint=checkpoint or None, **found)
-
-    @classmethod
-    def parse_all(cls, texts):
-        """Read several, see :meth:`parse`, whose names must differ."""
-        sources = [cls.parse(text) for text in texts]
-        names = [source.name for source in sources]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise UserError(f'two models are called {twice!r}: put NAME= before each')
-        return sources
+        name, timm, model, checkpoint = match.groups()
+        if timm:
+            return cls(name or model, timm=model, checkpoint=checkpoint)
+        return cls(name or Path(model).stem, config=model, checkpoint=checkpoint)
 
 
 def build_model(source):
@@ -139,12 +125,15 @@ def build_model(source):
     mean = getattr(preprocessor, 'mean', torch.zeros(3)).flatten()
     std = getattr(preprocessor, 'std', torch.ones(3)).flatten()
     swaps = any(getattr(preprocessor, name, False) for name in CONVERSIONS)
-    tapped = TappedModel(source.name, backbone, mean, std, rgb=swaps or not _loads_files(cfg))
+    read = [d for stage in ('train', 'val', 'test') for _, d in datasets(cfg, stage)]
+    read = [dataset for dataset in read if 'pipeline' in dataset]
+    # images of files are BGR, those that a data set holds in memory RGB
+    rgb = swaps or bool(read and not _loading_step(read[0]))
+    tapped = TappedModel(source.name, backbone, mean, std, rgb)
     if source.checkpoint:
         load_pretrained(backbone, source.checkpoint)
     else:
-        with _quiet_initialization():
-            backbone.init_weights()
+        backbone.init_weights()
     return tapped
 
 
@@ -154,33 +143,8 @@ def _build_timm(source):
     backbone = TimmViT(source.timm, **weights)
     if isinstance(backbone.norm, nn.Identity):  # it normalizes after pooling
         backbone = TimmViT(source.timm, out_type='avg_featmap', **weights)
-    with _quiet_initialization():
-        backbone.init_weights()
+    backbone.init_weights()
     return TappedModel(source.name, backbone, backbone.input_mean, backbone.input_std)
-
-
-@contextmanager
-def _quiet_initialization():
-    """Leave out mmengine's log line for each initialized parameter."""
-    logger = MMLogger.get_current_instance()
-
-    def is_news(record):
-        return ' - torch.Size(' not in record.getMessage()
-
-    logger.addFilter(is_news)
-    try:
-        yield
-    finally:
-        logger.removeFilter(is_news)
-
-
-def _loads_files(cfg):
-    """Whether the images of a config come from files, i.e. in BGR, and not as RGB from memory."""
-    for stage in ('train', 'val', 'test'):
-        dataset = (cfg.get(f'{stage}_dataloader') or {}).get('dataset') or {}
-        if 'pipeline' in dataset:
-            return _loading_step(dataset) is not None
-    return True
 
 
 def _loading_step(dataset):
@@ -198,30 +162,41 @@ def open_models(texts, args):
     """
     check_device(args.device)
     check_out_folder('--out', args.out)
-    sources, models = ModelSource.parse_all(texts), []
+    MMLogger.get_current_instance().setLevel('WARNING')  # no line for each initialized parameter
+    sources, models, sizes = [ModelSource.parse(text) for text in texts], [], {}
     for number, source in enumerate(sources, 1):
+        if source.name in sizes:
+            raise UserError(f'two models are called {source.name!r}: put NAME= before each')
         torch.manual_seed(args.seed)
         models.append(build_model(source).to(torch.device(args.device)))
+        sizes[source.name] = models[-1].image_size
         print(f'[{number}/{len(sources)}] {source.name}', flush=True)
-    sizes = {model.name: model.image_size for model in models}
     if args.image_size is None and len(set(sizes.values())) > 1:
         listed = ', '.join(f'{name} {size}' for name, size in sizes.items())
         raise UserError(
             f'the models are built for images of different sizes ({listed} pixels): choose one by '
             '--image-size'
         )
-    return sources, models, args.image_size or sizes[models[0].name]
+    return sources, models, args.image_size or models[0].image_size
 
 
 def open_batches(sources, args, size):
-    """Batches of the images that the options ask for, with progress; see :func:`draw_sample`."""
+    """Batches of the images that the options ask for, with progress.
+
+    Returns:
+        Iterable[Tensor]: RGB uint8 (B, 3, size, size); the last may be smaller.
+    """
     path = args.data or next((source.config for source in sources if source.config), None)
     if path is None:
         raise UserError('--data is required: models of timm have no validation data')
-    loader = draw_sample(
-        open_images(path, size), args.num_images, args.batch_size, not args.official_sampling,
-        args.seed, args.workers,
-    )  # fmt: skip
+    images, number = open_images(path, size), args.num_images
+    if len(images) < number:
+        raise UserError(f'--num-images must be <= {len(images)}, the images of the data')
+    order = np.arange(len(images))
+    if not args.official_sampling:
+        order = np.random.default_rng(args.seed).permutation(len(images))
+    chosen = Subset(images, order[:number].tolist())
+    loader = DataLoader(chosen, args.batch_size, num_workers=args.workers)
     return Progress('images', len(loader), 'batches').track(loader)
 
 
@@ -238,11 +213,9 @@ class CentralCrops(Dataset):
 
     def __init__(self, records, size, load=LOAD):
         self.records = records
-        edge = round(size / CROP_SHARE)
+        scaled = dict(backend='pillow', interpolation='bicubic')
         crop = [
-            dict(
-                type='mmpretrain.ResizeEdge', scale=edge, backend='pillow', interpolation='bicubic'
-            ),
+            dict(type='mmpretrain.ResizeEdge', scale=round(size / CROP_SHARE), **scaled),
             dict(type='mmpretrain.CenterCrop', crop_size=size),
         ]
         with DefaultScope.overwrite_default_scope('mmpretrain'):
@@ -297,25 +270,6 @@ def open_images(path, size):
             'be a directory of images'
         )
     return CentralCrops(built, size, _loading_step(dataset) or LOAD)
-
-
-def draw_sample(images, number, batch_size, shuffle=True, seed=0, workers=0):
-    """Load uint8 RGB batches (B, 3, size, size) of some images; the last may be smaller.
-
-    Args:
-        images (CentralCrops): From :func:`open_images`, at least ``number``.
-        number, batch_size, workers (int): Images, images of a batch, processes that read (0).
-        shuffle (bool): Take random ones, else the first in order, as the official code of MAE-Lite
-            does. Defaults to True.
-        seed (int): Of the choice. Defaults to 0.
-    """
-    if len(images) < number:
-        raise UserError(f'--num-images must be <= {len(images)}, the images of the data')
-    order = np.arange(len(images))
-    if shuffle:
-        order = np.random.default_rng(seed).permutation(len(images))
-    chosen = Subset(images, order[:number].tolist())
-    return DataLoader(chosen, batch_size, num_workers=workers)
 
 
 def file_name(name):

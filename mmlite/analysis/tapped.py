@@ -18,7 +18,8 @@ VIT_PATCH = 16  # px; of Hiera, whose tokens grow, distances count in the same p
 class TappedModel:
     """A backbone that reads raw pixels, and gives what its layers compute, without masks.
 
-    Values are reduced block by block: those of all blocks are never in memory at once.
+    Pixels are RGB uint8 (B, 3, H, W), of whole patches or mask units. Values are reduced block by
+    block: those of all blocks are never in memory at once.
 
     Args:
         name (str): For tables and figures.
@@ -66,7 +67,7 @@ class TappedModel:
         return self
 
     def normalise(self, pixels):
-        """RGB uint8 (B, 3, H, W), of whole patches or mask units, as input of the backbone."""
+        """Pixels as input of the backbone; an ArgumentError where they are not of whole cells."""
         cell = UNIT if self.is_hiera else self.patch_size
         H, W = pixels.shape[-2:]
         if H % cell or W % cell:
@@ -84,12 +85,8 @@ class TappedModel:
         last is the output of the last block after the final norm (``norm``, or ``fc_norm`` of a
         backbone that pools before), or after a norm without weights where the backbone has none.
 
-        Args:
-            pixels (Tensor): RGB uint8 (B, 3, H, W).
-            reduce (Callable): Given (B, N, C) of one layer; Hiera's tokens are in unrolled order.
-
-        Returns:
-            list: Results of ``reduce``, by layer.
+        ``reduce`` is called with (B, N, C) of each layer, Hiera's tokens in unrolled order; its
+        results are returned as a list.
         """
         taps = [f'blocks.{index}.norm1' for index in range(len(self.backbone.blocks))]
         tokens, found = self._encode(
@@ -104,10 +101,8 @@ class TappedModel:
     def attention_logits(self, pixels, reduce):
         """Scaled logits before softmax of the blocks that attend globally, reduced, by block.
 
-        Args:
-            pixels (Tensor): RGB uint8 (B, 3, H, W).
-            reduce (Callable): Given the block, from 0, and its logits (B, heads, Q, K), the class
-                token first where there is one; positions are those of :meth:`places`.
+        ``reduce`` is called with the block, from 0, and its logits (B, heads, Q, K), the class
+        token first where there is one; positions are those of :meth:`places`.
         """
         taps = {index: f'blocks.{index}.attn_logits' for index in self.global_blocks}
         _, found = self._encode(pixels, taps.values(), reduce, until_last_tap=True)
@@ -130,17 +125,10 @@ class TappedModel:
             return self.backbone.encode(tokens, list(taps), grid, **options)
 
     def places(self, image_size):
-        """Places of queries and keys, without the class token.
+        """Places of queries and keys, without the class token, in an image of (H, W) pixels.
 
-        Hiera's go through its own unrolling and pooling: a pooled query lies in the centre of its
-        cell.
-
-        Args:
-            image_size (tuple[int, int]): (H, W) in pixels.
-
-        Returns:
-            list[tuple[Tensor, Tensor]]: For each block, (x, y) of the centres in pixels, float32
-            (Q, 2) and (K, 2).
+        For each block a pair (x, y) of centres in pixels, float32 (Q, 2) and (K, 2). Hiera's go
+        through its own unrolling and pooling: a pooled query lies in the centre of its cell.
         """
         blocks = self.backbone.blocks
         if not self.is_hiera:

@@ -4,18 +4,18 @@ import golden
 import numpy as np
 import pytest
 import torch
+from tiny_pretrain import pixels
 
 from mmlite.analysis.attention import (
-    AttentionStats,
     attention_maps,
     head_stats,
     measure_attention,
     on_grid,
     patch_attention,
     uniform_values,
+    units,
 )
 from mmlite.analysis.tapped import TappedModel, cell_centres
-from mmlite.errors import ArgumentError
 from mmlite.models import Hiera, ViT
 from mmlite.models.layers import join_units
 
@@ -38,20 +38,16 @@ def vit(**kwargs):
     return tapped(ViT(SMALL_VIT, img_size=32, patch_size=8, out_type='raw', **kwargs))
 
 
-def pixels(count=2, size=32, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8, generator=generator)
-
-
 def test_values_of_the_official_code():
-    measure = AttentionStats(patch_size=16)
+    stats = []
     for batch in range(2):
         logits = (2 * golden.array(f'attn{batch}{layer}', (4, 3, 197, 197)) for layer in range(2))
-        stats = (head_stats(torch.from_numpy(x), GRID, GRID, num_prefix=1) for x in logits)
-        measure.update(dict(enumerate(stats)))
+        found = [head_stats(torch.from_numpy(x), GRID, GRID, num_prefix=1) for x in logits]
+        stats.append(np.stack(found, axis=1))  # distance or entropy, layer, head
+    distance, entropy = np.mean(stats, axis=0)
     want = golden.load('analysis')
-    for kind, found in (('distance', measure.distance('paper')), ('entropy', measure.entropy())):
-        np.testing.assert_allclose(np.stack(list(found.values())), want[kind], rtol=1e-4)
+    np.testing.assert_allclose(distance * units(16)['paper'], want['distance'], rtol=1e-4)
+    np.testing.assert_allclose(entropy, want['entropy'], rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -60,10 +56,9 @@ def test_values_of_the_official_code():
 def test_uniform_attention(unit, distance):
     logits = torch.zeros(1, 2, 197, 197)
     logits[..., 0] = 50  # of the class token, which is removed before the softmax
-    measure = AttentionStats(patch_size=16)
-    measure.update({4: head_stats(logits, GRID, GRID, num_prefix=1)})
-    np.testing.assert_allclose(measure.distance(unit)[4], [distance] * 2, rtol=1e-3)
-    np.testing.assert_allclose(measure.entropy()[4], [np.log(196)] * 2, atol=3e-4)
+    found, entropy = head_stats(logits, GRID, GRID, num_prefix=1)
+    np.testing.assert_allclose(found * units(16)[unit], [distance] * 2, rtol=1e-3)
+    np.testing.assert_allclose(entropy, [np.log(196)] * 2, atol=3e-4)
     expected = uniform_values((GRID, GRID))
     np.testing.assert_allclose(expected, (116.5, np.log(196)), rtol=1e-3)
 
@@ -84,18 +79,15 @@ def test_batches_have_equal_weight():
     batches = [pixels(6), pixels(2, seed=1)]
     (together,) = measure_attention([model], batches)
     alone = [measure_attention([model], [batch])[0] for batch in batches]
-    for kind in ('distance', 'entropy'):
-        found = getattr(together, kind)()
-        want = np.mean([[getattr(m, kind)()[block] for block in (0, 1)] for m in alone], axis=0)
-        np.testing.assert_allclose(np.stack([found[0], found[1]]), want, rtol=1e-6)
-    with pytest.raises(ArgumentError, match='over no images'):
-        AttentionStats(16).entropy()
+    assert list(together) == [0, 1]
+    for block, found in together.items():
+        np.testing.assert_allclose(found, (alone[0][block] + alone[1][block]) / 2, rtol=1e-6)
 
 
 def test_windows_are_left_out():
     model = vit(with_cls_token=False, window_size=2, global_blocks=[1])
     (measure,) = measure_attention([model], [pixels()])
-    assert list(measure.entropy()) == model.global_blocks == [1]
+    assert list(measure) == model.global_blocks == [1]
 
 
 def image_order(model, block):

@@ -1,7 +1,6 @@
 """Benchmarks: what is timed, counted, compared and written."""
 
 import csv
-import runpy
 import time
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpretrain.models import BaseSelfSupervisor
+from run_tool import run_tool
 from torch import nn
 
 from mmlite.analysis import benchmark, benchmark_tracker
@@ -24,7 +24,6 @@ from mmlite.models.track.deploy import fuse_for_tracking
 from mmlite.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
-main = runpy.run_path(str(ROOT / 'tools/analysis_tools/benchmark.py'))['main']
 CPU = torch.device('cpu')
 
 TWO_VIEWS = """
@@ -60,17 +59,13 @@ ONCE = ('--steps', 1, '--warmup', 0, '--device', 'cpu')
 
 
 @pytest.fixture(autouse=True)
-def one_thread(tmp_path, monkeypatch):
-    """Tiny tensors are no work for two; tables are written into the test's own directory."""
+def directory(tmp_path, monkeypatch):
+    """Tables are written into the test's own directory."""
     monkeypatch.chdir(tmp_path)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
-def run(command, *args):
-    return main([command, *map(str, args)])
+def run(*args):
+    return run_tool('analysis_tools/benchmark', *args)
 
 
 def measure(*args):
@@ -87,9 +82,9 @@ def measure(*args):
 def test_warmup_is_not_timed_and_the_device_is_waited_for_at_the_ends(monkeypatch):
     events = []
     clock = iter((10.0, 11.5))
-    monkeypatch.setattr(benchmark, 'synchronize', lambda device: events.append('wait'))
+    monkeypatch.setattr(torch.cuda, 'synchronize', lambda device: events.append('wait'))
     monkeypatch.setattr(benchmark.time, 'perf_counter', lambda: events.append('t') or next(clock))
-    assert benchmark.step_seconds(lambda: events.append('step'), 3, 2, CPU) == 0.5
+    assert benchmark.step_seconds(lambda: events.append('step'), 3, 2, torch.device('cuda')) == 0.5
     assert events == ['step', 'step', 'wait', 't', 'step', 'step', 'step', 'wait', 't']
 
 
@@ -184,9 +179,7 @@ def test_model_alone_where_there_are_none(tmp_path, capsys):
     config = tiny_pretrain.write_recipe(tmp_path, images=False)
     option = ('--cfg-options', 'train_dataloader.dataset.data_root=no/')
     (row,) = measure('pretrain', config, *ONCE, *option)
-    assert (
-        'random images, model only: train_dataloader.dataset.data_root' in capsys.readouterr().out
-    )
+    assert 'random images, model only: train_dataloader.dataset.data' in capsys.readouterr().out
     assert row['data'] == 'random images' and row['views'] == '32x32'
     assert row['loader_images_per_s'] == row['end_to_end_images_per_s'] == row['workers'] == ''
     assert run('pretrain', config, *ONCE, '--loader', 'on', *option) == 1

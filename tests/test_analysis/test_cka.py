@@ -95,18 +95,9 @@ def test_constant_features_have_no_similarity():
     np.testing.assert_allclose(value[[0, 3], 0], 1)
 
 
-@pytest.mark.parametrize(
-    ('first', 'second', 'message'),
-    [
-        (3, 3, 'a batch has 3 images, but the unbiased HSIC needs 4 or more'),
-        (8, 6, 'Gram matrices of 8 and 6 images'),
-    ],
-)
-def test_batches_that_do_not_fit(first, second, message):
-    with pytest.raises(ArgumentError, match=message):
-        CKA().update([gram(normal(first, 2))], [gram(normal(second, 2))])
-    with pytest.raises(ArgumentError, match='no images'):
-        CKA().value()
+def test_a_batch_has_four_images_or_more():
+    with pytest.raises(ArgumentError, match='a batch has 3 images, but the unbiased HSIC needs 4'):
+        CKA().update([gram(normal(3, 2))], [gram(normal(3, 2))])
 
 
 class Scripted:

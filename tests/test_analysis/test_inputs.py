@@ -1,13 +1,15 @@
 """Images for the layer analysis: crops, validation data of a config, samples, mistakes."""
 
+import argparse
+
 import cv2
 import numpy as np
 import pytest
 import tiny_pretrain
 import torch
 
-from mmlite.analysis.inputs import draw_sample, open_images
-from mmlite.errors import DataError, UserError
+from mmlite.analysis.inputs import add_options, open_batches, open_images
+from mmlite.errors import DataError
 
 
 def test_images_of_a_folder_are_central_crops_in_rgb(tmp_path):
@@ -61,19 +63,19 @@ def test_images_of_memory_are_rgb(tmp_path, monkeypatch):
 def test_a_sample_is_random_but_the_same_every_time(tmp_path):
     for number in range(12):
         cv2.imwrite(str(tmp_path / f'{number:02}.png'), np.full((9, 9, 3), number, np.uint8))
-    images = open_images(tmp_path, 8)
 
-    def drawn(**options):
-        batches = list(draw_sample(images, 7, 4, **options))
+    def drawn(*words):
+        parser = argparse.ArgumentParser()
+        add_options(parser, 'out', need_models=False)
+        options = ['--data', str(tmp_path), '--batch-size', '4', '--workers', '0', *words]
+        batches = list(open_batches([], parser.parse_args(['--num-images', '7', *options]), 8))
         assert [len(batch) for batch in batches] == [4, 3]
         return torch.cat(batches)[:, 0, 0, 0].tolist()
 
-    assert drawn(shuffle=False) == list(range(7))
+    assert drawn('--official-sampling') == list(range(7))
     first = drawn()
-    assert first == drawn() != drawn(seed=1)
+    assert first == drawn() != drawn('--seed', '1')
     assert len(set(first)) == 7 and sorted(first) != list(range(7))
-    with pytest.raises(UserError, match='--num-images must be <= 12'):
-        draw_sample(images, 13, 4)
 
 
 def test_a_directory_without_images_is_refused(tmp_path):

@@ -9,7 +9,7 @@ import tiny_pretrain
 import torch
 from run_tool import run_tool
 
-from mmlite.analysis.attention import measure_attention
+from mmlite.analysis.attention import measure_attention, units
 from mmlite.analysis.cka import compare_models
 from mmlite.analysis.inputs import ModelSource, build_model, open_images
 from mmlite.models import Hiera, ViT
@@ -22,12 +22,11 @@ TO_HIERA = f"model['backbone'] = dict(type='mmlite.Hiera', **{HIERA!r})\n"
 
 
 def save(path, backbone):
-    """A checkpoint of a pre-training run with weights that are far from their start."""
+    """A checkpoint with weights that are far from their start."""
     torch.manual_seed(len(path.name))
     for parameter in backbone.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
-    state = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
-    torch.save(dict(meta=dict(backbone=backbone.describe()), state_dict=state), path)
+    tiny_pretrain.save_backbone(path, backbone)
 
 
 @pytest.fixture(scope='module')
@@ -128,17 +127,16 @@ def test_attention_of_two_models(root, tmp_path, capsys):
     rows = read(tmp_path / 'attention.csv')
     assert len(rows) == 2 * 3 + 4 + 8
     for row in rows:
-        measure = want[row['model'] == 'Hi era']
-        block, head = int(row['block']) - 1, int(row['head']) - 1
-        for unit in ('patches', 'paper', 'pixels'):
-            value = measure.distance(unit)[block][head]
-            assert float(row[f'distance_{unit}']) == pytest.approx(value, abs=1e-5)
-        assert float(row['entropy']) == pytest.approx(measure.entropy()[block][head], abs=1e-6)
+        is_hiera = row['model'] == 'Hi era'
+        distance, entropy = want[is_hiera][int(row['block']) - 1][:, int(row['head']) - 1]
+        for unit, factor in units(16 if is_hiera else 8).items():
+            assert float(row[f'distance_{unit}']) == pytest.approx(factor * distance, abs=1e-5)
+        assert float(row['entropy']) == pytest.approx(entropy, abs=1e-6)
     found = np.load(tmp_path / 'entropy_MAE.npy')
-    np.testing.assert_allclose(found, list(vit.entropy().values()))
+    np.testing.assert_allclose(found, [vit[block][1] for block in range(2)])
     found = np.load(tmp_path / 'distance_Hi_era.npy')
     assert found.shape == (5, 8) and np.isnan(found[:3]).all() and np.isnan(found[3, 4:]).all()
-    np.testing.assert_allclose(found[4], hiera.distance()[4])
+    np.testing.assert_allclose(found[4], hiera[4][0] / 16)
     for name in ('attention.png', 'maps.png'):
         assert cv2.imread(str(tmp_path / name)).std() > 10
 
@@ -167,7 +165,8 @@ ONE = ('--models', MODELS[0], *DATA)
         ('compare_layers', (*ONE, '--models', '{root}/mae.py:{root}/hiera.pth'), 1, 'type=mmlite.'),
         ('attention_stats', (*ONE, '--models', '{root}/cnn.py'), 2, 'layers of ResNet cannot be r'),
         ('attention_stats', (*ONE, '--models', 'timm:resnet18'), 2, 'has the class ResNet instead'),
-        ('attention_stats', (*ONE, '--models', 'x='), 2, "'x=' is not a model"),
+        ('attention_stats', (*ONE, '--models', 'x='), 2, "'x=' is not a model; expected NAME=CON"),
+        ('attention_stats', ('--models', *ONE[1:2], *ONE[1:]), 2, "two models are called 'MAE'"),
         ('attention_stats', (*ONE, '--models', '{root}/windows.py'), 2, 'attends inside windows o'),
         ('attention_stats', (*ONE, '--num-images', 0), 2, '--num-images 0 draws maps only'),
         ('attention_stats', (*ONE, '--map-head', 1), 2, '--map-head needs --map-image'),

@@ -1,8 +1,5 @@
 """Images of reconstructions: what each column shows, which weights are taken, mistakes."""
 
-import runpy
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -12,6 +9,7 @@ from mmengine.config import Config
 from mmengine.dataset import default_collate
 from mmengine.registry import init_default_scope
 from mmpretrain.structures import DataSample
+from run_tool import run_tool
 from torch import nn
 
 from mmlite.analysis.reconstruction import (
@@ -23,15 +21,13 @@ from mmlite.errors import CheckpointError, UserError
 from mmlite.models.pretrain.base import MaskedPretrainer, Reconstruction
 from mmlite.registry import MODELS
 
-ROOT = Path(__file__).resolve().parents[2]
-main = runpy.run_path(str(ROOT / 'tools/analysis_tools/vis_reconstruction.py'))['main']
 SIDE = 160  # px of an image of 32 px, enlarged
 GAP, HEADER = 4, 24
 WIDTH = 3 * (SIDE + GAP) + GAP
 
 
 def run(*args):
-    return main([str(arg) for arg in args])
+    return run_tool('analysis_tools/vis_reconstruction', *args)
 
 
 def cell(sheet, row, column, scale=5):

@@ -53,33 +53,30 @@ def parse_args(argv):
 
 
 def write_stats(models, measures, args, size):
-    distances = {unit: [m.distance(unit) for m in measures] for unit in AXIS_LABELS}
-    entropies = [m.entropy() for m in measures]
-    rows = []
-    for index, model in enumerate(models):
-        found = {unit: values[index] for unit, values in distances.items()}
-        rows += rows_of(model.name, found, entropies[index])
-        for kind, blocks in (('distance', found['patches']), ('entropy', entropies[index])):
+    panels, rows = {AXIS_LABELS[args.unit]: {}, 'attention entropy, nats': {}}, []
+    for model, blocks in zip(models, measures, strict=True):
+        factors = units(model.patch_size)
+        drawn = {block: distance * factors[args.unit] for block, (distance, _) in blocks.items()}
+        patches = {block: distance * factors['patches'] for block, (distance, _) in blocks.items()}
+        entropies = {block: entropy for block, (_, entropy) in blocks.items()}
+        for panel, values in zip(panels.values(), (drawn, entropies), strict=True):
+            panel[model.name] = values
+        for kind, values in (('distance', patches), ('entropy', entropies)):
             with atomic_write(args.out / f'{kind}_{file_name(model.name)}.npy') as file:
-                np.save(file, as_table(blocks, len(model.backbone.blocks)))
+                np.save(file, as_table(values, len(model.backbone.blocks)))
+        rows += [
+            dict(
+                model=model.name, block=block + 1, head=head,
+                **{f'distance_{u}': round(distance * factors[u], 5) for u in AXIS_LABELS},
+                entropy=round(entropy, 6),
+            )
+            for block, values in blocks.items()
+            for head, (distance, entropy) in enumerate(values.T, 1)
+        ]  # fmt: skip
     write_csv(args.out / 'attention.csv', rows)
-    names = [model.name for model in models]
-    panels = {
-        AXIS_LABELS[args.unit]: dict(zip(names, distances[args.unit], strict=True)),
-        'attention entropy, nats': dict(zip(names, entropies, strict=True)),
-    }
     figure = draw_heads(panels, uniform_lines(models, args.unit, size))
     write_bytes(args.out / 'attention.png', figure)
     print(f'{args.out / "attention.png"}: {args.num_images} images of {size} pixels')
-
-
-def rows_of(name, distances, entropies):
-    for block, values in entropies.items():
-        for head, entropy in enumerate(values):
-            found = {f'distance_{u}': round(d[block][head], 5) for u, d in distances.items()}
-            yield dict(
-                model=name, block=block + 1, head=head + 1, **found, entropy=round(entropy, 6)
-            )
 
 
 def as_table(blocks, depth):
