@@ -5,8 +5,7 @@ import torch
 
 from mmlite.errors import ArgumentError
 
-PAPER_STEP = 14
-"""Units of the paper's figures between neighbouring patches, though these are 16 pixels apart."""
+PAPER_STEP = 14  # between neighbouring patches in the paper's figures, though 16 pixels apart
 
 
 def patch_attention(logits, num_prefix=0):

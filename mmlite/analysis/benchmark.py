@@ -121,15 +121,10 @@ def device_name(device):
 
 
 def training_macs(model, batch):
-    """MACs of a training step for one image, without the optimizer's.
+    """MACs of a training step for one image: forward and backward, without the optimizer's.
 
-    Args:
-        model (BaseModel): With a ``data_preprocessor``. It is left without gradients. A part that
-            runs without gradient (a teacher, a tokenizer) has no backward pass.
-        batch (dict): Collated batch; contrastive methods need two images.
-
-    Returns:
-        tuple[float, float]: Forward and backward, of matrix products and convolutions.
+    Products and convolutions count; a part that runs without gradient (a teacher, a tokenizer) has
+    no backward pass. ``batch`` is collated; contrastive methods need two images.
     """
     data = model.data_preprocessor(batch, True)
 
@@ -198,12 +193,10 @@ def rounded(value, digits=4):
 
 
 class Contestant:
-    """A classifier, detector or segmentation model that takes turns with others.
+    """A classifier, detector or segmentation model that takes turns with others on a device.
 
-    Args:
-        cfg (Config): Its batch size counts; the image size is that of the data pre-processor, or
-            else ``image_size``.
-        device (torch.device): Where it runs.
+    The batch size is that of the config; the image size that of the data preprocessor, or else
+    ``image_size``.
     """
 
     def __init__(self, cfg, device):

@@ -5,10 +5,8 @@ import torch
 
 from mmlite.errors import ArgumentError
 
-LEAST = 4
-"""Images of a batch at least: the estimator divides by n - 3."""
-NEGLIGIBLE = 1e-12
-"""Self-HSIC over the mean square of a Gram matrix below which only rounding is left."""
+LEAST = 4  # images of a batch: the estimator divides by n - 3
+NEGLIGIBLE = 1e-12  # self-HSIC over the mean square of a Gram matrix: only rounding is left
 
 
 def gram(features):

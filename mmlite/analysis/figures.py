@@ -15,10 +15,8 @@ UNIFORM = '0.45'  # grey of the line of uniform attention
 def draw_similarity(reference, similarities):
     """Heat maps of CKA in one row, all against one reference, as PNG.
 
-    Args:
-        reference (str): Its name, on the horizontal axes.
-        similarities (dict[str, ndarray]): Name of the examined model -> (its layers, layers of the
-            reference), from 0 (embedding) to the depth. NaN is grey.
+    ``similarities`` maps names of models to arrays (layers of the model, of the reference), from 0
+    (embedding) to the depth. NaN is grey.
     """
     figure = Figure(figsize=(2.7 * len(similarities) + 1.0, 3.1), layout='constrained')
     axes = figure.subplots(1, len(similarities), squeeze=False)
@@ -90,7 +88,7 @@ def _draw_boxes(axis, blocks, index, count):
     )  # fmt: skip
 
 
-def draw_maps(image, query, maps, cells, caption=''):
+def draw_maps(image, query, models, caption):
     """Maps of the attention from a patch, by model (rows) and block (columns), as PNG.
 
     Every map has its own scale. Blocks that do not attend globally stay empty.
@@ -98,29 +96,26 @@ def draw_maps(image, query, maps, cells, caption=''):
     Args:
         image (ndarray): RGB uint8 (H, W, 3).
         query (Sequence[float]): (x, y) in pixels.
-        maps (dict[str, dict[int, ndarray]]): Name of a model -> block, from 0 -> (h, w).
-        cells (dict[str, dict[int, ndarray]]): Name -> block -> left, top and side in pixels of the
-            token that attends.
-        caption (str): Below the maps. Defaults to none.
+        models (dict[str, tuple]): Name -> result of :func:`~.attention.attention_maps`.
+        caption (str): Below the maps.
     """
-    depth = 1 + max(block for blocks in maps.values() for block in blocks)
-    size = (1.25 * (depth + 1), 1.3 * len(maps) + 0.55)
+    depth = 1 + max(block for maps, _ in models.values() for block in maps)
+    size = (1.25 * (depth + 1), 1.3 * len(models) + 0.55)
     figure = Figure(figsize=size, layout='constrained')
-    axes = figure.subplots(len(maps), depth + 1, squeeze=False)
+    axes = figure.subplots(len(models), depth + 1, squeeze=False)
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
-    for row, (name, blocks) in zip(axes, maps.items(), strict=True):
+    for row, (name, (maps, cells)) in zip(axes, models.items(), strict=True):
         row[0].imshow(image)
         row[0].plot(*query, marker='+', color='white', markersize=11, markeredgewidth=3.2)
         row[0].plot(*query, marker='+', color='red', markersize=10, markeredgewidth=1.6)
         row[0].set_ylabel(_shortened(name, 20), fontsize=9)
         for block, axis in enumerate(row[1:]):
-            if block in blocks:
+            if block in maps:
                 extent = (0, image.shape[1], image.shape[0], 0)
-                axis.imshow(
-                    blocks[block], cmap='magma', vmin=0, extent=extent, interpolation='nearest'
-                )
-                left, top, side = cells[name][block]
+                style = dict(cmap='magma', vmin=0, interpolation='nearest')
+                axis.imshow(maps[block], extent=extent, **style)
+                left, top, side = cells[block]
                 frame = Rectangle((left, top), side, side, fill=False, ec='cyan', linewidth=1.3)
                 axis.add_patch(frame)
             else:

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine import registry as root
-from mmengine.dataset import Compose
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
+from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
+from torchvision import transforms
 
 from mmlite.engine.check_config import check_stage_data
 from mmlite.engine.checks.data import datasets
@@ -21,18 +22,17 @@ from mmlite.engine.config_file import SUFFIXES, load_config
 from mmlite.errors import DataError, UserError
 from mmlite.models import TimmViT
 from mmlite.models.weights import load_pretrained
-from mmlite.registry import DATASETS, MODELS
+from mmlite.registry import DATASETS, MODELS, TRANSFORMS
 from mmlite.utils import IMAGE_SUFFIXES, Progress
 
 from .tapped import TappedModel
 
+# the paper's: batches of 128 until more than 1024 images are seen
 OFFICIAL_IMAGES, OFFICIAL_BATCH = 1152, 128
-"""The paper's: batches of 128 until more than 1024 images are seen."""
-CROP_SHARE = 0.875
-"""Side of the crop over the shorter edge of the resized image (224 of 256), as in evaluation."""
+CROP_SHARE = 0.875  # of the shorter edge, 224 of 256, as in evaluation
 LOAD = dict(type='mmlite.LoadImageFromFile')
+# attributes of the libraries' data preprocessors that say whether channels are swapped
 CONVERSIONS = ('to_rgb', 'bgr_to_rgb', '_channel_conversion', 'channel_conversion')
-"""Attributes of the libraries' data preprocessors that say whether channels are swapped."""
 MODEL = re.compile(r'(?:([^=:]+)=)?(timm:)?([^:]+)(?::(.+))?')
 MODEL_FORMS = (
     'NAME=CONFIG:CHECKPOINT, NAME=CONFIG (initial weights of training), NAME=timm:MODEL '
@@ -201,7 +201,7 @@ def open_batches(sources, args, size):
 
 
 class CentralCrops(Dataset):
-    """Images resized (bicubic) and cropped in the center, not normalized.
+    """Images resized (bicubic) and cropped in the center: RGB uint8 tensors (3, size, size).
 
     Args:
         records (Sequence[dict] | Dataset): Items, or data sets' ``get_data_info``, with
@@ -213,33 +213,30 @@ class CentralCrops(Dataset):
 
     def __init__(self, records, size, load=LOAD):
         self.records = records
-        scaled = dict(backend='pillow', interpolation='bicubic')
-        crop = [
-            dict(type='mmpretrain.ResizeEdge', scale=round(size / CROP_SHARE), **scaled),
-            dict(type='mmpretrain.CenterCrop', crop_size=size),
-        ]
         with DefaultScope.overwrite_default_scope('mmpretrain'):
-            self.load, self.crop = Compose([load]), Compose(crop)
+            self.load = TRANSFORMS.build(load)
+        edge = round(size / CROP_SHARE)
+        resize = transforms.Resize(edge, transforms.InterpolationMode.BICUBIC)
+        crop = transforms.CenterCrop(size)
+        self.crop = transforms.Compose([resize, crop, transforms.PILToTensor()])
 
     def __len__(self):
         return len(self.records)
 
     def __getitem__(self, index):
-        """RGB uint8 tensor (3, size, size)."""
         of_dataset = getattr(self.records, 'get_data_info', None)
         info = of_dataset(index) if of_dataset else self.records[index]
         if 'img' in info:
-            image = self.crop(dict(img=info['img']))['img']
+            image = info['img']
         else:
-            image = self.crop(self.load(dict(img_path=info['img_path'])))['img'][..., ::-1]
-        return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+            image = self.load(dict(img_path=info['img_path']))['img'][..., ::-1]
+        return self.crop(Image.fromarray(np.ascontiguousarray(image)))
 
 
 def open_images(path, size):
     """Open the images of a directory, or the validation data of a config, as :class:`CentralCrops`.
 
-    A directory is searched at any depth; of the config's ``val_dataloader`` only the loading is
-    used. ``size`` is the side of the crop in pixels.
+    A directory is searched at any depth; of the config's pipeline only the loading is used.
 
     Raises:
         UserError: The config has no validation data of single images.

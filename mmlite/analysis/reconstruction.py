@@ -11,8 +11,7 @@ from mmlite.errors import UserError
 from mmlite.registry import MODELS
 from mmlite.utils import image_grid
 
-TILE = 160
-"""Smaller images are enlarged to about this side, in pixels."""
+TILE = 160  # px, to about which smaller images are enlarged
 
 
 def build_reconstructor(cfg, checkpoint, device='cpu'):
@@ -60,7 +59,7 @@ def reconstruction_sheet(model, batch, seed=0):
     The state of the random generators and the mode of the model stay as they are.
 
     Args:
-        model (MaskedPretrainer): With ``data_preprocessor`` and ``reconstruct``.
+        model (MaskedPretrainer): The model.
         batch (dict): Collated batch from a loader.
         seed (int): Seed of the masks. Defaults to 0.
 

@@ -46,15 +46,12 @@ class ImageInput:
 
 
 def list_images(inputs):
-    """Find images; none is read.
+    """Find images, at least one; none is read, and a file need not exist.
 
     Args:
         inputs (str | Path | ndarray | list): A file or URL; a directory, whose image files are
             taken in the order of their names, without those of its subdirectories; a pattern such
             as ``'photos/**/*.jpg'``; an array, BGR uint8 (H, W, 3); or a list of those.
-
-    Returns:
-        list[ImageInput]: At least one. A file that does not exist is among them, too.
 
     Raises:
         UserError: An input is anything else, matches nothing, or is a directory without an image.

@@ -6,19 +6,15 @@ from mmlite.engine.build import config_name, model_settings
 from mmlite.engine.checks.types import TypeChecker
 from mmlite.errors import ArgumentError, UserError
 
-INFERENCERS = {
-    'classification': 'ClsInferencer',
-    'detection': 'DetInferencer',
-    'segmentation': 'SegInferencer',
-    'tracking': 'SOTInferencer',
-}
+INFERENCERS = dict(
+    classification='ClsInferencer', detection='DetInferencer', segmentation='SegInferencer',
+    tracking='SOTInferencer',
+)  # fmt: skip
 """Task -> its inferencer in :mod:`mmlite.apis`."""
 
-BASES = {
-    'BaseClassifier': 'classification',
-    'BaseDetector': 'detection',
-    'BaseSegmentor': 'segmentation',
-}
+BASES = dict(
+    BaseClassifier='classification', BaseDetector='detection', BaseSegmentor='segmentation'
+)
 """Base class of mmpretrain, mmdet and mmseg -> task."""
 
 

@@ -9,11 +9,10 @@ from pathlib import Path
 import torch
 from mmengine.registry import init_default_scope
 
-from mmlite.analysis.report.page import versions
+from mmlite.analysis.report.page import last_checkpoint, versions
 from mmlite.engine import launch
 from mmlite.engine.check_config import check_stage_data
 from mmlite.engine.cli import sentence, stopped_by_signals
-from mmlite.engine.config_file import load_config
 from mmlite.errors import DataError, UserError
 from mmlite.models.weights import check_architecture
 from mmlite.registry import MODELS
@@ -57,7 +56,7 @@ class Scorecard:
         self.work_dir = Path(work_dir or Path('work_dirs', f'scorecard_{preset.name}'))
         self.problems, self.figures, self.tables = [], [], {}
         for task in preset.tasks:
-            cfg = load_config(task.config)
+            cfg = self.config(task)
             init_default_scope(cfg.default_scope)
             with torch.device('meta'):
                 backbone = MODELS.build({**cfg.model.backbone, 'init_cfg': None})
@@ -240,8 +239,3 @@ class Scorecard:
         write_json(self.work_dir / 'scorecard.json', content)
         write_csv(self.work_dir / 'scorecard.csv', rows)
         write_text(self.work_dir / 'scorecard.html', scorecard_page(self, rows))
-
-
-def last_checkpoint(folder):
-    """Path of the newest checkpoint of a work directory, which may have been moved."""
-    return folder / Path((folder / 'last_checkpoint').read_text().strip()).name

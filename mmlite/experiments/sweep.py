@@ -5,7 +5,6 @@ import json
 import os
 import time
 from collections import deque
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
 
@@ -101,13 +100,13 @@ class Sweep:
         Raises:
             UserError: Before any training, if a config cannot work or another sweep runs here.
         """
-        for training in self.trainings:
+        waiting = deque(t for t in self.trainings if not t.result)
+        for training in waiting:
             training.check()
         gpus = visible_gpus()
         jobs = jobs or max(len(gpus), 1)
-        waiting = deque(t for t in self.trainings if not t.result)
         free, running = deque(range(jobs)), {}
-        with self._locked() as lock, stopped_by_signals():
+        with self._lock() as lock, stopped_by_signals():
             self.table()
             finished = len(self.trainings) - len(waiting)
             _say(f'{len(self.trainings)} trials, {finished} finished before, {jobs} at a time')
@@ -116,7 +115,8 @@ class Sweep:
                     while waiting and free:
                         training, slot = waiting.popleft(), free.popleft()
                         running[training] = slot
-                        training.start(make_environment(slot, jobs, gpus, os.environ), lock)
+                        environment = make_environment(slot, jobs, gpus, os.environ)
+                        training.start(environment, lock._context.lock_file_fd)
                         gpu = f' on GPU {gpus[slot % len(gpus)]}' if gpus else ''
                         resumed = ', from its last checkpoint' if training.resumed else ''
                         _say(f'{self._label(training)} started{gpu}{resumed}')
@@ -140,13 +140,11 @@ class Sweep:
             reasons = '; '.join(f'{t.name}: {t.failure} ({t.log})' for t in self.failed)
             raise Incomplete(f'{len(self.failed)} of {len(self.trials)} trials failed: {reasons}')
 
-    @contextmanager
-    def _locked(self):
-        """Keep other sweeps out of the directory; yields the file descriptor of the lock."""
-        lock = filelock.FileLock(self.work_dir / 'sweep.lock')
+    def _lock(self):
+        """Keep other sweeps out of the directory while the returned context is open."""
         try:
             self.work_dir.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
+            return filelock.FileLock(self.work_dir / 'sweep.lock').acquire(timeout=0)
         except filelock.Timeout:
             raise UserError(
                 f'another sweep, or a training that it left behind, runs in {self.work_dir}: wait '
@@ -155,9 +153,6 @@ class Sweep:
         except OSError as error:
             reason = f'{self.work_dir} cannot be written: {error.strerror}'
             raise OutputError(f'--work-dir {reason}') from error
-        with lock:
-            # trainings inherit it: one that outlives a killed sweep keeps the next sweep out
-            yield getattr(getattr(lock, '_context', None), 'lock_file_fd', None)
 
     def _label(self, training):
         return f'[{self.trainings.index(training) + 1}/{len(self.trainings)}] {training.name}'

@@ -54,9 +54,7 @@ class Training:
             self._check_same(record['settings'])
 
     def check(self):
-        """Check the config of a trial that is not finished; raises a :class:`UserError`."""
-        if self.result:
-            return
+        """Check the config; raises a :class:`UserError`."""
         cfg = launch.read_config(self.config, str(self.folder), self.options)
         if '--amp' in self.flags or '--no-amp' in self.flags:
             launch.set_amp(cfg, '--amp' in self.flags)
@@ -64,8 +62,12 @@ class Training:
             launch.set_auto_scale_lr(cfg)
         check_config(cfg, 'train')
 
-    def start(self, environment, lock=None):
-        """Start the process, which inherits the file descriptor ``lock``."""
+    def start(self, environment, lock):
+        """Start the process.
+
+        It inherits the file descriptor ``lock``: one that outlives a killed sweep keeps the next
+        sweep out.
+        """
         self.folder.mkdir(exist_ok=True)
         if not self.resumed:
             # an earlier training, abandoned before its first checkpoint, does not count
@@ -77,7 +79,7 @@ class Training:
         command += [*self.flags, *(['--resume'] if self.resumed else [])]
         command += option_words(self.options)
         self.started = time.monotonic()
-        inherited = dict(pass_fds=[lock]) if lock is not None and os.name == 'posix' else {}
+        inherited = dict(pass_fds=[lock]) if os.name == 'posix' else {}
         self.process = Program(command, self.log, env=environment, **inherited)
 
     def finish(self):

@@ -61,8 +61,8 @@ def test_maps_frame_the_patch_that_attends():
     peak = np.zeros((4, 4))
     peak[3, 0] = 1
     cells = {0: np.array([8, 0, 8]), 1: np.array([16, 16, 16])}
-    maps = {'model': {0: peak, 1: np.ones((2, 2))}, 'other': {1: peak}}
-    picture = decode(draw_maps(image, (12, 4), maps, {'model': cells, 'other': cells}, 'caption'))
+    models = {'model': ({0: peak, 1: np.ones((2, 2))}, cells), 'other': ({1: peak}, cells)}
+    picture = decode(draw_maps(image, (12, 4), models, 'caption'))
     half = picture[: picture.shape[0] // 2]
     y, x = where(half, (0, 1, 1), 0)
     blocks = np.split(np.unique(x), np.nonzero(np.diff(np.unique(x)) > 40)[0] + 1)

@@ -51,39 +51,28 @@ def test_results_are_those_of_the_test_data(task, case, infer):
         globals()[f'compare_{task}'](result, sample)
 
 
-def given_as(kind, files):
-    folder = Path(files[0]).parent
-    arrays = [cv2.imread(file) for file in files]
-    return {
-        'directory': folder,
-        'pattern': f'{folder}/*{Path(files[0]).suffix}',
-        'mixed': [arrays[0], *map(Path, files[1:-1]), arrays[-1]],
-    }[kind]
-
-
-@pytest.mark.parametrize('kind', ['directory', 'pattern', 'mixed'])
-def test_the_kind_of_input_does_not_matter(kind, case, infer):
+def test_the_kind_of_input_does_not_matter(case, infer):
     files = sorted(case.files())
-    same_folder = [file for file in files if Path(file).parent == Path(files[0]).parent]
-    expected = infer(same_folder).results
-    results = infer(given_as(kind, same_folder)).results
-    assert_all_same(results, expected)
-    assert [result.image for result in results[1:-1]] == same_folder[1:-1]
+    folder = Path(files[0]).parent
+    files = [file for file in files if Path(file).parent == folder]
+    first, *_, last = arrays = [cv2.imread(file) for file in files]
+    expected = infer(files).results
+    pattern = f'{folder}/*{Path(files[0]).suffix}'
+    for given in (folder, pattern, [first, *map(Path, files[1:-1]), last]):
+        results = infer(given).results
+        assert_all_same(results, expected)
+        assert [result.image for result in results[1:-1]] == files[1:-1]
+    for single in (Path(files[0]), arrays[0][:, ::-1][:, ::-1]):  # needs no list
+        assert_all_same(infer(single).results, expected[:1])
     with pytest.raises(AssertionError):  # else equality would say nothing
         assert_same(*expected[:2])
 
 
-def test_one_input_needs_no_list(case, infer):
-    file = case.files()[0]
-    expected = infer([file]).results
-    for single in (Path(file), cv2.imread(file)[:, ::-1][:, ::-1]):
-        assert_all_same(infer(single).results, expected)
-
-
-@pytest.mark.parametrize('batch_size', [3, 100])
-def test_the_batch_size_does_not_matter(batch_size, case, infer):
+def test_the_batch_size_does_not_matter(case, infer):
     files = case.files() + case.files()[::-1]
-    assert_all_same(infer(files, batch_size=batch_size).results, infer(files).results)
+    expected = infer(files).results
+    for batch_size in (3, 100):
+        assert_all_same(infer(files, batch_size=batch_size).results, expected)
 
 
 def test_a_batch_holds_pictures_of_one_size(cases, inferencers, monkeypatch):
@@ -163,9 +152,8 @@ def test_a_detector_without_masks(tmp_path):
     assert [result.masks for result in done.results] == [None, None]
     assert len(done.results[0]) > 0 and done.results[0].boxes.shape[1] == 4
     assert cv2.imread(str(tmp_path / 'out' / '0.jpg')).shape == (384, 480, 3)
-    objects = json.loads((tmp_path / 'out' / 'predictions.json').read_text())['images'][0][
-        'objects'
-    ]
+    images = json.loads((tmp_path / 'out' / 'predictions.json').read_text())['images']
+    objects = images[0]['objects']
     assert set(objects[0]) == {'label', 'category_id', 'name', 'score', 'box'}
     ids = {(item['label'], item['name'], item['category_id']) for item in objects}
     assert ids and ids <= {(0, 'red', 90), (1, 'green', 7)}
@@ -185,12 +173,12 @@ def changed(picture, original):
     return np.abs(part - enlarged).max(2) > 40
 
 
-def look_cls(picture, original, result, cfg):
+def look_cls(picture, original, result, palette):
     assert changed(picture, original).mean() < 0.01
     assert picture.shape[0] == 480 * original.shape[0] // max(original.shape[:2]) + 6 + 3 * 24
 
 
-def look_det(picture, original, result, cfg):
+def look_det(picture, original, result, palette):
     differences = changed(picture, original)
     x1, y1, x2, y2 = (result.boxes[0] * 480 / max(original.shape[:2])).round().astype(int)
     edge = differences[max(y2 - 2, 0) : y2 + 2, x1 + 4 : x2 - 4].max(0)
@@ -198,9 +186,9 @@ def look_det(picture, original, result, cfg):
     assert 0.01 < differences.mean() < 0.9
 
 
-def look_seg(picture, original, result, cfg):
+def look_seg(picture, original, result, palette):
     labels, counts = np.unique(result.label_map, return_counts=True)
-    colour = cfg.palette[labels[counts.argmax()]][::-1]
+    colour = palette[labels[counts.argmax()]][::-1]
     near = np.abs(picture.astype(int) - colour).max(2) < 15
     assert near.mean() > 0.8 * counts.max() / counts.sum() / 3
 
@@ -217,7 +205,7 @@ def test_pictures_and_records_are_written(task, case, infer, tmp_path):
         assert record == json.loads(json.dumps(result.record()))
         original = cv2.imread(files[0] if result.image == 'array 2' else result.image)
         picture = cv2.imread(str(out / names[0]))
-        globals()[f'look_{task}'](picture, original, result, case.cfg)
+        globals()[f'look_{task}'](picture, original, result, case.cfg.get('palette'))
         if task == 'seg':
             labels = cv2.imread(str(out / names[1]), cv2.IMREAD_UNCHANGED)
             np.testing.assert_array_equal(labels, result.label_map)
@@ -236,11 +224,12 @@ def test_nothing_is_written_or_kept_without_need(case, infer, tmp_path, monkeypa
     assert sorted(file.parent.iterdir()) == before
 
 
-def test_pictures_of_equal_names_are_told_apart(case, infer, tmp_path):
-    picture = cv2.imread(case.files()[0])
+def test_images_of_equal_names_are_told_apart(cases, inferencers, tmp_path):
+    picture = cv2.imread(cases('cls').files()[0])
     for name in ('a/1.png', 'b/1.png', 'a/1_2.png', 'c/1.jpg'):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         cv2.imwrite(str(tmp_path / name), picture)
-    done = infer([str(tmp_path / 'a' / '1.png'), str(tmp_path / '*' / '*.*')], tmp_path / 'out')
+    files = [str(tmp_path / 'a' / '1.png'), str(tmp_path / '*' / '*.*')]
+    done = inferencers('cls')(files, tmp_path / 'out', progress=False)
     names = {path.stem for path in done.files if path.suffix == '.jpg'}
     assert len(names) == 5 == len(done.results)

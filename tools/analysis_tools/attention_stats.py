@@ -107,11 +107,10 @@ def write_maps(models, args, size):
         if head is not None and head >= heads:
             raise UserError(f'--map-head is {args.map_head}, but {model.name} has {heads} heads')
     found = {model.name: attention_maps(model, pixels, query, head) for model in models}
-    maps, cells = ({name: pair[i] for name, pair in found.items()} for i in (0, 1))
     picture = pixels[0].permute(1, 2, 0).numpy()
     shown = 'mean over heads' if head is None else f'head {head + 1}'
     caption = f'attention of the framed patch to all patches, {shown}'
-    write_bytes(args.out / 'maps.png', draw_maps(picture, query, maps, cells, caption))
+    write_bytes(args.out / 'maps.png', draw_maps(picture, query, found, caption))
     print(f'{args.out / "maps.png"}: {shown}, from ({query[0]:g}, {query[1]:g})')
 
 

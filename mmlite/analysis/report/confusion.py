@@ -7,18 +7,14 @@ from matplotlib.figure import Figure
 from mmlite.errors import DataError
 from mmlite.utils import figure_png
 
-WRITTEN = 20
-"""Number of classes up to which the cells of the figure hold their numbers."""
+WRITTEN = 20  # classes up to which the cells of the figure hold their numbers
 
 
 def confusion_matrix(results, classes, ignored=255):
     """Count the pixels of every true class (row) and predicted class (column), int64 (C, C).
 
-    Args:
-        results (Iterable[dict]): With ``gt_sem_seg`` and ``pred_sem_seg``, each a dict or
-            ``PixelData`` whose ``data`` is a tensor (1, H, W), from ``tools/test.py --out``.
-        classes (int): Number of classes C.
-        ignored (int): True label of pixels that do not count. Defaults to 255.
+    ``results`` are those of ``tools/test.py --out``, with ``gt_sem_seg`` and ``pred_sem_seg``.
+    Pixels whose true label is ``ignored`` do not count.
 
     Raises:
         DataError: A result lacks one of the two, they differ in size, or a label is no class.
@@ -75,9 +71,7 @@ def class_scores(matrix):
 def largest_confusions(matrix, count=10):
     """Pairs of classes that the most pixels were confused between, up to ``count``, most first.
 
-    Returns:
-        list[tuple[int, int, float]]: True class, predicted class and the share of the true class's
-        pixels, in 0 to 1.
+    Each is true class, predicted class and the share of the true class's pixels, in 0 to 1.
     """
     wrong = matrix.copy()
     np.fill_diagonal(wrong, 0)

@@ -11,15 +11,10 @@ from mmlite.visualization import draw_instances, even_indices
 
 from .predictions import load_image
 
+# see .training.TASKS
 METRICS = {'coco/bbox_mAP': 'box AP', 'coco/bbox_mAP_50': 'box AP50', 'coco/segm_mAP': 'mask AP'}
-"""Scalar of the log -> its name."""
-
 PERCENT = 100
-"""Factor from the log's numbers to percent."""
-
 LOSSES = 'loss_cls loss_bbox'
-"""Scalars for a plot of their own."""
-
 NOTE = 'Left: ground truth. Right: predictions with a score of at least {min_score}.'
 
 

@@ -38,6 +38,12 @@ def render_page(template, **context):
     return environment.get_template(template.name).render(versions=versions(), **context)
 
 
+def last_checkpoint(work_dir):
+    """Path of the newest checkpoint of a work directory, which may have been moved; or None."""
+    pointer = work_dir / 'last_checkpoint'
+    return work_dir / Path(pointer.read_text().strip()).name if pointer.is_file() else None
+
+
 def versions():
     """Versions of the libraries and the device, in one line."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'

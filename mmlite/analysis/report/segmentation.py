@@ -11,15 +11,10 @@ from mmlite.visualization import color_label_maps, even_indices
 from .confusion import WRITTEN, class_scores, confusion_matrix, draw_confusion, largest_confusions
 from .predictions import load_image, segmentation_meta
 
+# see .training.TASKS
 METRICS = {'mIoU': 'mIoU', 'mAcc': 'mean class accuracy', 'aAcc': 'pixel accuracy'}
-"""Scalar of the log -> its name."""
-
 PERCENT = 1
-"""Factor from the log's numbers to percent."""
-
 LOSSES = 'decode.loss_ce decode.acc_seg'
-"""Scalars for a plot of their own."""
-
 NOTE = 'Image, ground truth and prediction.'
 
 

@@ -11,11 +11,13 @@ from mmlite.utils import write_text
 from mmlite.visualization import draw_curves
 
 from . import detection, segmentation
-from .page import render_page
+from .page import last_checkpoint, render_page
 from .predictions import load_image, load_predictions
 
 TASKS = {'mmdet': detection, 'mmseg': segmentation}
-"""Default scope of a config -> module with what is particular to its task."""
+"""Default scope of a config -> module with what is particular to its task: METRICS (scalar of the
+log -> name), PERCENT (their factor to percent), LOSSES (scalars for a plot of their own) and NOTE
+(below the images)."""
 
 
 def write_report(
@@ -49,9 +51,7 @@ def write_report(
     results = None if predictions is None else load_predictions(predictions)
     context = dict(classes=None, confusion=None) | task.numbers(cfg, validation, results)
     figures = [] if results is None else task.figures(cfg, results, count, min_score)
-    pointer, page = work_dir / 'last_checkpoint', work_dir / 'index.html'
-    # the directory may have been moved since
-    checkpoint = pointer.is_file() and work_dir / Path(pointer.read_text().strip()).name
+    page = work_dir / 'index.html'
     html = render_page(
         'training.html',
         heading=title or 'Training report',
@@ -62,7 +62,7 @@ def write_report(
         config=configs[-1],
         work_dir=work_dir,
         losses=task.LOSSES,
-        checkpoint=checkpoint,
+        checkpoint=last_checkpoint(work_dir),
         figures=figures,
         figures_note=task.NOTE.format(min_score=min_score),
         **context,
@@ -72,13 +72,10 @@ def write_report(
 
 
 def prediction_figures(cfg, results, count, min_score=0.3):
-    """Draw validation images with their predictions, for the macro ``gallery`` of a template.
+    """Draw ``count`` validation images, evenly spaced, for the macro ``gallery`` of a template.
 
-    Args:
-        cfg (mmengine.config.Config): Config of a detector or a segmentation model.
-        results (list[dict]): From :func:`~.predictions.load_predictions`.
-        count (int): Number of images, evenly spaced.
-        min_score (float): Detections below are not drawn. Defaults to 0.3.
+    ``results`` are those of :func:`~.predictions.load_predictions`; detections below ``min_score``
+    are not drawn.
 
     Returns:
         list[dict]: ``images``, title -> ``data:`` URI, ``caption``, and ``legend``, names with RGB.
