@@ -51,6 +51,14 @@ def write_coco(root, split, **options):
     return data
 
 
+def write_log(work_dir, records, run='1'):
+    """Write ``scalars.json`` of a run below a work directory; returns the file."""
+    file = work_dir / run / 'vis_data' / 'scalars.json'
+    file.parent.mkdir(parents=True)
+    file.write_text(''.join(json.dumps(record) + '\n' for record in records))
+    return file
+
+
 DETECTOR = """
 _base_ = ['mmdet::_base_/models/retinanet_r50_fpn.py', 'mmdet::_base_/default_runtime.py']
 root = {root!r}

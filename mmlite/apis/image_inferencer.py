@@ -3,7 +3,6 @@
 import itertools
 import logging
 import math
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -129,23 +128,22 @@ class ImageInferencer:
                         'replace: give another directory'
                     )
             done.files = [out_dir / 'predictions.json']
-        show = progress and len(images) > 1
+        shown = images
+        if progress and len(images) > 1:
+            shown = Progress(self.TASK, len(images), 'images').track(images)
         try:
-            with Progress(self.TASK, len(images), 'images') if show else nullcontext() as bar:
-                items = self._read(images, done, on_unreadable == 'stop', bar)
-                for batch in self._batches(items, batch_size):
-                    samples = self._predict([data for *_, data in batch])
-                    for (source, image, _), sample in zip(batch, samples, strict=True):
-                        result = self._result(source.place, sample, options)
-                        if out_dir:
-                            drawn = self._draw(source.name, image, result)
-                            records.append(dict(result.record(), files=list(drawn)))
-                            done.files += write_images(out_dir, drawn)
-                        done.summaries.append(f'{Path(source.place).name}: {result.summary()}')
-                        if keep:
-                            done.results.append(result)
-                        if bar:
-                            bar.advance()
+            items = self._read(shown, done, on_unreadable == 'stop')
+            for batch in self._batches(items, batch_size):
+                samples = self._predict([data for *_, data in batch])
+                for (source, image, _), sample in zip(batch, samples, strict=True):
+                    result = self._result(source.place, sample, options)
+                    if out_dir:
+                        drawn = self._draw(source.name, image, result)
+                        records.append(dict(result.record(), files=list(drawn)))
+                        done.files += write_images(out_dir, drawn)
+                    done.summaries.append(f'{Path(source.place).name}: {result.summary()}')
+                    if keep:
+                        done.results.append(result)
         finally:
             if out_dir:
                 header = dict(task=self.TASK, classes=self.class_names)
@@ -187,7 +185,7 @@ class ImageInferencer:
                 raise ArgumentError(f'{name} must be {rule}, got {value!r}')
         return {name: options.get(name, default) for name, (default, *_) in self.OPTIONS.items()}
 
-    def _read(self, images, done, stop, bar):
+    def _read(self, images, done, stop):
         """Read and prepare images: yields input, BGR image and data of each that is readable."""
         for source in images:
             try:
@@ -196,8 +194,6 @@ class ImageInferencer:
                     data = self._pipeline(image, source)
             except DataError as error:
                 done.unreadable.append(str(error))
-                if bar:
-                    bar.advance()
                 if stop:
                     return
             else:

@@ -74,13 +74,12 @@ class Training:
             for log in self.folder.glob('*/vis_data/scalars.json'):
                 log.unlink()
             write_json(self.record, dict(settings=self.identity))
-        command = [sys.executable, str(TRAIN), str(self.config), '--work-dir', str(self.folder)]
         # without a checkpoint, --resume would only keep load_from from being loaded
-        command += [*self.flags, *(['--resume'] if self.resumed else [])]
-        command += option_words(self.options)
+        flags = [*self.flags, '--resume'] if self.resumed else self.flags
+        command = [sys.executable, str(TRAIN), str(self.config), '--work-dir', str(self.folder)]
+        command += [*flags, *option_words(self.options)]
         self.started = time.monotonic()
-        inherited = dict(pass_fds=[lock]) if os.name == 'posix' else {}
-        self.process = Program(command, self.log, env=environment, **inherited)
+        self.process = Program(command, self.log, env=environment, pass_fds=[lock])
 
     def finish(self):
         """Record the result of the process that ended, or note why it failed."""
@@ -153,12 +152,9 @@ class Program(subprocess.Popen):
 
     def stop(self):
         """End the process and its workers, by force after a while."""
-        for number in (signal.SIGTERM, getattr(signal, 'SIGKILL', signal.SIGTERM)):
+        for number in (signal.SIGTERM, signal.SIGKILL):
             with suppress(ProcessLookupError, subprocess.TimeoutExpired):
-                if hasattr(os, 'killpg'):
-                    os.killpg(self.pid, number)
-                else:
-                    self.terminate()
+                os.killpg(self.pid, number)
                 self.wait(PATIENCE_SECONDS)
                 return
 
@@ -172,8 +168,4 @@ def last_error(text):
 
 def file_digest(path):
     """The first 16 hexadecimal digits of the SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()[:16]
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]

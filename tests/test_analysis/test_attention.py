@@ -63,17 +63,6 @@ def test_uniform_attention(unit, distance):
     np.testing.assert_allclose(expected, (116.5, np.log(196)), rtol=1e-3)
 
 
-def test_peaked_attention():
-    """On itself: distance 0; on the patch below (the last row: on itself): one grid step."""
-    own = 1e4 * torch.eye(196)
-    below = own.roll(14, dims=1)
-    below[-14:] = own[-14:]
-    logits = torch.stack([own, below])[None]
-    distance, entropy = head_stats(logits, GRID, GRID)
-    torch.testing.assert_close(distance, torch.tensor([0, 16 * 13 / 14]).double())
-    torch.testing.assert_close(entropy, torch.zeros(2).double(), atol=1e-5, rtol=0)
-
-
 def test_batches_have_equal_weight():
     model = vit()
     batches = [pixels(6), pixels(2, seed=1)]

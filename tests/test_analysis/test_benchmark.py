@@ -105,13 +105,6 @@ def test_random_images_go_through_the_pipeline_without_loading():
     assert first['data_samples'] is not third['data_samples']
 
 
-def test_views_are_named_by_their_sizes():
-    large, small = torch.zeros(1, 3, 224, 224), torch.zeros(1, 3, 96, 80)
-    assert benchmark.view_sizes(large) == '224x224'
-    assert benchmark.view_sizes([large, large, small]) == '2x224x224 + 96x80'
-    assert benchmark.view_sizes(dict(a=[large], b=small)) == '224x224 + 96x80'
-
-
 def test_memory_is_the_peak_of_the_process_and_the_cpu_has_a_name():
     lines = Path('/proc/self/status').read_text().splitlines()
     peak = next(int(line.split()[1]) * 1024 for line in lines if line.startswith('VmHWM:'))

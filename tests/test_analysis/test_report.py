@@ -1,6 +1,5 @@
 """The page about a training run."""
 
-import json
 import pickle
 import re
 import shutil
@@ -13,10 +12,10 @@ import torch
 from mmengine.config import Config
 from mmengine.structures import InstanceData
 from pycocotools import mask as coco_mask
+from tiny import write_log
 
 from mmlite.analysis.report import write_report
 from mmlite.datasets.shapes import Job, generate, task_spec
-from mmlite.engine.logs import split_records
 from mmlite.errors import DataError
 
 ROOT = Path(__file__).parents[2]
@@ -26,13 +25,6 @@ VALIDATION = {
     'coco/bbox_mAP': 0.4321, 'coco/bbox_mAP_50': 0.5, 'coco/segm_mAP': 0.4,
     'coco/disc_precision': 0.612, 'coco/disc_bbox_precision': 0.587, 'step': 20,
 }  # fmt: skip
-
-
-def write_log(work_dir, name, records):
-    folder = work_dir / name / 'vis_data'
-    folder.mkdir(parents=True)
-    (folder / 'scalars.json').write_text('\n'.join(map(json.dumps, records)) + '\n')
-    return folder / 'scalars.json'
 
 
 @pytest.fixture(scope='module')
@@ -47,7 +39,7 @@ def finished_run(tmp_path_factory):
     work_dir.mkdir()
     cfg.dump(work_dir / 'recipe.py')
     (work_dir / 'last_checkpoint').write_text('/elsewhere/iter_20.pth')
-    write_log(work_dir, '20260101_000000', [*TRAINING, VALIDATION])
+    write_log(work_dir, [*TRAINING, VALIDATION])
     found = InstanceData(
         bboxes=torch.tensor([[5.0, 5, 30, 30], [9, 9, 20, 20]]),
         labels=torch.tensor([1, 2]),
@@ -116,18 +108,9 @@ def test_reconstructions_are_part_of_the_page(finished_run, tmp_path):
     assert 'Validation images' not in page  # there are no predictions
 
 
-def test_a_resumed_run_continues_the_curve(tmp_path):
-    first = write_log(tmp_path, 'a', [*TRAINING, VALIDATION])
-    again = dict(TRAINING[1], loss=0.5)
-    second = write_log(tmp_path, 'b', [again, dict(again, step=30), dict(VALIDATION, step=30)])
-    training, validation = split_records([first, second])
-    assert [(r['step'], r['loss']) for r in training] == [(10, 3.0), (20, 0.5), (30, 0.5)]
-    assert [r['step'] for r in validation] == [20, 30]
-
-
 @pytest.mark.parametrize(
     ('missing', 'message'),
-    [('recipe.py', r'no config file'), ('20260101_000000', r'holds no log'),
+    [('recipe.py', r'no config file'), ('1', r'holds no log'),
      ('predictions.pkl', r'predictions\.pkl not found: write them with tools/test\.py')],
 )  # fmt: skip
 def test_what_is_missing_is_named(finished_run, tmp_path, missing, message):

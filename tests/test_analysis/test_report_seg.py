@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from test_report import assert_it_stands_alone, cells_of, tiles_of, write_log
+from test_report import assert_it_stands_alone, cells_of, tiles_of
+from tiny import write_log
 
 from mmlite.analysis.report import write_report
 from mmlite.analysis.report.confusion import class_scores, confusion_matrix
@@ -34,7 +35,7 @@ def finished_run(tmp_path):
     """A work directory as train.py and test.py leave it, of four images."""
     cfg = Config.fromfile(RECIPE)
     cfg.dump(tmp_path / 'recipe.py')
-    write_log(tmp_path, '20260101_000000', LOG)
+    write_log(tmp_path, LOG)
     rng = np.random.default_rng(0)
     results = []
     for number in range(4):

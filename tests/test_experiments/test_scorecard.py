@@ -14,6 +14,7 @@ import torch
 import trainings
 from mmengine.config import Config
 from run_tool import TOOLS, run_tool
+from tiny import write_log
 from tiny_pretrain import save_backbone
 
 from mmlite.engine.launch import read_config
@@ -81,10 +82,8 @@ class StandIn:
         return sweep.table()
 
     def leave(self, training, value):
-        log = training.folder / '1' / 'vis_data' / 'scalars.json'
-        log.parent.mkdir(parents=True)
         records = [{'accuracy/top1': value - 2, 'step': 1}, {'accuracy/top1': value, 'step': 2}]
-        log.write_text(''.join(json.dumps(record) + '\n' for record in records))
+        write_log(training.folder, records)
         (training.folder / 'epoch_2.pth').touch()
         (training.folder / 'last_checkpoint').write_text('elsewhere/epoch_2.pth')
         training.result = dict(

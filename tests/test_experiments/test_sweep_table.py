@@ -1,11 +1,11 @@
 """Sweeps without trainings: grids, trials, metrics of logs, and the table."""
 
 import csv
-import json
 import math
 
 import pytest
 from mmengine.config import Config
+from tiny import write_log
 
 from mmlite.errors import UserError
 from mmlite.experiments import grid
@@ -125,12 +125,6 @@ def test_the_reason_of_a_failure(output, reason):
     assert last_error(output) == reason
 
 
-def write_run(folder, name, records):
-    file = folder / name / 'vis_data' / 'scalars.json'
-    file.parent.mkdir(parents=True)
-    file.write_text(''.join(json.dumps(record) + '\n' for record in records))
-
-
 def train(step, loss):
     return dict(loss=loss, lr=0.1, time=1.0, data_time=0.1, step=step)
 
@@ -141,8 +135,8 @@ def val(step, value):
 
 def test_metrics_of_an_interrupted_and_resumed_trial(tmp_path):
     first = [train(1, 9.0), val(1, 40.0), train(2, 8.0), val(2, 60.0), train(3, math.nan)]
-    write_run(tmp_path, '1', first)
-    write_run(tmp_path, '2', [train(3, 8.5), val(3, 50.0), train(4, 7.0)])
+    write_log(tmp_path, first)
+    write_log(tmp_path, [train(3, 8.5), val(3, 50.0), train(4, 7.0)], '2')
     assert read_metrics(tmp_path) == dict(validation=dict(mIoU=50.0), training=dict(loss=7.0))
 
 

@@ -1,6 +1,5 @@
 """print_config, browse_dataset and analyze_logs from the command line."""
 
-import json
 from pathlib import Path
 
 import cv2
@@ -66,12 +65,10 @@ def test_browse_dataset_checks_its_part_of_the_config(config, tmp_path, capsys):
 def runs(tmp_path):
     """Two work directories with logs of two epochs."""
     for run, scale in (('a', 1.0), ('b', 0.5)):
-        log = tmp_path / run / '20250101_000000' / 'vis_data' / 'scalars.json'
-        log.parent.mkdir(parents=True)
         records = [
             dict(lr=0.1, loss=scale / i, time=0.1 * i, epoch=1 + (i > 2), step=i) for i in (1, 2, 3)
         ]
-        log.write_text(''.join(json.dumps(r) + '\n' for r in [*records, {'m/ap': 0.1, 'step': 2}]))
+        tiny.write_log(tmp_path / run, [*records, {'m/ap': 0.1, 'step': 2}])
     return [tmp_path / 'a', tmp_path / 'b']
 
 

@@ -93,14 +93,6 @@ def test_similarity_of_two_models(root, tmp_path, capsys):
     assert picture.shape[1] > 1.5 * picture.shape[0]  # the reference itself, too
 
 
-def test_a_model_alone_is_compared_with_itself(root, tmp_path):
-    assert run('compare_layers', root, '--reference', MODELS[0], *DATA, '--out', tmp_path) == 0
-    similarity = np.load(tmp_path / 'cka_MAE.npy')
-    np.testing.assert_allclose(similarity.diagonal(), 1)
-    np.testing.assert_allclose(similarity, similarity.T)
-    assert similarity[0, 2] < 0.999
-
-
 def test_layers_without_similarity_are_explained(root, tmp_path, capsys):
     """Where all images are the same."""
     for number in range(4):
