@@ -104,10 +104,6 @@ def build_model(source):
 
     Images are normalized as the config's data preprocessor does; weights of another image size are
     resampled; a ``norm`` that the checkpoint lacks keeps its initial values.
-
-    Raises:
-        UserError: The config builds no backbone with taps, or timm has no such plain ViT.
-        CheckpointError: The checkpoint is missing or of another architecture.
     """
     if source.timm:
         return _build_timm(source)
@@ -158,7 +154,7 @@ def open_models(texts, args):
 
     Returns:
         tuple[list[ModelSource], list[TappedModel], int]: Sources, models and the side of the crop
-        in pixels. Models built for different sizes without ``--image-size`` are a UserError.
+        in pixels.
     """
     check_device(args.device)
     check_out_folder('--out', args.out)
@@ -181,11 +177,7 @@ def open_models(texts, args):
 
 
 def open_batches(sources, args, size):
-    """Batches of the images that the options ask for, with progress.
-
-    Returns:
-        Iterable[Tensor]: RGB uint8 (B, 3, size, size); the last may be smaller.
-    """
+    """RGB uint8 batches (B, 3, size, size) of the images that are asked for, with progress."""
     path = args.data or next((source.config for source in sources if source.config), None)
     if path is None:
         raise UserError('--data is required: models of timm have no validation data')
@@ -237,10 +229,6 @@ def open_images(path, size):
     """Open the images of a directory, or the validation data of a config, as :class:`CentralCrops`.
 
     A directory is searched at any depth; of the config's pipeline only the loading is used.
-
-    Raises:
-        UserError: The config has no validation data of single images.
-        DataError: The directory or the data do not exist or hold no image.
     """
     path = Path(path)
     if path.is_dir():

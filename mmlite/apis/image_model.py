@@ -86,15 +86,10 @@ class ImagePipeline:
 
 
 def read_classes(recorded, dataset, scope):
-    """Find the names and colors of the classes in a checkpoint or else a data set.
+    """Find names and RGB colors of the classes; None, None where they are unknown.
 
-    Args:
-        recorded (dict): ``dataset_meta`` of the checkpoint.
-        dataset (dict): Config of the data set, whose files may be missing.
-        scope (str): Default scope of the config.
-
-    Returns:
-        tuple[tuple[str] | None, list | None]: Names and RGB; None where they are unknown.
+    They are those of ``recorded``, the ``dataset_meta`` of a checkpoint, or else of the ``dataset``
+    of a config with that default scope, whose files may be missing.
     """
     try:
         meta = DATASETS.build({**dataset, 'pipeline': [], 'lazy_init': True}).metainfo

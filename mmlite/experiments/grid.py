@@ -39,9 +39,8 @@ def parse_grid(items):
 def grid_axes(grid):
     """Name of the axis (last part of its key, if unique) -> label and settings of each value.
 
-    Args:
-        grid (dict[str, list]): Dotted key or ``'--epochs'``, ``'--iters'``, ``'--image-size'`` ->
-            values. Settings that vary together are a name -> a list of dicts of settings.
+    ``grid`` maps a dotted key, ``'--epochs'``, ``'--iters'`` or ``'--image-size'`` to values, and a
+    name of settings that vary together to a list of dicts of settings.
     """
     last_parts = Counter(key.split('.')[-1].lstrip('-') for key in grid)
     axes = {}
@@ -57,12 +56,9 @@ def grid_axes(grid):
 
 
 def init_axis(items, backbone):
-    """Label and settings of each initialization.
+    """Label and settings of initializations, ``NAME=CHECKPOINT``, or ``NAME`` for no checkpoint.
 
-    Args:
-        items (Sequence[str]): ``NAME=CHECKPOINT``, or ``NAME`` for no checkpoint.
-        backbone (dict): ``model.backbone`` of the config; a bare ``NAME`` removes its ``init_cfg``
-            if that loads a checkpoint.
+    A bare ``NAME`` removes the ``init_cfg`` of ``model.backbone`` if that loads a checkpoint.
     """
     current = backbone.get('init_cfg') or []
     kinds = [item.get('type') for item in ([current] if isinstance(current, dict) else current)]

@@ -58,13 +58,10 @@ def preset_names():
 
 
 def load_preset(name, kind, tasks=(), seeds=()):
-    """Read the recipes of a preset for a backbone; a task that has none is left out.
+    """Read the recipes of a preset, by its name or file, for a backbone of type ``kind``.
 
-    Args:
-        name (str): Name of a preset of the suite, or a file.
-        kind (str): ``type`` of the backbone that a checkpoint records.
-        tasks (Sequence[str]): Names of those to keep; all by default.
-        seeds (Sequence[int]): In place of the preset's.
+    A task that has none is left out, as are those not in ``tasks`` if any are given; ``seeds`` are
+    taken in place of the preset's.
     """
     file = Path(name) if name.endswith('.py') else suite_path('configs', 'scorecard', f'{name}.py')
     if not file.is_file():

@@ -94,11 +94,8 @@ class Sweep:
     def run(self, jobs=None):
         """Train what is not finished, past failures; returns the table of all results.
 
-        Args:
-            jobs (int, optional): Trainings at once. Defaults to one a GPU, or one without GPU.
-
-        Raises:
-            UserError: Before any training, if a config cannot work or another sweep runs here.
+        ``jobs`` trainings run at once, by default one a GPU, or one without GPU. A UserError says,
+        before any training, that a config cannot work or another sweep runs here.
         """
         waiting = deque(t for t in self.trainings if not t.result)
         for training in waiting:

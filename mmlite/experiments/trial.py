@@ -29,11 +29,8 @@ PATIENCE_SECONDS = 20  # for a process that is stopped
 class Training:
     """A trial and its outcome: ``result``, the content of ``trial.json``, or ``failure``, a string.
 
-    Args:
-        config (str | Path): Config file; ``recipe`` is its hash.
-        work_dir (Path): Of the sweep; the trial has a directory of its name in it.
-        trial (Trial): Its own settings; ``options`` (settings) and ``flags`` (of
-            ``tools/train.py``) are shared by all trials.
+    Settings in ``options`` and ``flags`` of ``tools/train.py`` are shared by all trials; ``recipe``
+    is the hash of the config, ``work_dir`` that of the sweep.
     """
 
     def __init__(self, config, work_dir, trial, options, flags, recipe):

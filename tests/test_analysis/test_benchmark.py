@@ -226,17 +226,6 @@ def test_mistakes_are_one_sentence(command, options, message, tmp_path, capsys):
 
 RECIPE = ROOT / 'configs/seg/semfpn_vit-tiny_8xb2-amp-160k_ade20k-512x512.py'
 OPPONENTS = [ROOT / f'benchmarks/semfpn_{name}.py' for name in ('vit-tiny-plain', 'mmseg-vit-tiny')]
-TINY = """
-_base_ = '{recipe}'
-size = (64, 64)
-model = dict(
-    data_preprocessor=dict(size=size, test_cfg=dict(size=size)),
-    backbone=dict(arch=dict(_delete_=True, embed_dims=24, num_layers={depth}, num_heads=3),
-                  img_size=64, out_indices=(0, 0, 1, 1)),
-    neck=dict(embed_dim=24, out_channels=6),
-    decode_head=dict(in_channels=[6, 6, 6, 6], channels=8, num_classes=5),
-)
-"""
 OURS_TO_MMSEG = (
     ('blocks.', 'layers.'), ('.norm1', '.ln1'), ('.norm2', '.ln2'), ('mlp.fc1', 'ffn.layers.0.0'),
     ('mlp.fc2', 'ffn.layers.1'), ('attn.qkv.', 'attn.attn.in_proj_'),
@@ -271,9 +260,9 @@ def test_the_opponent_is_the_same_network():
 
 def test_models_take_turns_and_medians_count(tmp_path, capsys, monkeypatch):
     """Seconds of training and inference of the first and the second model, turn by turn."""
-    configs = [tmp_path / f'tiny-{depth}.py' for depth in (2, 3)]
-    for path in configs:
-        path.write_text(TINY.format(recipe=RECIPE, depth=path.stem[-1]))
+    case, deeper = tiny_tasks.write('seg', tmp_path), tmp_path / 'deeper.py'
+    change = 'model = dict(backbone=dict(arch=dict(num_layers=3)))'
+    deeper.write_text(f"_base_ = '{case.config}'\n{change}\n")
     seconds = iter([1, 2, 4, 5, 2, 4, 8, 5, 9, 9, 2, 5])
     calls = []
 
@@ -283,12 +272,12 @@ def test_models_take_turns_and_medians_count(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(benchmark, 'step_seconds', timed)
     options = ('--device', 'cpu', '--amp', 'none', '--batch-size', 3, '--steps', 2, '--turns', 3)
-    first, second = measure('models', *configs, *options)
+    first, second = measure('models', case.config, deeper, *options)
     assert [call[1:] for call in calls] == [(2, 1)] * 12
     for step in range(0, 12, 2):
-        assert 1 < calls[step][0]['loss'].item() < 3  # near log(5): 5 classes, drawn at random
-        assert calls[step + 1][0].shape == (3, 5, 16, 16)
-    assert (first['config'], second['config']) == ('tiny-2', 'tiny-3')
+        assert 1 < calls[step][0]['loss'].item() < 3  # near log(8): 8 classes, drawn at random
+        assert calls[step + 1][0].shape == (3, 8, 16, 16)
+    assert (first['config'], second['config']) == ('seg', 'deeper')
     columns = ('train_images_per_s', 'inference_images_per_s')
     rates = [float(row[column]) for row in (first, second) for column in columns]
     assert rates == [1.5, 0.75, 0.75, 0.6]  # 3 images over medians 2, 4, 4, 5

@@ -51,16 +51,14 @@ def config(tmp_path):
     return file
 
 
-def save(config, name='epoch_1.pth', **changes):
-    """A checkpoint of the config's model, with the tensors in ``changes`` set (None: left out)."""
+def save(config):
+    """A checkpoint of the config's model."""
     init_default_scope('mmpretrain')
     torch.manual_seed(0)
     model = MODELS.build(Config.fromfile(config).model)
-    weights = {**model.state_dict(), **changes}
-    weights = {key: value for key, value in weights.items() if value is not None}
-    path = config.parent / name
-    torch.save(dict(meta=dict(backbone=model.backbone.describe()), state_dict=weights), path)
-    return path
+    meta = dict(backbone=model.backbone.describe())
+    torch.save(dict(meta=meta, state_dict=model.state_dict()), config.parent / 'epoch_1.pth')
+    return config.parent / 'epoch_1.pth'
 
 
 @MODELS.register_module(force=True)
