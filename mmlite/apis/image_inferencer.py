@@ -45,12 +45,6 @@ class Predictions:
 class ImageInferencer:
     """Base of the inferencers for images; ``build_inferencer`` chooses the right one.
 
-    Example::
-
-        detector = DetInferencer('configs/det/....py', 'mask-rcnn.pth')
-        predictions = detector('photos', out_dir='detected')
-        predictions.results[0].boxes
-
     Args:
         config (str | Path | Config): Its test pipeline prepares the images.
         weights (str | Path, optional): Checkpoint, ``.pth`` or ``.safetensors``, with all weights
@@ -95,8 +89,7 @@ class ImageInferencer:
         """Predict on images.
 
         Args:
-            inputs (str | Path | ndarray | list): Image file, directory, pattern, array (BGR uint8
-                (H, W, 3)), or a list of those; see :func:`~.image_inputs.list_images`.
+            inputs (str | Path | ndarray | list): See :func:`~.image_inputs.list_images`.
             out_dir (str | Path, optional): Directory for a drawn ``<name>.jpg`` of each image and
                 ``predictions.json``; segmentation adds ``labels/<name>.png``. Defaults to None:
                 nothing is written.
@@ -112,7 +105,6 @@ class ImageInferencer:
             Predictions: Results, unreadable images and files.
 
         Raises:
-            UserError: An argument is wrong.
             DataError: No image can be read; or, with ``'stop'``, at one that cannot.
         """
         options = self._check(batch_size, on_unreadable, options)
