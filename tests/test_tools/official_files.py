@@ -1,16 +1,12 @@
 """Checkpoints with the keys and wrappers of the official ones, filled with golden weights."""
 
 import functools
-import importlib.util
 import re
-from pathlib import Path
 
 import golden
 import torch
 
 from mmlite.weights import convert
-
-TOOL = Path(__file__).parents[2] / 'tools' / 'model_converters' / 'convert.py'
 
 
 @functools.cache
@@ -26,21 +22,19 @@ def prefixed(prefix, state):
     return {f'{prefix}{key}': value for key, value in state.items()}
 
 
-def renamed(state, *pairs):
-    for pattern, new in pairs:
-        state = {re.sub(pattern, new, key): value for key, value in state.items()}
-    return state
-
-
-def training(weights, **beside):
+def training(weights):
     """What MAE-Lite's trainer saves."""
     junk = dict(optimizer=dict(state={0: torch.zeros(3)}), scheduler=dict(epoch=9), scaler={})
-    return dict(start_epoch=400, model=weights, best_top1=78.0, **junk, **beside)
+    return dict(start_epoch=400, model=weights, best_top1=78.0, **junk)
+
+
+def mae_lite(name, **extra):
+    return training(prefixed('module.model.', official(name) | extra))
 
 
 def mae_lite_finetuned():
     index = {f'blocks.{i}.attn.relative_position_index': torch.zeros(197, 197) for i in range(12)}
-    return training(prefixed('module.model.', official('vit_tiny_rpe') | index))
+    return mae_lite('vit_tiny_rpe', **index)
 
 
 def mae_lite_d2():
@@ -61,9 +55,14 @@ def mae_lite_plain():
     return dict(model=official('vit_tiny') | extra)
 
 
+def hiera_mae():
+    return dict(model_state=official('hiera_mae_tiny'), epoch=9)
+
+
 def hiera_by_timm():
-    names = ((r'^norm\.', 'head.norm.'), (r'^head\.projection\.', 'head.fc.'))
-    return renamed(official('hiera_tiny'), *names)
+    state = official('hiera_tiny').items()
+    state = {re.sub(r'^head\.projection\.', 'head.fc.', key): value for key, value in state}
+    return {re.sub(r'^norm\.', 'head.norm.', key): value for key, value in state.items()}
 
 
 def vitdet(size, prefix=''):
@@ -84,25 +83,19 @@ def ostrack():
 #: Contents, source, options.
 FILES = dict(
     mae_lite_finetuned=(mae_lite_finetuned, 'mae-lite', {}),
-    mae_lite_mae=(
-        lambda: training(prefixed('module.model.', official('mae_vit_tiny'))), 'mae-lite', {}
-    ),
+    mae_lite_mae=(lambda: mae_lite('mae_vit_tiny'), 'mae-lite', {}),
     mae_lite_d2=(mae_lite_d2, 'mae-lite', {}),
     mae_lite_d2_kept=(mae_lite_d2, 'mae-lite', dict(keep_extra=True)),
     mae_lite_moco=(mae_lite_moco, 'mae-lite', {}),
     mae_lite_plain=(mae_lite_plain, 'mae-lite', {}),
-    mae_lite_hiera=(
-        lambda: training(prefixed('module.model.', official('hiera_mae_tiny'))), 'mae-lite', {}
-    ),
+    mae_lite_hiera=(lambda: mae_lite('hiera_mae_tiny'), 'mae-lite', {}),
     mae=(lambda: dict(model=official('mae_vit_tiny')), 'mae', dict(heads=12)),
     deit=(lambda: dict(model=official('vit_tiny'), model_ema={}), 'deit', dict(heads=12)),
     timm=(lambda: official('vit_tiny'), 'timm', dict(heads=12)),
     timm_hiera=(hiera_by_timm, 'timm', {}),
     hiera=(lambda: dict(model_state=official('hiera_tiny')), 'hiera', {}),
-    hiera_mae=(lambda: dict(model_state=official('hiera_mae_tiny'), epoch=9), 'hiera', {}),
-    hiera_mae_kept=(
-        lambda: dict(model_state=official('hiera_mae_tiny')), 'hiera', dict(keep_extra=True)
-    ),
+    hiera_mae=(hiera_mae, 'hiera', {}),
+    hiera_mae_kept=(hiera_mae, 'hiera', dict(keep_extra=True)),
     vitdet_320=(lambda: vitdet(320), 'vitdet', {}),
     vitdet_640=(lambda: vitdet(640, 'backbone.'), 'vitdet', {}),
     ostrack=(ostrack, 'ostrack', {}),
@@ -112,11 +105,3 @@ FILES = dict(
 def converted(name):
     contents, source, options = FILES[name]
     return convert(contents(), source, **options)
-
-
-def command():
-    """``main`` of the converter's command."""
-    spec = importlib.util.spec_from_file_location('convert_tool', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main

@@ -5,13 +5,14 @@ import re
 
 import pytest
 import torch
-from official_files import FILES, command, converted, official, prefixed, vitdet
+from official_files import FILES, converted, official, prefixed, vitdet
+from run_tool import run_tool
 
 from mmlite import stack
 from mmlite.errors import UserError
 from mmlite.weights import convert
 
-main = command()
+CONVERT = 'model_converters/convert'
 
 
 def without(state, *patterns):
@@ -85,7 +86,7 @@ def test_mistakes_of_the_command(tmp_path, capsys, src, dst, code, message):
     torch.save(dict(model={}, args=os.getcwd), tmp_path / 'program.pth')
     torch.save(dict(model={'a.weight': LINE}), tmp_path / 'wrong.pth')
     torch.save(official('vit_tiny'), tmp_path / 'good.pth')
-    assert main([str(tmp_path / src), str(tmp_path / dst), '--source', 'timm']) == code
+    assert run_tool(CONVERT, tmp_path / src, tmp_path / dst, '--source', 'timm') == code
     out, err = capsys.readouterr()
     assert out == '' and re.fullmatch(rf'error: .*{message}.*\n', err)
     assert not (tmp_path / 'a.pth').exists()
@@ -94,24 +95,6 @@ def test_mistakes_of_the_command(tmp_path, capsys, src, dst, code, message):
 def test_a_source_file_is_never_overwritten(tmp_path, capsys):
     path = tmp_path / 'a.pth'
     torch.save(official('vit_tiny'), path)
-    assert main([str(path), str(path), '--source', 'timm', '--force']) == 2
+    assert run_tool(CONVERT, path, path, '--source', 'timm', '--force') == 2
     assert 'is the file to read' in capsys.readouterr().err
     assert stack.load(path).keys() == official('vit_tiny').keys()
-
-
-@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
-def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch, capsys, suffix):
-    src, dst = tmp_path / 'src.pth', tmp_path / f'dst{suffix}'
-    torch.save(official('vit_tiny'), src)
-    arguments = [str(src), str(dst), '--source', 'timm', '--force']
-    dst.write_bytes(b'before')
-
-    def fsync(_):
-        raise OSError(28, 'No space left on device')
-
-    with monkeypatch.context() as patch:
-        patch.setattr('mmlite.utils.files.os.fsync', fsync)
-        assert main(arguments) == 1
-    assert f'cannot write {dst}: No space left' in capsys.readouterr().err
-    assert dst.read_bytes() == b'before' and sorted(tmp_path.iterdir()) == [dst, src]
-    assert main(arguments) == 0 and 'backbone.pos_embed' in stack.load(dst)['state_dict']

@@ -9,7 +9,6 @@ import mmengine
 import numpy as np
 import pytest
 import tiny
-import tiny_classifier
 import tiny_pretrain
 import torch
 from mmengine.config import Config
@@ -21,11 +20,7 @@ from mmlite.models import ViT
 from mmlite.weights.publish import parse_config
 
 PUBLISH = 'model_converters/publish'
-WRITERS = {
-    'detection': (tiny.write_detector, 'train_cfg.max_epochs=1'),
-    'classification': (tiny_classifier.write, 'train_cfg.max_epochs=1'),
-    'pre-training': (tiny_pretrain.write_recipe, 'train_cfg.max_epochs=1'),
-}
+WRITERS = {'detection': tiny.write_detector, 'pre-training': tiny_pretrain.write_recipe}
 GONE = {'optimizer', 'message_hub'}
 
 
@@ -41,19 +36,18 @@ def trained(tmp_path_factory):
     @functools.cache
     def train(task):
         folder = tmp_path_factory.mktemp(task)
-        write, options = WRITERS[task]
-        config, work = write(folder), folder / 'work'
-        args = ('--work-dir', work, '--cfg-options', options)
-        assert run_tool('train', config, *args) == 0
+        config, work = WRITERS[task](folder), folder / 'work'
+        assert run_tool('train', config, '--work-dir', work, '--epochs', 1) == 0
         return config, work / 'epoch_1.pth'
 
     return train
 
 
-def publish(checkpoint, folder, *options, name='mine.safetensors'):
+def publish(checkpoint, folder, *options):
     """Run the tool; returns the weights that it wrote."""
-    assert run_tool(PUBLISH, checkpoint, folder / name, *options) == 0
-    return folder / name
+    file = folder / 'mine.safetensors'
+    assert run_tool(PUBLISH, checkpoint, file, *options) == 0
+    return file
 
 
 @pytest.mark.parametrize('task', WRITERS)
@@ -85,9 +79,8 @@ def test_weights_and_meta_are_those_of_the_checkpoint(trained, task, tmp_path, c
     assert rows['sha256'] == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize('task', ['detection', 'classification'])
-def test_metrics_are_those_of_the_checkpoint(trained, task, tmp_path):
-    config, checkpoint = trained(task)
+def test_metrics_are_those_of_the_checkpoint(trained, tmp_path):
+    config, checkpoint = trained('detection')
     file = publish(checkpoint, tmp_path)
     metrics = []
     for number, pair in enumerate([(config, checkpoint), (file.with_suffix('.py'), file)]):
@@ -139,7 +132,7 @@ def test_ema(tmp_path):
     path = save(tmp_path / 'a.pth', ema_state_dict={'module.backbone.w': torch.zeros(4)})
     read = stack.load(publish(path, tmp_path))
     assert read['state_dict']['backbone.w'].tolist() == [0, 1, 2, 3]  # as mmengine saves it
-    assert read['meta']['weights'] == 'EMA'
+    assert (read['meta']['weights'], read['meta']['task']) == ('EMA', 'pre-training')
 
 
 def test_licence_classes_and_an_existing_file(tmp_path, capsys):
@@ -229,5 +222,5 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch, capsys, full_at):
     monkeypatch.setattr('mmlite.utils.files.os.fsync', fsync)
     assert run_tool(PUBLISH, path, tmp_path / 'out' / 'mine.safetensors') == 1
     err = capsys.readouterr().err
-    assert re.fullmatch(r'error: cannot write .*: No space left on device \(.* free\)\n', err)
+    assert re.fullmatch(r'error: cannot write .*: No space left on device\n', err)
     assert list((tmp_path / 'out').iterdir()) == []
