@@ -117,39 +117,22 @@ def test_levels_are_distributed_as_in_timm(cfg):
     assert np.min(np.abs(got)) > 20
 
 
-def counted(ops, call, name):
-    """How often each operation changes a picture, and how many a picture are changed."""
-    counts, per_picture = np.zeros(len(ops)), np.zeros(3)
-    for index, op in enumerate(ops):
-
-        def run(item, *_, index=index, **__):
-            counts[index] += 1
-            return item
-
-        setattr(op, name, run)
-    for _ in range(DRAWS):
-        before = counts.sum()
-        call()
-        per_picture[int(counts.sum() - before)] += 1
-    return counts / DRAWS, per_picture / DRAWS
-
-
 def test_two_operations_are_drawn_and_each_is_applied_half_of_the_time(cfg, monkeypatch):
     ours, theirs = step(cfg, 'RandAugment'), timm_randaugment()
-    for op in ours.transforms:  # its own transform, reduced to the decision
-        op.change = None
-        cls = type(op)
-        monkeypatch.setattr(
-            cls,
-            'transform',
-            lambda self, results: results if self.random_disable() else self.change(results),
-        )
-    got = counted(ours.transforms, lambda: ours.transform({}), 'change')
-    want = counted(theirs.ops, lambda: theirs(None), 'aug_fn')
-    for a, b in zip(got, want, strict=True):
-        np.testing.assert_allclose(a, b, atol=0.03)
-    np.testing.assert_allclose(got[0], 1 / 15, atol=0.02)
-    np.testing.assert_allclose(got[1], [0.25, 0.5, 0.25], atol=0.03)
+
+    def transform(self, applied):  # reduced to the decision
+        return applied if self.random_disable() else [*applied, self]
+
+    for op in ours.transforms:
+        monkeypatch.setattr(type(op), 'transform', transform)
+    for op in theirs.ops:
+        op.aug_fn = lambda applied, *_, op=op, **__: [*applied, op]
+    for call, ops in ((ours.transform, ours.transforms), (theirs, theirs.ops)):
+        applied = [call([]) for _ in range(DRAWS)]
+        shares = [sum(each.count(op) for each in applied) / DRAWS for op in ops]
+        np.testing.assert_allclose(shares, 1 / 15, atol=0.02)
+        counts = np.bincount([len(each) for each in applied]) / DRAWS
+        np.testing.assert_allclose(counts, [0.25, 0.5, 0.25], atol=0.03)
 
 
 def test_the_colour_jitter_of_the_table_is_off(cfg):

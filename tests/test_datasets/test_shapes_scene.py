@@ -14,13 +14,10 @@ from mmlite.datasets.shapes.textures import TEXTURES, ground_texture
 from mmlite.errors import UserError
 
 
-def plain_scene(*instances, size=100):
-    """These objects without light, blur and noise."""
-    return Scene(size, size, (), instances, Exposure())
-
-
-def grey_ground(size=100):
-    return np.full((size, size, 3), 0.5, np.float32), np.zeros((size, size), np.uint8)
+def paint(*instances, ground=0.5):
+    """Render objects on a grey image without light, blur and noise."""
+    plain = np.full((100, 100, 3), ground, np.float32), np.zeros((100, 100), np.uint8)
+    return render(Scene(100, 100, (), instances, Exposure()), plain)
 
 
 def square(x, y, size, angle=0.0):
@@ -65,7 +62,7 @@ def test_outline_is_normalized_and_varies(name):
         assert len(rings) == (2 if name == 'ring' else 1)
         skin = sample_skin(rng, task_spec('det'), 0, 80)
         instance = Instance(0, replace(skin, rings=tuple(rings)), Pose(50, 50, 80, 0))
-        area = render(plain_scene(instance), grey_ground()).amodal[0]
+        area = paint(instance).amodal[0]
         assert 0.09 < area / 80**2 < 0.9  # a polygon that crosses itself fills less
     assert first[0].shape != second[0].shape or not np.allclose(first[0], second[0])
 
@@ -99,26 +96,22 @@ def test_balanced_labels_hold_every_class_once_a_block():
 
 def test_painters_order_exact_sizes_and_the_border():
     back, front = square(40, 50, 40), square(60, 50, 40)
-    rendering = render(plain_scene(back, front), grey_ground())
+    rendering = paint(back, front)
     assert rendering.amodal == rendering.inside == (1600, 1600)
-    assert rendering.mask(1).sum() == 1600
-    assert rendering.mask(0).sum() == 1600 - 20 * 40
+    assert (rendering.mask(0).sum(), rendering.mask(1).sum()) == (1600 - 20 * 40, 1600)
     rows, cols = np.nonzero(rendering.mask(0))
     assert (rows.min(), rows.max(), cols.min(), cols.max()) == (30, 69, 20, 39)
     assert (rendering.owner == -1).sum() == 100 * 100 - 60 * 40
-    rendering = render(plain_scene(square(0, 50, 40), square(300, 50, 40)), grey_ground())
-    assert rendering.amodal == (1600, 1600)
-    assert rendering.inside == (800, 0)
+    rendering = paint(square(0, 50, 40), square(300, 50, 40))
+    assert (rendering.amodal, rendering.inside) == ((1600, 1600), (800, 0))
     assert rendering.mask(0).sum() == 800
 
 
 def test_edges_are_antialiased():
     instance = square(50, 50, 40, angle=0.3)
     skin = replace(instance.skin, colors=((1, 1, 1), (1, 1, 1)))
-    black = np.zeros((100, 100, 3), np.float32), np.zeros((100, 100), np.uint8)
-    image = render(plain_scene(replace(instance, skin=skin)), black).image[..., 0]
-    inner = image[50 - 8 : 50 + 8, 50 - 8 : 50 + 8]
-    assert inner.min() > 200
+    image = paint(replace(instance, skin=skin), ground=0).image[..., 0]
+    assert image[42:58, 42:58].min() > 200
     partial = (image > 20) & (image < 180)
     assert 40 < partial.sum() < 300  # a rim of one to two pixels around 160 px of border
     assert image[:20].max() == 0
@@ -128,14 +121,10 @@ def test_edges_are_antialiased():
 def test_texture_turns_with_the_object(label):
     """A quarter turn of the object is a quarter turn of the rendering."""
     skin = sample_skin(np.random.default_rng(7), task_spec('det'), label, 70)
-    renderings = [
-        render(plain_scene(Instance(label, skin, Pose(50, 50, 70, angle))), grey_ground())
-        for angle in (0.4, 0.4 + np.pi / 2)
-    ]
-    turned = np.rot90(renderings[0].image, k=-1).astype(int)
-    difference = np.abs(turned - renderings[1].image)
-    assert difference.mean() < 1
-    assert (np.rot90(renderings[0].owner, k=-1) == renderings[1].owner).mean() > 0.995
+    angles = 0.4, 0.4 + np.pi / 2
+    one, two = (paint(Instance(label, skin, Pose(50, 50, 70, angle))) for angle in angles)
+    assert np.abs(np.rot90(one.image, k=-1).astype(int) - two.image).mean() < 1
+    assert (np.rot90(one.owner, k=-1) == two.owner).mean() > 0.995
 
 
 @pytest.fixture(scope='module')
@@ -200,11 +189,10 @@ def test_object_that_fits_nowhere_is_made_smaller():
         assert rendering.mask(number).sum() > 0.8 * rendering.amodal[number]
 
 
-def test_scene_depends_on_seed_task_split_and_index():
-    spec = task_spec('det', size=64, min_size=0.2)
-    job = Job('det', Path('a'), spec)
-    base = render(job.scene('train', 3)).image
-    again = render(Job('det', Path('b'), spec, train=999, val=1).scene('train', 3)).image
+def test_scene_depends_on_seed_task_split_and_index_alone():
+    job = Job('det', Path('a'), task_spec('det', size=64, min_size=0.2))
+    same = Job('det', Path('b'), job.spec, train=999, val=1)
+    base, again = (render(each.scene('train', 3)).image for each in (job, same))
     np.testing.assert_array_equal(base, again)
     others = [replace(job, seed=1).scene('train', 3), replace(job, task='seg').scene('train', 3)]
     for scene in (*others, job.scene('val', 3), job.scene('train', 4)):

@@ -55,7 +55,7 @@ def texture_features(image, mask):
 
 def make_samples(**options):
     """Features of the main object of every image, and the labels, true and shuffled."""
-    job = Job('cls', Path('unused'), task_spec('cls', size=112, **options))
+    job = Job('cls', Path('unused'), task_spec('cls', **options))
     rows = {'shape': [], 'texture': [], 'color': [], 'label': [], 'shuffled': []}
     for index in range(TRAIN + VAL):
         scene = job.scene('train', index)
@@ -72,7 +72,7 @@ def make_samples(**options):
 
 @pytest.fixture(scope='module')
 def samples():
-    return make_samples()
+    return make_samples(size=112)
 
 
 def accuracy(features, labels, classes=NUM_CLASSES):
@@ -98,5 +98,5 @@ def test_shape_tells_the_classes_apart_and_texture_their_groups(samples):
 
 def test_color_tells_the_classes_apart_only_on_request(samples):
     assert accuracy(samples['color'], samples['label']) < 2.5 / NUM_CLASSES
-    easy = make_samples(class_colors=True)
+    easy = make_samples(size=64, class_colors=True)
     assert accuracy(easy['color'], easy['label']) > 0.8

@@ -1,5 +1,6 @@
 """Transfer: official files of every data set, splits, classes, colours, the grid of Table S2."""
 
+import copy
 import json
 import pickle
 from pathlib import Path
@@ -12,7 +13,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmlite.datasets import INaturalist
-from mmlite.engine.config_file import load_config
+from mmlite.engine.config_file import merge_options
+from mmlite.engine.overrides import apply_overrides
 from mmlite.errors import DataError
 from mmlite.experiments.grid import grid_axes, init_axis, make_trials
 from mmlite.registry import DATASETS, MODELS
@@ -28,6 +30,14 @@ def read(name):
     return cfg
 
 
+def configs_of(cfg, axes):
+    """The config of every trial."""
+    for trial in make_trials(axes):
+        each = copy.deepcopy(cfg)
+        merge_options(each, apply_overrides(each, trial.options))
+        yield each
+
+
 def write_image(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), RED)
@@ -39,7 +49,8 @@ def flowers(root):
         write_image(root / f'jpg/image_{number:05d}.jpg')
     mat4py.savemat(str(root / 'imagelabels.mat'), dict(labels=[102, 1, 5, 7, 9]))
     mat4py.savemat(str(root / 'setid.mat'), dict(trnid=[1, 3], valid=[4, 2], tstid=[5, 2]))
-    return [(1, 101), (3, 4), (4, 6), (2, 0)], [(5, 8), (2, 0)]
+    train = [('image_00001', 101), ('image_00003', 4), ('image_00004', 6), ('image_00002', 0)]
+    return train, [('image_00005', 8), ('image_00002', 0)]
 
 
 def pets(root):
@@ -79,12 +90,8 @@ def test_official_splits(name, tmp_path):
     for loader, want in zip((cfg.train_dataloader, cfg.test_dataloader), wanted, strict=True):
         dataset = DATASETS.build(dict(loader.dataset, data_root=str(tmp_path)))
         found = [dataset.get_data_info(index) for index in range(len(dataset))]
-        files = [Path(item['img_path']).stem.removeprefix('image_').lstrip('0') for item in found]
-        labels = [item['gt_label'] for item in found]
-        assert list(zip(files, labels, strict=True)) == [
-            (str(file).lstrip('0'), label) for file, label in want
-        ]
-        assert max(labels) < cfg.model.head.num_classes
+        assert [(Path(item['img_path']).stem, item['gt_label']) for item in found] == want
+        assert max(label for _, label in want) < cfg.model.head.num_classes
         assert dataset[0]['inputs'].shape == (3, 224, 224)
     assert cfg.val_dataloader == cfg.test_dataloader
 
@@ -98,11 +105,10 @@ def test_cifar_keeps_its_colours(tmp_path, monkeypatch):
     for split, label in (('train', 99), ('test', 0)):
         content = dict(data=red, fine_labels=[label])
         (folder / split).write_bytes(pickle.dumps(content))
+    pets(tmp_path / 'pets')
     seen = []
     for name, root in (('cifar100', tmp_path), ('pets', tmp_path / 'pets')):
         cfg = read(name)
-        if name == 'pets':
-            pets(root)
         dataset = DATASETS.build(dict(cfg.train_dataloader.dataset, data_root=str(root)))
         item = dataset[0]
         processor = MODELS.build(dict(cfg.model.data_preprocessor, type='ClsDataPreprocessor'))
@@ -180,8 +186,7 @@ def test_the_grid_is_that_of_table_s2(name, row):
     classes, rates, schedules = row
     assert cfg.model.head.num_classes == classes
     found = set()
-    for trial in make_trials(grid_axes(cfg.sweep_grid)):
-        each = load_config(cfg.filename, trial.options)
+    for each in configs_of(cfg, grid_axes(cfg.sweep_grid)):
         warm_up, cosine = each.param_scheduler
         epochs = each.train_cfg.max_epochs
         assert (warm_up.begin, warm_up.end, cosine.end) == (0, cosine.begin, epochs)
@@ -222,10 +227,8 @@ def test_initializations_and_reserved_blocks_are_swept_together(name, extra):
     """Every trial has a checkpoint of one axis and a number of blocks of the other."""
     cfg = Config.fromfile(CONFIGS / f'{name}.py')
     inits = init_axis(['mae=a.pth', 'mocov3=b.pth'], cfg.model.backbone)
-    found = []
-    for trial in make_trials({'init': inits, **grid_axes(extra or cfg.sweep_grid)}):
-        each = load_config(cfg.filename, trial.options)
-        found.append(each.model.backbone.init_cfg)
+    axes = {'init': inits, **grid_axes(extra or cfg.sweep_grid)}
+    found = [each.model.backbone.init_cfg for each in configs_of(cfg, axes)]
     counts = (0, 6, 12) if extra else range(13)
     assert found == [
         dict(type='Pretrained', checkpoint=path, reserve_blocks=count)
