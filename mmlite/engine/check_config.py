@@ -1,18 +1,18 @@
 """Check of a whole config before anything is built: names, keys, values, files and devices."""
 
 from mmengine import registry as root
+from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mmlite.errors import UserError
 from mmlite.utils.names import misspelled
 
-from .checks.batches import check_batches
-from .checks.classes import check_classes, check_heads
+from .checks.classes import check_classes
 from .checks.data import check_checkpoints, check_data
 from .checks.devices import check_devices
 from .checks.signatures import Accepted, accepted_keys
 from .checks.types import TypeChecker, check_keys, find
-from .checks.values import check_loader, check_settings
+from .checks.values import LOADER, check_settings, check_value
 from .config_file import TOP_LEVEL
 
 NEEDED = {
@@ -34,6 +34,7 @@ REGISTRIES = {
     'model_wrapper_cfg': (root.MODEL_WRAPPERS, 'MMDistributedDataParallel'),
 }  # top-level key -> registry, and the class that mmengine builds where no type is given
 OF_MMENGINE = {'num_batch_per_epoch', 'disable_subprocess_warning'}
+RANDOMNESS = accepted_keys(Runner.set_randomness)
 LOADER_KEYS = Accepted(accepted_keys(DataLoader).names | OF_MMENGINE, closed=True)
 
 
@@ -50,8 +51,10 @@ def check_config(cfg, phase='train', data=True):
         DataError: Data are missing, or data sets disagree about their classes.
         CheckpointError: A checkpoint file is missing.
     """
-    _check_top_level(cfg, phase)
+    _check_top_level(cfg)
+    require(cfg, phase)
     check_settings(cfg)
+    check_keys(RANDOMNESS, 'the runner', cfg.get('randomness') or {}, 'randomness')
     checker = TypeChecker(cfg.get('default_scope') or 'mmengine')
     for key, (registry, default) in REGISTRIES.items():
         checker.walk(_with_type(cfg.get(key), default), key, registry)
@@ -74,9 +77,6 @@ def check_config(cfg, phase='train', data=True):
         stages = [phase, 'val'] if phase == 'train' and cfg.get('val_cfg') else [phase]
         check_data(cfg, stages)
         check_classes(cfg, stages)
-        check_heads(cfg, stages)
-        if phase == 'train':
-            check_batches(cfg)
         check_checkpoints(cfg, phase)
 
 
@@ -90,13 +90,12 @@ def check_stage_data(cfg, stage):
     check_data(cfg, [stage])
 
 
-def _check_top_level(cfg, phase):
+def _check_top_level(cfg):
     for key, value in cfg.items():
         meant = None if key in TOP_LEVEL else misspelled(key, TOP_LEVEL)
         # a variable may look like a key that takes a plain value, so only containers count
         if meant and isinstance(value, (dict, list)):
             raise UserError(f'the config has an unknown key {key!r}; did you mean {meant!r}?')
-    require(cfg, phase)
 
 
 def require(cfg, phase):
@@ -113,14 +112,12 @@ def _with_type(value, default):
 
 def _train_loop(value):
     """``train_cfg`` with the loop that ``by_epoch`` stands for."""
-    if not isinstance(value, dict):
-        return value
-    if ('type' in value) == ('by_epoch' in value):
+    value = dict(value or {})
+    if value and ('type' in value) == ('by_epoch' in value):
         raise UserError('train_cfg needs exactly one of type=... and by_epoch=True or False')
-    if 'type' in value:
-        return value
-    rest = {key: item for key, item in value.items() if key != 'by_epoch'}
-    return {'type': f'{"Epoch" if value["by_epoch"] else "Iter"}BasedTrainLoop', **rest}
+    if 'by_epoch' in value:
+        value['type'] = 'EpochBasedTrainLoop' if value.pop('by_epoch') else 'IterBasedTrainLoop'
+    return value
 
 
 def _check_schedules(cfg):
@@ -145,9 +142,10 @@ def _check_schedules(cfg):
 def _check_loader(checker, loader, path):
     if isinstance(loader, (list, tuple)):
         for index, item in enumerate(loader):
-            _check_loader(checker, item, f'{path}[{index}]')
+            _check_loader(checker, item, f'{path}.{index}')
     elif isinstance(loader, dict):
-        check_loader(loader, path)
+        for key, rule in LOADER.items():
+            check_value(f'{path}.{key}', loader.get(key), rule)
         check_keys(LOADER_KEYS, 'a data loader', loader, path)
         checker.walk(loader.get('dataset'), f'{path}.dataset', root.DATASETS)
         for key in ('sampler', 'batch_sampler'):

@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from mmlite.errors import UserError
 from mmlite.utils import near_names
 
-from .checks.values import check_containers
+from .checks.values import check_settings, walk
 from .overrides import apply_overrides
 
 SUFFIXES = ('.py', '.json', '.yaml', '.yml')
@@ -59,7 +59,7 @@ def load_config(path, options=None):
     except Exception as error:  # a config's own code may raise anything
         raise UserError(_describe(path, error)) from error
     merge_options(cfg, apply_overrides(cfg, options or {}))
-    check_containers(cfg)
+    check_settings(cfg)
     return cfg
 
 
@@ -88,7 +88,7 @@ def check_option(cfg, key):
     head = key.split('.')[0]
     if head in TOP_LEVEL:
         return
-    leaves = [item for name in sorted(TOP_LEVEL & cfg.keys()) for item in _walk(cfg[name], name)]
+    leaves = [item for name in sorted(TOP_LEVEL & cfg.keys()) for item in walk(cfg[name], name)]
     if head not in cfg:
         near = [path for path, _ in leaves if path.endswith(f'.{key}')]
         near = near or near_names(head, TOP_LEVEL)
@@ -102,15 +102,6 @@ def check_option(cfg, key):
         f'{head} is a variable of the config, which was used before options are merged: set what '
         f'was made from it instead{hint}'
     )
-
-
-def _walk(value, path):
-    """Yield path and value of ``value`` and of what is below it, numbers in lists aside."""
-    yield path, value
-    lists = isinstance(value, (list, tuple)) and any(isinstance(v, (dict, list)) for v in value)
-    items = enumerate(value) if lists else ()
-    for key, child in value.items() if isinstance(value, dict) else items:
-        yield from _walk(child, f'{path}.{key}')
 
 
 def _holds(value, variable):

@@ -2,10 +2,12 @@
 
 import copy
 import inspect
+import itertools
 import os
 import random
 import signal
 import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +20,16 @@ from mmlite.datasets import CocoDataset
 from mmlite.datasets.bad_samples import BadSamples, SkippingDataset
 from mmlite.datasets.seeded import EpochSampler, SeededDataset
 from mmlite.datasets.wrapped import parts
-from mmlite.errors import ArgumentError, CheckpointError, DataError
+from mmlite.errors import ArgumentError, CheckpointError, DataError, UserError
 from mmlite.registry import DATASETS, LOOPS
 
 from .checks.data import datasets
+from .cli import report_errors_once
 
 BAD_SAMPLES = 'bad_samples.csv'  # report in the work directory that names every bad sample
 STEPS_PER_EPOCH = 'steps_of_epoch'  # key of the message hub: of the run that saved a checkpoint
 # arguments of a loader that ResumableLoader sets itself; it takes over all others
 REPLACED = {'dataset', 'batch_size', 'shuffle', 'sampler', 'batch_sampler', 'drop_last'}
-EMPTY = 'the training data do not fill one batch'
 
 
 class Resumable:
@@ -82,6 +84,12 @@ class Resumable:
 @LOOPS.register_module()
 class EpochTrainLoop(Resumable, EpochBasedTrainLoop):
     """mmengine's ``EpochBasedTrainLoop``, resumable within an epoch; see :class:`Resumable`."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if not len(self.dataloader):
+            with report_errors_once(self.runner.launcher):
+                raise self.dataloader.batch_sampler.too_few()
 
     def train(self):
         """Train for all epochs that are left."""
@@ -140,12 +148,8 @@ class IterTrainLoop(Resumable, IterBasedTrainLoop):
         """Batches without end; after the end of a sampler comes its next epoch."""
         epoch = self.dataloader.skip(self._iter)
         while True:
-            before = self._iter
             yield from self.dataloader
-            if self._iter == before:
-                raise DataError(EMPTY)
-            epoch += 1
-            self.dataloader.skip(0, epoch)
+            epoch = self.dataloader.skip(0, epoch + 1)
 
 
 class ResumableBatches(Sampler):
@@ -174,37 +178,35 @@ class ResumableBatches(Sampler):
         Returns:
             int: The epoch of the next batch, a later one where the sampler ends before that.
         """
-        self.sampler.set_epoch(epoch)
-        batches, taken = iter(self.batch_sampler), 0
+        batches = self._batches(epoch)
         for _ in range(count):
-            while next(batches, None) is None:
-                if not taken:
-                    raise DataError(EMPTY)
-                epoch, taken = epoch + 1, 0
-                self.sampler.set_epoch(epoch)
-                batches = iter(self.batch_sampler)
-            taken += 1
+            if next(batches, None) is None:
+                epoch += 1
+                batches = self._batches(epoch)
+                next(batches)
         self._started = batches
         return epoch
 
+    def _batches(self, epoch):
+        """Iterator over the batches of an epoch."""
+        self.sampler.set_epoch(epoch)
+        batches = iter(self.batch_sampler)
+        first = next(batches, None)
+        if first is None:
+            raise self.too_few()
+        return itertools.chain([first], batches)
+
+    def too_few(self):
+        """UserError: For samples that do not fill a batch."""
+        count = len(self.sampler)
+        return UserError(
+            f'train_dataloader.batch_size={self.batch_size}, but a process has {count} samples '
+            'and an incomplete batch is dropped: set train_dataloader.batch_size to '
+            f'{count} or less, or drop_last=False'
+        )
+
     def __getattr__(self, name):  # ``sampler``, ``batch_size``, ``drop_last``
         return getattr(self.__dict__['batch_sampler'], name)
-
-
-def block_signals():
-    """Block both signals: workers that start now inherit that, until they handle them.
-
-    Returns:
-        set | None: The mask before, for :func:`restore_signals`.
-    """
-    mask = getattr(signal, 'pthread_sigmask', None)
-    return mask and mask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
-
-
-def restore_signals(before):
-    """Undo :func:`block_signals`; signals that have come meanwhile are delivered."""
-    if before is not None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class ResumableLoader(DataLoader):
@@ -232,14 +234,6 @@ class ResumableLoader(DataLoader):
         )
         keep_workers(self)
 
-    def __iter__(self):
-        before = block_signals()
-        try:
-            batches = super().__iter__()
-        finally:
-            restore_signals(before)
-        yield from batches
-
     def skip(self, count, epoch=0):
         """See :meth:`ResumableBatches.skip`."""
         return self.batch_sampler.skip(count, epoch)
@@ -247,8 +241,19 @@ class ResumableLoader(DataLoader):
 
 def keep_workers(loader):
     """Let the workers of a loader survive signals that a scheduler sends to all processes."""
-    if not isinstance(loader.worker_init_fn, _WorkerInit):
-        loader.worker_init_fn = _WorkerInit(loader.worker_init_fn)
+    loader.worker_init_fn = _WorkerInit(loader.worker_init_fn)
+    loader._get_iterator = partial(_call_without_signals, loader._get_iterator)
+
+
+def _call_without_signals(start):
+    """Call a function that starts workers, which inherit the mask until they handle signals."""
+    if not hasattr(signal, 'pthread_sigmask'):
+        return start()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
+    try:
+        return start()
+    finally:  # signals that have come meanwhile are delivered
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _WorkerInit:

@@ -23,6 +23,7 @@ from mmlite.datasets.seeded import (
     seeded_rng,
 )
 from mmlite.engine.loops import ResumableLoader
+from mmlite.errors import UserError
 from mmlite.models.pretrain.base import random_order
 from mmlite.models.pretrain.sample_noise import noise_of, patch_noise
 
@@ -122,6 +123,14 @@ def test_a_pass_of_an_endless_sampler_is_an_epoch(stream):
     assert [s[0] for s in samples] == [*range(10), *range(10)]
     assert len({s[1] for s in samples}) == 20
     assert sorted(stream[0]) == samples[:10] and sorted(stream[1]) == samples[10:]
+
+
+def test_an_epoch_has_a_batch():
+    made = ResumableLoader(DataLoader(Drawing(), batch_size=11, drop_last=True), seed=7)
+    with pytest.raises(
+        UserError, match='=11, but a process has 10 samples .* to 10 or less'
+    ):
+        made.skip(0)
 
 
 def test_repeated_augmentation_draws_each_repeat_anew():

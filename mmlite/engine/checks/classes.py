@@ -1,6 +1,9 @@
 """Checks that data sets agree about their classes, with each other and with the model's heads."""
 
+import itertools
 import os
+
+from mmpretrain.datasets import CustomDataset, ImageNet
 
 from mmlite.datasets.subsets import find_classes
 from mmlite.errors import DataError, UserError
@@ -8,76 +11,54 @@ from mmlite.utils.names import listed
 
 from ..cli import LOCAL_RANKS
 from .data import dataset_class, datasets
-from .values import check_integer
+from .values import check_value, integer
 
 HEAD = 'model.head.num_classes'
 
 DETECTION = ('bbox_head', 'mask_head', 'roi_head.bbox_head', 'roi_head.mask_head')
-HEADS = (*DETECTION, 'decode_head', 'auxiliary_head')  # below ``model``, with the data's classes
+HEADS = ('head', *DETECTION, 'decode_head', 'auxiliary_head')  # of ``model``: classes of the data
 OTHER = ('STDCHead', 'SideAdapterCLIPHead')  # have classes of their own, such as boundaries
 
 
 def check_classes(cfg, stages):
-    """Compare class folders, annotation lists and the head of a classifier.
+    """Compare class folders, lists of images, names of classes and ``num_classes`` of heads.
 
     Labels are positions of class folders in alphabetical order: if training and evaluation have
-    different folders, a run goes through and its accuracy means nothing.
+    different folders, a run goes through and its accuracy means nothing. A head with too few
+    classes fails during training, one with too many in the evaluation.
 
     Raises:
-        UserError: The head has another number of classes than a data set or than mixed labels.
-        DataError: Data sets have different class folders, or a list has a label that is no class.
+        UserError: A head has another number of classes than a data set or than mixed labels.
+        DataError: Data sets have different class folders, a list has a label that is no class, or
+            a directory has no image.
     """
-    model = cfg.get('model') or {}
-    head = model.get('head')
-    count = head.get('num_classes') if isinstance(head, dict) else None
-    if count is None:
-        return
-    _check_mixed_labels(model, cfg, count)
-    scope = cfg.get('default_scope') or 'mmengine'
-    found = [item for stage in stages for item in datasets(cfg, stage)]
-    folders = {path: folder for path, d in found if (folder := class_folder(d, scope))}
-    names = {path: find_classes(folder) for path, folder in folders.items()}
-    for path in names:
-        first = next(iter(names))
-        _check_equal(folders[first], names[first], folders[path], names[path])
-    for path, dataset in found:
-        named, given = names.get(path), listed_classes(dataset, scope)
-        if named and given and len(named) != len(given):
+    model, scope = cfg.get('model') or {}, cfg.get('default_scope') or 'mmengine'
+    found = {path: dataset for stage in stages for path, dataset in datasets(cfg, stage)}
+    for dataset in found.values():
+        _check_images(dataset, scope)
+    paths = () if 'language_model' in model else HEADS  # whose heads score words
+    heads = {key: count for path in paths for key, count in _heads(model, path)}
+    if HEAD in heads:
+        _check_mixed_labels(model, cfg, heads[HEAD])
+    named = _classes_of_folders(found, scope) if heads else {}
+    for path, dataset in found.items() if heads else ():
+        given = listed_classes(dataset, scope)
+        classes = named.get(path) or given or ()
+        if given and len(classes) != len(given):
             raise DataError(
-                f"'{folders[path]}' has {len(named)} class folders, but {path} names "
-                f"{len(given)} classes; for data of your own write type='CustomDataset'"
+                f"'{class_folder(dataset, scope)}' has {len(classes)} class folders, but {path} "
+                f"names {len(given)} classes; for data of your own write type='CustomDataset'"
             )
-        classes = named or given
-        if classes and len(classes) != count:
-            raise UserError(
-                f'{HEAD}={count}, but {path} has {len(classes)} classes: set {HEAD} and, with '
-                f'mixup, model.data_preprocessor.num_classes to {len(classes)}'
-            )
+        for head, count in heads.items() if classes else ():
+            if count != len(classes):
+                other = f', or {path}.metainfo.classes to {count} names' if given else ''
+                raise UserError(
+                    f'{head}={count}, but {path} has {len(classes)} classes: set {head} to '
+                    f'{len(classes)}{other}'
+                )
         # one process of a machine reads a list, which may have millions of lines
-        if os.environ.get(LOCAL_RANKS.get(cfg.get('launcher'), ''), '0') == '0':
-            _check_list(dataset, scope, count)
-
-
-def check_heads(cfg, stages):
-    """Compare ``num_classes`` of detectors' and segmentors' heads with the classes of data sets.
-
-    A head with too few would fail during training, one with too many in the evaluation.
-    """
-    model = cfg.get('model') or {}
-    if 'language_model' in model:  # its heads score words
-        return
-    scope = cfg.get('default_scope') or 'mmengine'
-    heads = [found for path in HEADS for found in _heads(model, path)]
-    for stage in stages:
-        for path, dataset in datasets(cfg, stage):
-            names = listed_classes(dataset, scope)
-            for head, count in heads if names else ():
-                check_integer(f'{head}.num_classes', count, 1)
-                if count != len(names):
-                    raise UserError(
-                        f'{head}.num_classes={count}, but {path} has {len(names)} classes: set '
-                        f'the one to {len(names)}, or {path}.metainfo.classes to {count} names'
-                    )
+        if HEAD in heads and os.environ.get(LOCAL_RANKS.get(cfg.get('launcher'), ''), '0') == '0':
+            _check_list(dataset, scope, heads[HEAD])
 
 
 def class_folder(dataset, scope):
@@ -118,6 +99,35 @@ def listed_classes(dataset, scope):
     return names if isinstance(names, (list, tuple)) else None
 
 
+def _check_images(dataset, scope):
+    """Look for an image in a directory; labelled ones lie in class folders."""
+    folder = image_folder(dataset, scope)
+    if folder is None:
+        return
+    labelled, endings = is_labelled(dataset), dataset.get('extensions') or ImageNet.IMG_EXTENSIONS
+    for path, _, files in os.walk(folder, followlinks=True):
+        below = path != folder or not labelled
+        if below and any(file.lower().endswith(tuple(endings)) for file in files):
+            return
+    where = ' in directories of classes' if labelled else ''
+    raise DataError(f'{folder!r} has no image{where} ({", ".join(endings)})')
+
+
+def _classes_of_folders(found, scope):
+    """Names of class folders by the path of a data set; a DataError if they differ."""
+    folders = {path: class_folder(dataset, scope) for path, dataset in found.items()}
+    folders = {path: folder for path, folder in folders.items() if folder}
+    named = {path: find_classes(folder) for path, folder in folders.items()}
+    for (one, names), (other, others) in itertools.permutations(named.items(), 2):
+        if more := sorted(set(names) - set(others)):
+            raise DataError(
+                f"class folders differ: '{folders[one]}' has {listed(map(repr, more), 3)}, which "
+                f"'{folders[other]}' lacks; labels count the folders in alphabetical order, so "
+                'both need the same ones'
+            )
+    return named
+
+
 def _check_mixed_labels(model, cfg, count):
     """Mixup turns labels into vectors whose length is a setting of the preprocessor."""
     mixes = (model.get('train_cfg') or {}).get('augments')
@@ -128,19 +138,6 @@ def _check_mixed_labels(model, cfg, count):
             f'{HEAD}={count}, but labels are mixed as vectors of '
             f'model.data_preprocessor.num_classes={length}: set both to the number of classes'
         )
-
-
-def _check_equal(folder, names, other, other_names):
-    for have, lack, more in (
-        (folder, other, set(names) - set(other_names)),
-        (other, folder, set(other_names) - set(names)),
-    ):
-        if more:
-            shown = listed((f"'{name}'" for name in sorted(more)), 3)
-            raise DataError(
-                f"class folders differ: '{have}' has {shown}, which '{lack}' lacks; labels "
-                f'count the folders in alphabetical order, so both need the same ones'
-            )
 
 
 def _check_list(dataset, scope, count):
@@ -160,20 +157,18 @@ def _check_list(dataset, scope, count):
 
 
 def _heads(model, path):
-    """Yield key and number of classes of the heads at a path; cascades have several."""
-    value = model
+    """Yield key and value of ``num_classes`` of the heads at a path; cascades have several."""
     for name in path.split('.'):
-        value = value.get(name) if isinstance(value, dict) else None
-    several = isinstance(value, (list, tuple))
-    for index, head in enumerate(value if several else [value]):
-        if not isinstance(head, dict) or head.get('class_agnostic') or head.get('type') in OTHER:
-            continue
-        if 'num_classes' in head:
-            yield f'model.{path}[{index}]' if several else f'model.{path}', head['num_classes']
+        model = model.get(name) if isinstance(model, dict) else None
+    several = isinstance(model, (list, tuple))
+    for index, head in enumerate(model if several else [model]):
+        count = head.get('num_classes') if isinstance(head, dict) else None
+        if count is not None and not head.get('class_agnostic') and head.get('type') not in OTHER:
+            key = f'model.{path}.{index}.num_classes' if several else f'model.{path}.num_classes'
+            check_value(key, count, integer(1))
+            yield key, count
 
 
 def _is_folder_dataset(dataset, scope):
-    """Whether a data set is mmpretrain's ``CustomDataset`` or one built on it."""
-    bases = getattr(dataset_class(dataset, scope), '__mro__', ())
-    origins = [f'{base.__module__}.{base.__name__}' for base in bases]
-    return 'mmpretrain.datasets.custom.CustomDataset' in origins
+    kind = dataset_class(dataset, scope)
+    return isinstance(kind, type) and issubclass(kind, CustomDataset)

@@ -1,7 +1,6 @@
 """Checks that the data sets and checkpoints which a config names exist."""
 
 import os
-import re
 from pathlib import Path
 
 from mmengine import registry as root
@@ -11,6 +10,7 @@ from mmlite.utils import near_names
 
 from .signatures import accepted_keys
 from .types import find
+from .values import PATH, check_value, walk
 
 
 def check_data(cfg, stages):
@@ -27,54 +27,35 @@ def check_data(cfg, stages):
         _check_evaluator(cfg, stage, make)
 
 
-def _check_evaluator(cfg, stage, make):
-    """Look for the annotation files of metrics, which must be those of the data set."""
-    evaluator, key = cfg.get(f'{stage}_evaluator'), f'{stage}_evaluator.ann_file'
-    for metric in evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]:
-        file = metric.get('ann_file') if isinstance(metric, dict) else None
-        if isinstance(file, str) and file and is_local(file, metric):
-            _need(file, key, key, make, 'file')
-            read = [
-                os.path.join(dataset.get('data_root') or '', dataset.get('ann_file') or '')
-                for _, dataset in datasets(cfg, stage)
-            ]
-            if len(read) == 1 and os.path.isfile(read[0]) and not os.path.samefile(file, read[0]):
-                raise UserError(
-                    f'{key} is {file!r}, but the predictions are for {read[0]!r}: give '
-                    f'{stage}_dataloader.dataset.ann_file and {key} the same file'
-                )
-
-
 def datasets(cfg, stage):
     """Yield every data set of a stage, without wrappers, as path in the config and dict."""
-    loader = cfg.get(f'{stage}_dataloader')
-    loaders = loader if isinstance(loader, (list, tuple)) else [loader]
-    for index, item in enumerate(loaders):
-        if isinstance(item, dict):
-            path = f'{stage}_dataloader' + (f'[{index}]' if item is not loader else '')
-            yield from _innermost(item.get('dataset'), f'{path}.dataset')
+    key = f'{stage}_dataloader'
+    loaders = cfg.get(key)
+    if isinstance(loaders, dict):
+        yield from _innermost(loaders, key)
+    elif loaders:
+        for index, loader in enumerate(loaders):
+            yield from _innermost(loader, f'{key}.{index}')
 
 
-def _innermost(dataset, path):
-    if isinstance(dataset, (list, tuple)):
-        for index, item in enumerate(dataset):
-            yield from _innermost(item, f'{path}[{index}]')
-    elif isinstance(dataset, dict):
-        inner = [key for key in ('dataset', 'datasets') if key in dataset]
-        for key in inner:
-            yield from _innermost(dataset[key], f'{path}.{key}')
-        if not inner:
-            yield path, dataset
+def _innermost(outer, path):
+    """Data sets in the config of a loader or wrapper."""
+    for key in ('dataset', 'datasets'):
+        inner = outer.get(key)
+        several = isinstance(inner, (list, tuple))
+        for index, dataset in enumerate(inner if several else [inner]):
+            place = f'{path}.{key}.{index}' if several else f'{path}.{key}'
+            if isinstance(dataset, dict) and {'dataset', 'datasets'} & dataset.keys():
+                yield from _innermost(dataset, place)
+            elif isinstance(dataset, dict):
+                yield place, dataset
 
 
 def _check_dataset(dataset, path, scope, make):
     downloads = 'download' in accepted_keys(dataset_class(dataset, scope)).names  # as of CIFAR
-    if downloads or not is_local('', dataset):
-        return
     data_root = dataset.get('data_root') or ''
-    if not isinstance(data_root, (str, os.PathLike)):
-        raise UserError(f'{path}.data_root must be a path (got {data_root!r})')
-    if '://' in str(data_root):
+    check_value(f'{path}.data_root', data_root, PATH)
+    if downloads or not is_local(data_root, dataset):
         return
     if data_root:
         _need(data_root, f'{path}.data_root', f'{path}.data_root', make)
@@ -82,20 +63,41 @@ def _check_dataset(dataset, path, scope, make):
     if isinstance(names, str) and not os.path.isfile(names):
         raise UserError(f'{path}.metainfo.classes must be a list of names (got {names!r})')
     prefixes = dataset.get('data_prefix') or {}
-    named = {'data_prefix': prefixes} if isinstance(prefixes, str) else {
-        f'data_prefix.{key}': value for key, value in prefixes.items()
-    }  # fmt: skip
-    for key, value in {'ann_file': dataset.get('ann_file'), **named}.items():
+    files = {'ann_file': dataset.get('ann_file')}
+    if isinstance(prefixes, str):
+        files['data_prefix'] = prefixes
+    else:
+        files |= {f'data_prefix.{key}': value for key, value in prefixes.items()}
+    for key, value in files.items():
         if isinstance(value, str) and value and '://' not in value:
             option = f'{path}.data_root' if data_root else f'{path}.{key}'
             kind = 'file' if key == 'ann_file' else 'directory'
             _need(os.path.join(data_root, value), f'{path}.{key}', option, make, kind)
 
 
+def _check_evaluator(cfg, stage, make):
+    """Look for the annotation files of metrics, which must be those of the data set."""
+    evaluator, key = cfg.get(f'{stage}_evaluator'), f'{stage}_evaluator.ann_file'
+    for metric in evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]:
+        file = metric.get('ann_file') if isinstance(metric, dict) else None
+        if not isinstance(file, str) or not file or not is_local(file, metric):
+            continue
+        _need(file, key, key, make, 'file')
+        read = [
+            os.path.join(dataset.get('data_root') or '', dataset.get('ann_file') or '')
+            for _, dataset in datasets(cfg, stage)
+        ]
+        if len(read) == 1 and os.path.isfile(read[0]) and not os.path.samefile(file, read[0]):
+            raise UserError(
+                f'{key} is {file!r}, but the predictions are for {read[0]!r}: give '
+                f'{stage}_dataloader.dataset.ann_file and {key} the same file'
+            )
+
+
 def is_local(file, cfg):
-    """Whether files are read from this machine's disk."""
+    """Whether a file is read from this machine's disk."""
     backend = (cfg.get('backend_args') or {}).get('backend', 'local')
-    return backend in ('local', 'disk') and '://' not in file
+    return backend in ('local', 'disk') and '://' not in str(file)
 
 
 def dataset_class(dataset, scope):
@@ -107,10 +109,8 @@ def dataset_class(dataset, scope):
 def _need(file, key, option, make, kind=None):
     """Raise a :class:`DataError` unless ``file`` exists and is a ``kind``, if that is given."""
     if not os.path.exists(file):
-        option = re.sub(r'\[(\d+)\]', r'.\1', option)  # as --cfg-options writes items of a list
-        remedy = f'make it by: {make}' if make else (
-            f'put the data there or add --cfg-options {option}=PATH'
-        )  # fmt: skip
+        remedy = f'put the data there or add --cfg-options {option}=PATH'
+        remedy = f'make it by: {make}' if make else remedy
         raise DataError(f'{key} is {str(file)!r}, which does not exist; {remedy}')
     if kind == 'file' and os.path.isdir(file):
         raise DataError(f'{key} is {file!r}, which is a directory, not a file of annotations')
@@ -120,33 +120,17 @@ def _need(file, key, option, make, kind=None):
 
 def check_checkpoints(cfg, phase):
     """Raise a :class:`CheckpointError` for a missing checkpoint that the config loads."""
-    if cfg.get('load_from'):
-        _need_checkpoint(cfg.load_from, 'load_from')
+    files = {'load_from': cfg.get('load_from')}
     if phase == 'train' and not cfg.get('resume'):
-        _check_pretrained(cfg.get('model'), 'model')
-
-
-def _check_pretrained(value, path):
-    if isinstance(value, (list, tuple)):
-        for index, child in enumerate(value):
-            _check_pretrained(child, f'{path}[{index}]')
-    elif isinstance(value, dict):
-        if value.get('type') == 'Pretrained' and isinstance(value.get('checkpoint'), str):
-            _need_checkpoint(value['checkpoint'], f'{path}.checkpoint')
-        for key, child in value.items():
-            _check_pretrained(child, f'{path}.{key}')
-
-
-def _need_checkpoint(file, key):
-    path = Path(file)
-    if '://' in str(file):
-        return
-    if path.is_file():
-        if not path.stat().st_size:
-            raise CheckpointError(f'checkpoint {key}={str(file)!r} is empty')
-        return
-    if path.is_dir():
-        raise CheckpointError(f'checkpoint {key}={str(file)!r} is a directory, not a file')
-    near = near_names(path.name, [p.name for p in path.parent.glob('*.*')])
-    hint = f'; near names in {path.parent}: {", ".join(near)}' if near else ''
-    raise CheckpointError(f'checkpoint {key}={str(file)!r} does not exist{hint}')
+        for path, value in walk(cfg.get('model'), 'model'):
+            if isinstance(value, dict) and value.get('type') == 'Pretrained':
+                files[f'{path}.checkpoint'] = value.get('checkpoint')
+    for key, file in files.items():
+        if not isinstance(file, str) or not file or '://' in file or os.path.isfile(file):
+            continue
+        if os.path.isdir(file):
+            raise CheckpointError(f'checkpoint {key}={file!r} is a directory, not a file')
+        folder, name = Path(file).parent, Path(file).name
+        near = near_names(name, [path.name for path in folder.glob('*.*')])
+        hint = f'; near names in {folder}: {", ".join(near)}' if near else ''
+        raise CheckpointError(f'checkpoint {key}={file!r} does not exist{hint}')

@@ -7,10 +7,9 @@ methods while they go to ``super().__init__`` and nowhere else; anything less ce
 import ast
 import functools
 import inspect
+import re
 import textwrap
 from typing import NamedTuple
-
-from .values import hint_of
 
 
 class Accepted(NamedTuple):
@@ -51,13 +50,22 @@ def _parameters(function):
     except (TypeError, ValueError):  # implemented in C: nothing is known
         return {}, 'kwargs'
     by_keyword = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    hints = {p.name: hint_of(p) for p in parameters if p.kind in by_keyword and p.name != 'self'}
-    var_keyword = next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), None)
-    return hints, var_keyword
+    hints = {p.name: _hint_of(p) for p in parameters if p.kind in by_keyword and p.name != 'self'}
+    return hints, next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), None)
+
+
+def _hint_of(parameter):
+    """Type of a parameter by annotation or default; None if unknown."""
+    if parameter.annotation is not parameter.empty and not isinstance(parameter.annotation, str):
+        return parameter.annotation
+    return float if type(parameter.default) in (int, float) else None
 
 
 def _forwarded_to(init, var_keyword):
-    """See :func:`_super_start` of the call that gets ``**kwargs``; None if they go elsewhere."""
+    """Where ``init`` passes its ``**kwargs`` on, and nowhere else.
+
+    ``''`` for ``super().__init__``, ``'X'`` for ``super(X, self).__init__``, else None.
+    """
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(init)))
     except (OSError, TypeError, SyntaxError):
@@ -66,15 +74,9 @@ def _forwarded_to(init, var_keyword):
     uses = [node for node in nodes if isinstance(node, ast.Name) and node.id == var_keyword]
     calls = [node for node in nodes if isinstance(node, ast.Call)]
     unpacked = {id(k.value): call for call in calls for k in call.keywords if k.arg is None}
-    only_call = unpacked.get(id(uses[0])) if len(uses) == 1 else None
-    return _super_start(only_call.func) if only_call else None
-
-
-def _super_start(function):
-    """``''`` for ``super().__init__``, ``'X'`` for ``super(X, self).__init__``, else None."""
-    if not (isinstance(function, ast.Attribute) and function.attr == '__init__'):
+    if len(uses) != 1 or id(uses[0]) not in unpacked:
         return None
-    call = function.value
-    if not (isinstance(call, ast.Call) and getattr(call.func, 'id', None) == 'super'):
-        return None
-    return getattr(call.args[0], 'id', None) if call.args else ''
+    called = re.match(
+        r'super\((?:(\w+), \w+)?\)\.__init__$', ast.unparse(unpacked[id(uses[0])].func)
+    )
+    return called and (called[1] or '')

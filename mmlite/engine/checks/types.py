@@ -56,7 +56,7 @@ class TypeChecker:
         scope = scope or self.scope
         if isinstance(value, (list, tuple)):
             for index, item in enumerate(value):
-                self.walk(item, f'{path}[{index}]', registry, strict, scope)
+                self.walk(item, f'{path}.{index}', registry, strict, scope)
         elif isinstance(value, dict):
             if '_scope_' in value:
                 scope = value['_scope_']

@@ -1,39 +1,80 @@
 """Checks of plain values that a run would answer with a traceback or a wrong result."""
 
-import inspect
+import math
 import multiprocessing
+import os
 import types
 import typing
 from collections.abc import Sequence
 from numbers import Number
 
 from mmengine.config import ConfigDict
-from mmengine.runner import Runner
 
 from mmlite.errors import UserError
-from mmlite.utils import near_names
 
-INTEGERS = {
-    'train_cfg.max_epochs': 1,
-    'train_cfg.max_iters': 1,
-    'train_cfg.val_interval': 1,
-    'train_cfg.val_begin': 0,
-    'default_hooks.logger.interval': 1,
-    'randomness.seed': 0,
-}  # -> the least that works
-LOADER_INTEGERS = {'batch_size': 1, 'num_workers': 0, 'prefetch_factor': 1}
-FLOATS = ('optimizer.lr', 'optimizer.weight_decay', 'clip_grad.max_norm')  # of optim_wrapper, >= 0
-CHOICES = {
-    'CocoMetric.metric': ('bbox', 'segm', 'proposal', 'proposal_fast'),
-    'IoUMetric.iou_metrics': ('mIoU', 'mDice', 'mFscore'),
-}  # class and argument -> the words that it takes, alone or in a list
-DICTS = ('model', 'train_cfg', 'val_cfg', 'test_cfg', 'optim_wrapper', 'default_hooks', 'env_cfg')
-LISTS = ('val_dataloader', 'test_dataloader', 'param_scheduler', 'val_evaluator', 'test_evaluator')
-CONTAINERS = {
-    **dict.fromkeys((*DICTS, 'randomness', 'train_dataloader'), dict),
-    **dict.fromkeys(LISTS, (dict, list, tuple)),
-    'custom_hooks': (list, tuple),
+
+def integer(least, most=math.inf):
+    """Rule for integers of a range, limits included; a float without a fraction is one."""
+    words = f'an integer >= {least}' if most == math.inf else f'an integer from {least} to {most}'
+    return words, lambda value: _is_number(value) and value % 1 == 0 and least <= value <= most
+
+
+def one_of(words):
+    """Rule for strings; anything else passes."""
+    return f'one of {", ".join(words)}', lambda value: not isinstance(value, str) or value in words
+
+
+def _is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_part(value):
+    """Whether a value may be a part of a run: a dict, or an object that a config has built."""
+    return not isinstance(value, (str, Number))
+
+
+def _are_parts(value):
+    return isinstance(value, (list, tuple)) and all(map(_is_part, value))
+
+
+# a rule is what a value must be, in words, and a function that tells; None always passes
+DICT = 'a dict', lambda value: isinstance(value, dict)
+PART = 'a dict', _is_part
+PARTS = 'a list of dicts', _are_parts
+PART_OR_PARTS = 'a dict or a list of dicts', lambda v: isinstance(v, dict) or _are_parts(v)
+PATH = 'a path', lambda value: isinstance(value, (str, os.PathLike))
+NOT_NEGATIVE = 'a number >= 0', lambda value: _is_number(value) and value >= 0
+
+DICTS = 'model train_cfg val_cfg test_cfg optim_wrapper default_hooks env_cfg randomness'
+LISTS = 'val_dataloader test_dataloader param_scheduler val_evaluator test_evaluator'
+SETTINGS = {
+    **dict.fromkeys([*DICTS.split(), 'train_dataloader'], DICT),
+    **dict.fromkeys(LISTS.split(), PART_OR_PARTS),
+    'custom_hooks': PARTS,
+    'train_cfg.max_epochs': integer(1),
+    'train_cfg.max_iters': integer(1),
+    'train_cfg.val_interval': integer(1),
+    'train_cfg.val_begin': integer(0),
+    'default_hooks.logger.interval': integer(1),
+    'randomness.seed': integer(0, 2**32 - 1),
+    'optim_wrapper.optimizer.lr': NOT_NEGATIVE,
+    'optim_wrapper.optimizer.weight_decay': NOT_NEGATIVE,
+    'optim_wrapper.clip_grad.max_norm': NOT_NEGATIVE,
+    'load_from': PATH,
+    'work_dir': PATH,
+    'log_level': one_of(('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')),
+    'env_cfg.mp_cfg.mp_start_method': one_of(multiprocessing.get_all_start_methods()),
 }
+LOADER = {
+    'batch_size': integer(1),
+    'num_workers': integer(0),
+    'prefetch_factor': integer(1),
+    **dict.fromkeys(('dataset', 'sampler', 'batch_sampler'), PART),
+}
+CHOICES = {
+    'CocoMetric.metric': one_of(('bbox', 'segm', 'proposal', 'proposal_fast')),
+    'IoUMetric.iou_metrics': one_of(('mIoU', 'mDice', 'mFscore')),
+}  # class and argument -> rule of the argument, or of each item if it is a list
 NAMES = {
     **{int: 'an integer', float: 'a number', bool: 'True or False', str: 'a string'},
     **dict.fromkeys((dict, ConfigDict), 'a dict'),
@@ -41,90 +82,41 @@ NAMES = {
 }  # hints of other types are not compared
 NOT_A_STRING = (int, float, dict, ConfigDict, list, tuple, Sequence)
 NOT_A_NUMBER = (dict, ConfigDict)
-SEEDS = 2**32
-LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
+
+
+def check_value(key, value, rule):
+    """Raise a :class:`UserError` for a value that breaks a rule."""
+    words, passes = rule
+    if value is not None and not passes(value):
+        raise UserError(f'{key} must be {words} (got {value!r})')
 
 
 def check_settings(cfg):
     """Check the values that the runner itself reads; UserError."""
-    check_containers(cfg)
-    for key, least in INTEGERS.items():
-        check_integer(key, _get(cfg, key), least)
-    for key in [f'optim_wrapper.{key}' for key in FLOATS]:
-        value = _get(cfg, key)
-        if value is not None and (not _is_number(value) or value < 0):
-            raise UserError(f'{key} must be a number >= 0 (got {value!r})')
-    for key in ('load_from', 'work_dir'):
-        if not isinstance(cfg.get(key), str | None):
-            raise UserError(f'{key} must be a path (got {cfg[key]!r})')
-    randomness = cfg.get('randomness') or {}
-    known = set(inspect.signature(Runner.set_randomness).parameters) - {'self'}
-    for key in randomness:
-        if key not in known:
-            near = near_names(key, known) or sorted(known)
-            raise UserError(f'randomness has no {key!r}; did you mean {" or ".join(near)}?')
-    if (randomness.get('seed') or 0) >= SEEDS:
-        raise UserError(f'randomness.seed must be below {SEEDS} (got {randomness["seed"]})')
-    methods = multiprocessing.get_all_start_methods()
-    for key, known in (('log_level', LEVELS), ('env_cfg.mp_cfg.mp_start_method', methods)):
-        value = _get(cfg, key)
-        if isinstance(value, str) and value not in known:
-            raise UserError(f'{key} must be one of {", ".join(known)} (got {value!r})')
-
-
-def check_containers(cfg):
-    """Check that dicts and lists which the runner reads are such; UserError."""
-    for key, kinds in CONTAINERS.items():
-        value = cfg.get(key)
-        if value is not None and not isinstance(value, kinds):
-            raise UserError(f'{key} must be {_named(kinds)} (got {value!r})')
-        for item in value if isinstance(value, (list, tuple)) else ():
-            if isinstance(item, (str, Number)):
-                raise UserError(f'{key} must be a list of dicts (got {item!r} in it)')
+    for key, rule in SETTINGS.items():
+        value = cfg
+        for name in key.split('.'):
+            value = value.get(name) if hasattr(value, 'get') else None
+        check_value(key, value, rule)
     for name, hook in (cfg.get('default_hooks') or {}).items():
-        if isinstance(hook, (str, Number)):
-            raise UserError(f'default_hooks.{name} must be a dict (got {hook!r})')
-
-
-def check_loader(loader, path):
-    """Check the integers of a data loader, and that its data set and samplers are dicts."""
-    for key, least in LOADER_INTEGERS.items():
-        check_integer(f'{path}.{key}', loader.get(key), least)
-    for key in ('dataset', 'sampler', 'batch_sampler'):
-        if isinstance(loader.get(key), (str, Number)):
-            raise UserError(f'{path}.{key} must be a dict (got {loader[key]!r})')
-
-
-def check_integer(key, value, least):
-    """Raise a :class:`UserError` for anything but None and integers from ``least``."""
-    if value is not None and (not _is_number(value) or value % 1 or value < least):
-        raise UserError(f'{key} must be an integer >= {least} (got {value!r})')
+        check_value(f'default_hooks.{name}', hook, PART)
 
 
 def check_argument(label, path, key, value, hint):
-    """Refuse a value that the class which takes it certainly cannot use.
+    """Refuse a value that the class ``label`` which takes it certainly cannot use.
 
     Only strings, numbers and :data:`CHOICES` are checked: type hints of libraries are often too
     narrow, and a false alarm is worse than a library's own message.
     """
-    words = CHOICES.get(f'{label}.{key}')
-    for word in [value] if isinstance(value, str) else value if words and value else ():
-        if words and word not in words:
-            raise UserError(f'{path}.{key} must be one of {", ".join(words)} (got {word!r})')
-    if hint is None or not isinstance(value, (str, Number)):
-        return
-    kinds = _kinds(hint)
+    if rule := CHOICES.get(f'{label}.{key}'):
+        for word in value if isinstance(value, (list, tuple)) else [value]:
+            check_value(f'{path}.{key}', word, rule)
     # libraries annotate bool arguments that also accept strings, and str ones that accept numbers
     wrong = NOT_A_STRING if isinstance(value, str) else NOT_A_NUMBER
+    kinds = [] if hint is None or _is_part(value) else _kinds(hint)
     if kinds and all(kind in wrong for kind in kinds):
-        raise UserError(f'{path}.{key} must be {_named(kinds)} (got {value!r})')
-
-
-def hint_of(parameter):
-    """Type of an ``inspect.Parameter`` by annotation or default; None if unknown."""
-    if parameter.annotation is not parameter.empty and not isinstance(parameter.annotation, str):
-        return parameter.annotation
-    return float if type(parameter.default) in (int, float) else None
+        names = ' or '.join(dict.fromkeys(NAMES[kind] for kind in kinds))
+        raise UserError(f'{path}.{key} must be {names} (got {value!r})')
 
 
 def _kinds(hint):
@@ -132,24 +124,20 @@ def _kinds(hint):
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         found = [_kinds(part) for part in parts if part is not type(None)]
-        return [kind for kinds in found for kind in kinds] if all(found) else []
+        return sum(found, []) if all(found) else []
     kind = origin or hint
     if kind is Sequence and not (parts and set(parts) <= {int, float, bool, Number}):
         return []  # a string is a sequence, too
     return [kind] if isinstance(kind, type) and kind in NAMES else []
 
 
-def _named(kinds):
-    kinds = kinds if isinstance(kinds, (list, tuple)) else [kinds]
-    return ' or '.join(dict.fromkeys(NAMES[kind] for kind in kinds))
-
-
-def _get(cfg, key):
-    """Value of a dotted key, None without one."""
-    for name in key.split('.'):
-        cfg = cfg.get(name) if isinstance(cfg, dict) or hasattr(cfg, 'get') else None
-    return cfg
-
-
-def _is_number(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def walk(value, path):
+    """Yield key and value of a setting and of all below it, less lists of plain values."""
+    yield path, value
+    items = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, (list, tuple)) and any(isinstance(v, (dict, list)) for v in value):
+        items = enumerate(value)
+    for key, child in items:
+        yield from walk(child, f'{path}.{key}')

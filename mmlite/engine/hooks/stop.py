@@ -12,7 +12,7 @@ from mmengine.hooks import Hook
 from mmlite.errors import Stopped
 from mmlite.registry import HOOKS
 
-from ..loops import block_signals, keep_workers, restore_signals
+from ..loops import keep_workers
 from .checkpoint import CheckpointHook
 from .fit import optim_wrappers
 
@@ -39,7 +39,7 @@ class StopHook(Hook):
     priority = 'LOWEST'  # when all other hooks have seen the step
 
     def __init__(self):
-        self._signal = self._last_step = self._saver = self._store = self._mask = None
+        self._signal = self._last_step = self._saver = self._store = None
         self._handlers = {}
 
     def before_train(self, runner):
@@ -65,22 +65,9 @@ class StopHook(Hook):
 
     def before_val_epoch(self, runner):
         """Count the batches of the processes, all of which must take part in an agreement."""
-        self._mask = block_signals()  # until the workers of the loader have started
         if self._store is not None:
             self._val_batches = len(runner.val_loop.dataloader)
             self._all_validate = min(mmdist.all_gather_object(self._val_batches)) > 0
-
-    def before_val_iter(self, runner, batch_idx, data_batch=None):
-        """Take signals again."""
-        self._unblock()
-
-    def after_val_epoch(self, runner, metrics=None):
-        """Take signals again, also where there was no batch."""
-        self._unblock()
-
-    def _unblock(self):
-        restore_signals(self._mask)
-        self._mask = None
 
     def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         """Stop if nothing would be lost."""
