@@ -105,63 +105,67 @@ CONTEXT.set_forkserver_preload([  # imported once for all processes
 ])  # fmt: skip
 
 
-def _run(tool, args, log):
+class Processes:
+    """A tool in ``world`` processes of their own, without a launcher.
+
+    They write to ``output_<rank>.txt`` in ``folder``, and see no GPU if ``on_cpu``.
+    """
+
+    def __init__(self, tool, args, folder, world=1, on_cpu=True):
+        folder.mkdir(exist_ok=True)
+        args = [*map(str, args), *(['--launcher', 'pytorch'] if world > 1 else [])]
+        shared = dict(WORLD_SIZE=str(world), MASTER_ADDR='127.0.0.1', MASTER_PORT=str(free_port()))
+        shared |= dict(CUDA_VISIBLE_DEVICES='-1') if on_cpu else {}
+        self.logs = [folder / f'output_{rank}.txt' for rank in range(world)]
+        self.processes = [
+            CONTEXT.Process(
+                target=_run, args=(tool, args, log, dict(shared, RANK=str(r), LOCAL_RANK=str(r)))
+            )
+            for r, log in enumerate(self.logs)
+        ]
+        for process in self.processes:
+            process.start()
+
+    def end(self, ok=0):
+        """Wait for their ends, and check the exit codes."""
+        for process in self.processes:
+            process.join(WAIT)
+            assert process.exitcode == ok, (process.exitcode, self.text()[-3000:])
+
+    def text(self):
+        """What they have printed so far."""
+        return ''.join(log.read_text() for log in self.logs if log.exists())
+
+    def signal_when(self, number, ready, rank=0):
+        """Signal a process and its workers as soon as ``ready()``; returns whether it ran.
+
+        That is what ``timeout``, Slurm and containers do. SIGKILL ends the process only.
+        """
+        process, end = self.processes[rank], time.monotonic() + WAIT
+        while process.is_alive() and not ready():
+            assert time.monotonic() < end, self.text()[-3000:]
+            time.sleep(0.002)
+        alive = process.is_alive()
+        if alive:
+            (os.kill if number == signal.SIGKILL else os.killpg)(process.pid, number)
+        return alive
+
+
+def train(config, work_dir, *options, world=1):
+    """Start ``tools/train.py`` with its logs in ``work_dir``; returns the :class:`Processes`."""
+    args = [config, '--work-dir', work_dir, *options]
+    return Processes('train', args, work_dir, world, on_cpu=world > 1)
+
+
+def _run(tool, args, log, environ):
     os.setsid()  # a process group of its own, which a test can signal
     with open(log, 'a') as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+    os.environ.update(environ)
     torch.set_num_threads(1)
     sys.argv = [f'{tool}.py', *args]
     sys.exit(runpy.run_path(str(ROOT / f'tools/{tool}.py'))['main'](args))
-
-
-class Training:
-    """A training in a process of its own, with ``options`` for ``tools/train.py``."""
-
-    def __init__(self, config, work_dir, *options):
-        work_dir.mkdir(exist_ok=True)
-        self.log = work_dir / 'output.txt'
-        args = [str(config), '--work-dir', str(work_dir), *map(str, options)]
-        self.process = CONTEXT.Process(target=_run, args=('train', args, str(self.log)))
-        self.process.start()
-
-    def end(self, *, ok=0):
-        """Wait for its end, and check its exit code."""
-        self.process.join(WAIT)
-        assert self.process.exitcode == ok, (self.process.exitcode, self.text()[-3000:])
-
-    def text(self):
-        """What it has printed so far."""
-        return self.log.read_text() if self.log.exists() else ''
-
-    def signal_when(self, number, ready):
-        """Signal the process and its workers as soon as ``ready()``; returns whether it ran.
-
-        That is what ``timeout``, Slurm and containers do. SIGKILL ends the main process only.
-        """
-        end = time.monotonic() + WAIT
-        while self.process.is_alive() and not ready():
-            assert time.monotonic() < end, self.text()[-3000:]
-            time.sleep(0.002)
-        alive = self.process.is_alive()
-        if alive:
-            (os.kill if number == signal.SIGKILL else os.killpg)(self.process.pid, number)
-        return alive
-
-
-def run_processes(tool, args, world, folder):
-    """Run a tool in ``world`` processes on the CPU, one without a launcher; logs in ``folder``."""
-    port = free_port()
-    logs = [folder / f'{tool}_{rank}_of_{world}.txt' for rank in range(world)]
-    processes = [
-        CONTEXT.Process(target=_be_one_of, args=(tool, [*map(str, args)], rank, world, port, log))
-        for rank, log in enumerate(logs)
-    ]
-    for process in processes:
-        process.start()
-    for process, log in zip(processes, logs, strict=True):
-        process.join(WAIT)
-        assert process.exitcode == 0, log.read_text()[-3000:]
 
 
 def free_port():
@@ -169,14 +173,6 @@ def free_port():
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         return free.getsockname()[1]
-
-
-def _be_one_of(tool, args, rank, world, port, log):
-    os.environ.update(
-        RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(world), MASTER_ADDR='127.0.0.1',
-        MASTER_PORT=str(port), CUDA_VISIBLE_DEVICES='-1',
-    )  # fmt: skip
-    _run(tool, [*args, *(['--launcher', 'pytorch'] if world > 1 else [])], log)
 
 
 def last_weights(work_dir):

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmlite.errors import UserError
-from mmlite.utils import near_names
+from mmlite.utils.names import listed, near_names
 
 from .checks.values import check_settings, walk
 from .overrides import apply_overrides
@@ -92,10 +92,10 @@ def check_option(cfg, key):
     if head not in cfg:
         near = [path for path, _ in leaves if path.endswith(f'.{key}')]
         near = near or near_names(head, TOP_LEVEL)
-        hint = f'; did you mean {_some(near, "or")}?' if near else ''
+        hint = f'; did you mean {listed(near, 4)}?' if near else ''
         raise UserError(f'{key} is not a setting: nothing reads {head!r}{hint}')
     made = [path for path, value in leaves if _holds(value, cfg[head])]
-    hint = f'; settings with its value are {_some(made, "and")}' if made else ''
+    hint = f'; settings with its value are {listed(made, 4)}' if made else ''
     option = VARIABLES.get(head)
     hint += f', and {option} changes all of them' if option and made else ''
     raise UserError(
@@ -110,12 +110,6 @@ def _holds(value, variable):
         return value == variable
     pair = isinstance(value, (list, tuple)) and isinstance(variable, int)
     return pair and len(value) == 2 and all(item == variable for item in value)
-
-
-def _some(names, word):
-    """The first four of ``names`` in a sentence."""
-    names = [*names[:4], f'{len(names) - 4} more'] if len(names) > 4 else names
-    return f' {word} '.join(filter(None, [', '.join(names[:-1]), names[-1]]))
 
 
 def _check_chain(path, named_by):
@@ -157,17 +151,10 @@ def _bases(tree):
 
 def _near_files(path):
     """A hint with files of a similar name, in the same directory or else in its siblings."""
-    parent = path.parent
-    while not parent.is_dir() and parent != parent.parent:
-        parent = parent.parent
-    try:
-        siblings = {p.stem: p for p in parent.glob('*') if p.suffix in SUFFIXES}
-        cousins = {p.stem: p for p in parent.parent.glob('*/*') if p.suffix in SUFFIXES}
-    except OSError:  # a directory that may not be read gives no hint
-        return ''
-    for files, cutoff in ((siblings, 0.6), (cousins, 0.8)):
-        names = difflib.get_close_matches(path.stem, files, n=3, cutoff=cutoff)
-        if names:
+    folder = next(parent for parent in path.parents if parent.is_dir())
+    for found, cutoff in ((folder.glob('*'), 0.6), (folder.parent.glob('*/*'), 0.8)):
+        files = {file.stem: file for file in found if file.suffix in SUFFIXES}
+        if names := difflib.get_close_matches(path.stem, files, n=3, cutoff=cutoff):
             return f'; near names: {", ".join(str(files[name]) for name in names)}'
     return ''
 

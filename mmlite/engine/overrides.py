@@ -4,7 +4,8 @@ import math
 
 from mmlite.errors import UserError
 
-LENGTHS = {'epochs': 'max_epochs', 'iters': 'max_iters'}
+from .checks.values import walk
+
 MODEL_SIZES = ('img_size', 'pad_size_divisor', 'size', 'crop_size', 'search_size')
 PIPELINE_SIZES = ('scale', 'crop_size', 'size', 'second_scale')
 MASKED_PATCHES = ('num_masking_patches', 'min_num_patches', 'max_num_patches')
@@ -19,13 +20,16 @@ def apply_overrides(cfg, options):
     Returns:
         dict: The other options.
     """
-    set_length(cfg, options.get('--epochs'), options.get('--iters'))
-    set_image_size(cfg, options.get('--image-size'))
+    for unit in ('epochs', 'iters'):
+        if (length := options.get(f'--{unit}')) is not None:
+            set_length(cfg, unit, length)
+    if (size := options.get('--image-size')) is not None:
+        set_image_size(cfg, size)
     return {key: value for key, value in options.items() if not key.startswith('--')}
 
 
-def set_length(cfg, epochs=None, iters=None):
-    """Train for another number of epochs or iterations; the schedules move along.
+def set_length(cfg, unit, new):
+    """Train for ``new`` epochs or iterations; the schedules move along.
 
     Ends and milestones keep their place relative to the whole. A warm-up keeps its length unless
     it is longer than a tenth of the new training, of which it then takes its old share or a tenth,
@@ -33,24 +37,18 @@ def set_length(cfg, epochs=None, iters=None):
 
     Args:
         cfg (mmengine.config.Config): Changed in place.
-        epochs, iters (int, optional): At most one.
-
-    Raises:
-        UserError: The config counts in the other unit.
+        unit (str): ``'epochs'`` or ``'iters'``; a UserError if the config counts in the other one.
+        new (int): At least 1.
     """
-    if epochs is None and iters is None:
-        return
-    if epochs and iters:
-        raise UserError('--epochs and --iters exclude each other')
-    unit, other, new = ('epochs', 'iters', epochs) if iters is None else ('iters', 'epochs', iters)
-    train_cfg = cfg.get('train_cfg') or {}
-    if LENGTHS[unit] not in train_cfg:
-        counted = f'train_cfg.{LENGTHS[other]}={train_cfg.get(LENGTHS[other])}'
+    train_cfg, length = cfg.get('train_cfg') or {}, f'max_{unit}'
+    if length not in train_cfg:
+        other = {'epochs': 'iters', 'iters': 'epochs'}[unit]
+        counted = f'train_cfg.max_{other}={train_cfg.get(f"max_{other}")}'
         raise UserError(f'--{unit} does not fit this config, which has {counted}: use --{other}')
-    old = train_cfg[LENGTHS[unit]]
-    train_cfg[LENGTHS[unit]] = new
-    if LENGTHS[unit] in cfg:
-        cfg[LENGTHS[unit]] = new
+    old = train_cfg[length]
+    for owner in (train_cfg, cfg):
+        if length in owner:
+            owner[length] = new
     schedulers = cfg.get('param_scheduler') or []
     schedulers = schedulers if isinstance(schedulers, list) else [schedulers]
     warm_up = max([s.end for s in schedulers if _is_warm_up(s, old)], default=0)
@@ -61,7 +59,6 @@ def set_length(cfg, epochs=None, iters=None):
             return round(value * new_warm_up / warm_up) if warm_up else 0
         return min(new, max(new_warm_up + 1, round(value * new / old)))
 
-    kept = []
     for scheduler in schedulers:
         for key in ('begin', 'end'):
             if isinstance(scheduler.get(key), int):
@@ -70,10 +67,8 @@ def set_length(cfg, epochs=None, iters=None):
             scheduler.milestones = [moved(value) for value in scheduler.milestones]
         if isinstance(scheduler.get('T_max'), int):
             scheduler.T_max = max(1, round(scheduler.T_max * new / old))
-        if scheduler.get('end', new) > scheduler.get('begin', 0):  # else a warm-up of no length
-            kept.append(scheduler)
-    if schedulers:
-        cfg.param_scheduler = kept
+    if schedulers:  # less a warm-up of no length
+        cfg.param_scheduler = [s for s in schedulers if s.get('end', new) > s.get('begin', 0)]
     for hook in cfg.get('custom_hooks') or []:
         for key in ('start_epoch', 'warm_epochs'):
             if unit == 'epochs' and key in hook:
@@ -94,8 +89,6 @@ def set_image_size(cfg, size):
     Raises:
         UserError: No crop is found, or ``size`` is not a multiple of the patches.
     """
-    if size is None:
-        return
     loaders = [cfg.get(f'{stage}_dataloader') for stage in ('train', 'val', 'test')]
     pipelines = [loader.dataset for loader in loaders if loader]
     old = _crop_size(pipelines[:1]) or cfg.model.get('backbone', {}).get('img_size')
@@ -158,15 +151,5 @@ def _crop_size(datasets):
 
 
 def _dicts(node):
-    """Iterate over a config's dicts, nested ones included, each object once."""
-    seen, stack = set(), [node]
-    while stack:
-        node = stack.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        if isinstance(node, dict):
-            yield node
-            stack += list(node.values())[::-1]
-        elif isinstance(node, (list, tuple)):
-            stack += list(node)[::-1]
+    """All dicts of a config, nested ones included, each object once."""
+    return {id(item): item for _, item in walk(node, '') if isinstance(item, dict)}.values()

@@ -83,10 +83,10 @@ param_scheduler = [dict(type='A', end=size)]
         (
             'size',
             '^size is a variable of the config, which was used before options are merged: set what '
-            'was made from it instead; settings with its value are model.size, model.scale and '
+            'was made from it instead; settings with its value are model.size, model.scale, '
             'param_scheduler.0.end$',
         ),
-        ('max_iters', r'and param_scheduler\.0\.end, and --iters changes all of them$'),
+        ('max_iters', r', param_scheduler\.0\.end, and --iters changes all of them$'),
         ('steps.0.type', r'settings with its value are train_dataloader\.dataset\.pipeline$'),
         ('lr', "^lr is not a setting: nothing reads 'lr'; did you mean optim_wrapper.optimizer.lr"),
         ('optimizer.lr', "nothing reads 'optimizer'; did you mean optim_wrapper.optimizer.lr"),

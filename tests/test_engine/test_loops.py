@@ -127,9 +127,7 @@ def test_a_pass_of_an_endless_sampler_is_an_epoch(stream):
 
 def test_an_epoch_has_a_batch():
     made = ResumableLoader(DataLoader(Drawing(), batch_size=11, drop_last=True), seed=7)
-    with pytest.raises(
-        UserError, match='=11, but a process has 10 samples .* to 10 or less'
-    ):
+    with pytest.raises(UserError, match='=11, but a process has 10 samples .* to 10 or less'):
         made.skip(0)
 
 

@@ -28,41 +28,40 @@ def spans(cfg):
 
 
 @pytest.mark.parametrize(
-    'path, length, expected',
+    'path, unit, length, expected',
     [
-        (MAE, dict(epochs=60), [(0, 6), (6, 60)]),  # 40 of 400 stay a tenth
-        (MAE, dict(epochs=1600), [(0, 40), (40, 1600)]),  # longer: the warm-up stays
-        (MAE, dict(epochs=1), [(0, 1)]),  # no room for a warm-up
-        (DET, dict(iters=20_000), [(0, 250), (0, 20_000)]),
-        (DET, dict(iters=100), [(0, 10), (0, 100)]),  # 250 would be longer than the training
-        (SEG, dict(iters=40_000), [(0, 1500), (1500, 40_000)]),
-        (CLS, dict(epochs=100), [(0, 5), (5, 100)]),
-        (CLS, dict(epochs=3), [(0, 1), (1, 3)]),
+        (MAE, 'epochs', 60, [(0, 6), (6, 60)]),  # 40 of 400 stay a tenth
+        (MAE, 'epochs', 1600, [(0, 40), (40, 1600)]),  # longer: the warm-up stays
+        (MAE, 'epochs', 1, [(0, 1)]),  # no room for a warm-up
+        (DET, 'iters', 20_000, [(0, 250), (0, 20_000)]),
+        (DET, 'iters', 100, [(0, 10), (0, 100)]),  # 250 would be longer than the training
+        (SEG, 'iters', 40_000, [(0, 1500), (1500, 40_000)]),
+        (CLS, 'epochs', 100, [(0, 5), (5, 100)]),
+        (CLS, 'epochs', 3, [(0, 1), (1, 3)]),
     ],
 )
-def test_schedules_follow_the_length(path, length, expected):
+def test_schedules_follow_the_length(path, unit, length, expected):
     cfg = read(path)
-    set_length(cfg, **length)
+    set_length(cfg, unit, length)
     assert spans(cfg) == expected
-    ((unit, value),) = length.items()
-    assert cfg.train_cfg[f'max_{unit}'] == cfg[f'max_{unit}'] == value
+    assert cfg.train_cfg[f'max_{unit}'] == cfg[f'max_{unit}'] == length
 
 
 def test_milestones_and_hooks_keep_their_share():
     cfg = read(DET)
-    set_length(cfg, iters=27_000)
+    set_length(cfg, 'iters', 27_000)
     assert cfg.param_scheduler[1].milestones == [24_000, 26_000]
     cfg = read(TRACK)
-    set_length(cfg, epochs=30)
+    set_length(cfg, 'epochs', 30)
     assert cfg.param_scheduler[0].milestones == [24]
     hook = cfg.custom_hooks[-1]
     assert (hook.start_epoch, hook.warm_epochs) == (2, 8)
 
 
-@pytest.mark.parametrize('path, length', [(DET, dict(epochs=3)), (MAE, dict(iters=3))])
-def test_the_other_unit_is_named(path, length):
+@pytest.mark.parametrize('path, unit', [(DET, 'epochs'), (MAE, 'iters')])
+def test_the_other_unit_is_named(path, unit):
     with pytest.raises(UserError, match='use --(iters|epochs)'):
-        set_length(read(path), **length)
+        set_length(read(path), unit, 3)
 
 
 def changes(before, after, prefix=''):

@@ -9,7 +9,7 @@ import tiny_pretrain
 import tiny_tasks
 import tiny_tracker
 import trainings
-from trainings import run_processes
+from trainings import Processes
 
 OPTIONS = {
     'cls': ['test_evaluator.topk=1,2'],
@@ -30,7 +30,7 @@ def evaluate(world, folder, config, checkpoint, options):
     out = folder / f'{world}.json'
     args = [config, checkpoint, '--work-dir', folder / f'work_{world}', '--out', out]
     options = [option.format(folder=folder, world=world) for option in options]
-    run_processes('test', [*args, *(['--cfg-options'] * bool(options)), *options], world, folder)
+    Processes('test', [*args, *(['--cfg-options'] * bool(options)), *options], folder, world).end()
     metrics = json.loads(out.read_text())
     boxes = folder / f'{world}.bbox.json'
     if boxes.exists():
@@ -104,7 +104,7 @@ def stream(config, task, world, workers):
     copy = config.with_name(f'{out.name}.py')
     copy.write_text(config.read_text() + recorded)
     options = ['--cfg-options', SHORT[task]]
-    run_processes('train', [copy, '--work-dir', out / 'work', *options], world, out)
+    Processes('train', [copy, '--work-dir', out / 'work', *options], out, world).end()
     return Counter(line for file in out.glob('batches_*') for line in file.read_text().split())
 
 

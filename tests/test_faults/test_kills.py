@@ -8,7 +8,7 @@ import signal
 
 import pytest
 import trainings
-from trainings import Training, assert_same_bits, last_weights, steps
+from trainings import assert_same_bits, last_weights, steps, train
 
 from mmlite.errors import Stopped
 
@@ -26,7 +26,7 @@ def undisturbed(tmp_path_factory):
         if task not in done:
             folder = tmp_path_factory.mktemp(task)
             config = trainings.write(task, folder)
-            Training(config, folder / 'undisturbed').end()
+            train(config, folder / 'undisturbed').end()
             done[task] = config, folder / 'undisturbed'
         return done[task]
 
@@ -58,23 +58,23 @@ def first(cases, count):
 )
 def test_killed(task, number, undisturbed, tmp_path):
     config, whole = undisturbed(task)
-    training = Training(config, tmp_path)
+    training = train(config, tmp_path)
     assert training.signal_when(signal.SIGKILL, moment(training, tmp_path, number))
-    training.process.join()
-    Training(config, tmp_path, '--resume').end()
+    training.end(-signal.SIGKILL)
+    train(config, tmp_path, '--resume').end()
     assert_same_bits(last_weights(tmp_path), last_weights(whole))
 
 
 @pytest.mark.parametrize('task, number', first(STOPS, 1))
 def test_asked_to_end(task, number, undisturbed, tmp_path):
     config, whole = undisturbed(task)
-    training = Training(config, tmp_path)
+    training = train(config, tmp_path)
     assert training.signal_when(number, moment(training, tmp_path, 1))
     training.end(ok=Stopped.exit_code)
     assert f'{number.name} ended training after step' in training.text().splitlines()[-1]
     saved = last_weights(tmp_path)[-1]
     assert f'after step {saved}: ' in training.text()
-    Training(config, tmp_path, '--resume').end()
+    train(config, tmp_path, '--resume').end()
     assert_same_bits(last_weights(tmp_path), last_weights(whole))
     assert not list(tmp_path.glob('epoch_*_iter_*.pth'))  # it has made room for later ones
 
@@ -91,9 +91,9 @@ def test_asked_to_end_in_validation(undisturbed, tmp_path):
     waiting = tmp_path / 'waiting'
     paused = config.with_name('paused.py')
     paused.write_text(config.read_text() + VALIDATION.format(file=str(waiting)))
-    training = Training(paused, tmp_path)
+    training = train(paused, tmp_path)
     assert training.signal_when(signal.SIGTERM, waiting.exists)
     training.end(ok=Stopped.exit_code)
     assert 'SIGTERM ended training after step 6: ' in training.text()
-    Training(paused, tmp_path, '--resume').end()
+    train(paused, tmp_path, '--resume').end()
     assert_same_bits(last_weights(tmp_path), last_weights(whole))

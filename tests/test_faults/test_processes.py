@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 import trainings
-from trainings import ROOT, WAIT, assert_same_bits, free_port, last_weights, steps
+from trainings import ROOT, WAIT, assert_same_bits, free_port, last_weights, steps, train
 
 PAUSE = """
 custom_imports = dict(imports=['tiny'])
 custom_hooks = [
-    dict(type='mmlite.Pause', point={point!r}, file={folder!r} + '/paused', rank=1),
-    dict(type='mmlite.Pause', point='exit', file={folder!r} + '/ending', rank=1),
+    dict(type='mmlite.Pause', point={point!r}, file={folder!r} + '/paused', rank=1, seconds=2),
+    dict(type='mmlite.Pause', point='exit', file={folder!r} + '/ending', rank=1, seconds=1),
 ]
 """
 SRUN = """#!{python}
@@ -42,28 +42,23 @@ class Launched:
     Its processes are a group of their own, which a test can signal.
     """
 
-    def __init__(
-        self, config, work_dir, *options, restarts=0, command=None,
-        length='train_cfg.max_epochs=12', **environ,
-    ):  # fmt: skip
+    def __init__(self, config, work_dir, restarts=0, command=None, **environ):
         work_dir.mkdir(exist_ok=True)
         self.log = work_dir / 'output.txt'
         environ = dict(os.environ, PYTHON=sys.executable, PORT=str(free_port()), **environ)
         environ['MAX_RESTARTS'] = str(restarts)
         environ['PYTHONPATH'] = f'{environ["PYTHONPATH"]}:{ROOT / "tests"}'
         command = command or ['bash', ROOT / 'tools/dist_train.sh', config, '2']
-        command = [*command, '--work-dir', work_dir, *options]
-        command += ['--cfg-options', length]  # an epoch is a step
+        command = [*map(str, command), '--work-dir', str(work_dir)]
         with open(self.log, 'a') as file:
             self.launcher = subprocess.Popen(
-                [*map(str, command)], stdout=file, stderr=file, env=environ, start_new_session=True
+                command, stdout=file, stderr=file, env=environ, start_new_session=True
             )
 
-    def wait_for(self, ready):
-        """Wait until ``ready()``, or until so many checkpoints are announced."""
+    def wait_for(self, saves):
+        """Wait until so many checkpoints are announced."""
         end = time.monotonic() + WAIT
-        saves = ready if isinstance(ready, int) else None
-        while len(steps(self.log.read_text())) < saves if saves else not ready():
+        while len(steps(self.log.read_text())) < saves:
             assert self.launcher.poll() is None and time.monotonic() < end, self.tail()
             time.sleep(0.01)
 
@@ -92,18 +87,20 @@ class Launched:
 
 @pytest.fixture(scope='module')
 def undisturbed(tmp_path_factory):
-    """Config and folder of a run that nothing happened to."""
+    """Config and folder of a run that nothing happened to; an epoch is a step."""
     folder = tmp_path_factory.mktemp('two')
     config = trainings.write('pretraining', folder)
-    config.write_text(config.read_text() + "train_dataloader['num_workers'] = 1\n")
-    Launched(config, folder / 'work').end()
+    longer = "train_dataloader['num_workers'] = 1\ntrain_cfg['max_epochs'] = 10\n"
+    config.write_text(config.read_text() + longer)
+    train(config, folder / 'work', world=2).end()
     return config, folder / 'work'
 
 
-def paused(config, folder, point):
+def paused(config, folder, point, extra=''):
     """The config with a pause of rank 1 at a point, and one at its end."""
     made = folder / 'paused.py'
-    made.write_text(config.read_text() + PAUSE.format(point=point, folder=str(folder)))
+    pauses = PAUSE.format(point=point, folder=str(folder))
+    made.write_text(config.read_text() + pauses + extra)
     return made
 
 
@@ -128,32 +125,28 @@ def test_all_processes_stop_after_the_same_step(whom, undisturbed, tmp_path):
     run.ask(whom)
     run.end(75)
     assert run.log.read_text().count('ended training after step') == 2, run.tail()  # log, stderr
-    Launched(config, tmp_path, '--resume').end()
+    train(config, tmp_path, '--resume', world=2).end()
     assert_same_bits(last_weights(tmp_path), last_weights(whole))
 
 
 def test_all_processes_stop_in_validation(tmp_path):
     config = paused(trainings.write('detection', tmp_path), tmp_path, 'before_val_iter')
-    run = Launched(config, tmp_path / 'work', length='train_cfg.max_iters=12')
-    run.wait_for((tmp_path / 'paused').exists)
-    run.ask('one process')
+    run = train(config, tmp_path / 'work', world=2)
+    assert run.signal_when(signal.SIGTERM, (tmp_path / 'paused').exists, rank=1)
     run.end(75)
-    text = run.log.read_text()
+    text = run.text()
     assert 'another process ended training after step 6: ' in text and 'Traceback' not in text
     assert last_weights(tmp_path / 'work')[-1] == 6
 
 
 def test_without_a_checkpoint_the_exit_code_is_not_75(undisturbed, tmp_path):
-    config, _ = undisturbed
-    unsaved = tmp_path / 'unsaved.py'
-    slow = PAUSE.format(point='after_train_iter', folder=str(tmp_path))
-    unsaved.write_text(config.read_text() + slow + "default_hooks['checkpoint'] = None\n")
-    run = Launched(unsaved, tmp_path)
-    run.wait_for((tmp_path / 'paused').exists)
-    run.ask('launcher')
-    run.end(143)
-    assert 'SIGTERM ended training after step' in run.log.read_text()
-    assert 'nothing is saved' in run.log.read_text()
+    unsaved = "default_hooks['checkpoint'] = None\n"
+    config = paused(undisturbed[0], tmp_path, 'after_train_iter', unsaved)
+    run = train(config, tmp_path, world=2)
+    assert run.signal_when(signal.SIGTERM, (tmp_path / 'paused').exists)
+    run.end(128 + signal.SIGTERM)
+    assert 'SIGTERM ended training after step' in run.text()
+    assert 'nothing is saved' in run.text()
 
 
 def test_a_slurm_job_is_queued_again_though_a_process_is_slow(undisturbed, tmp_path):
