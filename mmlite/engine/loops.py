@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import threading
+import weakref
 from functools import partial
 from pathlib import Path
 
@@ -234,6 +235,10 @@ class ResumableLoader(DataLoader):
         )
         keep_workers(self)
 
+    def __iter__(self):
+        # begins with the first batch: mmengine's loop takes an iterator that it never uses
+        yield from super().__iter__()
+
     def skip(self, count, epoch=0):
         """See :meth:`ResumableBatches.skip`."""
         return self.batch_sampler.skip(count, epoch)
@@ -242,18 +247,19 @@ class ResumableLoader(DataLoader):
 def keep_workers(loader):
     """Let the workers of a loader survive signals that a scheduler sends to all processes."""
     loader.worker_init_fn = _WorkerInit(loader.worker_init_fn)
-    loader._get_iterator = partial(_call_without_signals, loader._get_iterator)
+    # a reference to the loader itself would keep its workers until garbage is collected
+    loader._get_iterator = partial(_start_workers, weakref.ref(loader))
 
 
-def _call_without_signals(start):
-    """Call a function that starts workers, which inherit the mask until they handle signals."""
-    if not hasattr(signal, 'pthread_sigmask'):
-        return start()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
+def _start_workers(reference):
+    """Iterator of a loader, whose workers inherit that signals wait until they handle them."""
+    loader = reference()
+    mask = getattr(signal, 'pthread_sigmask', lambda *_: None)
+    before = mask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
     try:
-        return start()
+        return type(loader)._get_iterator(loader)
     finally:  # signals that have come meanwhile are delivered
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        mask(signal.SIG_SETMASK, before)
 
 
 class _WorkerInit:
