@@ -1,6 +1,7 @@
 """Samples of a data pipeline as images, for every task."""
 
 import copy
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -46,7 +47,7 @@ class Recorder:
         steps = [(type(transform).__name__, transform) for transform in inner.pipeline.transforms]
         if self._pairs:  # these load frames before their pipeline
             steps.insert(0, ('LoadFrames', lambda data: data))
-        inner.pipeline.transforms = [self._recorded(*step) for step in steps]
+        inner.pipeline.transforms = [partial(self._record, *step) for step in steps]
 
     def __getitem__(self, index):
         """The packed sample and its list of :class:`Step`.
@@ -57,16 +58,13 @@ class Recorder:
         sample = self.dataset[(0, 0, index) if self._pairs else index]
         return sample, list(self.steps)
 
-    def _recorded(self, name, transform):
-        def run(data):
-            data = transform(data)
-            if data is None:  # the data set takes another sample
-                self.steps.clear()
-            else:
-                self.steps.append(Step(name, copy.deepcopy(data)))
-            return data
-
-        return run
+    def _record(self, name, transform, data):
+        data = transform(data)
+        if data is None:  # the data set takes another sample
+            self.steps.clear()
+        else:
+            self.steps.append(Step(name, copy.deepcopy(data)))
+        return data
 
 
 def draw_steps(sample, steps, mode, names, bgr=True, shortest=SHORTEST):
@@ -153,24 +151,20 @@ def _target(box):
 
 def _truth(data):
     """Boxes, labels, masks, semantic map and image label of a sample, those that it has."""
-    sample = data.get('data_samples')
-    if sample is None:
+    if (sample := data.get('data_samples')) is None:
         keys = ('gt_bboxes', 'gt_bboxes_labels', 'gt_masks', 'gt_seg_map', 'gt_label')
         values = [data.get(key) for key in keys]
     else:
-        instances = sample.get('gt_instances') or {}
-        seg = sample.get('gt_sem_seg')
+        instances, seg = sample.get('gt_instances') or {}, sample.get('gt_sem_seg')
         values = [instances.get(key) for key in ('bboxes', 'labels', 'masks')]
         values += [None if seg is None else seg.data, sample.get('gt_label')]
-    found = zip(('boxes', 'labels', 'masks', 'seg', 'label'), values, strict=True)
-    return {key: _array(value) for key, value in found if value is not None}
-
-
-def _array(value):
-    """NumPy array in a box, mask or tensor object."""
-    if hasattr(value, 'to_ndarray'):
-        return value.to_ndarray()
-    return np.atleast_1d(np.asarray(getattr(value, 'tensor', value)))
+    truth = {}
+    for key, value in zip(('boxes', 'labels', 'masks', 'seg', 'label'), values, strict=True):
+        if hasattr(value, 'to_ndarray'):
+            truth[key] = value.to_ndarray()
+        elif value is not None:
+            truth[key] = np.atleast_1d(np.asarray(getattr(value, 'tensor', value)))
+    return truth
 
 
 def _draw(image, truth, names, shortest):

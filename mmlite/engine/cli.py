@@ -3,12 +3,13 @@
 import argparse
 import functools
 import gc
+import math
 import os
 import re
 import signal
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -30,7 +31,15 @@ def tool(main):
 
     @functools.wraps(main)
     def run(argv=None):
-        code = _exit_code(main, argv)
+        code = 0
+        try:
+            main(argv)
+        except UserError as error:
+            code, kind = error.exit_code, '' if isinstance(error, Stopped) else 'error: '
+            if str(error):  # of several processes that stop, one speaks
+                print(f'{kind}{sentence(error)}', file=sys.stderr, flush=True)
+        except KeyboardInterrupt:
+            code = INTERRUPTED
         if dist.is_available() and dist.is_initialized():
             # NCCL waits for its peers, who may not have failed
             if code in (0, Stopped.exit_code) or dist.get_backend() == 'gloo':
@@ -38,21 +47,6 @@ def tool(main):
         return code
 
     return run
-
-
-def _exit_code(main, argv):
-    try:
-        main(argv)
-    except Stopped as error:
-        if str(error):  # of several processes one speaks
-            print(sentence(error), file=sys.stderr, flush=True)
-        return error.exit_code
-    except UserError as error:
-        print(f'error: {sentence(error)}', file=sys.stderr, flush=True)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    return 0
 
 
 def close_process_group():
@@ -94,24 +88,21 @@ class Override(argparse.Action):
         namespace.cfg_options = {**earlier, self.option_strings[0]: values}
 
 
-def _number(kind, least, name):
-    """An argparse type: a ``kind`` that is at least ``least``, or above it for floats."""
+def _number(kind, words, passes):
+    """An argparse type: a ``kind`` that passes."""
 
     def convert(text):
-        try:
-            value = kind(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f'must be {name} (got {text!r})') from None
-        if value < least or (kind is float and not least < value < float('inf')):
-            raise argparse.ArgumentTypeError(f'must be {name} (got {text})')
-        return value
+        with suppress(ValueError):
+            if passes(value := kind(text)):
+                return value
+        raise argparse.ArgumentTypeError(f'must be {words} (got {text})')
 
     return convert
 
 
-positive_int = _number(int, 1, 'an integer >= 1')
-non_negative_int = _number(int, 0, 'an integer >= 0')
-positive_float = _number(float, 0.0, 'a number > 0')
+positive_int = _number(int, 'an integer >= 1', lambda value: value >= 1)
+non_negative_int = _number(int, 'an integer >= 0', lambda value: value >= 0)
+positive_float = _number(float, 'a number > 0', lambda value: 0 < value < math.inf)
 
 
 def add_config_options(parser):

@@ -38,15 +38,11 @@ DRAWING_HOOKS = {
 DUMPS = {'mmdet': 'mmdet.DumpDetResults', 'mmseg': 'mmlite.DumpSegResults'}
 # mmengine's loops -> ours, which resume exactly
 TRAIN_LOOPS = {
-    'EpochBasedTrainLoop': 'mmlite.EpochTrainLoop',
-    EpochBasedTrainLoop: 'mmlite.EpochTrainLoop',
-    'IterBasedTrainLoop': 'mmlite.IterTrainLoop',
-    IterBasedTrainLoop: 'mmlite.IterTrainLoop',
+    **dict.fromkeys(('EpochBasedTrainLoop', EpochBasedTrainLoop), 'mmlite.EpochTrainLoop'),
+    **dict.fromkeys(('IterBasedTrainLoop', IterBasedTrainLoop), 'mmlite.IterTrainLoop'),
 }
-# hooks of every training; a config that lists one of them sets its arguments
-TRAIN_HOOKS = ('mmlite.FiniteHook', 'mmlite.StopHook')
-# test_cfg.type of trackers
-TRACK_LOOPS = ('SequenceTestLoop', 'mmlite.SequenceTestLoop')
+# compares the checkpoint that a run starts from with the model
+FIT = dict(type='mmlite.CheckpointFitHook', whole=True)
 
 
 def read_config(config, work_dir=None, cfg_options=None, launcher='none'):
@@ -74,8 +70,8 @@ def read_config(config, work_dir=None, cfg_options=None, launcher='none'):
 def train(cfg):
     """Check a config of :func:`read_config` and train; returns the runner."""
     _choose_checkpoint(cfg)
-    _check_loaded(cfg, whole=bool(cfg.get('resume')))
-    add_hooks(cfg, TRAIN_HOOKS)
+    fit = dict(FIT, whole=bool(cfg.get('resume')))
+    _add_hooks(cfg, fit, dict(type='mmlite.FiniteHook'), dict(type='mmlite.StopHook'))
     runner = _build_runner(cfg, 'train')
     runner.train()
     return runner
@@ -91,7 +87,7 @@ def test(cfg, out=None):
     Raises:
         DataError: On the main process, after the evaluation, if a part of the data was left out.
     """
-    _check_loaded(cfg, whole=True)
+    _add_hooks(cfg, FIT)
     runner = _build_runner(cfg, 'test')
     keep_workers(runner.test_loop.dataloader)
     metrics = runner.test()
@@ -159,15 +155,10 @@ def set_tta(cfg):
 def set_dump(cfg, out):
     """``--out FILE.pkl``: also write the predictions (masks as RLE, segmentation as labels)."""
     kind = DUMPS.get(cfg.get('default_scope'), 'DumpResults')
-    evaluator = cfg.test_evaluator
-    nested = isinstance(evaluator, dict) and 'metrics' in evaluator
-    metrics = evaluator.metrics if nested else evaluator
-    metrics = list(metrics) if isinstance(metrics, (list, tuple)) else [metrics]
-    metrics.append(ConfigDict(type=kind, out_file_path=str(out)))
-    if nested:
-        evaluator.metrics = metrics
-    else:
-        cfg.test_evaluator = metrics
+    nested = isinstance(cfg.test_evaluator, dict) and 'metrics' in cfg.test_evaluator
+    owner, key = (cfg.test_evaluator, 'metrics') if nested else (cfg, 'test_evaluator')
+    metrics = owner[key] if isinstance(owner[key], (list, tuple)) else [owner[key]]
+    owner[key] = [*metrics, ConfigDict(type=kind, out_file_path=str(out))]
 
 
 def set_show_dir(cfg, directory):
@@ -175,7 +166,7 @@ def set_show_dir(cfg, directory):
     scope = cfg.get('default_scope')
     directory = os.path.abspath(directory)
     hooks = cfg.setdefault('default_hooks', ConfigDict())
-    if (cfg.get('test_cfg') or {}).get('type') in TRACK_LOOPS:
+    if str((cfg.get('test_cfg') or {}).get('type')).endswith('SequenceTestLoop'):
         hooks.visualization = ConfigDict(type='mmlite.TrackSheetHook', out_dir=directory)
         return
     if scope not in DRAWING_HOOKS:
@@ -187,17 +178,12 @@ def set_show_dir(cfg, directory):
     hooks.visualization = ConfigDict({**kept, **drawing})
 
 
-def _check_loaded(cfg, whole):
-    """Compare the checkpoint that the run starts from with the model."""
-    hook = ConfigDict(type='mmlite.CheckpointFitHook', whole=whole)
-    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
-
-
-def add_hooks(cfg, kinds):
-    """Add the hooks that the config does not list itself."""
-    hooks = list(cfg.get('custom_hooks') or [])
-    listed = [hook.get('type') for hook in [*hooks, *filter(None, cfg.default_hooks.values())]]
-    cfg.custom_hooks = [*hooks, *(ConfigDict(type=kind) for kind in kinds if kind not in listed)]
+def _add_hooks(cfg, *hooks):
+    """Add hooks of every run; a config that lists one of them sets its arguments."""
+    own = list(cfg.get('custom_hooks') or [])
+    listed = [hook.get('type') for hook in [*own, *filter(None, cfg.default_hooks.values())]]
+    added = [ConfigDict(hook) for hook in hooks if hook['type'] not in listed]
+    cfg.custom_hooks = [*own, *added]
 
 
 def _choose_checkpoint(cfg):
@@ -212,8 +198,8 @@ def _choose_checkpoint(cfg):
         except UserError as error:
             choice = [error]
     broadcast_object_list(choice)
-    if isinstance(choice[0], UserError):
-        with report_errors_once(cfg.launcher):
+    with report_errors_once(cfg.launcher):
+        if isinstance(choice[0], UserError):
             raise choice[0]
     cfg.load_from, cfg.resume, seed = choice[0]
     if seed is not None:
@@ -246,8 +232,9 @@ def _build_runner(cfg, phase):
         except OSError as error:
             raise UserError(f'work_dir {cfg.work_dir} cannot be made: {error.strerror}') from error
         if not os.access(cfg.work_dir, os.W_OK | os.X_OK):
-            message = f'work_dir {cfg.work_dir} is not writable: choose another by --work-dir'
-            raise UserError(message)
+            raise UserError(
+                f'work_dir {cfg.work_dir} is not writable: choose another by --work-dir'
+            )
     if get_device() == 'cpu':
         _join_processes(cfg)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

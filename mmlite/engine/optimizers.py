@@ -73,8 +73,13 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     def add_params(self, params, module, **kwargs):
         """Append the groups for all trainable parameters of ``module`` to the list ``params``."""
-        backbone, prefix = _backbone(module)
-        exempt = self._exempt_names(backbone, prefix)
+        # a bare backbone is its own
+        bare = not hasattr(module, 'backbone')
+        backbone, prefix = (module, '') if bare else (module.backbone, 'backbone.')
+        exempt = set()
+        if self.paramwise_cfg.get('respect_no_weight_decay'):
+            _require(backbone, 'no_weight_decay', 'respect_no_weight_decay=True')
+            exempt = {prefix + name for name in backbone.no_weight_decay()}
         groups, used = {}, Counter()
         for name, parameter, owner in _trainable(module):
             rule = next(((k, r) for k, r in self._custom_keys if k in name), None)
@@ -114,12 +119,6 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         factors = (self.paramwise_cfg.get(key) for key, applies in kinds.items() if applies)
         return self.base_wd * next((factor for factor in factors if factor is not None), 1.0)
 
-    def _exempt_names(self, backbone, prefix):
-        if not self.paramwise_cfg.get('respect_no_weight_decay'):
-            return set()
-        _require(backbone, 'no_weight_decay', 'respect_no_weight_decay=True')
-        return {prefix + name for name in backbone.no_weight_decay()}
-
     def _log(self, groups, used):
         lines = [
             f'  lr {lr:.3g}, weight decay {decay}: {len(group["params"])} tensors'
@@ -145,11 +144,6 @@ def _require(backbone, method, option):
         raise UserError(
             f'paramwise_cfg.{option} needs a backbone with {method}, and {name} has none'
         )
-
-
-def _backbone(model):
-    """The backbone of a model and its prefix; a bare backbone is its own."""
-    return (model.backbone, 'backbone.') if hasattr(model, 'backbone') else (model, '')
 
 
 def _trainable(model):

@@ -1,5 +1,6 @@
 """Checkpoints of data only, from which training resumes exactly, and which no kill destroys."""
 
+import copy
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -132,7 +133,8 @@ class CheckpointHook(BaseCheckpointHook):
     def _removal_after_saving(self):
         """Delay the removals of the enclosed code until it has saved without an error."""
         backend, outdated = self.file_backend, []
-        self.file_backend = _WithoutRemoval(backend, outdated)
+        self.file_backend = copy.copy(backend)
+        self.file_backend.remove = outdated.append
         try:
             yield
         finally:
@@ -142,14 +144,3 @@ class CheckpointHook(BaseCheckpointHook):
         for path in set(outdated) - current:  # a new file may have taken an old one's name
             if is_main_process() and self.file_backend.isfile(path):
                 self.file_backend.remove(path)
-
-
-class _WithoutRemoval:
-    """A file backend whose ``remove`` only notes the path."""
-
-    def __init__(self, backend, noted):
-        self._backend = backend
-        self.remove = noted.append
-
-    def __getattr__(self, name):
-        return getattr(self._backend, name)

@@ -16,7 +16,7 @@ class GradientHook(Hook):
 
     A subclass defines ``change(optimizer)``. The optimizer calls it once an update: after gradients
     are accumulated, exchanged between processes and, with mixed precision, unscaled and found
-    finite. (Fused optimizers unscale inside their step: see :func:`loss_scale`.)
+    finite. (A fused optimizer unscales inside its step, by its ``grad_scale``.)
 
     Raises:
         UserError: At the beginning of training, if the run has several optimizers.
@@ -29,15 +29,14 @@ class GradientHook(Hook):
                 f'{type(self).__name__} needs a run with one optimizer, and this one has '
                 f'{", ".join(runner.optim_wrapper.keys())}'
             )
-        self._handle = runner.optim_wrapper.optimizer.register_step_pre_hook(self._before_step)
+        optimizer = runner.optim_wrapper.optimizer
+        self._handle = optimizer.register_step_pre_hook(
+            lambda optimizer, *_: self.change(optimizer)
+        )
 
     def after_train(self, runner):
         """Restore the optimizer."""
         self._handle.remove()
-
-    @torch.no_grad()
-    def _before_step(self, optimizer, args, kwargs):
-        self.change(optimizer)
 
 
 class ClipHook(GradientHook):
@@ -52,6 +51,7 @@ class ClipHook(GradientHook):
             raise UserError(f'{type(self).__name__}: max_norm must be > 0 (got {max_norm})')
         self.max_norm = max_norm
 
+    @torch.no_grad()
     def change(self, optimizer):
         """Clip in place."""
         params = [p for group in optimizer.param_groups for p in group['params']]
@@ -59,8 +59,9 @@ class ClipHook(GradientHook):
         if not grads:  # all layers of this step are frozen
             return
         norms = self.norms(torch.stack([n.float() for n in torch._foreach_norm(grads)]))
-        factors = (self.max_norm * loss_scale(optimizer) / (norms + 1e-6)).clamp(max=1.0)
-        torch._foreach_mul_(grads, list(factors.unbind()))
+        scale = getattr(optimizer, 'grad_scale', None)
+        limit = self.max_norm * (1.0 if scale is None else scale)
+        torch._foreach_mul_(grads, list((limit / (norms + 1e-6)).clamp(max=1.0).unbind()))
 
 
 @HOOKS.register_module()
@@ -110,7 +111,17 @@ class FreezeLayersHook(GradientHook):
         self._until = self.epochs * len(runner.train_dataloader)
         named = unwrap_model(runner.model).named_parameters()
         trainable = {name: parameter for name, parameter in named if parameter.requires_grad}
-        self._frozen = [p for name in self.names for p in _below(trainable, name)]
+        self._frozen = []
+        for name in self.names:
+            found = [p for path, p in trainable.items() if f'{path}.'.startswith(f'{name}.')]
+            if not found:
+                modules = {path.rpartition('.')[0] for path in trainable}
+                near = near_names(name, modules) or sorted(modules)
+                raise UserError(
+                    f'FreezeLayersHook: the model has no trainable parameter under {name!r}; did '
+                    f'you mean {near[0]!r}?'
+                )
+            self._frozen += found
         super().before_train(runner)
 
     def change(self, optimizer):
@@ -118,23 +129,3 @@ class FreezeLayersHook(GradientHook):
         if self._runner.iter < self._until:
             for parameter in self._frozen:
                 parameter.grad = None
-
-
-def _below(parameters, name):
-    """The parameter called ``name``, or those of the module of that name."""
-    found = [p for path, p in parameters.items() if f'{path}.'.startswith(f'{name}.')]
-    if not found:
-        modules = {path.rpartition('.')[0] for path in parameters}
-        near = near_names(name, modules) or sorted(modules)
-        raise UserError(
-            f'FreezeLayersHook: the model has no trainable parameter under {name!r}; did you mean '
-            f'{near[0]!r}?'
-        )
-    return found
-
-
-def loss_scale(optimizer):
-    """float | Tensor: Scale of the gradients inside a step."""
-    # ``torch.amp.GradScaler`` leaves unscaling to a fused optimizer
-    scale = getattr(optimizer, 'grad_scale', None)
-    return 1.0 if scale is None else scale

@@ -65,7 +65,7 @@ class FiniteHook(Hook):
         blamed = [rank for rank, finite in enumerate(flags) if not finite]
         record = dict(
             self._keeper.record(),
-            losses=[{k: float(v) for k, v in terms.items()} for terms in self._watch.losses],
+            losses=self._watch.numbers(),
             gradients=names,
             skipped=skipped,
             world_size=runner.world_size,

@@ -52,7 +52,7 @@ class Replay:
             gradients = error.args[0]
         finally:
             watch.remove()
-        return [{k: float(v) for k, v in terms.items()} for terms in watch.losses], gradients
+        return watch.numbers(), gradients
 
     def explain(self):
         """Yield sentences on what is not finite, with :func:`torch.autograd.detect_anomaly`."""

@@ -46,7 +46,12 @@ class StepKeeper:
         if first:
             self.batches, self.iterations = [], []
             self._counts = [[getattr(w, name) for name in COUNTS] for w in self._wrappers]
-            self._copy()
+            tensors = named_tensors(self.model)
+            tensors = [tensors[name].detach() for name in self._names]
+            if tensors and [t.shape for t in tensors] == [t.shape for t in self._copies]:
+                torch._foreach_copy_(self._copies, tensors)
+            else:
+                self._copies = [tensor.clone() for tensor in tensors]
         self.batches.append(batch)
         self.iterations.append(dict(iter=iteration, random=capture_rng()))
         return first
@@ -64,15 +69,6 @@ class StepKeeper:
             threads=torch.get_num_threads(),
             progress={k: v for k, v in hub.items() if type(v) in (bool, int, float)},
         )
-
-    @torch.no_grad()
-    def _copy(self):
-        tensors = named_tensors(self.model)
-        tensors = [tensors[name].detach() for name in self._names]
-        if tensors and [t.shape for t in tensors] == [t.shape for t in self._copies]:
-            torch._foreach_copy_(self._copies, tensors)
-        else:
-            self._copies = [tensor.clone() for tensor in tensors]
 
 
 def named_tensors(model):

@@ -47,6 +47,10 @@ class FiniteWatch:
         while self._undo:
             self._undo.pop()()
 
+    def numbers(self):
+        """list[dict[str, float]]: :attr:`losses` as numbers."""
+        return [{name: float(value) for name, value in terms.items()} for terms in self.losses]
+
     def loss_tensors(self):
         """list[Tensor]: Losses of this process since the last update."""
         return [v for terms in self.losses for k, v in terms.items() if 'loss' in k]
