@@ -68,8 +68,9 @@ def check_config(cfg, phase='train', data=True):
     if isinstance(name := wrapper.get('constructor'), str):
         checker.resolve(name, 'optim_wrapper.constructor', root.OPTIM_WRAPPER_CONSTRUCTORS)
     for stage in ('train', 'val', 'test'):
-        _check_loader(checker, cfg.get(f'{stage}_dataloader'), f'{stage}_dataloader')
-        _check_evaluator(checker, cfg.get(f'{stage}_evaluator'), f'{stage}_evaluator')
+        loader, evaluator = f'{stage}_dataloader', f'{stage}_evaluator'
+        _check_loader(checker, cfg.get(loader), loader)
+        _check_evaluator(checker, cfg.get(evaluator), evaluator)
     if phase == 'train':
         _check_schedules(cfg)
     check_devices(cfg, phase, checker.scope)
@@ -160,13 +161,11 @@ def _check_loader(checker, loader, path):
 
 
 def _check_evaluator(checker, evaluator, path):
-    if not isinstance(evaluator, dict):
-        checker.walk(evaluator, path, root.METRICS)
-        return
-    name = evaluator.get('type')
-    if name is None or find(str(name), root.EVALUATOR, checker.scope):
-        checker.walk(evaluator.get('metrics'), f'{path}.metrics', root.METRICS)
-        rest = {key: item for key, item in evaluator.items() if key != 'metrics'}
-        checker.walk(_with_type(rest, 'Evaluator'), path, root.EVALUATOR)
-    else:
-        checker.walk(evaluator, path, root.METRICS)
+    """Check metrics, or an evaluator that holds them."""
+    kind = evaluator.get('type', 'Evaluator') if isinstance(evaluator, dict) else None
+    if kind and find(str(kind), root.EVALUATOR, checker.scope):
+        own = dict(evaluator, type=kind)
+        evaluator = own.pop('metrics', None)
+        checker.walk(own, path, root.EVALUATOR)
+        path = f'{path}.metrics'
+    checker.walk(evaluator, path, root.METRICS)

@@ -2,7 +2,7 @@
 
 import re
 import zipfile
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -48,10 +48,9 @@ def to_plain(value, path='checkpoint'):
         if hasattr(value, '_metadata'):
             result._metadata = to_plain(value._metadata, f'{path}._metadata')
         return result
-    if isinstance(value, tuple):
-        return tuple(to_plain(item, f'{path}[{i}]') for i, item in enumerate(value))
-    if isinstance(value, (list, set, frozenset)) or type(value).__name__ == 'deque':
-        return [to_plain(item, f'{path}[{i}]') for i, item in enumerate(value)]
+    if isinstance(value, (tuple, list, set, frozenset, deque)):
+        items = [to_plain(item, f'{path}[{i}]') for i, item in enumerate(value)]
+        return tuple(items) if isinstance(value, tuple) else items
     if isinstance(value, PurePath):
         return str(value)
     for base in (bool, int, float, str):  # enums and other subclasses of plain types
@@ -128,10 +127,9 @@ def damage(path):
     """
     try:
         with open(path, 'rb') as file:
-            start = file.read(4)
-        if start[:1] == b'\x80':  # pickle
-            stack.load(path)
-            return None
+            if file.read(1) == b'\x80':  # pickle
+                stack.load(path)
+                return None
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
             return f'the checksum of {broken} does not match' if broken else None
@@ -145,11 +143,7 @@ def damage(path):
 
 def saved_seed(path):
     """Seed of the run that saved a checkpoint, None where it is not recorded."""
-    try:  # mapped, so that the weights are not read
-        checkpoint = torch.load(path, map_location='cpu', mmap=True, weights_only=True)
-    except Exception:  # an older format, or one of mmengine's own checkpoints
-        checkpoint = stack.load(path)
-    meta = checkpoint.get('meta')
+    meta = stack.load(path).get('meta')
     return meta.get('seed') if isinstance(meta, dict) else None
 
 

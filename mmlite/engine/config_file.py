@@ -1,6 +1,5 @@
 """Config files and ``--cfg-options``; whatever is wrong with them becomes one sentence."""
 
-import ast
 import difflib
 import inspect
 import json
@@ -53,9 +52,11 @@ def load_config(path, options=None):
     if '::' in str(path):
         path = Config._get_cfg_path(str(path), '')[0]
     path = Path(path)
-    _check_chain(path, named_by=None)
     try:
+        _check_chain(path)
         cfg = Config.fromfile(path)
+    except UserError:
+        raise
     except Exception as error:  # a config's own code may raise anything
         raise UserError(_describe(path, error)) from error
     merge_options(cfg, apply_overrides(cfg, options or {}))
@@ -112,7 +113,7 @@ def _holds(value, variable):
     return pair and len(value) == 2 and all(item == variable for item in value)
 
 
-def _check_chain(path, named_by):
+def _check_chain(path, named_by=None):
     """Check that ``path`` and every file that it inherits from exist and parse."""
     if not path.is_file():
         origin = f'_base_ of {named_by}' if named_by else 'config'
@@ -124,29 +125,16 @@ def _check_chain(path, named_by):
     if path.suffix != '.py':
         return
     try:
-        tree = ast.parse(path.read_text(encoding='utf-8'), filename=str(path))
+        compile(path.read_text(encoding='utf-8'), path, 'exec')
     except SyntaxError as error:
         text = (error.text or '').strip()
         raise UserError(
             f'config {path}, line {error.lineno}: {error.msg}{f": {text}" if text else ""}'
         ) from error
-    for base in _bases(tree):
+    for base in Config._get_base_files(str(path)):
         # 'pkg::path' lives in an installed package, '{{ }}' is filled in by mmengine.
         if '::' not in base and '{{' not in base:
             _check_chain(path.parent / base, named_by=path)
-
-
-def _bases(tree):
-    """The literal ``_base_`` of a parsed config as a list of paths."""
-    for node in tree.body:
-        targets = node.targets if isinstance(node, ast.Assign) else []
-        if '_base_' in [getattr(target, 'id', None) for target in targets]:
-            try:
-                value = ast.literal_eval(node.value)
-            except ValueError:  # computed by code: mmengine resolves it
-                return []
-            return [value] if isinstance(value, str) else list(value)
-    return []
 
 
 def _near_files(path):
