@@ -10,13 +10,16 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 
 from mmlite.errors import UserError
 from mmlite.registry import OPTIM_WRAPPER_CONSTRUCTORS
-from mmlite.utils.names import near_names
+
+from .checks.signatures import Accepted
+from .checks.types import check_keys
 
 NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 """Normalization layers of torch; synchronized batch norm is a batch norm."""
 
 DECAYS = ('norm_decay_mult', 'bias_decay_mult', 'flat_decay_mult')
-OPTIONS = ('layer_decay_rate', *DECAYS, 'custom_keys', 'respect_no_weight_decay')
+OPTIONS = Accepted({'layer_decay_rate', *DECAYS, 'custom_keys', 'respect_no_weight_decay'}, True)
+RULE = Accepted({'decay_mult', 'lr_mult'}, True)  # of custom_keys
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -55,9 +58,10 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     def __init__(self, optim_wrapper_cfg, paramwise_cfg=None):
         options = dict(paramwise_cfg or {})
-        _check_options(options, OPTIONS, 'paramwise_cfg')
+        path = 'optim_wrapper.paramwise_cfg'
+        check_keys(OPTIONS, type(self).__name__, options, path)
         for key, rule in options.get('custom_keys', {}).items():
-            _check_options(rule, ('decay_mult', 'lr_mult'), f'paramwise_cfg.custom_keys.{key}')
+            check_keys(RULE, 'a rule', rule, f'{path}.custom_keys.{key}')
         decays = [key for key in DECAYS if key in options]
         if decays and 'weight_decay' not in optim_wrapper_cfg['optimizer']:
             raise UserError(
@@ -128,14 +132,6 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         for key, _ in self._custom_keys:
             if not used[key]:
                 print_log(f'custom_keys: no parameter has {key!r} in its name', logger='current')
-
-
-def _check_options(options, known, path):
-    for key in options:
-        if key not in known:
-            near = near_names(key, known)
-            hint = f'did you mean {near[0]!r}?' if near else f'it takes {", ".join(known)}'
-            raise UserError(f'optim_wrapper.{path} has a wrong key {key!r}; {hint}')
 
 
 def _require(backbone, method, option):

@@ -148,8 +148,11 @@ def test_schedulers_scale_every_group():
 @pytest.mark.parametrize(
     ('paramwise', 'message'),
     [
-        (dict(layer_decay=0.8), "wrong key 'layer_decay'; did you mean 'layer_decay_rate'"),
-        (dict(custom_keys=dict(x=dict(lr=1))), "custom_keys.x has a wrong key 'lr'"),
+        (dict(layer_decay=0.8), "takes no 'layer_decay'; did you mean 'layer_decay_rate'"),
+        (
+            dict(custom_keys=dict(x=dict(lr=1))),
+            "x has a wrong key: a rule takes no 'lr'",
+        ),
         (dict(layer_decay_rate=0.5), 'a backbone with get_layer_depth, and Linear has none'),
         (dict(respect_no_weight_decay=True), 'a backbone with no_weight_decay, and Linear has'),
     ],
