@@ -15,6 +15,7 @@ import tiny_pretrain
 import torch
 
 from mmlite.datasets.shapes import Job, generate, task_spec
+from mmlite.engine.config_file import load_config
 from mmlite.models import ViT
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,6 +87,7 @@ def write(task, folder):
     recipe = ROOT / 'configs/shapes/track/ostrack_vit-tiny-ce_4xb32-300e_sot-256px_shapes.py'
     config = folder / 'tracker.py'
     config.write_text(TRACKING.format(recipe=str(recipe), data=str(folder / 'lasot') + '/'))
+    load_config(config, {'--image-size': 128}).dump(config)
     return config
 
 

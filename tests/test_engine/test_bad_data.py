@@ -1,19 +1,19 @@
-"""Training on data of which 1 % of the images and of the annotations are broken."""
+"""Training on data of which some images and annotations are broken."""
 
 import csv
 import json
-from pathlib import Path
 
 import pytest
 import tiny
-import tiny_pretrain
+import torch
 import trainings
 from run_tool import run_tool
 
-from mmlite.engine.loops import BAD_SAMPLES, with_deferred_faults
+from mmlite.apis import init_model
+from mmlite.engine.loops import BAD_SAMPLES
 from mmlite.registry import DATASETS
 
-IMAGES = 100
+IMAGES = 40
 DETECTION = """
 train_dataloader.update(num_workers={workers}, batch_size=10)
 train_dataloader['dataset'].update(filter_cfg=dict(filter_empty_gt=True, min_size=8))
@@ -22,17 +22,17 @@ default_hooks.update(checkpoint=dict(type='CheckpointHook', interval=1))
 """
 WRONG = {  # annotation -> what is wrong with it, and what the report says
     17: (dict(bbox=[1, 2, -3, 4]), 'annotation 18 has a box of no valid size'),
-    60: (dict(category_id=9), 'annotation 61 has category_id 9'),
-    61: (dict(bbox=None), "annotation 62 has bbox None, which is not"),
-    90: (dict(image_id=777), 'annotation 91 is for image 777, which the file does not list'),
-    130: (dict(segmentation=[5]), 'cannot be prepared: TypeError'),
+    30: (dict(category_id=9), 'annotation 31 has category_id 9'),
+    31: (dict(bbox=None), "annotation 32 has bbox None, which is not"),
+    44: (dict(image_id=777), 'annotation 45 is for image 777, which the file does not list'),
+    60: (dict(segmentation=[5]), 'cannot be prepared: TypeError'),
 }  # fmt: skip
-UNREADABLE = 41
+UNREADABLE = 19
 
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """Data of a detector: 100 images of two boxes each, then some of both broken."""
+    """Data of a detector: 40 images of two boxes each, then some of both broken."""
     root = tmp_path_factory.mktemp('broken')
     data = tiny.write_coco(root, 'train', images=IMAGES)
     tiny.write_coco(root, 'val', images=2, seed=1)
@@ -65,13 +65,13 @@ def train(folder, work_dir, share=None, workers=0, ann_file='broken.json', resum
 
 
 def test_every_bad_sample_is_reported_once(folder, unreadable, tmp_path, capfd):
-    assert train(folder, tmp_path, share=0.06, workers=2) == 0
+    assert train(folder, tmp_path, share=0.15, workers=2) == 0
     rows = report(tmp_path)
     assert len({tuple(row) for row in rows}) == len(rows) == len(WRONG) + 1
     found = {reason: sample for sample, reason in rows}
     for row, (_, text) in WRONG.items():
         (reason,) = [reason for reason in found if text in reason]
-        image = 'broken.json' if row == 90 else f'train/{row // 2}.png'
+        image = 'broken.json' if row == 44 else f'train/{row // 2}.png'
         assert found.pop(reason) == str(folder / image)
     assert found == {
         f'image {unreadable} cannot be read: the PNG is truncated (no IEND chunk)': str(unreadable)
@@ -79,7 +79,7 @@ def test_every_bad_sample_is_reported_once(folder, unreadable, tmp_path, capfd):
     text = capfd.readouterr().out
     assert text.count('Left out: ') == len(rows)
     assert f'5 of {IMAGES} training samples are unreadable or malformed' in text
-    assert train(folder, tmp_path, share=0.06, resume=['--resume']) == 0
+    assert train(folder, tmp_path, share=0.15, resume=['--resume']) == 0
     assert report(tmp_path) == rows  # each is still named once
     assert train(folder, tmp_path, share=0.5, ann_file='train.json') == 0
     assert len(report(tmp_path)) == 1  # a new run has a new report
@@ -89,8 +89,8 @@ def test_every_bad_sample_is_reported_once(folder, unreadable, tmp_path, capfd):
     ('share', 'ann_file', 'message'),
     [
         (None, 'broken.json', 'annotation 18 has a box of no valid size'),
-        (None, 'train.json', 'train/41.png cannot be read: the PNG is truncated'),
-        (0.01, 'broken.json', 'of 100 training samples are unreadable or malformed, more than '
+        (None, 'train.json', 'train/19.png cannot be read: the PNG is truncated'),
+        (0.01, 'broken.json', 'of 40 training samples are unreadable or malformed, more than '
                               'train_cfg.max_bad_share=0.01 allows: '),
     ],
 )  # fmt: skip
@@ -114,45 +114,23 @@ def test_other_samples_keep_their_places(folder):
         for name in ('train.json', 'broken.json')
     )  # fmt: skip
     assert len(sound) == len(broken) == IMAGES
-    assert [i for i in range(IMAGES) if 'fault' in broken.get_data_info(i)] == [8, 30]
-    others = set(range(IMAGES)) - {8, 30, 45, 65}
+    assert [i for i in range(IMAGES) if 'fault' in broken.get_data_info(i)] == [8, 15]
+    others = set(range(IMAGES)) - {8, 15, 22, 30}
     assert all(sound.get_data_info(i)['instances'] == broken.get_data_info(i)['instances']
                for i in others)  # fmt: skip
     assert sound.bad_annotations == []
 
 
-def test_only_data_sets_that_can_are_told_to_defer():
-    inner = dict(type='mmlite.CocoDataset', ann_file='x.json')
-    loader = dict(dataset=dict(type='RepeatDataset', times=2, dataset=inner), batch_size=2)
-    told = with_deferred_faults(loader)
-    assert told['dataset']['dataset'] == dict(inner, defer_faults=True)
-    assert inner == dict(type='mmlite.CocoDataset', ann_file='x.json')
-    other = dict(dataset=dict(type='mmlite.TrackPairs', datasets=[]))
-    assert with_deferred_faults(other) == other
-    assert with_deferred_faults(other['dataset']['datasets']) == []
-
-
 def test_evaluation_stops_on_a_bad_sample(folder, tmp_path, capsys):
-    assert train(folder, tmp_path, share=0.06) == 0
-    capsys.readouterr()
+    config, checkpoint = tiny.write_detector(folder), tmp_path / 'random.pth'
+    torch.save(init_model(config).state_dict(), checkpoint)
     file = folder / 'val' / '1.png'
     content = file.read_bytes()
     file.write_bytes(content[:-20])
-    config, checkpoint = folder / 'detector.py', tmp_path / 'epoch_1.pth'
     options = ('--cfg-options', 'train_cfg.max_bad_share=0.5')
     assert run_tool('test', config, checkpoint, '--work-dir', tmp_path / 'test', *options) == 1
     file.write_bytes(content)
     assert f'image {file} cannot be read' in capsys.readouterr().err
-
-
-def test_pretraining_goes_on_without_an_unreadable_image(tmp_path):
-    config = tiny_pretrain.write_recipe(tmp_path)
-    bad = sorted(tmp_path.rglob('*.png'))[0]
-    bad.write_bytes(b'no picture')
-    options = ('--cfg-options', 'train_cfg.max_bad_share=0.5')
-    assert run_tool('train', config, '--work-dir', tmp_path / 'work', *options) == 0
-    ((sample, reason),) = report(tmp_path / 'work')
-    assert Path(sample) == bad and reason.endswith('it is no image that can be decoded')
 
 
 def test_a_tracker_trains_past_a_bad_frame_and_a_bad_annotation(tmp_path):

@@ -99,16 +99,6 @@ def test_log_history_and_milestones_are_restored():
     assert milestones == Counter([2, 5]) and isinstance(milestones, Counter)
 
 
-def test_mmengines_own_checkpoints_and_bare_weights_are_left_alone():
-    buffer = HistoryBuffer([1.0], [1])
-    checkpoint = dict(message_hub=dict(log_scalars=dict(loss=buffer)), param_schedulers={})
-    restore_types(checkpoint)
-    assert checkpoint['message_hub']['log_scalars']['loss'] is buffer
-    weights = dict(weight=torch.ones(1))
-    restore_types(weights)
-    assert list(weights) == ['weight']
-
-
 def save(path, value=0.0, **options):
     content = dict(state_dict=dict(w=torch.full((999,), value)), meta=dict(seed=5))
     torch.save(content, path, **options)

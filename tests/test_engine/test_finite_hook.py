@@ -152,14 +152,6 @@ def test_several_optimizers_are_all_watched():
     assert 'step' not in vars(wrappers['backbone'])
 
 
-def test_a_norm_that_overflows_is_no_failure():
-    model = FragileModel()
-    wrapper = wrap(model)
-    watch = FiniteWatch(model, wrapper, pytest.fail, max_skipped=1)
-    wrapper.update_params(model.backbone.norm.bias.sum() * 1e38)
-    watch.remove()
-
-
 def sparse(values):
     return torch.sparse_coo_tensor([[0, 2, 3]], values, (5,), check_invariants=True).coalesce()
 
