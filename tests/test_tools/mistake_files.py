@@ -1,7 +1,9 @@
 """Good and bad files of every kind, for commands that are meant to fail."""
 
 import json
+import os
 import pickle
+import shutil
 
 import cv2
 import tiny
@@ -24,7 +26,6 @@ FILES = dict(
     track='{p}/trk/finder.py',
     det_pth='{p}/det/det.pth',
     cls_pth='{p}/cls/cls.pth',
-    seg_pth='{p}/seg/seg.pth',
     mae_pth='{p}/pre/mae.pth',
     track_pth='{p}/trk/finder.pth',
     clip='{p}/trk/finder.py {p}/trk/finder.pth {p}/trk/videos/one',
@@ -44,23 +45,24 @@ def save(config, path, **meta):
     torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
 
 
+class Program:
+    """A pickle that runs a command when it is read by plain pickle."""
+
+    def __reduce__(self):
+        return os.system, ('touch hacked.pth',)
+
+
 def write_annotations(folder):
-    """Files that are no annotations of the pictures in ``folder``, each in its own way."""
-    good = json.loads((folder / 'train.json').read_text())
+    """Files that are no annotations of the images in ``folder``, each in its own way."""
     (folder / 'empty.json').touch()
-    (folder / 'list.json').write_text('[1, 2]')
-    (folder / 'other.json').write_text('{"a": 1}')
-    (folder / 'half.json').write_text(json.dumps(good)[:200])
     (folder / 'latin.json').write_bytes(b'{"images": "\xff\xfe"}')
-    for name in ('gone', 'text', 'folder'):
-        good['images'][0]['file_name'] = f'{name}.png'
-        (folder / f'{name}.json').write_text(json.dumps(good))
-    (folder / 'train/text.png').write_text('hello')
-    (folder / 'train/folder.png').mkdir()
+    good = json.loads((folder / 'train.json').read_text())
+    good['images'][0]['file_name'] = 'gone.png'
+    (folder / 'gone.json').write_text(json.dumps(good))
 
 
-def write_pictures(root):
-    """Folders of classes with a torn JPEG, with a text as a picture, and with nothing in them."""
+def write_images(root):
+    """Directories of classes: with truncated JPEGs, with texts as images, with nothing."""
     cv2.imwrite(str(root / 'whole.jpg'), tiny_pretrain.image(0))
     whole = (root / 'whole.jpg').read_bytes()
     for name, content in dict(torn=whole[: len(whole) // 2], texts=b'hello').items():
@@ -68,6 +70,8 @@ def write_pictures(root):
         for number in range(4):
             (root / name / f'train/a/{number}.jpg').write_bytes(content)
     (root / 'none/train/a').mkdir(parents=True)
+    for name in ('disc', 'square'):
+        shutil.copytree(root / f'cls/data/val/{name}', root / f'two/val/{name}')
 
 
 def write_all(p):
@@ -76,12 +80,12 @@ def write_all(p):
     Args:
         p (Path): An empty folder.
     """
-    for name in ('det', 'cls', 'seg', 'pre', 'trk/videos', 'folder', 'run/vis_data', 'x.py', 'res'):
+    for name in ('det', 'cls', 'seg', 'pre', 'trk/videos', 'folder', 'run/vis_data'):
         (p / name).mkdir(parents=True)
     save(tiny.write_detector(p / 'det'), p / 'det/det.pth')
     write_annotations(p / 'det')
-    write_pictures(p)
     tiny_tasks.write('cls', p / 'cls')
+    write_images(p)
     tiny_tasks.write('seg', p / 'seg')
     save(tiny_pretrain.write_recipe(p / 'pre'), p / 'pre/mae.pth', backbone=True)
     tiny_tracker.write_sequence(p / 'trk/videos', 'one', tiny_tracker.path(4))
@@ -89,15 +93,11 @@ def write_all(p):
     tiny_sequences.write_lasot(p / 'lasot', 'cat-1')
     (p / 'text').write_text('hello')
     (p / 'text.pth').write_text('hello' * 100)
-    (p / 'bytes').write_bytes(b'\xff\xfe\n')
-    (p / 'empty.pth').touch()
     (p / 'half.pth').write_bytes((p / 'cls/cls.pth').read_bytes()[:-1000])
-    (p / 'broken.py').write_text('model = dict(')
-    (p / 'preset.py').write_text('title = "mine"')
+    (p / 'empty.pth').touch()
+    torch.save(dict(state_dict={}, program=Program()), p / 'hostile.pth')
+    (p / 'labels.txt').write_text('disc/a.JPEG 0\nsquare/b.JPEG 3\n')
     (p / 'child.py').write_text("_base_ = './parent.py'")
     (p / 'good.json').write_text('{"step": 1, "loss": 2.0, "lr": 0.1, "time": 1}\n')
     (p / 'words.json').write_text('{"step": 1, "loss": "low", "lr": 0.1, "time": "long"}\n')
     (p / 'boxes.pkl').write_bytes(pickle.dumps([dict(pred_instances={})]))
-    for name, text in dict(a='- 1', b='Models:\n- Name: x\n', c='a: [').items():
-        (p / f'zoo-{name}/configs/x').mkdir(parents=True)
-        (p / f'zoo-{name}/configs/x/metafile.yml').write_text(text)
