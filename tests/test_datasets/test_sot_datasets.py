@@ -1,7 +1,6 @@
 """Tracking data sets: layouts and annotations."""
 
 import pickle
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -30,21 +29,7 @@ from mmlite.datasets import (
     TrackingNetDataset,
     UAV123Dataset,
 )
-from mmlite.datasets.shapes import Job, generate, task_spec
 from mmlite.errors import ArgumentError, DataError
-
-FRAMES = 30
-
-
-@pytest.fixture(scope='module')
-def generated(tmp_path_factory):
-    """The generator's job of LaSOT-like and of GOT-10k-like sequences."""
-    jobs = {}
-    for task in ('sot', 'got'):
-        spec = task_spec(task, size=64, classes=3, min_size=0.2, frames=FRAMES)
-        jobs[task] = Job(task, tmp_path_factory.mktemp(task) / 'set', spec, seed=1, train=5, val=4)
-        assert generate(jobs[task])
-    return jobs
 
 
 def numbers_of(frames):
@@ -52,41 +37,31 @@ def numbers_of(frames):
     return [round(frames.read(i).mean() / level(1)) for i in range(len(frames))]
 
 
-# ------------------------------------------------------------------------------------- LaSOT
-
-
-@pytest.mark.parametrize(('split', 'file'), [('train', 'training_set'), ('test', 'testing_set')])
-def test_lasot_reads_what_was_generated(generated, split, file):
-    root = generated['sot'].root
-    dataset = LaSOTDataset(root, split)
-    assert dataset.names == (root / f'{file}.txt').read_text().split()
-    assert dataset.lengths.dtype == np.int64 and set(dataset.lengths) == {FRAMES}
-    assert dataset.metainfo == {'dataset': 'lasot', 'protocol': 'lasot'} and not dataset.faults
-    for sequence, name in zip(dataset, dataset.names, strict=True):
-        folder = root / name.split('-')[0] / name
-        assert (sequence.name, sequence.dataset, sequence.cover) == (name, 'lasot', None)
-        assert sequence.annotated and len(sequence) == len(sequence.frames) == FRAMES
-        boxes, hidden, away = (
-            np.loadtxt(folder / f'{kind}.txt', delimiter=',')
-            for kind in ('groundtruth', 'full_occlusion', 'out_of_view')
-        )
-        np.testing.assert_array_equal(sequence.boxes, boxes)
-        np.testing.assert_array_equal(sequence.visible, hidden + away == 0)
-        for frame in (0, FRAMES - 1):
-            path = str(folder / 'img' / f'{frame + 1:08d}.jpg')
-            assert sequence.frames.where(frame) == path
-            np.testing.assert_array_equal(sequence.frames.read(frame), cv2.imread(path))
-
-
-def test_lasot_visibility(tmp_path):
-    folder = write_lasot(tmp_path, 'cat-1')
+def test_lasot(tmp_path):
+    for name in ('cat-1', 'cat-2', 'dog-1'):
+        folder = write_lasot(tmp_path, name)
+    write_lines(tmp_path / 'training_set.txt', ['cat-2'])
+    write_lines(tmp_path / 'testing_set.txt', ['dog-1', '', 'cat-1'])
     lines = ['1,2,3,4', '1,2,3,4', '1,2,3,4', '0,0,0,0', '1,2,0,4', '1,2,3,4']
     write_lines(folder / 'groundtruth.txt', lines)
     write_lines(folder / 'full_occlusion.txt', ['0,1,0,0,0,0'])
     write_lines(folder / 'out_of_view.txt', ['0,0,1,1,0,0'])
-    sequence = LaSOTDataset(tmp_path, 'all')[0]
+    assert LaSOTDataset(tmp_path, 'train').names == ['cat-2']
+    dataset = LaSOTDataset(tmp_path)
+    assert dataset.names == ['dog-1', 'cat-1'] and not dataset.faults
+    assert dataset.lengths.dtype == np.int64 and dataset.lengths.tolist() == [6, 6]
+    assert dataset.metainfo == {'dataset': 'lasot', 'protocol': 'lasot'}
+    sequence = dataset[0]
+    assert (sequence.name, sequence.dataset, sequence.cover) == ('dog-1', 'lasot', None)
+    assert sequence.annotated and len(sequence) == len(sequence.frames) == 6
     assert sequence.visible.tolist() == [True, False, False, False, False, True]
-    assert sequence.boxes[3].tolist() == [0, 0, 0, 0]
+    np.testing.assert_array_equal(sequence.boxes, np.loadtxt(lines, delimiter=','))
+    path = str(folder / 'img' / '00000006.jpg')
+    assert sequence.frames.where(5) == path
+    np.testing.assert_array_equal(sequence.frames.read(5), cv2.imread(path))
+    copy = pickle.loads(pickle.dumps(dataset))  # for other processes
+    np.testing.assert_array_equal(copy[0].frames.read(5), cv2.imread(path))
+    assert copy.names == dataset.names and '2 sequences, 12 frames' in repr(copy)
 
 
 def test_lasot_all_and_the_extra_folder_level(tmp_path):
@@ -112,63 +87,34 @@ def test_lasot_monkey_17_ends_with_its_annotation(tmp_path):
     assert LaSOTDataset(tmp_path, 'all').lengths.tolist() == [2260]
 
 
-# ----------------------------------------------------------------------------------- GOT-10k
-
-
-@pytest.mark.parametrize('split', ['train', 'val'])
-def test_got10k_reads_what_was_generated(generated, split):
-    job = generated['got']
-    dataset = GOT10kDataset(job.root, split)
-    assert dataset.names == (job.root / split / 'list.txt').read_text().split()
-    assert set(dataset.lengths) == {FRAMES}
-    seen = []
-    for index, name in enumerate(dataset.names):
-        sequence, folder = dataset[index], job.root / split / name
-        boxes = np.loadtxt(folder / 'groundtruth.txt', delimiter=',')
-        np.testing.assert_array_equal(sequence.boxes, boxes)
-        states = [state for _, state in job.sequence(split, index).frames()]
-        visible = [not state.absent for state in states]
-        np.testing.assert_array_equal(sequence.visible, visible)
-        # cover / 8 is the visible share, to one of the label's steps of 15%
-        shares = [0 if state.absent else state.visible for state in states]
-        np.testing.assert_allclose(sequence.cover / 8, shares, atol=0.15 + 1e-9)
-        seen += sequence.cover.tolist()
-        assert sequence.frames.where(0) == str(folder / '00000001.jpg')
-    assert 8 in seen and min(seen) < 8
-
-
-def test_got10k_visibility(tmp_path):
-    folder = write_got10k(tmp_path, ['a']) / 'a'
+def test_got10k(tmp_path):
+    folder = write_got10k(tmp_path, ['b', 'a']) / 'a'
     write_lines(folder / 'absence.label', [0, 1, 0, 0, 0, 0])
     write_lines(folder / 'cover.label', [8, 8, 0, 1, 4, 8])
     write_lines(folder / 'groundtruth.txt', ['1,2,3,4'] * 5 + ['0,0,0,0'])
-    sequence = GOT10kDataset(tmp_path)[0]
-    assert sequence.visible.tolist() == [True, False, False, True, True, False]
-    assert sequence.cover.tolist() == [8, 8, 0, 1, 4, 8]
-
-
-def test_got10k_test_has_the_first_box_only(generated):
-    sequence = GOT10kDataset(generated['got'].root, 'test')[2]
+    dataset = GOT10kDataset(tmp_path)
+    assert dataset.names == ['b', 'a'] and numbers_of(dataset[0].frames) == [*range(1, 7)]
+    assert dataset[1].visible.tolist() == [True, False, False, True, True, False]
+    assert dataset[1].cover.tolist() == [8, 8, 0, 1, 4, 8]
+    write_got10k(tmp_path, ['c'], 'test')
+    sequence = GOT10kDataset(tmp_path, 'test')[0]
     assert sequence.boxes.shape == (1, 4) and sequence.visible.tolist() == [True]
-    assert len(sequence) == FRAMES and not sequence.annotated and sequence.cover is None
+    assert len(sequence) == 6 and not sequence.annotated and sequence.cover is None
 
 
-def test_got10k_vot_splits_count_from_zero(generated, tmp_path):
-    root = generated['got'].root
+def test_got10k_vot_splits_count_from_zero(tmp_path):
+    write_got10k(tmp_path, 'abcde', 'train', 1)
     for split in ('vot_train', 'vot_val'):
         chosen = write_lines(tmp_path / 'split.txt', [3, 0])
-        dataset = GOT10kDataset(root, split, index_file=chosen)
-        assert dataset.names == ['GOT-10k_Train_000004', 'GOT-10k_Train_000001']
-        assert dataset[0].frames.where(0).endswith('train/GOT-10k_Train_000004/00000001.jpg')
-    for line in ('5', '-1', 'GOT-10k_Train_000001', '00'):
+        dataset = GOT10kDataset(tmp_path, split, index_file=chosen)
+        assert dataset.names == ['d', 'a']
+        assert dataset[0].frames.where(0).endswith('train/d/00000001.jpg')
+    for line in ('5', '-1', 'a', '00'):
         chosen = write_lines(tmp_path / 'split.txt', [0, line])
         with pytest.raises(DataError, match=r'line 2: .*( from 0 to 4|on line 1 already)$'):
-            GOT10kDataset(root, 'vot_train', index_file=chosen)
+            GOT10kDataset(tmp_path, 'vot_train', index_file=chosen)
     with pytest.raises(ArgumentError, match="'vot_val' needs index_file"):
-        GOT10kDataset(root, 'vot_val')
-
-
-# ------------------------------------------------------------------------------- TrackingNet
+        GOT10kDataset(tmp_path, 'vot_val')
 
 
 def test_trackingnet_chunks_and_order_of_frames(tmp_path):
@@ -195,9 +141,6 @@ def test_trackingnet_test_and_wrong_chunks(tmp_path):
     dataset = TrackingNetDataset(tmp_path)
     assert dataset.metainfo['protocol'] == 'trackingnet' and dataset.lengths.tolist() == [12]
     assert not dataset[0].annotated and dataset[0].boxes.tolist() == [[0, 2, 3.5, 4]]
-
-
-# ----------------------------------------------------------------------- OTB-100, UAV123, NFS
 
 
 def test_otb_targets_of_one_video(tmp_path):
@@ -263,24 +206,20 @@ def test_uav_other_ranges_need_a_table(tmp_path):
     assert numbers_of(dataset[1].frames) == [12, 13, 14, 15, 16, 17]
 
 
-def test_uav_nan_is_an_absent_target(tmp_path):
-    write_uav(tmp_path, {'bike1': 2}, {'bike1': 2})
-    file = tmp_path / 'anno' / 'UAV123' / 'bike1.txt'
-    write_lines(file, ['1,2,3,4', 'NaN,NaN,NaN,NaN'])
-    sequence = UAV123Dataset(tmp_path)[0]
-    assert sequence.visible.tolist() == [True, False] and np.isnan(sequence.boxes[1]).all()
-    write_lines(file, ['nan,nan,nan,nan', 'inf,1,1,1'])
-    with pytest.raises(DataError, match=r'bike1.txt, line 2: .* not finite'):
-        UAV123Dataset(tmp_path)
-
-
 def test_uav_faults_of_single_sequences(tmp_path):
     names = ['bike1', 'boat1', 'car1', 'group1_1', 'group1_2']
     write_uav(tmp_path, {'bike1': 3, 'boat1': 3, 'group1': 3}, dict.fromkeys(names, 3))
     (tmp_path / 'data_seq/UAV123/group1/x.jpg').touch()
+    write_lines(tmp_path / 'anno/UAV123/bike1.txt', ['1,2,3,4', 'NaN,NaN,NaN,NaN', '1,2,3,4'])
+    write_frames(tmp_path / 'data_seq/UAV123/dog1', range(1, 4), '{:06d}.jpg')
+    write_lines(tmp_path / 'anno/UAV123/dog1.txt', ['nan,nan,nan,nan', 'inf,1,1,1', '1,2,3,4'])
     write_lines(tmp_path / 'anno/UAV123/boat1.txt', ['1,2,3'])
     dataset = UAV123Dataset(tmp_path)
-    assert list(dataset.faults) == names[1:] and len(dataset[0]) == 3
+    assert list(dataset.faults) == ['boat1', 'car1', 'dog1', 'group1_1', 'group1_2']
+    assert (
+        dataset[0].visible.tolist() == [True, False, True] and np.isnan(dataset[0].boxes[1]).all()
+    )
+    assert 'dog1.txt, line 2' in dataset.faults['dog1'] and 'finite' in dataset.faults['dog1']
     assert "boat1.txt, line 1: '1,2,3' is not 4 numbers" in dataset.faults['boat1']
     assert 'do not tell which frames' in dataset.faults['car1']
     assert "group1/x.jpg' has no number" in dataset.faults['group1_2']
@@ -309,9 +248,6 @@ def test_nfs(tmp_path):
     for options, first in ({}, 1), (dict(range_file=table), 4):
         frames = NFSDataset(tmp_path / 'data', **options)[0].frames
         assert numbers_of(frames) == list(range(first, first + 5))
-
-
-# ---------------------------------------------------------------------------------- own data
 
 
 @pytest.mark.parametrize('inner', ['', 'img', 'frames', 'images'])
@@ -355,14 +291,3 @@ def test_grey_and_16_bit_frames_are_bgr(tmp_path):
         image = frames.read(index)
         assert image.shape == SHAPE and image.dtype == np.uint8
         np.testing.assert_array_equal(image, picture(number))
-
-
-# ------------------------------------------------------------------------------ items, copies
-
-
-def test_copies_for_other_processes(generated):
-    dataset = GOT10kDataset(generated['got'].root, 'val')
-    copy = pickle.loads(pickle.dumps(dataset))
-    np.testing.assert_array_equal(copy[1].frames.read(7), dataset[1].frames.read(7))
-    assert copy.names == dataset.names and Path(copy[1].frames.where(7)).is_file()
-    assert f'4 sequences, {4 * FRAMES} frames' in repr(copy)

@@ -3,6 +3,7 @@
 import copy
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -63,25 +64,8 @@ def test_videos_that_are_used(count, shown, usable):
         sample_causal(np.random.default_rng(0), np.arange(3) == 1)
 
 
-class Frames:
-    def __init__(self, count, name, broken, log):
-        self.count, self.name, self.broken, self.log = count, name, broken, log
-
-    def __len__(self):
-        return self.count
-
-    def read(self, index):
-        self.log.append((self.name, index))
-        if self.broken:
-            raise DataError(f'image {self.where(index)} cannot be read')
-        return np.full((48, 64, 3), index % 256, np.uint8)
-
-    def where(self, index):
-        return f'{self.name}/{index}.jpg'
-
-
 class Videos(Dataset):
-    """``count`` sequences in memory of ``length`` frames.
+    """``count`` sequences in memory of ``length`` frames, and ``log``, what is read of them.
 
     The target of those in ``hidden`` shows in two frames only; frames of those in ``broken`` and
     the annotation of those in ``absent`` cannot be read.
@@ -89,24 +73,35 @@ class Videos(Dataset):
 
     def __init__(self, name, count, length=30, hidden=(), broken=(), absent=(), protocol='lasot'):
         self.metainfo = dict(dataset=name, protocol=protocol)
-        self.count, self.length = count, length
+        self.count, self.length, self.log = count, length, []
         self.hidden, self.broken, self.absent = hidden, broken, absent
-        self.parsed, self.read = [], []
+        self.made = {}
 
     def __len__(self):
         return self.count
 
     def __getitem__(self, index):
-        self.parsed.append(index)
         name = f'{self.metainfo["dataset"]}-{index}'
+        self.log.append(name)
         if index in self.absent:
             raise DataError(f'{name}.txt is missing')
+
+        def read(frame):
+            self.log.append(frame)
+            if index in self.broken:
+                raise DataError(f'image {where(frame)} cannot be read')
+            return np.full((48, 64, 3), frame % 256, np.uint8)
+
+        def where(frame):
+            return f'{name}/{frame}.jpg'
+
         visible = np.ones(self.length, bool)
         visible[2:] = index not in self.hidden
         boxes = np.tile([20.0, 12.0, 16.0, 16.0], (self.length, 1))
         boxes[:, 0] += np.arange(self.length) / 4
-        frames = Frames(self.length, name, index in self.broken, self.read)
-        return Sequence(name, self.metainfo['dataset'], frames, boxes, visible)
+        frames = SimpleNamespace(read=read, where=where)
+        made = Sequence(name, self.metainfo['dataset'], frames, boxes, visible)
+        return self.made.setdefault(index, made)
 
 
 def identity(sample):
@@ -140,25 +135,17 @@ def shares(drawn):
     return {name: n / len(drawn) for name, n in count.items()}
 
 
-def test_data_sets_come_by_ratio_and_their_sequences_uniformly():
-    sizes = dict(a=3, b=40, c=7, d=11)
-    source = pairs([Videos(name, size) for name, size in sizes.items()])
-    drawn = stream(source, count=4000)
-    for name, size in sizes.items():
-        assert shares(drawn)[name] == pytest.approx(0.25, abs=0.03)
-        seen = Counter(sequence for sequence, *_ in drawn if sequence.startswith(name))
-        expected = 1000 / size
-        assert len(seen) == size
-        assert max(abs(n - expected) for n in seen.values()) < 5 * np.sqrt(expected)
-
-
-@pytest.mark.parametrize('ratios', [(3, 0, 1), (0.5, 0.25, 0.25)])
-def test_ratios(ratios):
-    source = pairs([Videos(name, 4) for name in 'abc'], ratios=ratios)
-    found = shares(stream(source, count=2000))
-    for name, ratio in zip('abc', ratios, strict=True):
-        assert found.get(name, 0) == pytest.approx(ratio / sum(ratios), abs=0.04)
-        assert (name in found) == (ratio > 0)
+@pytest.mark.parametrize('ratios', [None, (3, 0, 1), (0.5, 0.25, 0.25)])
+def test_data_sets_come_by_ratio_and_their_sequences_uniformly(ratios):
+    sizes = dict(a=3, b=40, c=11)
+    source = pairs([Videos(name, size) for name, size in sizes.items()], ratios=ratios)
+    drawn = Counter(sequence for sequence, *_ in stream(source, count=3000))
+    for (name, size), ratio in zip(sizes.items(), ratios or (1, 1, 1), strict=True):
+        seen = [count for sequence, count in drawn.items() if sequence.startswith(name)]
+        expected = 3000 * ratio / sum(ratios or (1, 1, 1))
+        assert sum(seen) == pytest.approx(expected, abs=100)
+        assert len(seen) == size * (ratio > 0)
+        assert all(abs(n - expected / size) < 5 * np.sqrt(expected / size) for n in seen)
 
 
 def test_a_pair_is_a_function_of_seed_epoch_and_number():
@@ -242,28 +229,18 @@ def test_no_usable_pair_is_an_error(videos, pipeline, message):
         source[5, 3, 1]
 
 
-def test_no_more_is_read_than_a_pair_needs():
-    videos, stills = Videos('a', 5), Videos('b', 5, length=1, protocol='stills')
-    for source, frames in ((videos, 2), (stills, 1)):
-        for k in range(20):
-            name, template, search, _ = pairs([source])[0, 0, k]
-            assert source.read == [(name, template), (name, search)][:frames]
-            assert len(source.parsed) == 1
-            source.read.clear(), source.parsed.clear()
-    assert (template, search) == (0, 0)
-
-
-def test_transforms_may_write_into_boxes():
+def test_no_more_is_read_than_a_pair_needs_and_boxes_are_copies():
     def move(sample):
         sample['search_box'] += 1
-        return sample['search_box'][2]
+        return identity({**sample, 'search_box': sample['search_box'] - 1})
 
-    class Kept(Videos):
-        def __getitem__(self, index):
-            return self.__dict__.setdefault('kept', super().__getitem__(index))
-
-    source = TrackPairs([Kept('a', 1)], pipeline=[move])
-    assert [source[0, 0, k] for k in range(9)] == [17] * 9
+    videos, stills = Videos('a', 1), Videos('b', 5, length=1, protocol='stills')
+    for source in (videos, stills):
+        for k in range(9):
+            source.log.clear()
+            name, *frames, _ = pairs([source], [move])[0, 0, k]
+            assert source.log == [name, *dict.fromkeys(frames)]
+    assert frames == [0, 0]
 
 
 @pytest.mark.parametrize(('options', 'message'), [
