@@ -12,14 +12,11 @@ from mmlite.errors import DataError, UserError
 from mmlite.registry import METRICS
 from mmlite.utils.names import listed
 
-from .ope import SequenceScore, measure, score_sequence
+from .ope import SequenceScore, score_sequence
 from .protocols import find_protocol
 from .report import Evaluation, class_groups, overview, write_reports
 from .results import Track
 from .submission import SERVERS, write_submission
-
-LOWEST = 5
-"""Number of sequences with the lowest scores that are listed."""
 
 
 @dataclass(frozen=True)
@@ -111,21 +108,13 @@ class SOTMetric(BaseMetric):
             names = listed(track.name for track in tracks)
             _log_error(f'{len(tracks)} sequences have no annotation and are not scored: {names}')
         evaluation = Evaluation(self.tracker, self._protocol, scores, failed)
-        self._report(evaluation)
-        return evaluation.numbers()
-
-    def _report(self, evaluation):
-        protocol, column = evaluation.protocol, evaluation.protocol.columns[0]
-        values = {s.name: measure(s.curves, protocol)[column] for s in evaluation.scores}
-        groups = class_groups(self._dataset, values)
+        groups = class_groups(self._dataset, [score.name for score in scores])
         text = overview(self._dataset, [evaluation], groups, self._meta('protocol'))
-        if lowest := sorted(values, key=values.get)[:LOWEST]:
-            text += f'\nlowest {column}: '
-            text += ', '.join(f'{name} {values[name]:.1f}' for name in lowest)
         print_log(text, 'current')
         if folder := self._folder():
             write_reports(folder, self._dataset, [evaluation], groups, self.plots)
             print_log(f'Scores of every sequence are in {folder}', 'current')
+        return evaluation.numbers()
 
     def _submit(self, tracks, failed):
         """Write the archive for the server, if there is one and all sequences were tracked."""
@@ -137,9 +126,8 @@ class SOTMetric(BaseMetric):
             return
         folder = self._folder()
         if folder is None:
-            raise UserError(
-                f'the submission for {self._dataset} needs a directory: set out_dir of SOTMetric'
-            )
+            place = 'a directory: set out_dir of SOTMetric'
+            raise UserError(f'the submission for {self._dataset} needs {place}')
         file = folder / f'{self._dataset}_submission.zip'
         write_submission(file, self._dataset, tracks, [track.name for track in tracks])
         print_log(f'{len(tracks)} tracks for the server of {self._dataset}: {file}', 'current')
@@ -153,8 +141,8 @@ class SOTMetric(BaseMetric):
             problem = f'sequences were evaluated, but {self._dataset} has {size}'
             raise DataError(f'{len(results)} {problem}')
 
-    def _meta(self, key, default=None):
-        return (self.dataset_meta or {}).get(key, default)
+    def _meta(self, key):
+        return self.dataset_meta.get(key)
 
     @property
     def _protocol(self):
@@ -162,7 +150,7 @@ class SOTMetric(BaseMetric):
 
     @property
     def _dataset(self):
-        return self._meta('dataset', 'the data set')
+        return self._meta('dataset')
 
     def _folder(self):
         if self.out_dir is not None:

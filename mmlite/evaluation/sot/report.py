@@ -13,11 +13,6 @@ from mmlite.visualization import draw_curves
 from .ope import SequenceScore, mean_curves, measure
 from .protocols import PROTOCOLS, Protocol
 
-TITLES = dict(
-    lasot='LaSOT', lasot_ext='LaSOT-ext', got10k='GOT-10k', trackingnet='TrackingNet',
-    otb100='OTB100', uav123='UAV123', nfs='NFS',
-)  # fmt: skip
-
 LASOT_ATTRIBUTES = (
     'IV', 'POC', 'DEF', 'MB', 'CM', 'ROT', 'BC', 'VC', 'SV', 'FOC', 'FM', 'OV', 'LR', 'ARC',
 )  # fmt: skip
@@ -75,10 +70,10 @@ def summary_table(evaluations):
     columns = evaluations[0].protocol.columns
     rows = []
     for evaluation in ranked(evaluations):
-        numbers, fps = evaluation.numbers(), evaluation.fps()
-        cells = [f'{numbers[key]:.2f}' for key in columns]
-        cells.append('-' if fps is None else f'{fps:.1f}')
-        rows.append([evaluation.tracker, *cells, numbers['sequences'], numbers['failed']])
+        *numbers, sequences, failed = evaluation.numbers().values()
+        fps = '-' if evaluation.fps() is None else f'{evaluation.fps():.1f}'
+        numbers = [f'{number:.2f}' for number in numbers]
+        rows.append([evaluation.tracker, *numbers, fps, sequences, failed])
     return render_table(['tracker', *columns, 'FPS', 'sequences', 'failed'], rows)
 
 
@@ -123,12 +118,7 @@ def read_attributes(folder, names, attributes=LASOT_ATTRIBUTES):
 def write_reports(folder, dataset, evaluations, groups=None, plots=True):
     """Write ``summary.json``, ``sequences.csv``, ``groups.csv`` and the plots; returns their paths.
 
-    Args:
-        folder (str | Path): Directory, created if necessary.
-        dataset (str): Name of the data set.
-        evaluations (list[Evaluation]): Of one protocol.
-        groups (dict[str, set[str]], optional): Classes and attributes.
-        plots (bool): Draw the curves. Defaults to True.
+    ``evaluations`` are of one protocol, ``groups`` as for :func:`group_table`, by default none.
     """
     folder = Path(folder)
     files = [folder / 'summary.json', folder / 'sequences.csv']
@@ -171,7 +161,7 @@ def _draw_plots(dataset, evaluations):
         )  # fmt: skip
     images = {}
     for key, (title, xlabel, thresholds, column) in plots.items():
-        title = f'{title} on {TITLES.get(dataset, dataset)}'
+        title = f'{title} on {dataset}'
         lines = {
             f'{e.tracker}: {column} {e.numbers()[column]:.1f}, {len(e.scores)} sequences': (
                 thresholds, getattr(e.curves, key),
