@@ -13,28 +13,24 @@ from .position import constant, relative_position_index, resample_bias_table, re
 from .table_bias import TableBias, attend_headwise, runs_headwise
 
 
-def attend(q, k, v, bias=None, with_logits=False):
+def attend(q, k, v, bias=None):
     """Attention of scaled queries (B, heads, Nq, D) to keys (B, heads, Nk, D) and values, Dv <= D.
 
-    ``bias`` (Tensor | TableBias) is added to the logits. Returns the output (B, heads, Nq, Dv) and,
-    ``with_logits``, the logits (B, heads, Nq, Nk) before softmax, otherwise None.
+    ``bias`` (Tensor | TableBias) is added to the logits. Returns (B, heads, Nq, Dv).
     """
-    if with_logits:
-        logits = attention_logits(q, k, bias)
-        return logits.softmax(dim=-1).to(v.dtype) @ v, logits
     if isinstance(bias, TableBias):
         if runs_headwise(q):
-            return attend_headwise(q, k, v, bias), None
+            return attend_headwise(q, k, v, bias)
         bias = bias.dense()
     width = v.shape[-1]
     if width < q.shape[-1]:  # fused kernels require one head width for q, k and v
         v = F.pad(v, (0, q.shape[-1] - width))
     bias = bias if bias is None else bias.to(q.dtype)
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=1.0)[..., :width], None
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=1.0)[..., :width]
 
 
 def attention_logits(q, k, bias=None):
-    """Logits (B, heads, Nq, Nk); arguments as in :func:`attend`."""
+    """Logits (B, heads, Nq, Nk) before softmax; arguments as in :func:`attend`."""
     logits = q @ k.transpose(-2, -1)
     bias = bias.dense() if isinstance(bias, TableBias) else bias
     return logits if bias is None else logits + bias
@@ -42,11 +38,11 @@ def attention_logits(q, k, bias=None):
 
 def attend_or_tap(q, k, v, bias, want, only_taps):
     """Output of :func:`attend`, None for ``only_taps``, and a dict of the logits if in ``want``."""
-    tapped = 'attn_logits' in want
-    if only_taps:
-        return None, {'attn_logits': attention_logits(q, k, bias)} if tapped else {}
-    x, logits = attend(q, k, v, bias, with_logits=tapped)
-    return x, {'attn_logits': logits} if tapped else {}
+    if 'attn_logits' not in want:
+        return None if only_taps else attend(q, k, v, bias), {}
+    logits = attention_logits(q, k, bias)
+    output = None if only_taps else logits.softmax(dim=-1).to(v.dtype) @ v
+    return output, {'attn_logits': logits}
 
 
 class Attention(nn.Module):

@@ -5,30 +5,33 @@ import torch
 from mmlite.errors import ArgumentError
 
 
+def grid_of(images, size):
+    """Patches (rows, columns) of ``size`` pixels in images (B, C, H, W), which they must fill."""
+    H, W = images.shape[-2:]
+    if H % size or W % size:
+        raise ArgumentError(
+            f'images of {H}x{W} pixels do not divide into patches of {size}: change the crop size '
+            f'in the pipeline'
+        )
+    return H // size, W // size
+
+
 def cut_patches(images, size, channels_last=False):
     """Cut images (B, C, H, W) into patches of ``size`` pixels: (B, h * w, C * size^2), and (h, w).
 
     Patches are row-major, and flattened as (C, size, size), like convolutions and Hiera's targets,
     or ``channels_last`` as (size, size, C), like MAE's targets.
     """
-    B, C, H, W = images.shape
-    if H % size or W % size:
-        raise ArgumentError(
-            f'images of {H}x{W} pixels cannot be cut into patches of {size}: both sides must be '
-            f'multiples of {size}, change the size of the crop in the pipeline'
-        )
-    x = images.view(B, C, H // size, size, W // size, size)
+    h, w = grid_of(images, size)
+    x = images.view(*images.shape[:2], h, size, w, size)
     order = (0, 2, 4, 3, 5, 1) if channels_last else (0, 2, 4, 1, 3, 5)
-    return x.permute(order).flatten(3).flatten(1, 2), (H // size, W // size)
+    return x.permute(order).flatten(3).flatten(1, 2), (h, w)
 
 
-def join_patches(patches, grid, size, channels_last=False):
-    """Inverse of :func:`cut_patches`: (B, h * w, C * size^2) to images (B, C, H, W)."""
-    h, w = grid
-    shape = (size, size, -1) if channels_last else (-1, size, size)
-    x = patches.view(len(patches), h, w, *shape)
-    order = (0, 5, 1, 3, 2, 4) if channels_last else (0, 3, 1, 4, 2, 5)
-    return x.permute(order).flatten(4).flatten(2, 3)
+def join_patches(patches, grid, size):
+    """Inverse of :func:`cut_patches`, channels first: (B, h * w, C * size^2) to (B, C, H, W)."""
+    x = patches.view(len(patches), *grid, -1, size, size)
+    return x.permute(0, 3, 1, 4, 2, 5).flatten(4).flatten(2, 3)
 
 
 def take(tokens, ids):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mmlite.errors import ArgumentError
 
-from ..layers import cut_patches, join_patches
+from ..layers import cut_patches, grid_of, join_patches, take
 from .sample_noise import patch_noise
 
 
@@ -32,7 +32,8 @@ class MaskedPretrainer(BaseSelfSupervisor):
     """Base of the methods that hide patches of an image and predict something for them.
 
     Arguments are those of mmpretrain's ``BaseSelfSupervisor``. A subclass defines
-    ``loss(inputs, data_samples)`` and ``reconstruct(inputs, data_samples) -> Reconstruction``.
+    ``loss(inputs, data_samples)`` and ``reconstruct(inputs, data_samples) -> Reconstruction``, both
+    of normalized images (B, 3, H, W).
     """
 
     def hide(self, images, hidden, patch_size, content=None):
@@ -64,13 +65,12 @@ class MaskTokenPretrainer(MaskedPretrainer):
         trunc_normal_(self.mask_token, std=0.02)
 
     def encode_masked(self, images, mask):
-        """Encode normalized images (B, 3, H, W) with hidden patches.
+        """Normalized tokens (B, h * w, C) of images (B, 3, H, W), some of whose patches are hidden.
 
-        ``mask`` is bool (B, h * w), row-major, True = hidden. Returns normalized tokens (B, h * w +
-        1, C), the class token first.
+        ``mask`` is bool (B, h * w), row-major, True = hidden.
         """
-        check_divisible(images, self.backbone.patch_size)
-        patches, grid = self.backbone.patchify(images)
+        grid = grid_of(images, self.backbone.patch_size)
+        patches, _ = self.backbone.patchify(images)
         if mask.shape != patches.shape[:2]:
             raise ArgumentError(
                 f'the mask has {mask.shape[1]} cells but images of {tuple(images.shape[-2:])} '
@@ -79,14 +79,16 @@ class MaskTokenPretrainer(MaskedPretrainer):
         patches = torch.where(mask[..., None], self.mask_token.to(patches.dtype), patches)
         tokens = self.backbone.add_positions(patches, grid)
         tokens, _ = self.backbone.encode(tokens, context=grid)
-        return self.backbone.norm(tokens)
+        return self.backbone.norm(tokens)[:, -mask.shape[1] :]
+
+    def encode_hidden(self, images, hidden):
+        """Tokens (B, M, C) of the patches ``hidden``, int64 (B, M), from :meth:`encode_masked`."""
+        h, w = grid_of(images, self.backbone.patch_size)
+        return take(self.encode_masked(images, mask_of(hidden, h * w)), hidden)
 
 
 def hidden_ids(data_samples):
-    """Hidden patches of all images, int64 (B, M), from ``hidden_ids`` (M,) of each data sample.
-
-    They are made by :class:`~mmlite.datasets.BlockwiseMask`.
-    """
+    """Hidden patches, int64 (B, M), that :class:`~mmlite.datasets.BlockwiseMask` chose."""
     if not data_samples or any('hidden_ids' not in sample for sample in data_samples):
         raise ArgumentError(
             "the data samples have no 'hidden_ids': put mmlite.BlockwiseMask and "
@@ -122,13 +124,3 @@ def count_kept(length, mask_ratio, unit='patches'):
             f'between {1 / length:.3g} and {1 - 1 / length:.3g}'
         )
     return kept
-
-
-def check_divisible(images, patch_size):
-    """Raise an ArgumentError unless both sides of ``images`` are multiples of ``patch_size``."""
-    H, W = images.shape[-2:]
-    if H % patch_size or W % patch_size:
-        raise ArgumentError(
-            f'images of {H}x{W} pixels do not divide into patches of {patch_size}: change the crop '
-            f'size in the pipeline'
-        )

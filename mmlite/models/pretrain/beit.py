@@ -9,9 +9,9 @@ from mmlite import stack
 from mmlite.errors import ArgumentError, UserError
 from mmlite.registry import MODELS
 
-from ..layers import cut_patches, take
+from ..layers import cut_patches, grid_of, take
 from ..weights import check_weights, read_weights
-from .base import MaskTokenPretrainer, Reconstruction, hidden_ids, mask_of
+from .base import MaskTokenPretrainer, Reconstruction, hidden_ids
 
 
 @MODELS.register_module()
@@ -58,23 +58,17 @@ class BEiT(MaskTokenPretrainer):
             (B, 3, h, w) to codes, int64 (B, N), or logits (B, V, rows, columns), such as
             mmpretrain's ``DALL-E`` or :class:`~.tokenizer.DiscreteTokenizer`. A ``'Pretrained'``
             file must have all of its weights.
-        data_preprocessor (dict): A ``TwoNormDataPreprocessor`` with the second view's
-            normalization.
-        init_cfg (dict, optional): As in mmpretrain's ``BaseSelfSupervisor``.
+        data_preprocessor (dict): mmpretrain's ``TwoNormDataPreprocessor``.
+        **kwargs: As in :class:`~.base.MaskTokenPretrainer`.
     """
 
-    def __init__(self, backbone, head, target_generator, data_preprocessor, init_cfg=None):
+    def __init__(self, backbone, head, target_generator, **kwargs):
         target_generator = dict(target_generator)
         self.tokenizer_init = None
         if (target_generator.get('init_cfg') or {}).get('type') == 'Pretrained':
             # mmengine would ignore missing weights
             self.tokenizer_init = target_generator.pop('init_cfg')
-        super().__init__(
-            backbone,
-            target_generator=target_generator,
-            data_preprocessor=data_preprocessor,
-            init_cfg=init_cfg,
-        )
+        super().__init__(backbone, target_generator=target_generator, **kwargs)
         if not isinstance(self.data_preprocessor, TwoNormDataPreprocessor):
             raise ArgumentError(
                 'BEiT requires two views of an image: set data_preprocessor to type '
@@ -103,29 +97,25 @@ class BEiT(MaskTokenPretrainer):
         return self
 
     def loss(self, inputs, data_samples):
-        """``loss_tokens`` and ``token_accuracy`` of views (B, 3, H, W) and (B, 3, h, w)."""
+        """Return ``loss_tokens`` and ``token_accuracy`` of views (B, 3, H, W) and (B, 3, h, w)."""
         images, ids, hidden = self._prepare(inputs, data_samples)
-        return self.head.loss(self._hidden_tokens(images, hidden, ids), ids.gather(1, hidden))
+        return self.head.loss(self.encode_hidden(images, hidden), ids.gather(1, hidden))
 
     @torch.no_grad()
     def reconstruct(self, inputs, data_samples):
-        """Decode the predicted codes among the true ones (``restored``), and the true ones
-        (``target``).
-        """
+        """Decode predicted among true codes (``restored``), and true ones (``target``)."""
         if not hasattr(self.target_generator, 'decode'):
             raise UserError(
                 f'{type(self.target_generator).__name__} has no decode(ids) to show predictions of '
                 f'BEiT: use a config with mmlite.DiscreteTokenizer as target_generator'
             )
         images, ids, hidden = self._prepare(inputs, data_samples)
-        logits = self.head(self._hidden_tokens(images, hidden, ids))
+        logits = self.head(self.encode_hidden(images, hidden))
         guess = ids.scatter(1, hidden, logits.argmax(dim=-1))
         restored, target = (self._decode(codes, images) for codes in (guess, ids))
         side = self.backbone.patch_size
-        content = take(cut_patches(restored, side)[0], hidden)
-        return Reconstruction(
-            self.hide(images, hidden, side), self.hide(images, hidden, side, content), target
-        )
+        restored = self.hide(images, hidden, side, take(cut_patches(restored, side)[0], hidden))
+        return Reconstruction(self.hide(images, hidden, side), restored, target)
 
     def _prepare(self, inputs, data_samples):
         """First view, codes of the second (B, N), and hidden patches (B, M)."""
@@ -135,7 +125,7 @@ class BEiT(MaskTokenPretrainer):
                 'the pipeline'
             )
         images, view = inputs
-        grid = tuple(length // self.backbone.patch_size for length in images.shape[-2:])
+        grid = grid_of(images, self.backbone.patch_size)
         return images, self.tokenize(view, grid), hidden_ids(data_samples)
 
     @torch.no_grad()
@@ -165,20 +155,13 @@ class BEiT(MaskTokenPretrainer):
                 f'model.head.num_embed={size}'
             )
 
-    def _hidden_tokens(self, images, hidden, ids):
-        """Encoded hidden patches (B, M, C)."""
-        length = ids.shape[1]
-        tokens = self.encode_masked(images, mask_of(hidden, length))
-        return take(tokens[:, -length:], hidden)
-
     def _decode(self, ids, images):
         """Images of codes (B, N), normalized and resized like the first view (B, 3, H, W)."""
-        size = images.shape[-2:]
-        grid = [length // self.backbone.patch_size for length in size]
+        grid = grid_of(images, self.backbone.patch_size)
         processor = self.data_preprocessor
         pixels = self.target_generator.decode(ids.unflatten(1, grid)).float()
         pixels = pixels * processor.second_std + processor.second_mean
-        pixels = F.interpolate(pixels, size=size, mode='bilinear', align_corners=False)
+        pixels = F.interpolate(pixels, images.shape[-2:], mode='bilinear', align_corners=False)
         return (pixels - processor.mean) / processor.std
 
 

@@ -7,8 +7,8 @@ from mmlite.errors import ArgumentError
 from mmlite.registry import MODELS
 
 from ..backbones import ViT
-from ..layers import cut_patches, take
-from .base import MaskedPretrainer, Reconstruction, check_divisible, count_kept, hidden_ids, mask_of
+from ..layers import cut_patches, grid_of, take
+from .base import MaskedPretrainer, Reconstruction, count_kept, hidden_ids, mask_of
 from .momentum import MomentumMixin, check_points, piecewise_linear, training_progress
 from .sample_noise import patch_noise
 
@@ -35,15 +35,14 @@ class BootMAE(MomentumMixin, MaskedPretrainer):
             0.99999 at the end (official epochs 0, 100 and 400 of 400).
         feature_ramp (float): Share of training over which the weight of the feature loss grows
             linearly from 0 to 1. Defaults to 0.25.
-        data_preprocessor, init_cfg: As in mmpretrain's ``BaseSelfSupervisor``.
+        **kwargs: As in :class:`~.base.MaskedPretrainer`.
     """
 
     def __init__(
         self, backbone, pixel_decoder, feature_decoder, mask_ratio=0.75,
-        momentum=((0.0, 0.999), (0.25, 0.9999), (1.0, 0.99999)), feature_ramp=0.25,
-        data_preprocessor=None, init_cfg=None,
+        momentum=((0.0, 0.999), (0.25, 0.9999), (1.0, 0.99999)), feature_ramp=0.25, **kwargs,
     ):  # fmt: skip
-        super().__init__(backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        super().__init__(backbone, **kwargs)
         if not isinstance(self.backbone, ViT) or self.backbone.out_type != 'raw':
             raise ArgumentError("BootMAE requires backbone=dict(type='mmlite.ViT', out_type='raw')")
         check_points('momentum', momentum)
@@ -52,11 +51,12 @@ class BootMAE(MomentumMixin, MaskedPretrainer):
         self.mask_ratio = mask_ratio
         self.momentum = momentum
         self.feature_ramp = feature_ramp
-        values = self.backbone.patch_embed.proj.weight[0].numel()
-        self.pixel_decoder = self._build('pixel_decoder', pixel_decoder, values)
-        self.feature_decoder = self._build(
-            'feature_decoder', feature_decoder, self.backbone.embed_dims
+        values, channels = (
+            self.backbone.patch_embed.proj.weight[0].numel(),
+            self.backbone.embed_dims,
         )
+        self.pixel_decoder = self._build('pixel_decoder', pixel_decoder, values)
+        self.feature_decoder = self._build('feature_decoder', feature_decoder, channels)
         self.low, self.high = 'blocks.0', f'blocks.{len(self.backbone.blocks) - 1}'
         self.add_momentum_encoder('backbone', always_eval=True)
 
@@ -71,11 +71,9 @@ class BootMAE(MomentumMixin, MaskedPretrainer):
         return decoder
 
     def loss(self, inputs, data_samples):
-        """``loss_pixel``, and ``loss_feature`` times its current weight, of images (B, 3, H, W)."""
+        """Return ``loss_pixel``, and ``loss_feature`` times its current weight."""
         iteration, last = training_progress()
-        if self.training:
-            momentum = piecewise_linear(self.momentum, iteration / last)
-            self.momentum_encoder.update(self, momentum)
+        self.update_momentum_encoder(piecewise_linear(self.momentum, iteration / last))
         shown, hidden, grid = self._choose(inputs, data_samples)
         latent, tapped = self._encode(inputs, shown)
         weight = boundary_weight(hidden, grid)
@@ -97,8 +95,7 @@ class BootMAE(MomentumMixin, MaskedPretrainer):
     def pixel_target(self, images, hidden):
         """Normalize hidden patches (B, M) by channel with their mean and biased variance (+ 1e-5).
 
-        Returns the target (B, M, C * patch_size^2), channels first, mean and deviation (B, M, C,
-        1).
+        Returns the target (B, M, C * patch_size^2), mean and deviation (B, M, C, 1).
         """
         patches, _ = cut_patches(images, self.backbone.patch_size)
         channels = take(patches, hidden).float().unflatten(-1, (images.shape[1], -1))
@@ -122,10 +119,8 @@ class BootMAE(MomentumMixin, MaskedPretrainer):
         _, mean, std = self.pixel_target(inputs, hidden)
         pixels = (pixels.float().unflatten(-1, (inputs.shape[1], -1)) * std + mean).flatten(2)
         side = self.backbone.patch_size
-        return Reconstruction(
-            masked=self.hide(inputs, hidden, side),
-            restored=self.hide(inputs, hidden, side, pixels),
-        )
+        masked = self.hide(inputs, hidden, side)
+        return Reconstruction(masked, self.hide(inputs, hidden, side, pixels))
 
     def _encode(self, images, shown):
         """Normalized visible tokens (B, K (+ 1), C), and the outputs of first and last block."""
@@ -135,9 +130,7 @@ class BootMAE(MomentumMixin, MaskedPretrainer):
 
     def _choose(self, images, data_samples):
         """Visible and hidden patches, int64 (B, K) and (B, M), and the grid (h, w)."""
-        side = self.backbone.patch_size
-        check_divisible(images, side)
-        grid = tuple(length // side for length in images.shape[-2:])
+        grid = grid_of(images, self.backbone.patch_size)
         length = grid[0] * grid[1]
         kept = count_kept(length, self.mask_ratio)
         blocks = hidden_ids(data_samples)
@@ -158,10 +151,9 @@ def masking_order(mask, shift=None, data_samples=None):
     uncovers patches inside the blocks (official code).
     """
     noise = patch_noise(*mask.shape, mask.device, data_samples)
-    order = (noise + mask).argsort(dim=1)
     # on the host: no synchronization
     shift = int(torch.randint(MAX_ROLL + 1, ())) if shift is None else shift
-    return order.roll(shift, dims=1)
+    return (noise + mask).argsort(dim=1).roll(shift, dims=1)
 
 
 def boundary_weight(hidden, grid):

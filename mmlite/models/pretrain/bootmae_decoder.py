@@ -40,7 +40,7 @@ class CrossAttention(nn.Module):
         """Attend from tokens (B, N, dim) to (B, K, context_dim): (B, N, dim)."""
         q = self.q(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
         kv = self.kv(context).unflatten(-1, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
-        y, _ = attend(q * self.scale, *kv.unbind(0))
+        y = attend(q * self.scale, *kv.unbind(0))
         return self.proj(y.transpose(1, 2).flatten(2))
 
 
@@ -54,7 +54,7 @@ class CrossBlock(Block):
         self.cross_attn = CrossAttention(dim, context_dim, num_heads)
 
     def forward(self, x, context, last=None):
-        """Transform tokens (B, N, dim); ``context`` is (B, K, context_dim), ``last`` a number."""
+        """Transform tokens (B, N, dim), or only the ``last`` ones, given ``context`` (B, K, C)."""
         x, _ = self.mix(x)
         x = x if last is None else x[:, -last:]
         x = x + self.cross_attn(self.norm_cross(x), self.norm_context(context))

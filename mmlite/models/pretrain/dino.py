@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from mmengine.dist import all_reduce
 from mmengine.model import BaseModule
-from mmpretrain.models import BaseSelfSupervisor
 from timm.layers import trunc_normal_
 from torch import nn
 
@@ -15,12 +14,9 @@ from mmlite.registry import MODELS
 
 from ..layers.inits import init_linears
 from .momentum import (
-    MomentumMixin,
+    ViewPretrainer,
     check_points,
-    check_pooled,
-    check_views,
     encode_views,
-    half_cosine,
     piecewise_linear,
     training_progress,
 )
@@ -109,7 +105,7 @@ class DINOLoss(BaseModule):
 
 
 @MODELS.register_module()
-class DINO(MomentumMixin, BaseSelfSupervisor):
+class DINO(ViewPretrainer):
     """Self-distillation without labels (arXiv 2104.14294) on any backbone of the suite.
 
     The teacher is the student's EMA in evaluation mode. Crops of one size pass the backbone in one
@@ -117,23 +113,15 @@ class DINO(MomentumMixin, BaseSelfSupervisor):
     :class:`~mmlite.engine.hooks.FreezeLayersHook`.
 
     Args:
-        backbone (dict): With ``out_type='cls_token'`` or ``'avg_featmap'``.
         neck (dict): A :class:`DINOProjector`.
         head (dict): A :class:`DINOLoss` of as many channels.
         num_global_views (int): Number of the first views, seen by the teacher. Defaults to 2.
-        base_momentum (float): Momentum of the teacher in the first iteration; it rises to 1 in the
-            last on half a cosine wave. Defaults to 0.996.
-        data_preprocessor, init_cfg: As in mmpretrain's ``BaseSelfSupervisor``.
+        base_momentum (float): Of the teacher. Defaults to 0.996.
+        backbone, **kwargs: As in :class:`~.momentum.ViewPretrainer`.
     """
 
-    def __init__(
-        self, backbone, neck, head, num_global_views=2, base_momentum=0.996, data_preprocessor=None,
-        init_cfg=None,
-    ):  # fmt: skip
-        super().__init__(
-            backbone, neck, head, data_preprocessor=data_preprocessor, init_cfg=init_cfg
-        )
-        check_pooled(self.backbone)
+    def __init__(self, backbone, neck, head, num_global_views=2, base_momentum=0.996, **kwargs):
+        super().__init__(backbone, neck, head, base_momentum, always_eval=True, **kwargs)
         channels = self.neck.last_layer.out_features, self.head.center.numel()
         if channels[0] != channels[1]:
             raise ArgumentError(
@@ -141,16 +129,10 @@ class DINO(MomentumMixin, BaseSelfSupervisor):
                 f'to the number of prototypes'
             )
         self.num_global_views = num_global_views
-        self.base_momentum = base_momentum
-        self.add_momentum_encoder('backbone', 'neck', always_eval=True)
 
     def loss(self, inputs, data_samples=None):
         """``loss`` of a list of views, normalized images (B, 3, H, W), the global ones first."""
-        check_views(inputs, max(2, self.num_global_views), 'DINO')
-        if self.training:
-            iteration, last = training_progress()
-            momentum = half_cosine(self.base_momentum, 1.0, iteration / last)
-            self.momentum_encoder.update(self, momentum)
+        self.begin_iteration(inputs, max(2, self.num_global_views))
         with torch.no_grad():
             teacher = self._project(self.momentum_encoder, inputs[: self.num_global_views])
         return dict(loss=self.head(self._project(self, inputs), teacher))

@@ -9,15 +9,8 @@ from mmlite.errors import ArgumentError
 from mmlite.registry import MODELS
 
 from ..backbones.hiera import UNIT, UNIT_LEVELS
-from ..layers import group_taps, kept_first
-from .base import (
-    MaskedPretrainer,
-    Reconstruction,
-    check_divisible,
-    count_kept,
-    mask_of,
-    random_order,
-)
+from ..layers import grid_of, group_taps, kept_first
+from .base import MaskedPretrainer, Reconstruction, count_kept, mask_of, random_order
 from .hiera_fusion import unit_cells
 
 
@@ -51,14 +44,14 @@ class MAE(MaskedPretrainer):
         decode_from (str, optional): Tap ``blocks.I`` that feeds the decoder through the encoder's
             final norm. Defaults to the last block.
         distill (dict, optional): A :class:`~.distill.Distillation`.
-        data_preprocessor, init_cfg: As in mmpretrain's ``BaseSelfSupervisor``.
+        **kwargs: As in :class:`~.base.MaskedPretrainer`.
     """
 
     def __init__(
         self, backbone, neck=None, head=None, mask_ratio=0.75, decode_from=None, distill=None,
-        data_preprocessor=None, init_cfg=None,
+        **kwargs,
     ):  # fmt: skip
-        super().__init__(backbone, neck, head, None, None, data_preprocessor, init_cfg)
+        super().__init__(backbone, neck, head, **kwargs)
         if neck is None and distill is None:
             raise ArgumentError('nothing to learn: set neck and head, or distill, or all of them')
         if (neck is None) != (head is None):
@@ -98,7 +91,7 @@ class MAE(MaskedPretrainer):
 
     @torch.no_grad()
     def reconstruct(self, inputs, data_samples=None):
-        """Predict the hidden pixels of normalized images (B, 3, H, W)."""
+        """Predict the hidden pixels."""
         if not self.with_neck:
             raise ArgumentError('this model has no decoder: it learns by distillation alone')
         visible = self._choose(inputs)
@@ -106,10 +99,8 @@ class MAE(MaskedPretrainer):
         pred = self.neck(latent, visible.shown, visible.hidden)
         pixels = self.head.pixels(pred, inputs, visible.hidden)
         side = self.head.patch_size
-        return Reconstruction(
-            masked=self.hide(inputs, visible.hidden, side),
-            restored=self.hide(inputs, visible.hidden, side, pixels),
-        )
+        masked = self.hide(inputs, visible.hidden, side)
+        return Reconstruction(masked, self.hide(inputs, visible.hidden, side, pixels))
 
     def _encode(self, images, visible):
         tokens = self.backbone.embed(images, **visible.embed)
@@ -117,8 +108,8 @@ class MAE(MaskedPretrainer):
 
     def _choose(self, images, ids_shuffle=None, data_samples=None):
         """Choose the visible patches."""
-        grid = self._grid(images, self.backbone.patch_size)
-        length = grid[0] * grid[1]
+        h, w = self._grid(images, self.backbone.patch_size)
+        length = h * w
         kept = count_kept(length, self.mask_ratio)
         if ids_shuffle is None:
             ids_shuffle = random_order(len(images), length, images.device, data_samples)
@@ -132,8 +123,7 @@ class MAE(MaskedPretrainer):
 
     def _grid(self, images, patch_size):
         """Cells (h, w) of the decoder's grid; the images must match it."""
-        check_divisible(images, patch_size)
-        grid = tuple(side // patch_size for side in images.shape[-2:])
+        grid = grid_of(images, patch_size)
         if self.with_neck and self.neck.grid != grid:
             raise ArgumentError(
                 f'images of {images.shape[-2]}x{images.shape[-1]} pixels have {grid[0]}x{grid[1]} '
@@ -181,10 +171,9 @@ class HieraMAE(MAE):
 
     def _choose(self, images, mask=None, data_samples=None):
         """Choose the visible mask units."""
-        check_divisible(images, UNIT)
+        grid = grid_of(images, UNIT)
         side = self.sides[-1]
         self._grid(images, UNIT // side)
-        grid = tuple(length // UNIT for length in images.shape[-2:])
         units = grid[0] * grid[1]
         kept = count_kept(units, self.mask_ratio, 'mask units')
         if mask is None:

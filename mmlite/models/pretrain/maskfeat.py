@@ -9,8 +9,8 @@ from mmengine.model import BaseModule
 from mmlite.errors import ArgumentError
 from mmlite.registry import MODELS
 
-from ..layers import cut_patches, join_patches, take
-from .base import MaskTokenPretrainer, Reconstruction, check_divisible, hidden_ids, mask_of
+from ..layers import cut_patches, grid_of, join_patches, take
+from .base import MaskTokenPretrainer, Reconstruction, hidden_ids
 
 
 @MODELS.register_module()
@@ -53,15 +53,14 @@ class HOGTarget(BaseModule):
 
         A patch is flattened as (channel, orientation, row of cells, column of cells).
         """
-        for side in (self.patch_size, len(self.bell)):
-            check_divisible(images, side)
+        grid_of(images, self.patch_size)
         return cut_patches(self._histograms(images.float()), self.cells)[0]
 
     def _histograms(self, images):
         """Normalized histograms of cells: (B, 3 * nbins, H / pool, W / pool)."""
         gx, gy = sobel(images)
         bins = (torch.atan2(gx, gy) / math.pi * self.nbins).floor().long() % self.nbins
-        H, W = (side // len(self.bell) for side in images.shape[-2:])
+        H, W = grid_of(images, len(self.bell))
         weight = torch.hypot(gx, gy) * self.bell.repeat(H)[:, None] * self.bell.repeat(W)
         # one entry per vote makes sums over cells deterministic
         votes = weight.new_zeros(*weight.shape[:2], self.nbins, *weight.shape[2:])
@@ -100,55 +99,40 @@ class MaskFeat(MaskTokenPretrainer):
         head (dict): mmpretrain's ``MIMHead`` with ``PixelReconstructionLoss('L2')``: the mean over
             all values of the hidden patches.
         target_generator (dict): A :class:`HOGTarget`; ``patch_size`` is filled in.
-        data_preprocessor, init_cfg: As in mmpretrain's ``BaseSelfSupervisor``.
+        **kwargs: As in :class:`~.base.MaskTokenPretrainer`.
     """
 
-    def __init__(
-        self, backbone, neck, head, target_generator, data_preprocessor=None, init_cfg=None
-    ):
-        super().__init__(
-            backbone, head=head, data_preprocessor=data_preprocessor, init_cfg=init_cfg
-        )
-        self.target_generator = MODELS.build(
-            target_generator, default_args=dict(patch_size=self.backbone.patch_size)
-        )
+    def __init__(self, backbone, neck, head, target_generator, **kwargs):
+        super().__init__(backbone, head=head, **kwargs)
+        given = dict(patch_size=self.backbone.patch_size)
+        self.target_generator = MODELS.build(target_generator, default_args=given)
         given = dict(
             in_channels=self.backbone.embed_dims, out_channels=self.target_generator.out_channels
         )
         self.neck = MODELS.build(neck, default_args=given)
 
     def loss(self, inputs, data_samples):
-        """``loss_hog`` of normalized images (B, 3, H, W) with :func:`~.base.hidden_ids`."""
-        targets = self.target_generator(inputs)
-        hidden = hidden_ids(data_samples)
-        pred = self._predict(inputs, hidden, targets.shape[1])
-        return dict(loss_hog=self.head.loss(pred, take(targets, hidden)))
+        """Return ``loss_hog``."""
+        targets, hidden = self.target_generator(inputs), hidden_ids(data_samples)
+        return dict(loss_hog=self.head.loss(self._predict(inputs, hidden), take(targets, hidden)))
 
     @torch.no_grad()
     def reconstruct(self, inputs, data_samples):
         """Draw predicted among true features (``restored``) and true ones (``target``)."""
-        side = self.backbone.patch_size
-        grid = [length // side for length in inputs.shape[-2:]]
+        side, processor = self.backbone.patch_size, self.data_preprocessor
         targets, hidden = self.target_generator(inputs), hidden_ids(data_samples)
-        pred = self._predict(inputs, hidden, targets.shape[1]).to(targets.dtype)
-        index = hidden[..., None].expand_as(pred)
-        drawn = [
-            self.target_generator.draw(features, grid)
-            for features in (targets.scatter(1, index, pred), targets)
-        ]
-        restored, target = (self._as_images(image) for image in drawn)
-        return Reconstruction(self.hide(inputs, hidden, side), restored, target)
+        pred = self._predict(inputs, hidden).to(targets.dtype)
+        drawn = []
+        for features in (targets.scatter(1, hidden[..., None].expand_as(pred), pred), targets):
+            grey = self.target_generator.draw(features, grid_of(inputs, side))
+            pixels = 255 * grey[:, None].expand(-1, 3, -1, -1)
+            drawn.append((pixels - processor.mean) / processor.std)
+        return Reconstruction(self.hide(inputs, hidden, side), *drawn)
 
-    def _predict(self, images, hidden, length):
+    def _predict(self, images, hidden):
         """Predictions for the patches ``hidden``: (B, M, out_channels)."""
-        tokens = self.encode_masked(images, mask_of(hidden, length))[:, -length:]
-        tokens = take(tokens, hidden)
+        tokens = self.encode_hidden(images, hidden)
         return self.neck(tokens.flatten(0, 1))[0].unflatten(0, hidden.shape)
-
-    def _as_images(self, grey):
-        """Grey images in [0, 1], (B, H, W), as normalized images (B, 3, H, W)."""
-        pixels = 255 * grey[:, None].expand(-1, 3, -1, -1)
-        return (pixels - self.data_preprocessor.mean) / self.data_preprocessor.std
 
 
 def sobel(images):

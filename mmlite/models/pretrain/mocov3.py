@@ -3,7 +3,6 @@
 import torch
 import torch.nn.functional as F
 from mmengine.dist import all_gather, get_rank, get_world_size
-from mmpretrain.models import BaseSelfSupervisor
 from mmpretrain.models.heads import MoCoV3Head as BaseMoCoV3Head
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -11,14 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmlite.errors import ArgumentError
 from mmlite.registry import MODELS
 
-from .momentum import (
-    MomentumMixin,
-    check_pooled,
-    check_views,
-    encode_views,
-    half_cosine,
-    training_progress,
-)
+from .momentum import ViewPretrainer, encode_views
 
 
 @MODELS.register_module()
@@ -50,41 +42,24 @@ class MoCoV3Head(BaseMoCoV3Head):
 
 
 @MODELS.register_module()
-class MoCoV3(MomentumMixin, BaseSelfSupervisor):
+class MoCoV3(ViewPretrainer):
     """MoCo v3 (arXiv 2104.02057) on any backbone of the suite.
 
     Both views pass the backbone in one batch, but batch norms of projector and predictor one by
-    one. With gradient accumulation, the momentum encoder still moves in every iteration.
+    one.
 
     Args:
-        backbone (dict): With ``out_type='cls_token'`` or ``'avg_featmap'``.
         neck (dict): Projector, mmpretrain's ``NonLinearNeck`` with ``with_avg_pool=False``.
         head (dict): A :class:`MoCoV3Head`.
-        base_momentum (float): Momentum of the momentum encoder in the first iteration; it rises to
-            1 in the last on half a cosine wave. Defaults to 0.99.
-        data_preprocessor, init_cfg: As in mmpretrain's ``BaseSelfSupervisor``.
+        backbone, base_momentum, **kwargs: As in :class:`~.momentum.ViewPretrainer`.
     """
-
-    def __init__(
-        self, backbone, neck, head, base_momentum=0.99, data_preprocessor=None, init_cfg=None
-    ):
-        super().__init__(
-            backbone, neck, head, data_preprocessor=data_preprocessor, init_cfg=init_cfg
-        )
-        check_pooled(self.backbone)
-        self.base_momentum = base_momentum
-        self.add_momentum_encoder('backbone', 'neck')
 
     def loss(self, inputs, data_samples=None):
         """``loss`` of two views, normalized images (B, 3, H, W), symmetric in the views."""
-        check_views(inputs, 2, 'MoCo v3')
+        self.begin_iteration(inputs)
         self._check_batch(len(inputs[0]))
         queries = self._project(self, inputs[:2])
         with torch.no_grad():
-            if self.training:
-                iteration, last = training_progress()
-                momentum = half_cosine(self.base_momentum, 1.0, iteration / last)
-                self.momentum_encoder.update(self, momentum)
             keys = self._project(self.momentum_encoder, inputs[:2])
         loss = self.head.loss(queries[0], keys[1]) + self.head.loss(queries[1], keys[0])
         return dict(loss=loss)

@@ -6,6 +6,7 @@ from copy import deepcopy
 import numpy as np
 import torch
 from mmengine.logging import MessageHub
+from mmpretrain.models import BaseSelfSupervisor
 from torch import nn
 
 from mmlite.errors import ArgumentError
@@ -69,6 +70,11 @@ class MomentumMixin:
         self.momentum_encoder = MomentumEncoder(self, names, always_eval)
         self._register_load_state_dict_pre_hook(self._complete_state_dict)
 
+    def update_momentum_encoder(self, momentum):
+        """Update the momentum encoder if in training mode."""
+        if self.training:
+            self.momentum_encoder.update(self, momentum)
+
     def init_weights(self):
         """Initialize, then copy the result to the momentum encoder."""
         super().init_weights()
@@ -81,6 +87,44 @@ class MomentumMixin:
         for name, _ in self.momentum_encoder.named_children():
             for key in [k for k in state_dict if k.startswith(f'{prefix}{name}.')]:
                 state_dict[copied + key[len(prefix) :]] = state_dict[key]
+
+
+class ViewPretrainer(MomentumMixin, BaseSelfSupervisor):
+    """Base of the methods that compare vectors of several views of an image.
+
+    The momentum encoder copies backbone and neck. With gradient accumulation, too, it moves in
+    every iteration.
+
+    Args:
+        backbone (dict): Any of the suite, with ``out_type='cls_token'`` or ``'avg_featmap'``.
+        neck, head (dict): See the method.
+        base_momentum (float): Momentum in the first iteration; it rises to 1 in the last on half a
+            cosine wave. Defaults to 0.99.
+        always_eval (bool): As in :class:`MomentumEncoder`. Defaults to False.
+        **kwargs: ``data_preprocessor`` and ``init_cfg`` of mmpretrain's ``BaseSelfSupervisor``.
+    """
+
+    def __init__(self, backbone, neck, head, base_momentum=0.99, always_eval=False, **kwargs):
+        super().__init__(backbone, neck, head, **kwargs)
+        out_type = getattr(self.backbone, 'out_type', None)
+        if out_type not in POOLED:
+            raise ArgumentError(
+                f'{type(self).__name__} requires one vector per image, but backbone.out_type is '
+                f'{out_type!r}: choose from {POOLED}'
+            )
+        self.base_momentum = base_momentum
+        self.add_momentum_encoder('backbone', 'neck', always_eval=always_eval)
+
+    def begin_iteration(self, views, least=2):
+        """Check that there are at least ``least`` views, and update the momentum encoder."""
+        count = len(views) if isinstance(views, (list, tuple)) else 1
+        if count < least:
+            raise ArgumentError(
+                f'{type(self).__name__} requires {least} views of every image, got {count}: make '
+                f'them with MultiView in the pipeline of train_dataloader'
+            )
+        iteration, last = training_progress()
+        self.update_momentum_encoder(half_cosine(self.base_momentum, 1.0, iteration / last))
 
 
 def training_progress():
@@ -124,23 +168,3 @@ def encode_views(backbone, views):
         for index, part in zip(indices, vectors.chunk(len(indices)), strict=True):
             encoded[index] = part
     return encoded
-
-
-def check_pooled(backbone):
-    """Raise an ArgumentError unless ``backbone`` gives one vector (B, C) for an image."""
-    out_type = getattr(backbone, 'out_type', None)
-    if out_type not in POOLED:
-        raise ArgumentError(
-            f'this method requires one vector per image, but backbone.out_type is {out_type!r}: '
-            f'choose from {POOLED}'
-        )
-
-
-def check_views(inputs, least, method):
-    """Raise an ArgumentError unless ``inputs`` are at least ``least`` views of a batch."""
-    count = len(inputs) if isinstance(inputs, (list, tuple)) else 1
-    if count < least:
-        raise ArgumentError(
-            f'{method} requires {least} views of every image, got {count}: make them with '
-            f'MultiView in the pipeline of train_dataloader'
-        )

@@ -9,7 +9,7 @@ from torch import nn
 from mmlite.errors import ArgumentError
 from mmlite.registry import MODELS
 
-from .base import check_divisible
+from ..layers import grid_of
 
 GROUPS = 8
 
@@ -109,7 +109,7 @@ class DiscreteTokenizer(BaseModel):
 
     def _features(self, images):
         """Unit features (B, h, w, embed_dims) in float32."""
-        check_divisible(images, self.stride)
+        grid_of(images, self.stride)
         return F.normalize(self.encoder(images).permute(0, 2, 3, 1).float(), dim=-1)
 
 
