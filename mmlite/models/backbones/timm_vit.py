@@ -1,14 +1,15 @@
 """Plain vision transformers of timm with the taps of :class:`~.vit.ViT`."""
 
 import difflib
+import re
 from pathlib import Path
 
 import timm
 import torch
 import torch.nn.functional as F
 from mmengine.logging import print_log
-from timm.layers import LayerScale, Mlp, PatchEmbed
-from timm.models.vision_transformer import Attention, Block, VisionTransformer
+from timm.layers import LayerScale
+from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from mmlite.errors import ArgumentError, CheckpointError
@@ -16,6 +17,9 @@ from mmlite.registry import MODELS
 
 from ..weights import summarise
 from .vit import ViT
+
+#: Modules that ViT leaves out, or has if the timm model has them: heads, final norms, LayerScale.
+COPIED = re.compile(r'norm|fc_norm|(head|attn_pool).*|blocks\.\d+\.ls[12]')
 
 
 @MODELS.register_module()
@@ -199,62 +203,28 @@ def check_plain(model, name):
 
 
 def _foreign_features(model):
-    """Unsupported properties of ``model``; each test may rely on those before it."""
-    if hasattr(model, 'dist_token'):
-        yield 'a distillation token'
-    if type(model) is not VisionTransformer:
-        yield f'the class {type(model).__name__} instead of VisionTransformer'
-    if model.reg_token is not None:
-        yield 'register tokens'
+    """Modules and tokens of ``model`` that timm's default ViT does not have."""
+    plain = VisionTransformer(img_size=16, embed_dim=8, depth=1, num_heads=1)
+    expected = {key: _kind(module) for key, module in plain.named_modules()}
+    for key, module in model.named_modules():
+        wanted = expected.get(re.sub(r'^blocks\.\d+', 'blocks.0', key), 'nothing')
+        if _kind(module) != wanted and not COPIED.fullmatch(key):
+            yield f'{_kind(module)} instead of {wanted} as {key or "its class"}'
+    for key, _ in model.named_parameters(recurse=False):
+        if key not in ('cls_token', 'pos_embed'):
+            yield f"the parameter '{key}'"
     if model.pos_embed is None:
         yield 'no table of absolute positions'
-    if not isinstance(model.norm_pre, nn.Identity):
-        yield 'a norm before its blocks (pre_norm)'
-    patch_embed = model.patch_embed
-    if type(patch_embed) is not PatchEmbed or not isinstance(patch_embed.norm, nn.Identity):
-        yield f'a patch embedding of type {type(patch_embed).__name__} instead of one convolution'
-    for block in model.blocks:
-        yield from _foreign_parts(block)
-    for norm in (model.norm, model.fc_norm):
-        if not isinstance(norm, nn.Identity):
-            yield from _foreign_norm(norm)
-    if any(isinstance(m, nn.Dropout) and m.p for m in (model.pos_drop, *model.blocks.modules())):
-        yield 'dropout'
-    if not isinstance(model.patch_drop, nn.Identity):
-        yield 'patch dropout'
 
 
-def _foreign_parts(block):
-    """Unsupported properties of one block."""
-    if type(block) is not Block:
-        yield f'blocks of type {type(block).__name__}'
-    attn, mlp = block.attn, block.mlp
-    if type(attn) is not Attention:
-        yield f'attention of type {type(attn).__name__}'
-    if type(mlp) is not Mlp:
-        yield f'an MLP of type {type(mlp).__name__}'
-    if not isinstance(attn.q_norm, nn.Identity):
-        yield 'a norm of queries and keys (qk_norm)'
-    if not isinstance(attn.norm, nn.Identity):
-        yield 'a norm in its attention (scale_attn_norm)'
-    if getattr(attn, 'gate', None) is not None:
-        yield 'gated attention'
-    if not isinstance(mlp.norm, nn.Identity):
-        yield 'a norm in its MLP (scale_mlp_norm)'
-    values = torch.linspace(-3, 3, 13, device='cpu')
-    if not torch.equal(mlp.act(values.clone()), F.gelu(values)):
-        yield f'the activation {type(mlp.act).__name__} instead of exact GELU'
-    if not isinstance(block.drop_path1, nn.Identity):
-        yield 'drop_path_rate in timm_kwargs (it is an argument of TimmViT)'
-    for norm in (block.norm1, block.norm2):
-        yield from _foreign_norm(norm)
-
-
-def _foreign_norm(norm):
-    if not isinstance(norm, nn.LayerNorm):
-        yield f'{type(norm).__name__} instead of LayerNorm'
-    elif norm.eps != 1e-6:
-        yield f'layer norms of eps {norm.eps:g} instead of 1e-06'
+def _kind(module):
+    """Class of a module, with the settings that change its output but not its weights."""
+    settings = [
+        f'{key}={getattr(module, key)}'
+        for key in ('eps', 'p', 'approximate')
+        if getattr(module, key, 'none') != 'none'
+    ]
+    return f'{type(module).__name__}({", ".join(settings)})' if settings else type(module).__name__
 
 
 def fold_normalization(weight, bias, given, expected):
