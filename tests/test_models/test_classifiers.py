@@ -11,10 +11,11 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 from mmpretrain.structures import DataSample
+from task_recipes import optim_wrapper, save_backbone, settings, step, without_gradient
 
 from mmlite.errors import CheckpointError
 from mmlite.models.weights import check_weights
-from mmlite.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, PARAM_SCHEDULERS
+from mmlite.registry import MODELS, PARAM_SCHEDULERS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 RECIPE = '8xb128-coslr-300e_in1k'
@@ -50,23 +51,6 @@ def build(*args, **kwargs):
     return MODELS.build(read(*args, **kwargs).model)
 
 
-def optimizer(cfg, model):
-    wrapper = dict(cfg.optim_wrapper, type='OptimWrapper')  # AMP needs a GPU
-    constructor = dict(
-        type=wrapper.pop('constructor'),
-        paramwise_cfg=wrapper.pop('paramwise_cfg', None),
-        optim_wrapper_cfg=wrapper,
-    )
-    return OPTIM_WRAPPER_CONSTRUCTORS.build(constructor)(model)
-
-
-def settings(name):
-    """Learning rate and weight decay of every parameter of a recipe, by name."""
-    cfg = read(name)
-    groups = optimizer(cfg, MODELS.build(cfg.model)).optimizer.param_groups
-    return {n: (g['lr'], g['weight_decay']) for g in groups for n in g['param_names']}
-
-
 # ---- the model -------------------------------------------------------------------------------
 
 
@@ -86,21 +70,6 @@ def test_logits_are_those_of_the_official_model(name, official, head):
         logits = model(torch.from_numpy(golden.array('images', (2, 3, 224, 224))))
     logits = logits.softmax(-1) if name == 'hiera-tiny' else logits
     torch.testing.assert_close(logits, torch.from_numpy(golden.load(official)['logits']), **CLOSE)
-
-
-@pytest.mark.parametrize(
-    ('name', 'parameters'),
-    [
-        ('vit-tiny', 5_717_416),
-        ('vit-tiny-rpe', 5_717_416 + 12 * 732 * 12),
-        ('vit-small', 22_050_664),
-        ('hiera-tiny', 6_694_966),
-    ],
-)
-def test_size(name, parameters):
-    with torch.device('meta'):
-        model = build(name)
-    assert sum(p.numel() for p in model.parameters()) == parameters
 
 
 def test_initialisation_of_the_head_and_of_tables():
@@ -143,7 +112,8 @@ RATES = {  # of a layer of id 0, where the sheet of the recipes has it
 def test_layers_learn_at_decaying_rates(name, lowest):
     """Embeddings are layer 0, block i (from 0) i + 1, norm and head 13; 4e-3 at 1024 images."""
     decay = lowest ** (1 / 13)
-    rates = {key: lr / 4e-3 for key, (lr, _) in settings(name).items()}
+    cfg = read(name)
+    rates = {k: lr / 4e-3 for k, (lr, _) in settings(cfg, MODELS.build(cfg.model)).items()}
     for key, rate in rates.items():
         part = key.removeprefix('backbone.').split('.')
         layer = int(part[1]) + 1 if part[0] == 'blocks' else 13
@@ -159,8 +129,9 @@ def test_layers_learn_at_decaying_rates(name, lowest):
 @pytest.mark.parametrize('name', ['vit-tiny-rpe', 'hiera-tiny'])
 def test_what_is_not_decayed(name):
     """Flat parameters, positions and class token; relative position tables are decayed."""
-    decays = {key: decay for key, (_, decay) in settings(name).items()}
-    shapes = {key: value.ndim for key, value in build(name).named_parameters()}
+    model = build(name)
+    decays = {key: decay for key, (_, decay) in settings(read(name), model).items()}
+    shapes = {key: value.ndim for key, value in model.named_parameters()}
     assert decays.keys() == shapes.keys()
     for key, decay in decays.items():
         exempt = shapes[key] == 1 or key in ('backbone.pos_embed', 'backbone.cls_token')
@@ -199,12 +170,6 @@ def test_rates_over_the_schedule(epochs=300):
 # ---- pre-trained weights -----------------------------------------------------------------------
 
 
-def save(path, backbone):
-    state = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
-    torch.save(dict(state_dict=state, meta=dict(backbone=backbone.describe())), path)
-    return str(path)
-
-
 @pytest.mark.parametrize('name', PRETRAINED)
 def test_weights_of_every_method_have_their_place(name, tmp_path):
     """Each leaf takes the encoder of its method's recipe whole, save for the norm behind it."""
@@ -220,7 +185,7 @@ def test_weights_of_every_method_have_their_place(name, tmp_path):
     given.backbone.arch.pop('_delete_')
     torch.manual_seed(1)
     source = MODELS.build(given.backbone)
-    path = save(tmp_path / 'a.pth', source)
+    path = save_backbone(tmp_path / 'a.pth', source)
     ours = build(name, options=small | {CHECKPOINT: path}).backbone
     ours.init_weights()
     theirs, taken = source.state_dict(), ours.state_dict()
@@ -237,7 +202,7 @@ def test_weights_of_every_method_have_their_place(name, tmp_path):
 
 def test_a_classifier_gives_all_that_it_has_to_the_next_fine_tuning(tmp_path):
     source = build('vit-tiny', options=VIT)
-    path = save(tmp_path / 'a.pth', source.backbone)
+    path = save_backbone(tmp_path / 'a.pth', source.backbone)
     model = build('vit-tiny_supervised-init', options=VIT | {CHECKPOINT: path})
     model.init_weights()
     for key, value in source.backbone.state_dict().items():
@@ -255,7 +220,7 @@ def test_the_chain_to_semantic_fpn_is_closed(tmp_path):
     source = build(leaf).backbone
     for block in source.blocks:
         torch.nn.init.normal_(block.attn.relative_position_bias_table)
-    path = save(tmp_path / 'a.pth', source)
+    path = save_backbone(tmp_path / 'a.pth', source)
     backbone = build(semfpn, options={CHECKPOINT: path}, folder='seg').backbone
     backbone.init_weights()
     for theirs, ours in zip(source.blocks, backbone.blocks, strict=True):
@@ -287,16 +252,6 @@ def batch(size=64, classes=5, count=10):
     return dict(inputs=images, data_samples=[DataSample().set_gt_label(int(k)) for k in labels])
 
 
-def step(model, data):
-    """Loss of a batch as the training loop computes it, and its backward pass."""
-    model.train()
-    data = model.data_preprocessor(copy.deepcopy(data), True)
-    loss = model(**data, mode='loss')['loss']
-    model.zero_grad()
-    loss.backward()
-    return loss.item()
-
-
 @pytest.mark.parametrize(('name', 'small'), FAMILIES.items(), ids=FAMILIES)
 def test_a_few_steps(name, small):
     """All that is to learn has a gradient, the loss falls, and a class is predicted."""
@@ -305,18 +260,15 @@ def test_a_few_steps(name, small):
     model = MODELS.build(cfg.model)
     model.init_weights()
     data = batch()
-    first = step(model, data)
-    learning = {n: p for n, p in model.named_parameters() if p.requires_grad}
-    assert [n for n, p in learning.items() if p.grad is None or not p.grad.isfinite().all()] == []
-    if 'linear' in name:
-        assert set(learning) == {'head.fc.weight', 'head.fc.bias'}
-    wrapper = optimizer(cfg, model)
+    first = step(model, data)['loss']
+    assert without_gradient(model) == []
+    wrapper = optim_wrapper(cfg, model)
     for group in wrapper.optimizer.param_groups:
         group['lr'] = {'AdamW': 3e-3, 'SGD': 0.1, 'LARS': 50.0}[cfg.optim_wrapper.optimizer.type]
     losses = []
-    for _ in range(20):
+    for _ in range(16):
         wrapper.optimizer.step()
-        losses.append(step(model, data))
+        losses.append(step(model, data)['loss'])
     assert sum(losses[-5:]) / 5 < 0.9 * first  # mixed batches make it uneven
     model.eval()
     with torch.no_grad():
@@ -334,9 +286,8 @@ def test_a_linear_probe_trains_only_its_head(out_type):
     model = MODELS.build(cfg.model)
     model.init_weights()
     before = copy.deepcopy(model.state_dict())
-    wrapper = optimizer(cfg, model)
-    held = [name for group in wrapper.optimizer.param_groups for name in group['param_names']]
-    assert sorted(held) == ['head.fc.bias', 'head.fc.weight']
+    assert set(settings(cfg, model)) == {'head.fc.bias', 'head.fc.weight'}
+    wrapper = optim_wrapper(cfg, model)
     for _ in range(2):
         step(model, batch())
         wrapper.optimizer.step()

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from mmlite.errors import ArgumentError
 from mmlite.models.layers import cut_patches, sincos_positions
 from mmlite.models.pretrain import BootMAEDecoder, bootmae
-from mmlite.models.pretrain.bootmae import boundary_weight, masking_order
+from mmlite.models.pretrain.bootmae import masking_order
 
 # ---- plain and slow ------------------------------------------------------------------------------
 
@@ -142,32 +142,6 @@ def test_roll_is_drawn_once_for_a_batch():
     assert rolls == {0, 1, 2, 3}
 
 
-def test_boundary_weight():
-    torch.manual_seed(0)
-    hidden = torch.rand(3, 30).argsort(1)[:, :17]
-    got = boundary_weight(hidden, (5, 6))
-    for ids, weight in zip(hidden, got, strict=True):
-        mask = torch.zeros(30)
-        mask[ids] = 1
-        torch.testing.assert_close(weight, slow_weight(mask.view(5, 6)).flatten()[ids])
-
-
-def test_pixel_target_is_normalised_by_channel():
-    model = methods.build('bootmae')
-    images, _ = methods.batch('bootmae')
-    images = images * torch.tensor([1.0, 5.0, 0.1]).view(3, 1, 1) + 2
-    hidden = torch.arange(12).expand(6, -1)
-    target, mean, std = model.pixel_target(images, hidden)
-    assert target.shape == (6, 12, 192)
-    channels = target.view(6, 12, 3, 64)
-    torch.testing.assert_close(channels.mean(-1), torch.zeros(6, 12, 3), atol=1e-5, rtol=0)
-    ones = torch.ones(6, 12, 3)
-    torch.testing.assert_close(channels.var(-1, correction=0), ones, atol=2e-2, rtol=0)
-    pixels, _ = cut_patches(images, 8)
-    restored = (channels * std + mean).flatten(2)
-    torch.testing.assert_close(restored, pixels[:, :12])
-
-
 # ---- schedules, target encoder, reconstruction ---------------------------------------------------
 
 
@@ -184,16 +158,6 @@ def test_feature_loss_grows_over_a_quarter_of_training(iteration, ramp):
     got, whole = losses_at(iteration), losses_at(399)
     torch.testing.assert_close(got['loss_feature'], ramp * whole['loss_feature'])
     torch.testing.assert_close(got['loss_pixel'], whole['loss_pixel'])
-
-
-def test_target_encoder_sees_whole_images():
-    model = methods.build('bootmae')
-    seen = []
-    encoder = model.momentum_encoder.backbone
-    encoder.blocks[0].register_forward_pre_hook(lambda _, args: seen.append(args[0].shape))
-    model.backbone.blocks[0].register_forward_pre_hook(lambda _, args: seen.append(args[0].shape))
-    model.loss(*methods.batch('bootmae'))
-    assert sorted(tuple(shape) for shape in seen) == [(6, 5, 24), (6, 17, 24)]
 
 
 def test_reconstruction(monkeypatch):

@@ -128,22 +128,6 @@ def test_predictions_golden(name):
     torch.testing.assert_close(some, take(pred, visible.hidden))
 
 
-@pytest.mark.parametrize(
-    ('recipe', 'trainable'),
-    [
-        ('mae/mae_vit-tiny', 5_691_744),
-        ('d-mae/d-mae_vit-tiny', 5_691_888),
-        ('d2-mae/d2-mae_vit-tiny', 5_803_440),
-        ('mae/mae_hiera-tiny', 6_973_838),
-        ('d-mae/d-mae_hiera-tiny', 6_973_838 + 64),
-    ],
-)
-def test_trainable_parameters(recipe, trainable):
-    with torch.device('meta'):
-        model = build(recipe)
-    assert sum(p.numel() for p in model.parameters() if p.requires_grad) == trainable
-
-
 # ---- what the recipes share -------------------------------------------------------------------
 
 SMALL = ['d-mae/d-mae_vit-tiny', 'd2-mae/d2-mae_vit-tiny', 'mae/mae_hiera-tiny']
@@ -155,7 +139,7 @@ def test_loss_falls_and_the_teacher_stays(recipe):
     model = small(recipe).train()
     before = model.distill and model.distill.teacher_checksum()
     batch = images(96)
-    history = train(lambda: sum(model.loss(batch).values()), model.parameters(), 1e-3, 12)
+    history = train(lambda: sum(model.loss(batch).values()), model.parameters(), 1e-3, 10)
     assert sum(history[-3:]) < 0.95 * sum(history[:3])
     if model.distill:
         assert not model.distill.teacher.training

@@ -9,6 +9,7 @@ import tiny_methods as methods
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner, load_checkpoint
+from task_recipes import settings
 from torch import nn
 
 from mmlite.errors import ArgumentError
@@ -17,11 +18,8 @@ from mmlite.models.pretrain.momentum import (
     MomentumEncoder,
     check_points,
     encode_views,
-    half_cosine,
-    piecewise_linear,
     training_progress,
 )
-from mmlite.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 CONFIGS = Path(__file__).parents[2] / 'configs/pretrain'
 SCHEDULES = dict(
@@ -40,23 +38,6 @@ class Pair(nn.Module):
         self.backbone = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
         self.neck = nn.Linear(4, 2)
         self.head = nn.Linear(2, 2)
-
-
-@pytest.mark.parametrize(
-    ('progress', 'want'), [(0.0, 0.99), (1 / 3, 0.9925), (0.5, 0.995), (1.0, 1.0)]
-)
-def test_half_cosine(progress, want):
-    assert half_cosine(0.99, 1.0, progress) == pytest.approx(want, abs=1e-12)
-
-
-@pytest.mark.parametrize(
-    ('progress', 'want'),
-    [(0.0, 0.999), (0.125, 0.99945), (0.25, 0.9999), (0.625, 0.999945), (1.0, 0.99999)],
-)
-def test_piecewise_linear(progress, want):
-    points = [(0.0, 0.999), (0.25, 0.9999), (1.0, 0.99999)]
-    assert piecewise_linear(points, progress) == pytest.approx(want, abs=1e-12)
-    assert piecewise_linear(points[:1], progress) == 0.999
 
 
 @pytest.mark.parametrize('points', [[], [(0.5, 1.0), (0.2, 2.0)], [(0, 1.0), (30, 2.0)]])
@@ -88,25 +69,9 @@ def test_update_is_the_moving_average_of_parameters_only():
         assert torch.equal(value, new[key])
 
 
-def test_batch_norms_of_the_copy_keep_their_own_statistics():
-    source = Pair()
-    encoder = MomentumEncoder(source, ['backbone'])
-    encoder.backbone(torch.randn(8, 4) + 5)
-    assert not torch.equal(encoder.backbone[1].running_mean, source.backbone[1].running_mean)
-    own = encoder.backbone[1].running_mean.clone()
-    encoder.update(source, 0.0)
-    assert torch.equal(encoder.backbone[1].running_mean, own)
-
-
 def test_always_eval_survives_train():
-    model = Pair()
-    model.momentum_encoder = MomentumEncoder(model, ['backbone'], always_eval=True)
-    model.train()
-    assert model.backbone.training and model.momentum_encoder.training is False
-    assert not any(m.training for m in model.momentum_encoder.modules())
-    model.momentum_encoder = MomentumEncoder(model, ['backbone'])
-    assert all(m.training for m in model.train().momentum_encoder.modules())
-    assert not any(m.training for m in model.eval().momentum_encoder.modules())
+    encoder = MomentumEncoder(Pair(), ['backbone'], always_eval=True)
+    assert not any(m.training for m in encoder.train().modules())
 
 
 def test_resampled_positions_follow_the_moving_average():
@@ -271,17 +236,10 @@ DECAYS = dict(mocov3=(0.1, ()), dino=(0.04, ('flat',)), bootmae=(0.05, ('flat', 
 @any_method
 def test_weight_decay_of_the_recipe(name):
     cfg = Config.fromfile(CONFIGS / name / f'{name}_vit-tiny_{SCHEDULES[name]}.py')
-    wrapper = dict(cfg.optim_wrapper, type='OptimWrapper')
-    constructor = dict(
-        type=wrapper.pop('constructor'),
-        paramwise_cfg=wrapper.pop('paramwise_cfg', None),
-        optim_wrapper_cfg=wrapper,
-    )
     model = methods.build(name)
-    groups = OPTIM_WRAPPER_CONSTRUCTORS.build(constructor)(model).optimizer.param_groups
-    found = {n: g['weight_decay'] for g in groups for n in g['param_names']}
+    found = settings(cfg, model)
     decay, exempt = DECAYS[name]
     for key, parameter in model.named_parameters():
         if parameter.requires_grad:
             free = 'flat' in exempt and parameter.ndim == 1 or key.split('.')[-1] in exempt
-            assert found[key] == (0.0 if free else decay), key
+            assert found[key][1] == (0.0 if free else decay), key

@@ -1,28 +1,15 @@
 """Loading pre-trained weights: what is used is said, what does not fit is refused."""
 
-import logging
-
 import numpy as np
 import pytest
 import torch
+from task_recipes import table_rows
 
 from mmlite.errors import ArgumentError, CheckpointError
 from mmlite.models import Hiera, ViT
 from mmlite.models.weights import load_exactly, read_weights
 
 TINY = dict(embed_dims=24, num_layers=2, num_heads=3)
-
-
-@pytest.fixture
-def log(caplog):
-    """Text of what is logged through mmengine's current logger."""
-    from mmengine.logging import MMLogger
-
-    logger = MMLogger.get_instance('weights')
-    logger.addHandler(caplog.handler)
-    caplog.set_level(logging.INFO)
-    yield caplog
-    logger.removeHandler(caplog.handler)
 
 
 def save(path, model, prefix='backbone.', meta=None, **extra):
@@ -59,12 +46,11 @@ def test_another_task_and_size_gets_resampled_tables_and_a_report(tmp_path, log)
     assert model.state_dict()['pos_embed'].shape == (1, 37, 24)
     assert model.state_dict()[table].shape == (11 * 11 + 3, 3)
     torch.testing.assert_close(model.blocks[1].mlp.fc1.weight, source.blocks[1].mlp.fc1.weight)
-    report = log.text
-    assert f'weights of {path}' in report
-    rows = {line.split()[0]: line for line in report.splitlines() if line.startswith('  ')}
-    assert 'pos_embed' in rows['resampled'] and 'blocks.*.attn (2)' in rows['resampled']
-    assert 'blocks.*.ls1' in rows['not']
-    assert 'norm' in rows['left'] and 'decoder_embed' in rows['left']
+    assert f'weights of {path}' in log.text
+    keys = {name: shown for name, (_, shown) in table_rows(log.text).items()}
+    assert 'pos_embed' in keys['resampled'] and 'blocks.*.attn (2)' in keys['resampled']
+    assert 'blocks.*.ls1' in keys['not in file']
+    assert 'norm' in keys['left over'] and 'decoder_embed' in keys['left over']
 
 
 def test_runner_style_loading_resamples_too():
@@ -159,14 +145,10 @@ def test_only_the_embedding_and_the_leading_blocks_are_loaded(cls, kwargs, count
     heads = {f'blocks.{index}.' for index in range(count)}
     heads |= {'pos_embed', 'patch_embed.', 'cls_token'} if count else set()
     assert loaded == {key for key in source.state_dict() if key.startswith(tuple(heads))}
-    rows = {line[2:14].strip(): int(line[14:].split()[0]) for line in table(log)}
+    rows = {name: number for name, (number, _) in table_rows(log.text).items()}
     everything = len(source.state_dict())
     assert rows['used'] == len(loaded) and rows['not reserved'] == everything - len(loaded)
     assert rows['not in file'] == rows['left over'] == 0
-
-
-def table(log):
-    return [line for line in log.text.splitlines() if line.startswith('  ')]
 
 
 def test_blocks_that_are_not_reserved_may_be_missing_or_of_another_shape(tmp_path):
