@@ -1,8 +1,11 @@
 """A tracker that finds a bright rectangle, and videos of one: for tests of online tracking."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import torch
+from mmengine.config import Config
 from mmengine.model import BaseModel
 from torch import nn
 
@@ -90,6 +93,33 @@ OSTRACK = dict(
     ),
 )
 """A config of OSTrack with two narrow blocks."""
+CE = dict(type='mmlite.CandidateElimination', blocks=(1, 2))
+CONFIGS = Path(__file__).parents[1] / 'configs' / 'track'
+
+
+def recipe(name):
+    """The model of a config, with random weights, in evaluation mode."""
+    config = Config.fromfile(CONFIGS / f'ostrack_{name}_4xb32-300e_sot-256px.py')
+    return MODELS.build(config.model).eval()
+
+
+def build(backbone=VIT, **options):
+    """A tracker of 64 and 128 pixels with random weights."""
+    torch.manual_seed(0)
+    kind, channels = ('HieraOSTrack', 64) if backbone['type'] == HIERA['type'] else ('OSTrack', 24)
+    head = dict(type='mmlite.CenterHead', in_channels=channels, channels=32)
+    sizes = dict(template_size=64, search_size=128)
+    changes = dict(type=f'mmlite.{kind}', backbone=backbone, head=head, **sizes)
+    return MODELS.build(OSTRACK | changes | options)
+
+
+def pairs(model, count=3):
+    """Random templates and search regions for a tracker."""
+    generator = torch.Generator().manual_seed(1)
+    return (
+        torch.randn(count, 3, size, size, generator=generator)
+        for size in (model.template_size, model.search_size)
+    )
 
 
 def write_config(folder, root, name='finder.py', extra='', shift=0.0, model=None):

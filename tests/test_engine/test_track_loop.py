@@ -4,13 +4,10 @@ import itertools
 import json
 import os
 import signal
-import socket
-import subprocess
 import sys
 import threading
 import time
 from multiprocessing import get_context
-from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -19,9 +16,8 @@ import pytest
 import run_tool as tools
 import tiny_tracker
 import torch
+import trainings
 from mmengine.config import Config
-from mmengine.hooks import Hook
-from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
@@ -33,7 +29,7 @@ from mmlite.registry import DATASETS
 from mmlite.visualization.palette import PALETTE
 from mmlite.visualization.tracks import TRUTH
 
-ROOT = Path(__file__).resolve().parents[2]
+FORK = get_context('fork')
 RUNS = itertools.count()
 LENGTHS = dict(a=9, b=23, c=1, d=14, e=5, f=2)
 
@@ -75,15 +71,16 @@ SENTENCES = {
 
 
 @pytest.fixture(autouse=True)
-def local_rank(monkeypatch):
+def on_cpu(monkeypatch):
     monkeypatch.setenv('LOCAL_RANK', '0')
+    monkeypatch.setattr('mmengine.device.utils.DEVICE', 'cpu')  # processes are forked
 
 
-def run_tool(config, checkpoint, work_dir, *options, show_dir=None):
+def run_tool(config, checkpoint, work_dir, *options, launcher='none', show_dir=None):
     """``tools/test.py`` in this process; returns its exit code and the metrics."""
     out = work_dir.with_suffix('.json')
     out.unlink(missing_ok=True)
-    args = [config, checkpoint, '--work-dir', work_dir, '--out', out]
+    args = [config, checkpoint, '--work-dir', work_dir, '--out', out, '--launcher', launcher]
     args += ['--show-dir', show_dir] if show_dir else []
     # loggers live on in this process, by the name of the experiment and the second
     args += ['--cfg-options', f'experiment_name=run{next(RUNS)}', *options]
@@ -159,8 +156,8 @@ def test_the_frame_rate_is_that_of_the_tracker():
 class Frames:
     """Frames in memory that take some time; notes which are read, and whether two at once."""
 
-    def __init__(self, boxes, delay=0.0):
-        self.boxes, self.delay = boxes, delay
+    def __init__(self, boxes, delay, broken):
+        self.boxes, self.delay, self.broken = boxes, delay, broken
         self.read_so_far, self.overlapped = [], False
         self._busy = threading.Lock()
 
@@ -175,12 +172,14 @@ class Frames:
         time.sleep(self.delay)
         self.read_so_far.append(index)
         self._busy.release()
+        if index == self.broken:
+            raise DataError(f'frame {index} is broken')
         return tiny_tracker.draw(self.boxes[index])
 
 
-def sequence(name, frames, delay=0.0, seed=0):
+def sequence(name, frames, delay=0.0, seed=0, broken=None):
     boxes = tiny_tracker.path(frames, seed)
-    return Sequence(name, 'frames', Frames(boxes, delay), boxes, np.ones(frames, bool))
+    return Sequence(name, 'frames', Frames(boxes, delay, broken), boxes, np.ones(frames, bool))
 
 
 def test_frames_are_read_ahead_in_order_by_threads():
@@ -214,21 +213,13 @@ def test_a_free_slot_is_taken_by_the_next_sequence():
     assert len(batches) == 11  # as many as the longest has steps
 
 
-def test_frames_are_not_read_on_after_a_failure(monkeypatch):
-    good, bad = sequence('good', 30), sequence('bad', 30)
-    read = bad.frames.read
-
-    def broken(index):
-        if index == 3:
-            raise DataError('frame 3 is broken')
-        return read(index)
-
-    monkeypatch.setattr(bad.frames, 'read', broken)
+def test_frames_are_not_read_on_after_a_failure():
+    good, bad = sequence('good', 30), sequence('bad', 30, broken=3)
     tracker = OnlineTracker(tiny_tracker.RectangleFinder().eval())
     ended = list(track_sequences(tracker, range(2), [bad, good].__getitem__, 2))
     assert [(index, str(outcome)) for index, _, outcome in ended[:1]] == [(0, 'frame 3 is broken')]
     assert len(ended[1][2]) == 30
-    assert max(bad.frames.read_so_far) < 8
+    assert bad.frames.read_so_far == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize('parts', [1, 2, 5])
@@ -243,17 +234,36 @@ def test_frames_are_balanced(parts):
     assert shares == split_by_frames(lengths, reversed(indices), parts)
 
 
-def test_the_others_go_on_where_sequences_are_bad(evaluate, bad_videos, capsys):
-    code, metrics = evaluate('work', root=bad_videos)
-    assert code == 1
-    assert metrics['sot/sequences'] == 2
-    assert metrics['sot/failed'] == 5
+def test_the_others_go_on_where_sequences_are_bad(evaluate, bad_videos, tmp_path, capsys):
+    """Also in two processes."""
+    code, one = evaluate('one', root=bad_videos)
+    assert (code, one['sot/sequences'], one['sot/failed']) == (1, 2, 5)
     captured = capsys.readouterr()
     last = captured.err.strip().splitlines()[-1]
     assert last.startswith('error: 5 of 7 sequences were not evaluated; the first, cut: image ')
     for name, words in SENTENCES.items():
         (line,) = [s for s in captured.out.splitlines() if f'Sequence {name} is not' in s]
         assert words in line
+
+    files = tiny_tracker.write_config(tmp_path, bad_videos)
+    environment = dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(trainings.free_port()))
+
+    def be_one_of_two(rank):
+        os.environ.update(environment, RANK=rank, LOCAL_RANK=rank, WORLD_SIZE='2')
+        torch.cuda.set_device = lambda rank: None  # also where there are GPUs
+        out = f'test_cfg.out_dir={tmp_path / "results"}'
+        sys.exit(run_tool(*files, tmp_path / 'two', out, launcher='pytorch')[0])
+
+    processes = [FORK.Process(target=be_one_of_two, args=rank) for rank in '01']
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [1, 0]  # the first says what failed
+    two = json.loads((tmp_path / 'two.json').read_text())
+    for key in SCORES:
+        assert two[key] == pytest.approx(one[key], abs=1e-9)
+    assert results(tmp_path / 'results' / 'frames').keys() == {'good', 'well'}
 
 
 def locate_until(monkeypatch, calls, then):
@@ -278,7 +288,7 @@ def test_a_killed_evaluation_goes_on_where_it_was(evaluate, tmp_path, monkeypatc
         locate_until(monkeypatch, 15, lambda: os.kill(os.getpid(), signal.SIGKILL))
         evaluate('killed', out)
 
-    child = get_context('fork').Process(target=killed)
+    child = FORK.Process(target=killed)
     child.start()
     child.join()
     assert child.exitcode == -signal.SIGKILL
@@ -295,14 +305,11 @@ def test_a_killed_evaluation_goes_on_where_it_was(evaluate, tmp_path, monkeypatc
 def test_results_of_other_settings_or_weights_are_refused(evaluate, tmp_path, capsys):
     out = f'test_cfg.out_dir={tmp_path / "results"}'
     assert evaluate('first', out)[0] == 0
-    before = results(tmp_path / 'results' / 'frames')
     for option, different in (('model.shift=0.1', 'model'), ('test_cfg.fp16=True', 'fp16')):
         assert evaluate('second', out, option) == (2, None)
         assert f'other weights or settings (different: {different})' in capsys.readouterr().err
     assert evaluate('second', out, shift=0.01) == (2, None)
     assert 'other weights or settings (different: weights)' in capsys.readouterr().err
-    after = results(tmp_path / 'results' / 'frames')
-    assert all((after[name] == before[name]).all() for name in LENGTHS)
 
 
 def test_by_default_results_are_kept_apart_in_the_work_dir(evaluate, tmp_path, monkeypatch):
@@ -356,25 +363,6 @@ def test_a_contact_sheet_of_every_sequence_is_drawn(evaluate, tmp_path):
         assert (np.abs(image - color[::-1]).max(2) < 70).sum() > 40
 
 
-CALLS = []
-
-
-@HOOKS.register_module(force=True)
-class NoteCalls(Hook):
-    """Notes every call of a hook, and whether the model was in training mode."""
-
-    def __getattribute__(self, name):
-        value = super().__getattribute__(name)
-        if name.startswith(('before_', 'after_')) and 'save' not in name and 'load' not in name:
-
-            def noted(runner, *args, **kwargs):
-                CALLS.append((name, kwargs, runner.model.training))
-                return value(runner, *args, **kwargs)
-
-            return noted
-        return value
-
-
 @DATASETS.register_module(force=True)
 class Crops(Dataset):
     """Two grey search crops."""
@@ -386,29 +374,41 @@ class Crops(Dataset):
         return dict(inputs=dict(search=torch.full((3, 8, 8), 100, dtype=torch.uint8)))
 
 
-def runner(tmp_path, videos, extra=''):
-    CALLS.clear()
-    config, _ = tiny_tracker.write_config(tmp_path, videos, extra=extra)
-    cfg = Config.fromfile(config)
-    cfg.merge_from_dict(dict(work_dir=str(tmp_path), custom_hooks=[dict(type='NoteCalls')]))
-    return Runner.from_cfg(cfg)
+@pytest.fixture
+def noted(tmp_path, videos):
+    """A function that builds a runner, and its calls of hooks: name, arguments, training mode."""
+
+    def build(extra=''):
+        cfg = Config.fromfile(tiny_tracker.write_config(tmp_path, videos, extra=extra)[0])
+        cfg.work_dir = str(tmp_path)
+        runner = Runner.from_cfg(cfg)
+        call, calls = runner.call_hook, []
+
+        def note(name, **kwargs):
+            calls.append((name, kwargs, runner.model.training))
+            call(name, **kwargs)
+
+        runner.call_hook = note
+        return runner, calls
+
+    return build
 
 
-def test_hooks_are_called_as_by_the_stock_loop(tmp_path, videos):
-    metrics = runner(tmp_path, videos).test()
-    names = [name for name, _, _ in CALLS if 'test' in name]
+def test_hooks_are_called_as_by_the_stock_loop(noted):
+    runner, calls = noted()
+    metrics = runner.test()
+    names = [name for name, _, _ in calls if 'test' in name]
     pair = ['before_test_iter', 'after_test_iter']
     epoch = ['before_test_epoch', *6 * pair, 'after_test_epoch']
     assert names == ['before_test', *epoch, 'after_test']
-    assert not any(training for name, _, training in CALLS if 'iter' in name)
-    ended = [kwargs for name, kwargs, _ in CALLS if name == 'after_test_iter']
+    assert not any(training for name, _, training in calls if 'iter' in name)
+    ended = [kwargs for name, kwargs, _ in calls if name == 'after_test_iter']
     assert [call['batch_idx'] for call in ended] == list(range(6))
-    for call in ended:
-        (given,), (track,) = call['data_batch'], call['outputs']
-        assert given.name == track.name
-        assert len(track.boxes) == LENGTHS[given.name]
-    assert {call['outputs'][0].name for call in ended} == LENGTHS.keys()
-    (final,) = [kwargs for name, kwargs, _ in CALLS if name == 'after_test_epoch']
+    pairs = [(*call['data_batch'], *call['outputs']) for call in ended]
+    assert {track.name for _, track in pairs} == LENGTHS.keys()
+    for given, track in pairs:
+        assert given.name == track.name and len(track.boxes) == LENGTHS[given.name]
+    (final,) = [kwargs for name, kwargs, _ in calls if name == 'after_test_epoch']
     assert final['metrics'] == metrics
 
 
@@ -425,35 +425,13 @@ val_cfg = dict(type='SequenceValLoop', batch_size=3)
 """
 
 
-def test_training_validates_every_so_often(tmp_path, videos):
-    built = runner(tmp_path, videos, TRAINING)
-    built.train()
-    assert [name for name, _, _ in CALLS].count('before_val') == 2
-    modes = {name: training for name, _, training in CALLS}
+def test_training_validates_every_so_often(noted, tmp_path):
+    runner, calls = noted(TRAINING)
+    runner.train()
+    assert [name for name, _, _ in calls].count('before_val') == 2
+    modes = {name: training for name, _, training in calls}
     assert modes['after_train_iter'] and not modes['after_val_iter']
-    files = sorted(tmp_path.glob('*/vis_data/scalars.json'))
-    records = [json.loads(line) for line in files[-1].read_text().splitlines()]
+    (file,) = tmp_path.glob('*/vis_data/scalars.json')
+    records = [json.loads(line) for line in file.read_text().splitlines()]
     assert sum(record.get('sot/AUC', 0) > 80 for record in records) == 2
-    assert built.val_loop.problem is None
-
-
-def test_two_processes_give_the_metrics_of_one(evaluate, bad_videos, tmp_path, monkeypatch):
-    _, one = evaluate('one', root=bad_videos)
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        monkeypatch.setenv('PORT', str(free.getsockname()[1]))
-    monkeypatch.setenv('PYTHON', sys.executable)
-    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
-    monkeypatch.setenv('PYTHONPATH', str(ROOT / 'tests'), prepend=os.pathsep)
-    config, checkpoint = tiny_tracker.write_config(tmp_path, bad_videos)
-    out, found = tmp_path / 'two.json', tmp_path / 'results'
-    args = ['bash', ROOT / 'tools' / 'dist_test.sh', config, checkpoint, '2', '--out', out]
-    args += ['--work-dir', tmp_path / 'two', '--cfg-options', f'test_cfg.out_dir={found}']
-    ended = subprocess.run(list(map(str, args)), capture_output=True, text=True)
-    assert ended.returncode == 1, ended.stderr
-    assert ended.stderr.count('error: 5 of 7 sequences were not evaluated; the first, cut:') == 1
-    assert 'Traceback' not in ended.stderr
-    two = json.loads(out.read_text())
-    for key in SCORES:
-        assert two[key] == pytest.approx(one[key], abs=1e-9)
-    assert results(found / 'frames').keys() == {'good', 'well'}
+    assert runner.val_loop.problem is None

@@ -1,27 +1,19 @@
 """Trackers made fast for inference: the numbers of the plain model, with less work."""
 
 import copy
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
-from tiny_tracker import HIERA, VIT
+from tiny_tracker import CE, HIERA, VIT, build, pairs, recipe
 from torch import nn
 
 from mmlite.analysis.complexity import count_macs
-from mmlite.engine.tracking import OnlineTracker
 from mmlite.errors import ArgumentError
-from mmlite.models import HieraOSTrack, OSTrack
 from mmlite.models.track.deploy import fuse_for_tracking
 from mmlite.models.track.fused_head import FusedHead
-from mmlite.models.track.targets import hann_window
 from mmlite.registry import MODELS
 
-RECIPES = Path(__file__).parents[2] / 'configs' / 'track'
-CE = dict(type='mmlite.CandidateElimination', blocks=(1, 2), keep_ratio=0.5)
-PRE = dict(type='mmlite.TrackDataPreprocessor', mean=[120.0] * 3, std=[60.0, 50.0, 40.0])
+CE = CE | dict(keep_ratio=0.5)
 
 
 def randomized(model):
@@ -36,36 +28,19 @@ def randomized(model):
     return model.eval()
 
 
-def build(kind, backbone, elimination, channels, **kwargs):
-    torch.manual_seed(0)
-    more = {} if elimination is None else dict(elimination=elimination)
-    head = dict(type='mmlite.CenterHead', in_channels=channels, channels=32)
-    sizes = dict(template_size=64, search_size=128)
-    model = kind(backbone, head, data_preprocessor=PRE, **sizes, **more, **kwargs)
-    return randomized(model)
-
-
-def vit(elimination=None, **changes):
-    return build(OSTrack, VIT | changes, elimination, 24)
-
-
 TRACKERS = dict(
-    vit=vit,
-    layer_scale=lambda: vit(layer_scale_init_value=0.5),
-    no_bias=lambda: vit(CE, qkv_bias=False),
-    ce=lambda: vit(CE),
-    ce_last=lambda: vit(CE | dict(blocks=(3, 0))),
-    ce_off=lambda: vit(CE | dict(keep_ratio=1.0)),
-    hiera=lambda: build(HieraOSTrack, HIERA, None, 64),
+    vit={},
+    layer_scale=dict(backbone=VIT | dict(layer_scale_init_value=0.5)),
+    no_bias=dict(backbone=VIT | dict(qkv_bias=False), elimination=CE),
+    ce=dict(elimination=CE),
+    ce_last=dict(elimination=CE | dict(blocks=(3, 0))),
+    ce_off=dict(elimination=CE | dict(keep_ratio=1.0)),
+    hiera=dict(backbone=HIERA),
 )
 
 
-def pairs(model, count=3):
-    generator = torch.Generator().manual_seed(2)
-    return (
-        torch.randn(count, 3, size, size, generator=generator)
-        for size in (model.template_size, model.search_size)
-    )
+def make(name):
+    return randomized(build(**TRACKERS[name]))
 
 
 def found(network, template, search):
@@ -77,7 +52,7 @@ def found(network, template, search):
 )
 @torch.no_grad()
 def test_finds_the_same(name, sparse):
-    model = TRACKERS[name]()
+    model = make(name)
     fused = fuse_for_tracking(model, sparse=sparse)
     template, search = pairs(model)
     want = found(model, template, search)
@@ -115,21 +90,21 @@ def test_box_is_that_of_the_whole_map_at_every_cell(sparse):
 
 @pytest.mark.parametrize(
     'name, plain, fused',
-    [('ostrack_vit-tiny', 2.845, 2.451), ('ostrack_vit-tiny-ce', 2.188, 1.702)],
+    [('vit-tiny', 2.845, 2.451), ('vit-tiny-ce', 2.188, 1.702)],
 )
 @torch.no_grad()
 def test_macs_of_a_frame(name, plain, fused):
-    model = MODELS.build(Config.fromfile(RECIPES / f'{name}_4xb32-300e_sot-256px.py').model).eval()
+    model = recipe(name)
     template, search = pairs(model, 1)
     for network, gmac in ((model, plain), (fuse_for_tracking(model), fused)):
         macs, _ = count_macs(network.locate, network.embed_template(template), search)
         assert macs / 1e9 == pytest.approx(gmac, abs=2e-3)
 
 
-@pytest.mark.parametrize('make', [TRACKERS['ce'], TRACKERS['hiera']])
+@pytest.mark.parametrize('name', ['ce', 'hiera'])
 @torch.no_grad()
-def test_low_precision_stays_near(make):
-    model = make()
+def test_low_precision_stays_near(name):
+    model = make(name)
     fused = fuse_for_tracking(model, torch.bfloat16)
     template, search = pairs(model)
     got, want = found(fused, template, search), found(model, template, search)
@@ -140,7 +115,7 @@ def test_low_precision_stays_near(make):
 
 
 def test_model_stays_as_it_was():
-    model = TRACKERS['ce']().train()
+    model = make('ce').train()
     before = copy.deepcopy(model.state_dict())
     fused = fuse_for_tracking(model)
     assert all(module.training for module in model.modules())
@@ -153,30 +128,10 @@ def test_model_stays_as_it_was():
     assert not shared & {p.data_ptr() for p in fused.parameters()}
 
 
-@pytest.mark.parametrize('make', [TRACKERS['ce'], TRACKERS['hiera']])
-def test_follows_the_same_targets_online(make):
-    model = make()
-    rng = np.random.default_rng(0)
-    frames = rng.integers(0, 256, (6, 90, 120, 3), np.uint8)
-    boxes = [(30.0, 20.0, 25.0, 30.0), (60.0, 40.0, 20.0, 16.0)]
-    runs = []
-    for network in (model, fuse_for_tracking(model)):
-        tracker = OnlineTracker(network)
-        targets = tracker.start([frames[0]] * 2, boxes)
-        runs.append([tracker.step(targets, [frame] * 2) for frame in frames[1:]])
-    for (want, want_scores), (got, got_scores) in zip(*runs, strict=True):
-        assert np.allclose(got, want, atol=1e-2)
-        assert np.allclose(got_scores, want_scores, atol=1e-4)
-
-
 def test_wrong_arguments():
     with pytest.raises(ArgumentError, match='Linear cannot be fused: it is not a OneStreamTracker'):
         fuse_for_tracking(nn.Linear(1, 1))
-    model = vit()
+    model = make('vit')
     model.head.size[1][1] = nn.GroupNorm(1, 16)
     with pytest.raises(ArgumentError, match='can be folded, but the head has GroupNorm'):
         fuse_for_tracking(model)
-
-
-def test_window_is_kept():
-    torch.testing.assert_close(fuse_for_tracking(vit()).head.window, hann_window(8).flatten())
