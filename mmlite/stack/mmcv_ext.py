@@ -98,10 +98,8 @@ def roi_align(
     Args:
         input (Tensor): ``(B, C, H, W)``.
         rois (Tensor): ``(K, 5)``: index into the batch and the corners in image pixels.
-        output_size (int | tuple[int, int]): Bins, as height and width.
         spatial_scale (float): Feature pixels per image pixel.
         sampling_ratio (int): Samples per bin and axis, 0 for as many as the bin has pixels.
-        pool_mode (str): ``'max'`` is an :class:`OperatorError`.
         aligned (bool): Whether the centre of the first pixel is at 0.5.
 
     Returns:

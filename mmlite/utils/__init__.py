@@ -7,19 +7,7 @@ from .progress import Progress
 from .tables import render_table
 
 __all__ = [
-    'IMAGE_SUFFIXES',
-    'Progress',
-    'append_csv',
-    'atomic_write',
-    'data_uri',
-    'encode_jpeg',
-    'encode_png',
-    'figure_png',
-    'image_grid',
-    'near_names',
-    'render_table',
-    'write_bytes',
-    'write_csv',
-    'write_json',
-    'write_text',
-]
+    'IMAGE_SUFFIXES', 'Progress', 'append_csv', 'atomic_write', 'data_uri', 'encode_jpeg',
+    'encode_png', 'figure_png', 'image_grid', 'near_names', 'render_table', 'write_bytes',
+    'write_csv', 'write_json', 'write_text',
+]  # fmt: skip

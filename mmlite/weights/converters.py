@@ -45,9 +45,9 @@ def convert(contents, source, heads=None, keep_extra=False):
         ``head.fc.*`` as mmpretrain's ``LinearClsHead``, ``neck.levels.*`` as
         ``SimpleFeaturePyramid``, ``pos_embed_{z,x}`` and ``head.{ctr,offset,size}.*`` as
         ``OSTrack``. ``meta`` has ``backbone`` (its ``describe()``), ``source``, ``license`` and
-        ``num_heads_from``. ``report`` has ``converted`` ({old key: [new keys]}), ``dropped`` ({old
-        key: reason}), ``zeros`` (new keys that the file lacks), ``beside`` (other entries of the
-        file) and ``backbone_cfg``.
+        ``num_heads_from``. ``report`` has ``origins`` ({new key: old keys, none where it was set to
+        0}), ``dropped`` ({old key: reason}), ``beside`` (other entries of the file) and
+        ``backbone_cfg``.
 
     Raises:
         UserError: ``source`` or ``heads`` cannot be right, or ``heads`` is required.
@@ -68,10 +68,6 @@ def convert(contents, source, heads=None, keep_extra=False):
     license_name = LICENSES.get(source, 'unknown')
     if any(key.startswith('tch_model.') for key in state):
         license_name += f' (tch_model: {LICENSES["mae"]})'
-    converted = {}
-    for name, origins in ledger.origins.items():
-        for key in origins:
-            converted.setdefault(key, []).append(name)
     return dict(
         # cloned: a view would be saved together with all of the storage that it looks at
         state_dict={
@@ -85,9 +81,8 @@ def convert(contents, source, heads=None, keep_extra=False):
             num_heads_from=heads_from,
         ),
         report=dict(
-            converted=converted,
+            origins=ledger.origins,
             dropped=ledger.dropped,
-            zeros=[name for name, origins in ledger.origins.items() if not origins],
             beside=beside,
             backbone_cfg=shortest_config(backbone, kwargs),
         ),

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from itertools import chain
 from pathlib import Path
 
 import safetensors.torch
@@ -60,12 +61,11 @@ def _plain(value):
 def summary(checkpoint, path):
     """The account of every key as a short table, and how to use the file at ``path``."""
     meta, report = checkpoint['meta'], checkpoint['report']
-    by_reason = {}
-    for key, why in report['dropped'].items():
-        by_reason.setdefault(f'{why}: ', []).append(key)
-    rows = [('converted', '', list(report['converted']))]
-    rows += [('dropped', why, keys) for why, keys in by_reason.items()]
-    rows += [('set to 0', 'not in the file: ', report['zeros'])]
+    origins, dropped = report['origins'], report['dropped']
+    rows = [('converted', '', dict.fromkeys(chain(*origins.values())))]
+    for why in dict.fromkeys(dropped.values()):
+        rows.append(('dropped', f'{why}: ', [key for key in dropped if dropped[key] == why]))
+    rows.append(('set to 0', 'not in the file: ', [name for name in origins if not origins[name]]))
     lines = []
     for name, why, keys in rows:
         if keys:

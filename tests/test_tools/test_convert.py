@@ -180,7 +180,7 @@ def test_variants_give_the_tokens_of_timm(tmp_path, kind, kwargs):
     x = torch.randn(2, 3, 64, 64)
     torch.testing.assert_close(model.eval()(x)[0], source.forward_features(x), **CLOSE)
     zeros = {k for k, v in result['state_dict'].items() if not v.any()}
-    assert set(result['report']['zeros']) == zeros
+    assert {new for new, keys in result['report']['origins'].items() if not keys} == zeros
     assert ('qkv_bias' in kwargs) == any('qkv' in k for k in zeros)
 
 
@@ -239,15 +239,15 @@ def test_every_key_is_converted_or_listed_as_dropped(name):
     weights = contents if box is None else contents[box]
     result = convert(contents, source, **options)
     report, state = result['report'], result['state_dict']
-    old, dropped = report['converted'], report['dropped']
-    assert old.keys() | dropped.keys() == weights.keys() and not old.keys() & dropped.keys()
+    origins, dropped = report['origins'], report['dropped']
+    used = {key for keys in origins.values() for key in keys}
+    assert used | dropped.keys() == weights.keys() and not used & dropped.keys()
     pattern, count = DROPPED.get(name, ('', 0))
     bare = [re.sub(r'^(module\.)?(model\.)?', '', key) for key in dropped]
     assert len(bare) == count and all(re.match(pattern, key) for key in bare)
-    assert sorted(new for names in old.values() for new in names) == sorted(state)
-    for key, names in old.items():
-        for new in names:
-            torch.testing.assert_close(state[new], weights[key], rtol=0, atol=0)
+    assert origins.keys() == state.keys()
+    for new, (key,) in origins.items():
+        torch.testing.assert_close(state[new], weights[key], rtol=0, atol=0)
     assert set(report['beside']) == (set() if box is None else contents.keys() - {box})
     counts = re.findall(r'^  (?:converted|dropped) +(\d+)  ', summary(result, 'a.pth'), re.M)
     assert sum(map(int, counts)) == len(weights)
