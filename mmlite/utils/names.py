@@ -18,12 +18,27 @@ def near_names(name, candidates, count=3):
 def misspelled(name, candidates):
     """The one of ``candidates`` that ``name`` misspells, or None.
 
-    A misspelling adds, drops, replaces or moves one letter (two in names of ten and more).
+    A misspelling is one edit away (two for names of ten letters and more), where an edit adds,
+    drops or replaces a letter or swaps two neighbours.
     """
-    edits = 2 if len(name) >= 10 else 1
-    close = [known for known in candidates if abs(len(known) - len(name)) <= edits]
-    cutoff = max((len(name) - edits) / len(name), 0.6)
-    return next(iter(difflib.get_close_matches(name, sorted(close), 1, cutoff)), None)
+    allowed = 2 if len(name) >= 10 else 1
+    for candidate in sorted(candidates):
+        if abs(len(candidate) - len(name)) <= allowed and 0 < edits(name, candidate) <= allowed:
+            return candidate
+    return None
+
+
+def edits(a, b):
+    """Restricted Damerau-Levenshtein distance (optimal string alignment) of two strings."""
+    before, row = [], list(range(len(b) + 1))
+    for i, letter in enumerate(a, 1):
+        older, before, row = before, row, [i]
+        for j, other in enumerate(b, 1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != other))
+            if i > 1 and j > 1 and letter == b[j - 2] and a[i - 2] == other:
+                cost = min(cost, older[j - 2] + 1)
+            row.append(cost)
+    return row[-1]
 
 
 def listed(names, shown=10):

@@ -1,24 +1,31 @@
 import pytest
 
-from mmlite.utils.names import misspelled, near_names
+from mmlite.utils.names import edits, misspelled, near_names
 
 
 @pytest.mark.parametrize(
-    ('name', 'meant'),
+    ('a', 'b', 'distance'),
     [
-        ('modle', 'model'),
-        ('modl', 'model'),
-        ('modelx', 'model'),
-        ('mod', None),
-        ('trian_dataloadr', 'train_dataloader'),
-        ('train_loader', None),
-        ('train_pipeline', None),
-        ('val_cgf', 'val_cfg'),
-        ('test_cfg', None),
+        ('same', 'same', 0),
+        ('model', 'modle', 1),
+        ('depth', 'deph', 1),
+        ('kitten', 'sitting', 3),
+        ('', 'abc', 3),
+        ('ca', 'abc', 3),  # a letter is not edited twice
     ],
 )
-def test_misspelled_allows_two_edits_in_long_names_only(name, meant):
-    assert misspelled(name, ['model', 'train_dataloader', 'val_cfg']) == meant
+def test_edits(a, b, distance):
+    assert edits(a, b) == edits(b, a) == distance
+
+
+def test_misspelled_allows_two_edits_in_long_names_only():
+    known = ['model', 'train_dataloader', 'val_cfg']
+    assert misspelled('modle', known) == 'model'
+    assert misspelled('trian_dataloadr', known) == 'train_dataloader'
+    assert misspelled('mod', known) is None
+    assert misspelled('model', known) is None
+    assert misspelled('train_pipeline', known) is None
+    assert misspelled('test_pipeline', ['tta_pipeline']) is None
 
 
 def test_near_names_ignore_case():
