@@ -171,18 +171,6 @@ def test_otb_ranges(tmp_path, video, numbers, boxes, first, skipped):
         assert sequence.frames.where(frame).endswith(f'{number:04d}.jpg')
 
 
-def test_otb_lists(tmp_path):
-    for video in 'ABC':
-        write_otb(tmp_path / 'data', video, range(1, 9), 4)
-    chosen = write_lines(tmp_path / 'some.txt', 'CA')
-    ranges = write_lines(tmp_path / 'table.txt', ['# of my own', 'A,A,3,6'])
-    dataset = OTB100Dataset(tmp_path / 'data', list_file=chosen, range_file=ranges)
-    assert dataset.names == ['C', 'A']
-    assert [numbers_of(sequence.frames)[0] for sequence in dataset] == [1, 3]
-    with pytest.raises(DataError, match='no ground truth of sequence D'):
-        OTB100Dataset(tmp_path / 'data', list_file=write_lines(tmp_path / 'bad.txt', 'AD'))
-
-
 def test_uav_ranges_that_the_boxes_tell(tmp_path):
     write_uav(tmp_path, {'bike1': 6, 'group1': 9}, {'bike1': 6, 'group1_1': 5, 'group1_2': 4})
     write_uav(tmp_path, {}, {'group1': 9}, 'UAV20L')
@@ -240,14 +228,11 @@ def test_bad_table_of_ranges(tmp_path, lines, message):
 
 def test_nfs(tmp_path):
     for name, frames in (('airplane', 8), ('bee', 5)):
-        write_frames(tmp_path / 'data/sequences' / name, range(1, frames + 1), '{:05d}.jpg')
-        write_boxes(tmp_path / f'data/anno/nfs_{name}.txt', 5, '\t')
-    dataset = NFSDataset(tmp_path / 'data')
+        write_frames(tmp_path / 'sequences' / name, range(1, frames + 1), '{:05d}.jpg')
+        write_boxes(tmp_path / f'anno/nfs_{name}.txt', 5, '\t')
+    dataset = NFSDataset(tmp_path)
     assert dataset.names == ['airplane', 'bee'] and dataset.lengths.tolist() == [5, 5]
-    table = write_lines(tmp_path / 'table.txt', ['airplane airplane 4 8'])
-    for options, first in ({}, 1), (dict(range_file=table), 4):
-        frames = NFSDataset(tmp_path / 'data', **options)[0].frames
-        assert numbers_of(frames) == list(range(first, first + 5))
+    assert numbers_of(dataset[0].frames) == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize('inner', ['', 'img', 'frames', 'images'])
@@ -265,19 +250,18 @@ def test_frame_folder(tmp_path, inner):
     assert len(dataset[0]) == 4 and not FrameFolderDataset(tmp_path)[0].annotated
 
 
-def test_frame_folder_list_and_faults(tmp_path):
-    root = tmp_path / 'data'
+def test_frame_folder_faults(tmp_path):
     for name in ('a', 'b', 'c'):
-        write_frames(root / name, range(3))
-        write_boxes(root / name / 'groundtruth.txt', 3)
-    (root / 'c' / 'groundtruth.txt').unlink()
-    chosen = write_lines(tmp_path / 'list.txt', ['c', 'a', 'missing'])
-    assert FrameFolderDataset(root).names == ['a', 'b', 'c']
-    dataset = FrameFolderDataset(root, list_file=chosen)
-    assert dataset.names == ['c', 'a', 'missing'] and len(dataset[1]) == 3
-    with pytest.raises(DataError, match=r'c/groundtruth.txt is missing'):
-        dataset[0]
-    with pytest.raises(DataError, match=r"data/missing' has neither frames nor a video"):
+        write_frames(tmp_path / name, range(3))
+        write_boxes(tmp_path / name / 'groundtruth.txt', 3)
+    (tmp_path / 'b' / 'groundtruth.txt').unlink()
+    for file in (tmp_path / 'c').glob('*.jpg'):
+        file.unlink()
+    dataset = FrameFolderDataset(tmp_path)
+    assert dataset.names == ['a', 'b', 'c'] and len(dataset[0]) == 3
+    with pytest.raises(DataError, match=r'b/groundtruth.txt is missing'):
+        dataset[1]
+    with pytest.raises(DataError, match=r"c' has neither frames nor a video"):
         dataset[2]
 
 

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from mmlite.errors import ArgumentError, DataError
 
-from .annotations import has_area, read_boxes, read_ranges
+from .annotations import has_area, read_boxes
 from .frames import ImageFrames, VideoFrames
 from .index import load_index
 from .sequence import Sequence
@@ -111,10 +111,6 @@ class SequenceDataset(Dataset):
     def _annotate(self, entry, boxes):
         """Visible (M,) and cover (M,) or None of an entry with ``boxes`` (M, 4)."""
         return has_area(boxes), None
-
-    def _ranges(self, tree):
-        file = self._options['range_file']
-        return read_ranges(tree, file) if file else {}
 
 
 def text_files(tree, folder):

@@ -6,7 +6,6 @@ from mmlite.errors import DataError
 from mmlite.registry import DATASETS
 from mmlite.utils import IMAGE_SUFFIXES
 
-from .annotations import read_list
 from .base import SequenceDataset
 from .frames import VIDEO_SUFFIXES
 from .index import Entry
@@ -35,7 +34,6 @@ class FrameFolderDataset(SequenceDataset):
 
     Args (others, attributes and errors as in :class:`~.base.SequenceDataset`):
         split (str): Only a name, for logs. Defaults to ``'all'``.
-        list_file (str, optional): A list of the sequences to use, one a line. Defaults to all.
         rebuild_index (bool): Rarely needed: added or removed frames are noticed. Defaults to False.
     """
 
@@ -46,23 +44,18 @@ class FrameFolderDataset(SequenceDataset):
     nan_legal = True
     first_only = splits
 
-    def __init__(self, data_root, split='all', list_file=None, rebuild_index=False):
-        super().__init__(data_root, split, rebuild_index, list_file=list_file)
+    def __init__(self, data_root, split='all', rebuild_index=False):
+        super().__init__(data_root, split, rebuild_index)
 
     def _find(self, tree):
-        listed = self._options['list_file']
-        if listed:
-            names = read_list(tree, listed)
-        else:
-            names = [''] if _BOXES in tree.files('') else tree.folders('')
         entries = []
-        for name in names:
+        for name in [''] if _BOXES in tree.files('') else tree.folders(''):
             boxes = f'{name}/{_BOXES}'.lstrip('/')
             shown = name or os.path.basename(os.path.abspath(self.data_root))
             try:
                 entries.append(Entry(shown, boxes, _find_video(tree, name), gaps=True))
-            except DataError as error:  # not a sequence, unless it is listed or has boxes
-                if listed or _BOXES in tree.files(name):
+            except DataError as error:  # not a sequence, unless it has boxes
+                if _BOXES in tree.files(name):
                     entries.append(Entry(shown, boxes, None, fault=str(error)))
         return entries
 

@@ -82,14 +82,9 @@ class LaSOTExtDataset(LaSOTDataset):
 
 def _list_sequences(tree, top):
     """Sequences of all class directories; other directories are ignored."""
-    return [
-        name
-        for label in tree.folders(top)
-        for name in sorted(tree.folders(posixpath.join(top, label)), key=_by_number)
-        if name.rpartition('-')[0] == label
-    ]
-
-
-def _by_number(name):
-    label, _, number = name.rpartition('-')
-    return label, int(number) if number.isdigit() else -1
+    found = []
+    for label in tree.folders(top):
+        names = tree.folders(posixpath.join(top, label))
+        names = [name for name in names if name.rpartition('-')[0] == label]
+        found += sorted(names, key=lambda name: (len(name), name))  # 10 after 9
+    return found

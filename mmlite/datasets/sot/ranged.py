@@ -1,4 +1,4 @@
-"""Test sets whose sequences may be parts of a video: OTB-100, UAV123 and UAV20L, and NFS."""
+"""Test sets whose sequences may be a part of a video: OTB-100, NFS, UAV123 and UAV20L."""
 
 import re
 from collections import defaultdict
@@ -6,7 +6,7 @@ from collections import defaultdict
 from mmlite.errors import DataError
 from mmlite.registry import DATASETS
 
-from .annotations import read_boxes, read_list
+from .annotations import read_boxes, read_ranges
 from .base import SequenceDataset, text_files
 from .frames import sort_frames
 from .index import Entry
@@ -30,11 +30,8 @@ class OTB100Dataset(SequenceDataset):
     of frames are built in; of other videos with more frames than boxes, the first frames are used.
     The target is visible where its box has a positive size.
 
-    Args (others, attributes and errors as in :class:`~.base.SequenceDataset`):
-        split (str): ``'test'``, the default and only one.
-        list_file (str, optional): A list of the sequences to use, one a line. Defaults to all.
-        range_file (str, optional): A table of lines ``sequence,video,first,last``, the numbers of
-            the first and last frame, in place of the built-in ranges.
+    Arguments, attributes and errors as in :class:`~.base.SequenceDataset`; the only split is
+    ``'test'``.
     """
 
     dataset = 'otb100'
@@ -42,33 +39,18 @@ class OTB100Dataset(SequenceDataset):
     splits = ('test',)
     layout = 'the video directories of OTB-100 (Basketball, ...)'
 
-    def __init__(
-        self, data_root, split='test', list_file=None, range_file=None, rebuild_index=False
-    ):
-        super().__init__(
-            data_root, split, rebuild_index, list_file=list_file, range_file=range_file
-        )
+    def __init__(self, data_root, split='test', rebuild_index=False):
+        super().__init__(data_root, split, rebuild_index)
 
     def _find(self, tree):
-        ranges = self._ranges(tree)
-        found = {}
+        entries = []
         for name, video, file in _ground_truths(tree):
-            if name in ranges:
-                place, first, last = ranges[name]
-                found[name] = Entry(name, f'{video}/{file}', f'{place}/img', first, last)
-            else:
-                first, last = _OTB_RANGES.get(name, (None, None))
-                found[name] = Entry(
-                    name, f'{video}/{file}', f'{video}/img', first, last, by_boxes=True,
-                    skip=_OTB_SKIPPED.get(name, 0),
-                )  # fmt: skip
-        if not self._options['list_file']:
-            return list(found.values())
-        names = read_list(tree, self._options['list_file'])
-        unknown = next((name for name in names if name not in found), None)
-        if unknown is not None:
-            raise DataError(f"'{self.data_root}' has no ground truth of sequence {unknown}")
-        return [found[name] for name in names]
+            first, last = _OTB_RANGES.get(name, (None, None))
+            entries.append(Entry(
+                name, f'{video}/{file}', f'{video}/img', first, last, by_boxes=True,
+                skip=_OTB_SKIPPED.get(name, 0),
+            ))  # fmt: skip
+        return entries
 
 
 @DATASETS.register_module()
@@ -76,12 +58,8 @@ class NFSDataset(SequenceDataset):
     """Need for Speed (Galoogahi et al., ICCV 2017, arXiv 1703.05884): 100 sequences, at 30 Hz.
 
     Where a video has more frames than boxes, the first ones are used. The target is visible where
-    its box has a positive size.
-
-    Args (others, attributes and errors as in :class:`~.base.SequenceDataset`):
-        split (str): ``'test'``, the default and only one.
-        range_file (str, optional): A table of lines ``sequence,video,first,last``, the numbers of
-            the first and last frame of the sequence, in place of the first frames.
+    its box has a positive size. Arguments, attributes and errors as in
+    :class:`~.base.SequenceDataset`; the only split is ``'test'``.
     """
 
     dataset = 'nfs'
@@ -89,17 +67,14 @@ class NFSDataset(SequenceDataset):
     splits = ('test',)
     layout = 'sequences/ and anno/ of NFS'
 
-    def __init__(self, data_root, split='test', range_file=None, rebuild_index=False):
-        super().__init__(data_root, split, rebuild_index, range_file=range_file)
+    def __init__(self, data_root, split='test', rebuild_index=False):
+        super().__init__(data_root, split, rebuild_index)
 
     def _find(self, tree):
-        ranges = self._ranges(tree)
         entries = []
         for file in text_files(tree, 'anno'):
             name = file.removeprefix('nfs_')
-            video, first, last = ranges.get(name, (name, None, None))
-            boxes, frames = f'anno/{file}.txt', f'sequences/{video}'
-            entries.append(Entry(name, boxes, frames, first, last, by_boxes=name not in ranges))
+            entries.append(Entry(name, f'anno/{file}.txt', f'sequences/{name}', by_boxes=True))
         return entries
 
 
@@ -130,7 +105,8 @@ class UAV123Dataset(SequenceDataset):
     def _find(self, tree):
         folder = _UAV_BOXES[self.split]
         names = text_files(tree, folder)
-        ranges, faults = self._ranges(tree), {}
+        file, faults = self._options['range_file'], {}
+        ranges = read_ranges(tree, file) if file else {}
         videos = defaultdict(dict)  # video -> path of the boxes of its sequences without a range
         for name in names:
             if name not in ranges:
