@@ -141,13 +141,12 @@ def test_suffixes_choose_among_several_label_maps_of_an_image(tmp_path):
     assert (report.images, report.labels, report.problems) == (1, 1, [])
 
 
-@pytest.mark.parametrize('workers', [1, 3])
-def test_a_split_adds_up_its_pairs(workers, tmp_path):
+def test_a_split_adds_up_its_pairs(tmp_path):
     for number, labels in enumerate((None, planted(255, 4), planted(9, 2), planted(1, 8))):
         write_pair(tmp_path, f'{number}', labels)
     report = find_pairs(tmp_path / 'images', tmp_path / 'annotations')
     seen = []
-    check_split(report, CLASSES, workers=workers, progress=lambda: seen.append(1))
+    check_split(report, CLASSES, workers=3, progress=lambda: seen.append(1))
     assert report.pixels.tolist() == [8 + 4 + 6, 32 + 8, 32, 32, 64]
     assert report.shown.tolist() == [3, 4, 4, 4, 4]
     assert report.ignored == 4 and len(seen) == 4
@@ -194,18 +193,19 @@ def test_a_config_is_compared_with_the_labels():
 
 
 def test_wrong_folders_are_named(tmp_path):
-    with pytest.raises(DataError, match="folder '.*/gone' does not exist"):
-        find_splits(tmp_path / 'gone')
-    with pytest.raises(DataError, match='has no images/training or images/validation: give the'):
-        find_splits(tmp_path)
-    (tmp_path / 'images/training').mkdir(parents=True)
-    with pytest.raises(DataError, match="folder '.*annotations/training' is missing"):
-        find_splits(tmp_path)
-    (tmp_path / 'annotations/training').mkdir(parents=True)
-    folders = find_splits(tmp_path)['training']
-    with pytest.raises(DataError, match=r"images/training' has no files that end in \.jpg"):
-        find_pairs(*folders)
+    folders = tmp_path / 'images/training', tmp_path / 'annotations/training'
+
+    def refused(message, call, *args):
+        with pytest.raises(DataError, match=message):
+            call(*args)
+
+    refused("folder '.*/gone' does not exist", find_splits, tmp_path / 'gone')
+    refused('has no images/training or images/validation: give the', find_splits, tmp_path)
+    folders[0].mkdir(parents=True)
+    refused("folder '.*annotations/training' is missing", find_splits, tmp_path)
+    folders[1].mkdir(parents=True)
+    assert find_splits(tmp_path) == {'training': folders}
+    refused(r"images/training' has no files that end in \.jpg", find_pairs, *folders)
     (folders[0] / 'a.jpg').touch()
     (folders[1] / 'b.png').touch()
-    with pytest.raises(DataError, match="no image of '.*' has a label map in '.*annotations"):
-        find_pairs(*folders)
+    refused("no image of '.*' has a label map in '.*annotations", find_pairs, *folders)

@@ -85,15 +85,6 @@ def test_ground_texture(name):
     assert np.abs(field - ground_texture(name, 6, 120, 160, 0.5)).mean() > 0.02
 
 
-def test_balanced_labels_hold_every_class_once_a_block():
-    job = Job('cls', Path('unused'), task_spec('cls'))
-    labels = [job.label('train', i) for i in range(36)]
-    for start in (0, 12, 24):
-        assert sorted(labels[start : start + 12]) == list(range(12))
-    assert labels[:12] != labels[12:24]
-    assert labels != [replace(job, seed=1).label('train', i) for i in range(36)]
-
-
 def test_painters_order_exact_sizes_and_the_border():
     back, front = square(40, 50, 40), square(60, 50, 40)
     rendering = paint(back, front)
