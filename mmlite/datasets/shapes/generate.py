@@ -16,7 +16,7 @@ import zlib
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -74,11 +74,9 @@ class Job:
 
     def options(self):
         """Everything that the set depends on, as plain JSON."""
-        options = asdict(self)
-        del options['root']
-        spec = options.pop('spec')
-        name = 'mmlite.datasets.shapes'
-        return {'generator': name, 'version': GENERATOR_VERSION, **options, **spec}
+        own = {key: value for key, value in vars(self).items() if key not in ('root', 'spec')}
+        origin = {'generator': 'mmlite.datasets.shapes', 'version': GENERATOR_VERSION}
+        return {**origin, **own, **vars(self.spec)}
 
     def rng(self, split, index, purpose=''):
         """Random generator of an item: a function of seed, task and these values alone."""
