@@ -16,11 +16,10 @@ def finder():
     return tiny_tracker.RectangleFinder().eval()
 
 
-def tiny_ostrack(coords='ostrack', **options):
+def tiny_ostrack(**options):
     """An OSTrack of two narrow blocks with random weights, in evaluation mode."""
     torch.manual_seed(0)
-    config = dict(tiny_tracker.OSTRACK, coords=coords, **options)
-    return MODELS.build(config).eval()
+    return MODELS.build(tiny_tracker.OSTRACK | options).eval()
 
 
 def follow(tracker, boxes, frames=None):
@@ -77,10 +76,9 @@ def noise(frames, seed=0):
     return [generator.integers(0, 256, (120, 160, 3), np.uint8) for _ in range(frames)]
 
 
-@pytest.mark.parametrize('elimination', [{}, dict(blocks=(1,), keep_ratio=0.7)])
+@pytest.mark.parametrize('elimination', [None, tiny_tracker.CE | dict(blocks=(1,))])
 def test_equals_the_plain_slow_version(elimination):
-    kind = elimination and dict(type='mmlite.CandidateElimination', **elimination)
-    model = tiny_ostrack(elimination=kind or None)
+    model = tiny_ostrack(elimination=elimination)
     frames, box = noise(12), (60.25, 40.5, 30.0, 24.5)
     found, _ = follow(OnlineTracker(model), [box], frames)
     np.testing.assert_allclose(found, slow_track(model, frames, box), atol=2e-3)
@@ -95,24 +93,20 @@ def test_follows_a_target_below_a_pixel(finder):
     assert (found % 1 != 0).mean() > 0.9 and found.dtype == np.float64  # never rounded
 
 
-@pytest.mark.parametrize('network', ['finder', 'transformer', 'exported'])
+@pytest.mark.parametrize('network', ['finder', 'transformer'])
 def test_several_targets_at_once_are_what_each_is_alone(network, finder):
-    """The exported network is no module and takes one image at a time."""
     if network == 'finder':
         paths = [tiny_tracker.path(30, seed) for seed in range(3)]
         frames = [list(map(tiny_tracker.draw, path)) for path in paths]
-        one, many = finder, finder
     else:
         boxes = (60.0, 40.0, 30.0, 24.0), (20.5, 30.0, 12.0, 40.0), (100.0, 60.0, 40.0, 30.0)
         paths = [[box] for box in boxes]
         frames = [noise(10, seed) for seed in range(3)]
-        one = many = tiny_ostrack()
-        many = Exported(one) if network == 'exported' else one
-    tracker = OnlineTracker(many)
+    tracker = OnlineTracker(finder if network == 'finder' else tiny_ostrack())
     first, *rest = zip(*frames, strict=True)
     targets = tracker.start(first, [path[0] for path in paths])
     together = np.array([tracker.step(targets, row)[0] for row in rest])
-    alone = [follow(OnlineTracker(one), *pair)[0] for pair in zip(paths, frames, strict=True)]
+    alone = [follow(tracker, *pair)[0] for pair in zip(paths, frames, strict=True)]
     np.testing.assert_allclose(together, np.stack(alone, axis=1), atol=1e-3)
 
 
@@ -152,28 +146,6 @@ def test_the_data_type_and_device_of_the_network_are_used(device):
     assert seen['search'].dtype == torch.bfloat16
     assert seen['search'].device.type == device
     np.testing.assert_allclose(found, slow_track(tiny_ostrack(), frames, box), atol=0.05)
-
-
-class Exported:
-    """What an exported network looks like: no module, NumPy inside, one image at a time."""
-
-    template_size, search_size, coords = 32, 64, 'ostrack'
-    template_factor, search_factor = 2.0, 4.0
-
-    def __init__(self, model):
-        self.data_preprocessor = model.data_preprocessor
-        self._model = model
-
-    def embed_template(self, images):
-        return self._run(self._model.embed_template, images)
-
-    def locate(self, template, search):
-        return self._run(self._model.locate, template, search)
-
-    def _run(self, function, *inputs):
-        rows = zip(*(value.numpy()[:, None] for value in inputs), strict=True)
-        with torch.no_grad():
-            return torch.cat([function(*map(torch.from_numpy, row)) for row in rows])
 
 
 BOXES = {
