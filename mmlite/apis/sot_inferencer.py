@@ -22,7 +22,7 @@ from .track_video import Recording, ask_box, open_window
 
 
 def load_network(config, weights=None, device=None):
-    """Build a tracker with its weights, in evaluation mode.
+    """Build a :class:`~mmlite.engine.tracking.Network` with its weights, in evaluation mode.
 
     Args:
         config (str | Path | Config): Config, or a ``.onnx`` file of
@@ -31,11 +31,7 @@ def load_network(config, weights=None, device=None):
             Defaults to the ``load_from`` of the config.
         device (str, optional): Defaults to CUDA where there is a GPU.
 
-    Returns:
-        nn.Module | ONNXTrackerNetwork: A :class:`~mmlite.engine.tracking.Network`.
-
-    Raises:
-        UserError: The config, the device or the weights are missing or wrong.
+    UserError if one of them is missing or wrong.
     """
     if isinstance(config, (str, Path)) and str(config).endswith('.onnx'):
         if weights or as_device(device or 'cpu').type != 'cpu':
@@ -61,47 +57,34 @@ class SOTInferencer:
         config (str | Path | Config | Network): See :func:`load_network`; or a
             :class:`~mmlite.engine.tracking.Network`, which stays on its device.
         weights, device: See :func:`load_network`.
-        channel_order (str): Of frames given to :meth:`init` and :meth:`track`: ``'bgr'``, as OpenCV
-            reads them, or ``'rgb'``. Files and cameras do not depend on it. Defaults to ``'bgr'``.
     """
 
-    def __init__(self, config, weights=None, device=None, channel_order='bgr'):
+    def __init__(self, config, weights=None, device=None):
         if isinstance(config, (str, Path, Config)):
             self.network = load_network(config, weights, device)
         elif weights is not None or device is not None:
             raise ArgumentError('a network has its weights and its device: give it alone')
         else:
             self.network = config
-        self._tracker = OnlineTracker(self.network, channel_order)
+        self._tracker = OnlineTracker(self.network)
         self._targets, self._single = [], True
 
     def init(self, frame, box):
-        """Take one or several targets from a frame in place of those before.
+        """Take one or several targets from a frame, BGR uint8 (H, W, 3), in place of those before.
 
-        Args:
-            frame (ndarray): uint8 (H, W, 3).
-            box (ndarray | Sequence[float]): x, y, w, h in pixels, or (N, 4) for N targets.
-
-        Raises:
-            DataError: The frame is not an image, or a box is empty, not finite or outside it. The
-                targets before stay.
+        ``box`` is x, y, w, h in pixels, or (N, 4) for N targets. DataError if the frame is not an
+        image, or a box is empty, not finite or outside it; the targets before stay.
         """
         boxes, single = _as_boxes(box)
         self._targets = self._tracker.start([frame] * len(boxes), boxes)
         self._single = single
 
     def track(self, frame):
-        """Find the targets in the next frame.
+        """Find the targets in the next frame, BGR uint8 (H, W, 3).
 
-        Args:
-            frame (ndarray): uint8 (H, W, 3), of the size of the first.
-
-        Returns:
-            tuple: Box x, y, w, h in pixels, float64 (4,), and score from 0 to 1, a float; for
-            several targets float64 (N, 4) and (N,).
-
-        Raises:
-            DataError: The frame is not an image or of another size; the targets stay as they are.
+        Returns x, y, w, h in pixels, float64 (4,), and the score from 0 to 1, a float; for several
+        targets float64 (N, 4) and (N,). DataError if the frame is not an image of the size of the
+        first; the targets stay as they are.
         """
         if not self._targets:
             raise UserError('there is no target yet: call init(frame, box) before track(frame)')
@@ -151,7 +134,7 @@ class SOTInferencer:
         boxes, _ = _as_boxes(box)
         if truth is not None and len(boxes) > 1:
             raise ArgumentError(f'a truth is for one target, but {len(boxes)} boxes are given')
-        tracker = SOTInferencer(self.network)  # beside the targets of init(), for BGR
+        tracker = SOTInferencer(self.network)  # beside the targets of init()
         try:
             tracker.init(frame, boxes)
         except DataError as error:

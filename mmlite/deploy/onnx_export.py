@@ -17,8 +17,7 @@ from mmlite.utils import write_bytes
 
 from .onnx_tracker import BACKENDS, INPUTS, ONNXTrackerNetwork, import_package
 
-OPSETS = range(17, 21)
-"""From the first with layer normalization to the last of torch's TorchScript exporter."""
+OPSETS = range(17, 21)  # with layer normalization; up to the last of torch's TorchScript exporter
 COLUMNS = ('cx', 'cy', 'w', 'h', 'score', 'windowed score')
 
 
@@ -40,8 +39,7 @@ def export_tracker(model, path, opset=17, int8=False, tolerance=1e-4, overwrite=
             quantized. Defaults to 1e-4.
         overwrite (bool): Replace an existing file. Defaults to False.
 
-    Returns:
-        dict[str, float]: Largest difference from ``model`` by name of the column.
+    Returns the largest difference from ``model`` by name of the column.
 
     Raises:
         UserError: An argument is wrong, a package is missing, or the file exists.
@@ -77,10 +75,7 @@ def export_tracker(model, path, opset=17, int8=False, tolerance=1e-4, overwrite=
 
 @torch.no_grad()
 def compare(model, network, pairs=4):
-    """Compare two networks on the CPU: dict of the largest difference in :data:`COLUMNS`.
-
-    Images are ``pairs`` of random ones.
-    """
+    """Largest difference between two networks for random images, by name of the column."""
     generator = torch.Generator().manual_seed(0)
     template, search = (
         torch.randn(pairs, 3, size, size, generator=generator)

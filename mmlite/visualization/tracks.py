@@ -7,12 +7,8 @@ from mmlite.utils import image_grid
 from .drawing import draw_box, draw_note, draw_tag, legible
 from .palette import PALETTE, class_colors
 
-TRUTH = PALETTE[1]
-"""Color of annotated boxes, blue beside the orange of the one target that is compared."""
-
-TILES, COLUMNS = 12, 4
-"""Frames of a contact sheet, and those in a row."""
-
+TRUTH = PALETTE[1]  # annotated boxes, blue beside the orange of the one target that is compared
+TILES, COLUMNS = 12, 4  # frames of a contact sheet, and those in a row
 TILE = (300, 300)
 """``sides`` of a frame of a contact sheet."""
 
@@ -71,20 +67,19 @@ def even_indices(count, most=TILES):
 
 
 class EvenSubsampler:
-    """Keep at most ``most`` evenly spaced items of a stream of unknown length."""
+    """Keep at most :data:`TILES` evenly spaced items of a stream of unknown length."""
 
-    def __init__(self, most=TILES):
-        self.most = most
+    def __init__(self):
         self._kept, self._stride, self._seen = [], 1, 0
 
     def offer(self, make):
         """Count one item; call ``make()`` and keep its result if the item's turn has come."""
         if self._seen % self._stride == 0:
             self._kept.append(make())
-            if len(self._kept) == 2 * self.most:
+            if len(self._kept) == 2 * TILES:
                 self._kept, self._stride = self._kept[::2], 2 * self._stride
         self._seen += 1
 
     def items(self):
-        """At most ``most`` of the kept items, the first one included."""
-        return [self._kept[i] for i in even_indices(len(self._kept), self.most)]
+        """At most :data:`TILES` of the kept items, the first one included."""
+        return [self._kept[i] for i in even_indices(len(self._kept))]

@@ -97,17 +97,6 @@ def test_a_bad_box_or_frame_or_a_call_leaves_the_targets(inferencer, clip):
     np.testing.assert_allclose(inferencer.track(frame(1))[0], BOXES[1], atol=1)
 
 
-def test_channel_order_is_that_of_the_frames(clip):
-    finder = tiny_tracker.RectangleFinder().eval()  # it looks at red, which BGR has last
-    rgb = SOTInferencer(finder, channel_order='rgb')
-    rgb.init(frame(0)[..., ::-1], BOXES[0])
-    assert rgb.track(frame(1)[..., ::-1])[1] > 0.9
-    wrong = SOTInferencer(finder, channel_order='rgb')
-    wrong.init(frame(0), BOXES[0])
-    assert wrong.track(frame(1))[1] < 0.6
-    assert rgb(clip, BOXES[0], progress=False).tracks[0].scores.min() > 0.9
-
-
 # loading
 
 

@@ -16,7 +16,7 @@ from mmlite.visualization.tracks import TRUTH
 
 @pytest.mark.parametrize('count', [1, 5, 12, 13, 24, 100, 1001])
 def test_items_of_a_stream_are_spread_evenly(count):
-    stream, made = EvenSubsampler(12), []
+    stream, made = EvenSubsampler(), []
     for number in range(count):
         stream.offer(lambda number=number: made.append(number) or number)
     items = stream.items()

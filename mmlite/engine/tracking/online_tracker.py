@@ -46,36 +46,27 @@ class Target:
 
 
 class OnlineTracker:
-    """Track any number of targets, on one or several frames, in one forward pass.
+    """Track any number of targets, on one or several BGR frames, in one forward pass.
 
     As OSTrack: the search region is cut around the latest box, the network's answer is mapped back
     and cut at the border of the frame with a margin of 10 pixels; the template never changes.
 
     Args:
         network (Network): In evaluation mode. Its device and data type are used.
-        channel_order (str): ``'bgr'``, as OpenCV reads frames, the default, or ``'rgb'``.
     """
 
-    def __init__(self, network, channel_order='bgr'):
-        if channel_order not in ('bgr', 'rgb'):
-            raise ArgumentError(f"channel_order must be 'bgr' or 'rgb', got {channel_order!r}")
+    def __init__(self, network):
         self.network = network
-        self._step = 1 if channel_order == 'bgr' else -1
         is_module = isinstance(network, nn.Module)
         like = next(network.parameters()) if is_module else network.data_preprocessor.mean
         self._device, self._dtype = like.device, like.dtype
 
     @torch.inference_mode()
     def start(self, frames, boxes):
-        """Initialize targets from their first frames.
+        """Initialize targets from N frames (H, W, 3), uint8.
 
-        Args:
-            frames (Sequence[ndarray]): N frames (H, W, 3), uint8.
-            boxes (Sequence[Sequence[float]]): N boxes x, y, w, h in pixels. They may leave the
-                frame, but not entirely.
-
-        Returns:
-            list[Target]: For :meth:`step`.
+        ``boxes`` are N of x, y, w, h in pixels. They may leave the frame, but not entirely. Returns
+        a list of :class:`Target` for :meth:`step`.
         """
         if getattr(self.network, 'training', False):
             raise ArgumentError('the network is in training mode: call its eval() before tracking')
@@ -90,9 +81,7 @@ class OnlineTracker:
     def step(self, targets, frames):
         """Locate targets in their next frames and update their boxes.
 
-        Returns:
-            tuple[list[tuple[float]], list[float]]: N boxes x, y, w, h in pixels, and the raw score
-            of each in 0..1, as a confidence.
+        Returns N boxes x, y, w, h in pixels, and the raw score of each in 0..1, as a confidence.
 
         Raises:
             DataError: A frame is not a uint8 image or has another size than those before.
@@ -120,8 +109,7 @@ class OnlineTracker:
         factor, size = (getattr(self.network, f'{kind}_{what}') for what in ('factor', 'size'))
         windows = [plan_crop(box, factor, size) for box in boxes]
         pairs = zip(frames, windows, strict=True)
-        crops = np.stack([cut_crop(*pair)[..., :: self._step] for pair in pairs])
-        images = torch.from_numpy(crops)
+        images = torch.from_numpy(np.stack([cut_crop(*pair) for pair in pairs]))
         if self._device.type == 'cuda':
             images = images.pin_memory()  # else the copy waits for the device
         images = images.to(self._device, non_blocking=True).permute(0, 3, 1, 2).contiguous()

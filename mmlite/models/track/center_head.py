@@ -23,26 +23,23 @@ class CenterHead(nn.Module):
             halves them. Defaults to 256.
         norm_cfg (dict): Norm of the convolutions. Defaults to batch norm; use
             ``dict(type='SyncBN')`` below about 16 pairs per GPU.
-        loss_weights (dict): Weights of the losses. Defaults to ``giou`` 2, ``l1`` 5, ``focal`` 1.
     """
 
-    def __init__(self, in_channels, channels=256, norm_cfg=None, loss_weights=None):
+    def __init__(self, in_channels, channels=256, norm_cfg=None):
         super().__init__()
         widths = in_channels, channels
         self.ctr = _branch(*widths, 1, norm_cfg)
         self.offset = _branch(*widths, 2, norm_cfg)
         self.size = _branch(*widths, 2, norm_cfg)
-        weights = dict(giou=2.0, l1=5.0, focal=1.0) | (loss_weights or {})
-        self.giou_loss = GIoULoss(loss_weight=weights['giou'])
-        self.l1_loss = L1Loss(loss_weight=weights['l1'])
-        self.focal_loss = GaussianFocalLoss(loss_weight=weights['focal'])
+        self.giou_loss = GIoULoss(loss_weight=2.0)
+        self.l1_loss = L1Loss(loss_weight=5.0)
+        self.focal_loss = GaussianFocalLoss(loss_weight=1.0)
 
     def forward(self, features):
-        """Predict maps from features (B, C, F, F).
+        """Predict float32 maps from features (B, C, F, F).
 
-        float32 ``score_map`` (B, 1, F, F) and ``size_map`` (B, 2, F, F; w and h as fractions of the
-        search region's side) within [1e-4, 1 - 1e-4], and ``offset_map`` (B, 2, F, F; x and y in
-        cells).
+        ``score_map`` (B, 1, F, F) and ``size_map`` (B, 2, F, F), w and h as fractions of the search
+        region's side, are within [1e-4, 1 - 1e-4]; ``offset_map`` (B, 2, F, F) is x, y in cells.
         """
         return dict(
             score_map=as_share(self.ctr(features)),

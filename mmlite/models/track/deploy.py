@@ -62,11 +62,9 @@ class FusedTracker(nn.Module):
         return self.locate(self.embed_template(template), search)
 
     def embed_template(self, images):
-        """See :meth:`~.one_stream.OneStreamTracker.embed_template`."""
         return self.model.embed_template(images.to(self.dtype))
 
     def locate(self, template, search):
-        """See :meth:`~.one_stream.OneStreamTracker.locate`."""
         return self.head(*self.relate(template, self.model.embed_search(search.to(self.dtype))))
 
     def relate(self, template, search):

@@ -47,11 +47,7 @@ class CandidateElimination(nn.Module):
 
 
 class Survivors:
-    """Search tokens that remain during one pass of ``side^2`` template and ``num_search`` tokens.
-
-    Args:
-        ratio (float): Share that is kept each time.
-    """
+    """Search tokens that remain during one pass; each time, a share ``ratio`` of them is kept."""
 
     def __init__(self, side, num_search, ratio):
         self.side, self.num_search, self.ratio = side, num_search, ratio

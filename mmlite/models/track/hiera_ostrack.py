@@ -32,13 +32,11 @@ class HieraOSTrack(OneStreamTracker):
             raise ArgumentError("HieraOSTrack requires a backbone with q_pool=2 and out_type='raw'")
 
     def embed_template(self, images):
-        """Embed normalized crops (B, 3, S, S) as unrolled tokens (B, (S / 4)^2, C)."""
         return self.backbone.embed(images)
 
     embed_search = embed_template
 
     def relate(self, template, search):
-        """Relate both kinds of tokens: map (B, C, F, F) of the search region."""
         sizes = self.template_size, self.search_size
         in_template, in_search = ((size // UNIT) ** 2 for size in sizes)
         # Unrolled tokens count units fastest, so whole units are put side by side.

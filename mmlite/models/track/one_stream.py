@@ -15,12 +15,9 @@ SETTINGS = ('template_size', 'search_size', 'template_factor', 'search_factor', 
 class OneStreamTracker(BaseModel):
     """Base of :class:`~.ostrack.OSTrack` and :class:`~.hiera_ostrack.HieraOSTrack`.
 
-    A subclass defines
-
-    - ``embed_template(images)``: normalized templates (B, 3, T, T) to tokens, independent of the
-      search region;
-    - ``embed_search(images)``: normalized search regions (B, 3, S, S) to tokens;
-    - ``relate(template, search)``: both tokens to the map (B, C, F, F) of the search region.
+    A subclass defines ``embed_template(images)`` and ``embed_search(images)``, normalized templates
+    (B, 3, T, T) and search regions (B, 3, S, S) to tokens, independently, and ``relate(template,
+    search)``, both tokens to the map (B, C, F, F) of the search region.
 
     Args:
         backbone (dict): Config of the backbone.
@@ -68,10 +65,9 @@ class OneStreamTracker(BaseModel):
                 :class:`~mmlite.engine.tracking.OnlineTracker`.
 
         Returns:
-            dict[str, Tensor]: ``score_map`` (B, 1, F, F), ``size_map``, ``offset_map`` (B, 2, F,
-            F), ``feat`` (B, C, F, F) and ``pred_boxes`` (B, 1, 4) as cx, cy, w, h in fractions of
-            the search region's side, decoded without a window; for ``'loss'`` the losses and the
-            mean IoU.
+            dict[str, Tensor]: The maps of the head, ``feat`` (B, C, F, F) and ``pred_boxes`` (B, 1,
+            4) as cx, cy, w, h in fractions of the search region's side, decoded without a window;
+            for ``'loss'`` the losses and the mean IoU.
         """
         if mode not in ('tensor', 'loss'):
             raise ArgumentError(

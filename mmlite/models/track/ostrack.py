@@ -61,15 +61,12 @@ class OSTrack(OneStreamTracker):
             table.copy_(resample_positions(self.backbone.pos_embed, (side, side))[:, 1:])
 
     def embed_template(self, images):
-        """Embed (B, 3, T, T) as patch tokens (B, (T / 16)^2, C) with positions."""
         return self.backbone.patchify(images)[0] + self.pos_embed_z
 
     def embed_search(self, images):
-        """Embed (B, 3, S, S) as patch tokens (B, (S / 16)^2, C) with positions."""
         return self.backbone.patchify(images)[0] + self.pos_embed_x
 
     def relate(self, template, search):
-        """See :class:`~.one_stream.OneStreamTracker`."""
         tokens = torch.cat([template, search], dim=1)
         if self.elimination is None:
             tokens, _ = self.backbone.encode(tokens)
