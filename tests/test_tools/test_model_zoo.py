@@ -3,7 +3,6 @@
 import re
 import runpy
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -22,18 +21,14 @@ ZOO = {
 }
 
 
-def entry_of(model):
-    results = tuple(
-        (result['Dataset'], metric, value)
-        for result in model['Results'] or ()
-        for metric, value in result['Metrics'].items()
-    )
-    keys = ('Name', 'Config', 'README', 'Metadata')
-    return SimpleNamespace(**{key.lower(): model[key] for key in keys}, results=results)
+ENTRIES = {model['Name']: model for models in ZOO.values() for model in models}
+REAL = [entry for entry in ENTRIES.values() if not entry['Config'].startswith('configs/shapes')]
 
 
-ENTRIES = {model['Name']: entry_of(model) for models in ZOO.values() for model in models}
-REAL = [entry for entry in ENTRIES.values() if not entry.config.startswith('configs/shapes')]
+def results(entry):
+    """Data set, metric and value of each result."""
+    found = [(r['Dataset'], r['Metrics']) for r in entry['Results'] or ()]
+    return [(dataset, *item) for dataset, metrics in found for item in metrics.items()]
 
 
 def test_the_committed_files_are_up_to_date():
@@ -62,20 +57,20 @@ def test_every_recipe_has_an_entry_that_names_it():
 def test_numbers_of_generated_data_are_not_the_papers():
     for entry in ENTRIES.values():
         generated = entry not in REAL
-        for dataset, metric, _ in entry.results:
+        for dataset, metric, _ in results(entry):
             assert dataset.startswith('generated') == generated
             assert not (generated and metric.endswith('(paper)'))
 
 
-@pytest.mark.parametrize('entry', REAL, ids=lambda entry: entry.name)
+@pytest.mark.parametrize('entry', REAL, ids=lambda entry: entry['Name'])
 def test_batch_schedule_and_backbone_are_those_of_the_name(entry):
-    metadata = entry.metadata
-    gpus, images = map(int, re.search(r'_(\d+)xb(\d+)-', entry.name).groups())
+    metadata = entry['Metadata']
+    gpus, images = map(int, re.search(r'_(\d+)xb(\d+)-', entry['Name']).groups())
     assert metadata['Batch Size'] == gpus * images
-    count, unit = re.search(r'-(\d+)([ek])_', entry.name).groups()
+    count, unit = re.search(r'-(\d+)([ek])_', entry['Name']).groups()
     expected = ('Epochs', int(count)) if unit == 'e' else ('Iterations', 1000 * int(count))
     assert expected in metadata.items()
-    backbone = re.search(r'(?:vit|hiera)-(?:tiny|small|base)|resnet18|vq', entry.name)[0]
+    backbone = re.search(r'(?:vit|hiera)-(?:tiny|small|base)|resnet18|vq', entry['Name'])[0]
     others = {'resnet18': 'ResNet-18', 'vq': 'VQ-VAE'}
     spelt = backbone.title().replace('Vit', 'ViT')
     assert metadata['Backbone'] == others.get(backbone, spelt)
@@ -98,14 +93,14 @@ EVALUATED = {  # name -> row of get_flops.py with the MACs
 @pytest.mark.parametrize(('name', 'total'), EVALUATED.items(), ids=EVALUATED)
 def test_cost_is_what_get_flops_prints(name, total, capsys):
     entry = ENTRIES[name]
-    assert run_tool('analysis_tools/get_flops', ROOT / entry.config) == 0
-    lines = capsys.readouterr().out.splitlines()
-    rows = {row[0]: row[1:] for row in (re.split(r' {2,}', line) for line in lines) if row[2:]}
+    assert run_tool('analysis_tools/get_flops', ROOT / entry['Config']) == 0
+    lines = [re.split(r' {2,}', line.strip()) for line in capsys.readouterr().out.splitlines()]
+    rows = {name: numbers for name, *numbers in lines if len(numbers) == 2}
     parameters, gmac = rows[total]
     of_training = rows.get('auxiliary_head', ['0'])[0]
     counted = int(parameters.replace(',', '')) - int(of_training.replace(',', ''))
-    assert entry.metadata['Parameters'] == counted
-    assert f'{entry.metadata["FLOPs"] / 1e9:.2f}' == gmac
+    assert entry['Metadata']['Parameters'] == counted
+    assert f'{entry["Metadata"]["FLOPs"] / 1e9:.2f}' == gmac
 
 
 PRETRAINED = [
@@ -126,22 +121,22 @@ PRETRAINED = [
     ],
 )
 def test_parameters_of_pre_training_are_the_trained_ones(name):
-    cfg = load_config(ROOT / ENTRIES[name].config)
+    cfg = load_config(ROOT / ENTRIES[name]['Config'])
     init_default_scope(cfg.default_scope)
     with torch.device('meta'):
         model = MODELS.build(cfg.model)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    assert ENTRIES[name].metadata['Parameters'] == trained
+    assert ENTRIES[name]['Metadata']['Parameters'] == trained
 
 
 def test_every_result_is_stated_by_the_readme():
-    texts = {entry.readme: (ROOT / entry.readme).read_text() for entry in ENTRIES.values()}
+    texts = {entry['README']: (ROOT / entry['README']).read_text() for entry in ENTRIES.values()}
     numbers = {path: set(re.findall(r'(?<![\d.])\d+\.\d+', text)) for path, text in texts.items()}
     missing = {}
     for entry in ENTRIES.values():
-        for _, _, value in entry.results:
-            if str(value) not in numbers[entry.readme]:
-                missing.setdefault(entry.name, []).append(value)
+        for _, _, value in results(entry):
+            if str(value) not in numbers[entry['README']]:
+                missing.setdefault(entry['Name'], []).append(value)
     assert missing == {}
 
 
@@ -151,7 +146,7 @@ def test_results_of_a_start_are_those_of_its_row():
     rows = re.findall(r'^\| `(\S+-init)`.* \| ([\d.]+) \|$', text, re.MULTILINE)
     assert len(rows) >= 11
     for leaf, value in rows:
-        (result,) = ENTRIES[f'{leaf}_8xb128-coslr-300e_in1k'].results
+        (result,) = results(ENTRIES[f'{leaf}_8xb128-coslr-300e_in1k'])
         assert result == ('ImageNet-1k', 'Top 1 Accuracy (paper)', float(value)), leaf
     text = (ROOT / 'configs/det/README.md').read_text()
     leaves = {'ViT-Tiny': 'vit-tiny-sfp_d2-mae-init', 'Hiera-Tiny': 'hiera-tiny-fpn_d-mae-init'}
@@ -159,4 +154,7 @@ def test_results_of_a_start_are_those_of_its_row():
         row = re.search(rf'^\| {backbone} \| D2-MAE \| (.*) \|$', text, re.MULTILINE)[1]
         box, _, _, mask, _, _ = map(float, row.split(' | '))
         entry = ENTRIES[f'mask-rcnn_{name}_8xb8-amp-lsj-100e_coco-640px']
-        assert entry.results == (('COCO', 'box AP (paper)', box), ('COCO', 'mask AP (paper)', mask))
+        assert results(entry) == [
+            ('COCO', 'box AP (paper)', box),
+            ('COCO', 'mask AP (paper)', mask),
+        ]
