@@ -78,16 +78,11 @@ class COCOStillsDataset(Dataset):
 
 
 def read_objects(content, where):
-    """Read the objects of a COCO annotation file that are not crowds.
+    """Read the objects that are not crowds from the content of a COCO file, of path ``where``.
 
-    Args:
-        content (bytes): The file.
-        where (str): Its path, for messages.
-
-    Returns:
-        dict[str, list]: ``ids`` of the S objects in file order, their ``boxes``, ``x, y, w, h`` in
-        pixels, and ``images`` as indices into ``files``; ``faults`` has pairs of an index and the
-        reason why the object is invalid.
+    Returns a dict of lists: ``ids`` of the S objects in file order, their ``boxes``, ``x, y, w, h``
+    in pixels, and ``images`` as indices into ``files``; ``faults`` has pairs of an index and the
+    reason why the object is invalid.
     """
     try:
         data = json.loads(content, object_hook=_drop_outline)

@@ -90,25 +90,19 @@ def shows_image(image_shape, window, stride=16):
 
 
 def box_to_crop(box, around, window, coords):
-    """Map a box of the frame to a crop, as a training label.
+    """Map a box ``x, y, w, h`` of the frame to a crop, as a training label.
 
-    Args:
-        box (Sequence[float]): ``x, y, w, h`` in frame pixels.
-        around (Sequence[float]): The box that ``window`` was planned around (after jitter).
-        window (CropWindow): The crop.
-        coords (str): ``'ostrack'`` or ``'exact'``, see the module.
-
-    Returns:
-        tuple[float]: ``x, y, w, h`` in units of the crop's side, not clipped to it.
+    ``around`` is the box that ``window`` was planned around (after jitter), ``coords`` as in the
+    module. Returns ``x, y, w, h`` in units of the crop's side, not clipped to it.
     """
     x, y, w, h = map(float, box)
     if is_exact(coords):
         left, top = (x - window.x) / window.side, (y - window.y) / window.side
         return left, top, w / window.side, h / window.side
     centre = (window.size - 1) / 2
-    around_x, around_y = _centre(around)
-    left = centre + (x + 0.5 * w - around_x) * window.scale - 0.5 * w * window.scale
-    top = centre + (y + 0.5 * h - around_y) * window.scale - 0.5 * h * window.scale
+    around_x, around_y, around_w, around_h = map(float, around)
+    left = centre + (x - around_x - 0.5 * around_w) * window.scale
+    top = centre + (y - around_y - 0.5 * around_h) * window.scale
     return left / window.size, top / window.size, w / window.side, h / window.side
 
 
@@ -121,8 +115,9 @@ def box_to_image(box, around, window, coords):
     if is_exact(coords):
         left, top = window.x, window.y
     else:
-        around_x, around_y = _centre(around)
-        left, top = around_x - 0.5 * window.side, around_y - 0.5 * window.side
+        around_x, around_y, around_w, around_h = map(float, around)
+        left = around_x + 0.5 * around_w - 0.5 * window.side
+        top = around_y + 0.5 * around_h - 0.5 * window.side
     return left + cx - 0.5 * w, top + cy - 0.5 * h, w, h
 
 
@@ -144,11 +139,6 @@ def _covered(extent, start, side):
         last -= 1
     first = min(max(0, -start), side)
     return first, max(first, min(last, side))
-
-
-def _centre(box):
-    x, y, w, h = map(float, box)
-    return x + 0.5 * w, y + 0.5 * h
 
 
 def _clip(low, high, extent, margin):

@@ -57,12 +57,8 @@ class Entry:
 class KeptIndex:
     """A JSON file that is valid while nothing changes of what its content was made from.
 
-    Args:
-        root (str): Directory of the data set.
-        key (str): Distinguishes the indices of one root: data set, split and options.
-
-    Attributes:
-        tree (WatchedTree): The data set; what it is asked for is what the content depends on.
+    ``key`` distinguishes the indices of one root: data set, split and options. The content depends
+    on what ``tree``, a :class:`~.storage.WatchedTree` of the root, was asked for.
     """
 
     def __init__(self, root, key):
@@ -104,12 +100,7 @@ class KeptIndex:
 def load_index(tree, key, find, rebuild=False):
     """Load the entries of a data set from its index, which is built if necessary.
 
-    Args:
-        tree (Tree): The data set.
-        key (str): See :class:`KeptIndex`.
-        find (Callable): Returns the list of entries of a tree before :func:`look_up`.
-        rebuild (bool): Build it in any case. Defaults to False.
-
+    ``find(tree)`` lists the entries before :func:`look_up`; ``key`` as for :class:`KeptIndex`.
     DataError if there is no sequence, or none can be used.
     """
     index = KeptIndex(tree.root, key)

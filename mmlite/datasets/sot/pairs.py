@@ -73,12 +73,11 @@ class TrackPairs(Dataset):
                 f'TrackPairs has no index {index!r}: its data loader needs '
                 "sampler=dict(type='mmlite.PairSampler')"
             ) from None
-        rng = np.random.default_rng((seed, epoch, k))
+        rng = np.random.default_rng(index)
         dataset, failures, last = None, Counter(), None
         for _ in range(self.max_tries):
             if dataset is None:
-                place = np.searchsorted(self._bounds, rng.random(), side='right')
-                dataset = self.datasets[place]
+                dataset = self.datasets[np.searchsorted(self._bounds, rng.random(), side='right')]
             try:
                 number = int(rng.integers(len(dataset)))
                 sequence = dataset[number]
@@ -193,10 +192,8 @@ def _cumulative(ratios, count):
     """Upper ends of the shares of [0, 1) that belong to each of ``count`` data sets."""
     ratios = np.ones(count) if ratios is None else np.asarray(ratios, dtype=np.float64)
     if not 0 < count == len(ratios):
-        raise ArgumentError(
-            f'TrackPairs needs a ratio for each data set, got {count} data sets and {len(ratios)} '
-            'ratios'
-        )
+        counts = f'{count} data sets and {len(ratios)} ratios'
+        raise ArgumentError(f'TrackPairs needs a ratio for each data set, got {counts}')
     if not (ratios >= 0).all() or not 0 < ratios.sum() < np.inf:
         raise ArgumentError(f'ratios must be >= 0 and not all 0, got {ratios.tolist()}')
     bounds = np.cumsum(ratios)

@@ -44,12 +44,20 @@ class OTB100Dataset(SequenceDataset):
 
     def _find(self, tree):
         entries = []
-        for name, video, file in _ground_truths(tree):
-            first, last = _OTB_RANGES.get(name, (None, None))
-            entries.append(Entry(
-                name, f'{video}/{file}', f'{video}/img', first, last, by_boxes=True,
-                skip=_OTB_SKIPPED.get(name, 0),
-            ))  # fmt: skip
+        for video in tree.folders(''):
+            files = tree.files(video)
+            targets = {video: 'groundtruth_rect.txt'}
+            if 'groundtruth_rect.txt' not in files:
+                numbered = [re.fullmatch(r'groundtruth_rect\.(\d+)\.txt', file) for file in files]
+                targets = {f'{video}-{match[1]}': match[0] for match in numbered if match}
+                if len(targets) == 1:
+                    targets = {video: targets.popitem()[1]}
+            for name, file in sorted(targets.items()):
+                first, last = _OTB_RANGES.get(name, (None, None))
+                entries.append(Entry(
+                    name, f'{video}/{file}', f'{video}/img', first, last, by_boxes=True,
+                    skip=_OTB_SKIPPED.get(name, 0),
+                ))  # fmt: skip
         return entries
 
 
@@ -130,21 +138,6 @@ class UAV123Dataset(SequenceDataset):
                 )
                 entries.append(Entry(name, path, None, fault=faults.get(name, unknown)))
         return entries
-
-
-def _ground_truths(tree):
-    """Sequences of OTB-100, with the directories of their videos and their files of boxes."""
-    found = []
-    for video in tree.folders(''):
-        files = tree.files(video)
-        if 'groundtruth_rect.txt' in files:
-            found.append((video, video, 'groundtruth_rect.txt'))
-            continue
-        numbered = [re.fullmatch(r'groundtruth_rect\.(\d+)\.txt', file) for file in files]
-        targets = sorted((int(match[1]), match[0]) for match in numbered if match)
-        for number, file in targets:
-            found.append((f'{video}-{number}' if len(targets) > 1 else video, video, file))
-    return found
 
 
 def _infer_ranges(tree, video, paths):

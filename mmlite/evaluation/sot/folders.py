@@ -20,16 +20,11 @@ bound; and the first box in every frame, a lower bound for any tracker."""
 
 
 def score_folders(dataset, folders, protocol, references=()):
-    """Score the results of several trackers on one data set.
+    """Score the results of several trackers on one data set, as an :class:`Evaluation` of each.
 
-    Args:
-        dataset (SequenceDataset): Annotated sequences, see :mod:`mmlite.datasets.sot`.
-        folders (dict[str, Path]): Tracker -> results directory, see :func:`~.results.read_track`.
-        protocol (Protocol): How to count.
-        references (Collection[str]): Names of ``REFERENCES`` to add. Defaults to none.
-
-    Returns:
-        list[Evaluation]: One a tracker; ``failed`` lack a valid file or annotation.
+    ``folders`` are the results directories of the trackers, see :func:`~.results.read_track`, to
+    which ``references``, names of :data:`REFERENCES`, are added. Sequences without a valid file or
+    annotation are ``failed``.
     """
     if taken := folders.keys() & set(references):
         name = taken.pop()

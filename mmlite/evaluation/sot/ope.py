@@ -95,15 +95,9 @@ def precision_curve(errors, thresholds):
 
 
 def score_sequence(sequence, track, protocol):
-    """Compare a track with the annotation of its sequence.
+    """Compare a :class:`~.results.Track` with the annotation of its sequence.
 
-    Args:
-        sequence (Sequence): See :mod:`mmlite.datasets.sot.sequence`.
-        track (Track): See :mod:`mmlite.evaluation.sot.results`.
-        protocol (Protocol): How to count.
-
-    Returns:
-        SequenceScore: DataError if boxes or annotation are missing.
+    Returns a :class:`SequenceScore`; DataError if boxes or annotation are missing.
     """
     if not sequence.annotated:
         raise DataError(f'sequence {sequence.name}: only its first frame is annotated')

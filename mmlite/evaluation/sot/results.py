@@ -110,16 +110,10 @@ class ResultFolder:
 
 
 def write_track(folder, track, style='comma'):
-    """Write ``<name>.txt``, and ``_time`` and ``_score`` where the track has them.
+    """Write ``<name>.txt`` and, where the track has them, ``<name>_time.txt`` and ``_score.txt``.
 
-    The boxes come last: a file of boxes stands for a finished sequence.
-
-    Args:
-        folder (str | Path): Directory, created if necessary.
-        track (Track): What to write.
-        style (str): One of :data:`STYLES`. Defaults to ``'comma'``.
-
-    DataError if a box is not finite.
+    ``style`` is one of :data:`STYLES`. The boxes come last: a file of boxes stands for a finished
+    sequence. DataError if one is not finite.
     """
     delimiter, box, time = STYLES[style]
     stem = Path(folder, track.name)
@@ -138,14 +132,8 @@ def read_track(folder, name, frames, dataset=None):
     several repetitions the first). Predictions after the last annotated frame are cut with a
     warning: some trackers give more for LaSOT's monkey-17.
 
-    Args:
-        folder (str | Path): Results of one tracker.
-        name (str): The sequence.
-        frames (int): Its number of frames; DataError if a file has fewer.
-        dataset (str, optional): ``metainfo['dataset']``, for the names of other toolkits.
-
-    Returns:
-        Track | None: None if there is no file of that sequence.
+    Returns None if there is no file. DataError if it has fewer boxes than ``frames``. ``dataset``
+    is that of the metainfo, for the names of other toolkits.
     """
     files = dict.fromkeys((f'{name}.txt', f'{_PREFIXES.get(dataset, "")}{name}.txt'))
     places = [*files, f'{name}/{name}_001.txt', *(f'{dataset}/{file}' for file in files)]

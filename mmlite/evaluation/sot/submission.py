@@ -14,12 +14,7 @@ def write_submission(path, dataset, tracks, names):
 
     GOT-10k: ``<seq>/<seq>_001.txt`` with comma-separated x, y, w, h and ``<seq>/<seq>_time.txt``
     with the seconds of every frame. TrackingNet: ``<seq>.txt`` without any directory.
-
-    Args:
-        path (str | Path): File to write.
-        dataset (str): ``'got10k'`` or ``'trackingnet'``.
-        tracks (Sequence[Track]): One for every test sequence, with finite boxes.
-        names (Sequence[str]): The test sequences; DataError if one is missing.
+    DataError if ``tracks``, with finite boxes, lack one of ``names``, the test sequences.
     """
     by_name = {track.name: track for track in tracks}
     missing = [name for name in names if name not in by_name]
