@@ -17,6 +17,7 @@ from tiny_sequences import (
     write_got10k,
     write_lasot,
     write_lines,
+    write_trackingnet,
 )
 from torch.utils.data import DataLoader
 
@@ -29,7 +30,6 @@ from mmlite.datasets import (
 )
 from mmlite.datasets.sot import base, index
 from mmlite.datasets.sot.frames import FrameNames, VideoFrames, sort_frames
-from mmlite.datasets.sot.storage import Tree
 from mmlite.errors import DataError
 
 
@@ -39,9 +39,6 @@ def everything(dataset):
         (s.name, s.boxes.tolist(), s.visible.tolist(), [s.frames.read(i).tolist() for i in (0, 5)])
         for s in dataset
     ]
-
-
-# ------------------------------------------------------------------------------ zip archives
 
 
 @pytest.mark.parametrize('around', [False, True], ids=['its files', 'the folder'])
@@ -58,17 +55,14 @@ def test_archive_in_place_of_a_folder(tmp_path, what, around):
     assert packed[-1].endswith('00000001.jpg')
 
 
-def test_archive_of_a_split_and_its_list(tmp_path):
+def test_archives_of_a_split_with_its_list_and_of_single_videos(tmp_path):
     expected = everything(GOT10kDataset(write_got10k(tmp_path, ['a', 'b']).parent))
     pack(tmp_path / 'val')
     assert everything(GOT10kDataset(tmp_path)) == expected
-
-
-def test_trackingnet_as_downloaded(tmp_path):
-    for video in ('x', 'y'):
-        write_frames(tmp_path / 'TEST' / 'zips' / video, range(12), '{}.jpg')
-        write_boxes(tmp_path / 'TEST' / 'anno' / f'{video}.txt', 1)
-        pack(tmp_path / 'TEST' / 'zips' / video)
+    write_trackingnet(tmp_path, 'TEST', ['x', 'y'])
+    folder = (tmp_path / 'TEST/frames').rename(tmp_path / 'TEST/zips')
+    for video in 'xy':
+        pack(folder / video)
     dataset = TrackingNetDataset(tmp_path)
     assert dataset.lengths.tolist() == [12, 12]
     assert dataset[1].frames.where(10).endswith('TEST/zips/y.zip/10.jpg')
@@ -84,16 +78,11 @@ def test_archive_is_read_by_worker_processes(tmp_path):
     frames = FrameFolderDataset(tmp_path)[0].frames
     frames.read(0)  # opens the archive before the workers start
 
-    class Frames:
-        def __len__(self):
-            return len(frames)
+    def means(numbers):
+        return [int(frames.read(number).mean()) for number in numbers]
 
-        def __getitem__(self, i):
-            return int(frames.read(i).mean())
-
-    loader = DataLoader(Frames(), batch_size=5, num_workers=2)
-    found = [int(value) for batch in loader for value in batch]
-    assert found == [level(i) for i in range(60)]
+    loader = DataLoader(range(60), batch_size=5, num_workers=2, collate_fn=means)
+    assert sum(loader, []) == [level(i) for i in range(60)]
 
 
 @pytest.mark.parametrize('name', ['../../evil', '/evil', 'a/../../evil', '..\\evil', 'C:evil'])
@@ -120,29 +109,6 @@ def test_damaged_archives(tmp_path):
     file.write_bytes(b'no archive')
     with pytest.raises(DataError, match=r'archive .*cat.zip cannot be read: File is not a zip'):
         FrameFolderDataset(tmp_path)
-
-
-def test_tree_lists_files_and_folders(tmp_path):
-    write_lines(tmp_path / 'a' / 'b' / 'x.txt', ['x'])
-    write_lines(tmp_path / 'a' / 'c' / 'd' / 'y.txt', ['y'])
-    write_lines(tmp_path / 'a' / '.hidden' / 'z.txt', ['z'])
-    for around in (None, False):
-        if around is not None:
-            pack(tmp_path / 'a' / '.hidden').unlink()
-            pack(tmp_path / 'a', around)
-        tree = Tree(tmp_path)
-        assert tree.folders('') == ['a'] and tree.folders('a') == ['b', 'c']
-        assert tree.folders('a/c') == ['d'] and tree.files('a/c') == []
-        assert tree.files('a/c/d') == ['y.txt'] and tree.read('a/c/d/y.txt') == b'y\n'
-        assert tree.is_folder('a/c/d') and not tree.is_folder('a/c/d/y.txt')
-        assert not tree.is_folder('a/e')
-        with pytest.raises(DataError, match=r"directory '.*a/e' is missing"):
-            tree.files('a/e')
-        with pytest.raises(DataError, match=r'a(.zip)?/e.txt is missing'):
-            tree.read('a/e.txt')
-
-
-# ------------------------------------------------------------------------------------ frames
 
 
 @pytest.fixture
@@ -206,9 +172,6 @@ def test_names_of_frames(names, listed):
     assert bool(short.listed) == listed
 
 
-# ------------------------------------------------------------------------------------- index
-
-
 @pytest.fixture
 def looked_up(monkeypatch):
     """Names of the sequences whose frames were looked for."""
@@ -247,8 +210,8 @@ def test_index_is_kept_and_needs_no_annotation(tmp_path, looked_up, monkeypatch)
 def test_splits_and_options_have_their_own_index(tmp_path):
     for name in ('cat-1', 'cat-2', 'cat-3'):
         write_lasot(tmp_path, name)
-    for file, names in (('training_set', ['cat-1']), ('testing_set', ['cat-2'])):
-        write_lines(tmp_path / f'{file}.txt', names)
+    write_lines(tmp_path / 'training_set.txt', ['cat-1'])
+    write_lines(tmp_path / 'testing_set.txt', ['cat-2'])
     chosen = write_lines(tmp_path / 'mine.txt', ['cat-3', 'cat-1'])
     for _ in range(2):
         assert lasot(tmp_path, 'train').names == ['cat-1']

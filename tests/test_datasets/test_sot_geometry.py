@@ -148,18 +148,6 @@ def test_ostrack_label_and_prediction_by_the_formula():
     np.testing.assert_allclose(found, (120 - 179 / 8, 85 - 179 / 4, 179 / 4, 179 / 2), atol=1e-12)
 
 
-def test_exact_coordinates_are_those_of_the_pixels():
-    """The edge of a bright rectangle is where the mapped box says, to a crop pixel."""
-    image = np.zeros((180, 240, 3), np.uint8)
-    image[60:100, 90:150] = 255
-    for around in ((88.3, 57.1, 61, 42), (70, 50, 50, 70)):
-        window = plan_crop(around, 4.0, 256)
-        x, y, w, h = np.multiply(box_to_crop((90, 60, 60, 40), around, window, 'exact'), 256)
-        rows, columns = np.nonzero(cut_crop(image, window)[..., 0] > 127)
-        edges = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
-        np.testing.assert_allclose(edges, (x, y, x + w, y + h), atol=0.51)
-
-
 @pytest.mark.parametrize('function', [box_to_crop, box_to_image])
 def test_unknown_coordinates(function):
     window = CropWindow(0, 0, 10, 256)

@@ -117,13 +117,15 @@ def test_frames_are_not_changed_and_the_crop_is_not_a_view():
         assert all((a == b).all() for a, b in zip(images, before, strict=True))
 
 
-@pytest.mark.parametrize(('coords', 'slip'), [('exact', 0.0), ('ostrack', 1.0)])
-def test_labels_of_mirrored_frames_lie_on_the_target(coords, slip):
-    """A bright target, found again in the crop: exact coordinates hit it in both mirrorings."""
+@pytest.mark.parametrize(('coords', 'flip', 'slip'), [
+    ('exact', 0.0, 0.0), ('exact', 1.0, 0.0), ('ostrack', 1.0, 1.0),
+])  # fmt: skip
+def test_labels_lie_on_the_target(coords, flip, slip):
+    """A bright target, found again in the crop: exact coordinates hit it, mirrored or not."""
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     image[30:46, 50:70] = 255
     sample = pair(0, [(50.0, 30.0, 20.0, 16.0)] * 2, (image, image))
-    crop = CropPair(TEMPLATE, dict(SEARCH, scale_jitter=0), 0.0, flip_prob=1.0, coords=coords)
+    crop = CropPair(TEMPLATE, dict(SEARCH, scale_jitter=0), 0.0, flip_prob=flip, coords=coords)
     out = crop(sample)
     columns = np.flatnonzero(out['search_image'].max((0, 2)) > 127)
     rows = np.flatnonzero(out['search_image'].max((1, 2)) > 127)

@@ -15,7 +15,6 @@ from mmlite.errors import ArgumentError, DataError, UserError
 from mmlite.evaluation.sot import metric
 from mmlite.evaluation.sot.ope import mean_curves, measure
 from mmlite.evaluation.sot.protocols import LASOT
-from mmlite.evaluation.sot.report import Evaluation, group_table, read_attributes
 from mmlite.evaluation.sot.results import Track
 
 NAMES = [f'{label}-{number}' for label in ('cat', 'dog') for number in (1, 2, 3)]
@@ -193,25 +192,6 @@ def test_an_archive_is_complete_and_in_a_directory(tmp_path, capsys):
     feed(evaluator, NAMES[5:], annotated=False)
     assert evaluator.evaluate(6)['sot/sequences'] == 5
     assert '1 sequences have no annotation and are not scored: dog-3' in capsys.readouterr().out
-
-
-def test_attributes_group_sequences(tmp_path):
-    names = ['cat-1', 'dog-1']
-    for name, flags in zip(names, ('1,0,0', '1 0 1'), strict=True):
-        (tmp_path / f'{name}.txt').write_text(flags + '\n')
-    groups = read_attributes(tmp_path, names, ('IV', 'POC', 'DEF'))
-    assert groups == dict(IV={'cat-1', 'dog-1'}, POC=set(), DEF={'dog-1'})
-    with pytest.raises(DataError, match='cat-1.txt must have 14 values 0 or 1, one each for IV'):
-        read_attributes(tmp_path, names)
-    with pytest.raises(DataError, match='cat-9.txt cannot be read'):
-        read_attributes(tmp_path, ['cat-9'])
-    scores = feed(make_evaluator(tmp_path), names)
-    evaluations = [Evaluation('a', LASOT, scores), Evaluation('b', LASOT, scores[:1])]
-    header, _, *rows = map(str.split, group_table(evaluations, groups).splitlines())
-    first = measure(scores[0].curves, LASOT)['AUC']
-    column = header.index('b')
-    assert header[0] == 'AUC' and [row[0] for row in rows] == ['IV', 'POC', 'DEF']
-    assert [row[column] for row in rows] == [f'{first:.2f}', '-', '-']
 
 
 def test_two_processes_give_the_metrics_of_one(tmp_path, monkeypatch):
