@@ -41,7 +41,7 @@ VARIANTS = {
 
 
 def choose_variants(names, device):
-    """Check names of :data:`VARIANTS` for a device; None for all whose packages are installed."""
+    """Check names of :data:`VARIANTS` for a device; by default all whose packages are installed."""
     if device == 'cuda' and any(not name.startswith('torch') for name in names or ()):
         raise UserError('ONNX Runtime and OpenVINO run on the CPU here: use --device cpu')
     if names:

@@ -16,24 +16,17 @@ from mmlite.errors import DataError, UserError
 
 @dataclass
 class FrameSource:
-    """A video.
+    """A video: pairs of a printable place and the frame, BGR uint8 (H, W, 3).
 
-    Args:
-        name (str): Of the video.
-        frames (Iterator): Pairs of a printable place and the frame, BGR uint8 (H, W, 3), or the
-            :class:`DataError` that says why it cannot be read.
-        count (int | None): Number of frames, if known.
-        exact (bool): Whether ``count`` is sure: headers of video files may be wrong.
-        fps (float | None): Frames per second, if known.
-        live (bool): Whether it never ends.
+    A :class:`DataError` takes the place of a frame that cannot be read.
     """
 
     name: str
     frames: Iterator
-    count: int | None = None
-    exact: bool = False
-    fps: float | None = None
-    live: bool = False
+    count: int | None = None  # number of frames, if known
+    exact: bool = False  # whether the count is sure: headers of video files may be wrong
+    fps: float | None = None  # if known
+    live: bool = False  # whether it never ends
 
 
 def open_source(source):

@@ -194,10 +194,10 @@ def _as_boxes(box):
 
 def _as_truth(truth):
     """Annotated boxes (F, 4) from an array or a file, or None."""
-    if truth is None or isinstance(truth, str | Path):
-        return truth and read_boxes(truth)
-    truth = np.asarray(truth, np.float64)
-    if truth.ndim != 2 or truth.shape[1] != 4 or not len(truth):
+    if isinstance(truth, str | Path):
+        return read_boxes(truth)
+    truth = None if truth is None else np.asarray(truth, np.float64)
+    if truth is not None and truth.shape[1:] != (4,):
         raise DataError(f'truth has shape {truth.shape}: it should be (frames, 4)')
     return truth
 

@@ -21,30 +21,21 @@ RECENT = 30  # frames that the shown speed is the mean of
 class TrackedVideo:
     """Results of :class:`~mmlite.apis.SOTInferencer` for a video.
 
-    Args:
-        tracks (list[Track]): Boxes, scores and seconds of each target; frames that could not be
-            used have the boxes before them, score 0 and 0 seconds.
-        unreadable (list[str]): A sentence for each of these frames.
-        mean_iou (float | None): Over tracked frames after the first with an annotated box.
-        fps (float | None): Frames per second of the tracker alone.
-        files (list[Path]): Written files.
+    Frames that could not be used have the boxes before them, score 0 and 0 seconds.
     """
 
-    tracks: list
-    unreadable: list
-    mean_iou: float | None
-    fps: float | None
-    files: list
+    tracks: list[Track]  # of each target
+    unreadable: list[str]  # a sentence for each frame that could not be used
+    mean_iou: float | None  # over tracked frames after the first with an annotated box
+    fps: float | None  # of the tracker alone
+    files: list[Path]  # written
 
 
 class Recording:
-    """Boxes, scores and times of a video, its annotated copy and a contact sheet.
+    """Boxes, scores and times of a :class:`~.frame_sources.FrameSource`.
 
-    Args:
-        source (FrameSource): The video; without ``fps``, the annotated one has 30.
-        directory (str | Path | None): Where files go; None for none.
-        truth (ndarray | None): (F, 4) annotated boxes of the one target.
-        show (bool): Show a window.
+    Unless ``directory`` is None, it gets the annotated video and a contact sheet, too. ``truth``,
+    (F, 4) or None, holds the annotated boxes of the one target. ``show`` uses a window.
     """
 
     def __init__(self, source, directory, truth, show):
@@ -107,7 +98,6 @@ class Recording:
         return TrackedVideo(tracks, self._unreadable, self._mean_iou(), self._fps(), self._files)
 
     def _mean_iou(self):
-        """Mean over annotated frames after the first; None without any."""
         return sum(self._overlaps) / len(self._overlaps) if self._overlaps else None
 
     def _fps(self, last=None):

@@ -24,10 +24,9 @@ COLUMNS = ('cx', 'cy', 'w', 'h', 'score', 'windowed score')
 def export_tracker(model, path, opset=17, int8=False, tolerance=1e-4, overwrite=False):
     """Write a tracker as one ONNX file after comparing its outputs with the model's.
 
-    The graph maps a normalized ``template`` (1, 3, T, T) and a normalized ``search`` region (1, 3,
-    S, S) to ``found`` (1, 6), the row of
-    :meth:`~mmlite.models.track.one_stream.OneStreamTracker.locate`. All its shapes are constant,
-    also after candidate elimination. The file's metadata are :data:`~.onnx_tracker.METADATA`.
+    The graph maps a normalized ``template`` (1, 3, T, T) and ``search`` region (1, 3, S, S) to
+    ``found`` (1, 6), as :meth:`~mmlite.models.track.one_stream.OneStreamTracker.locate`. All shapes
+    are constant. The metadata are :data:`~.onnx_tracker.METADATA`.
 
     Args:
         model (OneStreamTracker): On the CPU, in evaluation mode; it is not changed.
@@ -35,8 +34,7 @@ def export_tracker(model, path, opset=17, int8=False, tolerance=1e-4, overwrite=
         opset (int): Of ONNX, 17 to 20. Defaults to 17.
         int8 (bool): Quantize linear layers to 8 bits, weights by channel and activations at run
             time, for ONNX Runtime. Defaults to False.
-        tolerance (float): Largest accepted difference from ``model`` before weights are
-            quantized. Defaults to 1e-4.
+        tolerance (float): Of differences from ``model`` before quantization. Defaults to 1e-4.
         overwrite (bool): Replace an existing file. Defaults to False.
 
     Returns the largest difference from ``model`` by name of the column.
@@ -55,7 +53,6 @@ def export_tracker(model, path, opset=17, int8=False, tolerance=1e-4, overwrite=
     import_package('onnx')
     installed = [name for name in BACKENDS if find_spec(name)]
     backend = 'onnxruntime' if int8 or not installed else installed[0]
-    import_package(backend)
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / 'tracker.onnx'
         _write_graph(model, file, opset)

@@ -17,23 +17,19 @@ METADATA = (*SETTINGS, 'mean', 'std', 'bgr_to_rgb', 'weights')
 
 
 class ONNXTrackerNetwork:
-    """A file of :func:`~.onnx_export.export_tracker` as a network that tracks.
+    """A file that takes the place of a model in trackers.
 
-    It takes the place of a model in :class:`~mmlite.apis.SOTInferencer` and
-    :class:`~mmlite.engine.tracking.OnlineTracker`::
-
-        tracker = SOTInferencer(ONNXTrackerNetwork('ostrack.onnx', backend='openvino'))
+    For example ``SOTInferencer(ONNXTrackerNetwork('ostrack.onnx', backend='openvino'))``.
 
     Args:
-        path (str | Path): The file.
+        path (str | Path): File of :func:`~.onnx_export.export_tracker`.
         backend (str): ``'onnxruntime'`` or ``'openvino'``. Defaults to ``'onnxruntime'``.
         precision (str): ``'fp32'``, or ``'bf16'`` for OpenVINO on a processor with such
             instructions. Quantized weights stay so. Defaults to ``'fp32'``.
         threads (int, optional): Defaults to those of torch.
 
     Attributes:
-        metadata (dict): See :data:`METADATA`; the sizes, factors and ``coords`` are attributes,
-            too.
+        metadata (dict): See :data:`METADATA`; sizes, factors and ``coords`` are attributes, too.
 
     Raises:
         UserError: An argument is wrong, or the backend is not installed.
@@ -58,16 +54,12 @@ class ONNXTrackerNetwork:
             reader = f'{backend} {package.__version__}'
             raise CheckpointError(f'{reader} cannot read {path}: {reason}') from error
         if sorted(inputs) != sorted(INPUTS):
-            raise CheckpointError(
-                f'{path} is not an exported tracker: its inputs are {", ".join(inputs)} instead of '
-                f'{", ".join(INPUTS)}'
-            )
+            found = f'its inputs are {", ".join(inputs)} instead of {", ".join(INPUTS)}'
+            raise CheckpointError(f'{path} is not an exported tracker: {found}')
         missing = [name for name in METADATA if name not in texts]
         if missing:
-            raise CheckpointError(
-                f'{path} has no {missing[0]!r} in its metadata: write it by tools/deploy/'
-                f'export_tracker.py'
-            )
+            remedy = 'write it by tools/deploy/export_tracker.py'
+            raise CheckpointError(f'{path} has no {missing[0]!r} in its metadata: {remedy}')
         self.metadata = {name: json.loads(texts[name]) for name in METADATA}
         for name in SETTINGS:
             setattr(self, name, self.metadata[name])

@@ -14,15 +14,14 @@ from .online_tracker import check_frame
 def track_sequences(tracker, indices, load, batch_size=1, threads=4, on_step=None):
     """Track one target through each sequence, ``batch_size`` of them in lockstep.
 
-    Threads read the next frames meanwhile. A sequence with bad data ends there, the others
-    continue.
+    A sequence with bad data ends there, the others continue.
 
     Args:
-        tracker (OnlineTracker): For frames in BGR.
+        tracker (OnlineTracker): Tracks.
         indices (Iterable[int]): Sequences in the order in which they are started.
         load (Callable): Returns the :class:`~mmlite.datasets.sot.sequence.Sequence` of an index.
         batch_size (int): Sequences in one forward pass. Defaults to 1.
-        threads (int): Threads that read and decode frames. Defaults to 4.
+        threads (int): Threads that read the next frames meanwhile. Defaults to 4.
         on_step (Callable, optional): Called after every step with the number of its frames.
 
     Yields:

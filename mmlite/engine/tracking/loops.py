@@ -31,8 +31,7 @@ class SequenceLoop(BaseLoop):
     ``data_batch=[Sequence]`` and ``outputs=[Track]``.
 
     Args:
-        runner (Runner): Its model is a :class:`~mmlite.engine.tracking.Network`.
-        dataloader (DataLoader | dict): Holds the data set.
+        runner, dataloader: As in :class:`mmengine.runner.TestLoop`.
         evaluator (Evaluator | dict | list): Gets every ``Sequence`` and ``Track``; its metrics get
             ``add_failure(name, reason)``, if they have it, for sequences that fail.
         batch_size (int): Sequences in one forward pass. Boxes differ by less than 0.001 pixels

@@ -15,7 +15,7 @@ from mmlite.models.track import TrackDataPreprocessor
 class Network(Protocol):
     """Interface of a network, also compiled or exported, for :class:`OnlineTracker`.
 
-    A network that is not a ``nn.Module`` runs on the device of its ``data_preprocessor``.
+    One that is not a ``nn.Module`` runs on the device of its ``data_preprocessor``.
     """
 
     template_size: int
@@ -29,11 +29,7 @@ class Network(Protocol):
         """Encode normalized templates (N, 3, T, T) as tokens (N, ...)."""
 
     def locate(self, template, search):
-        """Locate targets, given tokens and normalized search regions (N, 3, S, S).
-
-        Returns (N, 6) float32: cx, cy, w, h in units of the crop's side, the raw score of the
-        chosen cell in 0..1, and the same times the window.
-        """
+        """See :meth:`~mmlite.models.track.one_stream.OneStreamTracker.locate`."""
 
 
 @dataclass

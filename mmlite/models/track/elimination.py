@@ -39,7 +39,7 @@ class CandidateElimination(nn.Module):
     def counts(self, num_search):
         """Remaining search tokens of ``num_search`` by block that drops some: dict[int, int]."""
         counts, remaining = {}, num_search
-        for block in sorted(self.blocks):
+        for block in sorted(set(self.blocks)):
             keep = math.ceil(self.ratio * remaining)
             if keep < remaining:
                 counts[block] = remaining = keep
@@ -47,21 +47,18 @@ class CandidateElimination(nn.Module):
 
 
 class Survivors:
-    """Search tokens that remain during one pass; each time, a share ``ratio`` of them is kept."""
+    """Remaining search tokens during one pass of ``side^2`` template and ``num_search`` tokens."""
 
-    def __init__(self, side, num_search, ratio):
-        self.side, self.num_search, self.ratio = side, num_search, ratio
+    def __init__(self, side, num_search):
+        self.side, self.num_search = side, num_search
         self.ids = None  # cells of the remaining tokens, int64 (B, K); None for all
 
-    def prune(self, tokens, q, k):
-        """Drop search tokens of (B, T + K, C); see ``prune`` of :class:`~..layers.block.Block`.
+    def prune(self, keep, tokens, q, k):
+        """Keep the best search tokens of (B, T + K, C), in descending order of their rank.
 
-        The remaining ones are in descending order of their rank.
+        See ``prune`` of :class:`~..layers.block.Block`.
         """
         template, search = tokens.tensor_split([self.side**2], dim=1)
-        keep = math.ceil(self.ratio * search.shape[1])
-        if keep >= search.shape[1]:
-            return tokens
         order = rank(q, k, self.side).topk(keep).indices
         self.ids = order if self.ids is None else self.ids.gather(1, order)
         return torch.cat([template, take(search, order)], dim=1)

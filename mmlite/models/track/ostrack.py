@@ -1,6 +1,7 @@
 """OSTrack on the plain ViT."""
 
 import math
+from functools import partial
 
 import torch
 from torch import nn
@@ -67,14 +68,10 @@ class OSTrack(OneStreamTracker):
         return self.backbone.patchify(images)[0] + self.pos_embed_x
 
     def relate(self, template, search):
-        tokens = torch.cat([template, search], dim=1)
-        if self.elimination is None:
-            tokens, _ = self.backbone.encode(tokens)
-            found = self.backbone.norm(tokens[:, template.shape[1] :])
-        else:
-            left = Survivors(self.template_side, search.shape[1], self.elimination.ratio)
-            prune = dict.fromkeys(self.elimination.blocks, left.prune)
-            tokens, _ = self.backbone.encode(tokens, prune=prune)
-            # norm first: eliminated tokens stay exactly zero
-            found = left.restore(self.backbone.norm(tokens[:, template.shape[1] :]))
+        left = Survivors(self.template_side, search.shape[1])
+        counts = self.elimination.counts(search.shape[1]) if self.elimination else {}
+        prune = {block: partial(left.prune, keep) for block, keep in counts.items()}
+        tokens, _ = self.backbone.encode(torch.cat([template, search], dim=1), prune=prune)
+        # norm first: eliminated tokens stay exactly zero
+        found = left.restore(self.backbone.norm(tokens[:, template.shape[1] :]))
         return found.transpose(1, 2).unflatten(2, (self.search_side, self.search_side))
