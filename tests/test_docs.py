@@ -1,16 +1,16 @@
 """The documentation: what it names exists, and its errors are those that tools give."""
 
-import ast
 import functools
 import glob
 import importlib
-import inspect
 import itertools
 import json
 import os
 import re
 import shlex
 import shutil
+from contextlib import redirect_stdout, suppress
+from io import StringIO
 from pathlib import Path
 
 import pretrain_recipes
@@ -19,7 +19,7 @@ import torch
 from mmengine import registry as root_registries
 from mmengine.config import Config
 from mmengine.registry import Registry, init_default_scope
-from run_tool import run_tool
+from run_tool import TOOLS, run_tool
 
 from mmlite.cli import COMMANDS
 from mmlite.engine.check_config import check_config
@@ -71,16 +71,11 @@ def is_there(path):
 @pages
 def test_paths_exist(page):
     text = text_of(page)
-    written = {*EXAMPLE.findall(text), *missing_on_purpose(page)}
-    text = re.sub(r'\]\([^)]*\)', ']', text)  # links are for the other test
-    found = {re.sub(r'(?<!\.)[.,]$', '', path) for path in PATH.findall(text)}
-    found = {METAVARIABLE.sub('*', path) for path in found - written}
+    missing = re.findall(r'config not found: ([^;\s]+)', text)  # by commands that are to fail
+    linkless = re.sub(r'\]\([^)]*\)', ']', text)  # links are for the other test
+    found = {re.sub(r'(?<!\.)[.,]$', '', path) for path in PATH.findall(linkless)}
+    found = {METAVARIABLE.sub('*', path) for path in found - {*EXAMPLE.findall(text), *missing}}
     assert not sorted(path for path in found if not is_there(path))
-
-
-def missing_on_purpose(page):
-    """Paths of commands that are shown to fail since they are not there."""
-    return re.findall(r'config not found: ([^;\s]+)', text_of(page))
 
 
 @own_pages
@@ -112,7 +107,7 @@ def has_attribute(module, name):
 
 
 def commands(page):
-    """Tool and options of each command that a page shows."""
+    """Tool, its subcommand if it has one, and options of each command that a page shows."""
     text = '\n'.join([*blocks(page, 'bash', 'console'), *re.findall(r'`([^`\n]+)`', text_of(page))])
     text = re.sub(r'\\\n', ' ', text)
     for line in text.splitlines():
@@ -124,41 +119,35 @@ def commands(page):
             if match:
                 command = match[0].split('mmlite ')[-1].strip()
                 tool = f'tools/{COMMANDS[command]}' if command in COMMANDS else match[0].split()[1]
-                yield tool, re.findall(r'(?<=\s)--?[a-zA-Z][\w-]*', part[match.end() :])
+                rest = part[match.end() :]
+                options = re.findall(r'(?<=\s)--?[a-zA-Z][\w-]*', rest)
+                yield tool, tuple(re.findall(r'^\s+([a-z_]+)(?!\S)', rest)), options
 
 
 RUN = {'dist_train.sh': 'train.py', 'dist_test.sh': 'test.py'}
 RUN |= {'slurm_train.sh': 'train.py', 'slurm_test.sh': 'test.py', 'quickstart.sh': 'train.py'}
 RUN |= {'slurm_batch.sh': 'train.py'}
-OPTIONS = {'run_tests.sh': {'-k', '-x', '-q', '--faults'}, 'build_docs.sh': set()}
-"""Scripts that are no front of a Python tool -> their options; those of pytest are some of many."""
+OPTIONS = {'run_tests.sh': {'-k', '-x', '-q', '-n', '--faults'}}
+"""Scripts that run no Python tool -> their options; those of pytest are some of many."""
 
 
 @functools.cache
-def texts_in_source(tool):
-    """All string literals of a tool and of the modules of the suite that it imports."""
+def options_of(tool, command):
+    """All options in the help of a tool, or of a command of it."""
     path = ROOT / tool
     path = path.with_name(RUN.get(path.name, path.name))
-    trees = [ast.parse(path.read_text(encoding='utf-8'))]
-    for node in ast.walk(trees[0]):
-        if isinstance(node, ast.ImportFrom) and (node.module or '').startswith('mmlite'):
-            for name in (node.module, *(f'{node.module}.{alias.name}' for alias in node.names)):
-                try:
-                    source = inspect.getsource(importlib.import_module(name))
-                except ImportError:
-                    continue
-                trees.append(ast.parse(source))
-    nodes = itertools.chain.from_iterable(map(ast.walk, trees))
-    return {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    with redirect_stdout(StringIO()) as text, suppress(SystemExit):
+        run_tool(os.path.relpath(path.with_suffix(''), TOOLS), *command, '--help')
+    return set(re.findall(r'--?[a-zA-Z][\w-]*', text.getvalue()))
 
 
 @pages
 def test_options_are_known(page):
     unknown = []
-    for tool, options in commands(page):
-        known = OPTIONS.get(Path(tool).name)
-        known = texts_in_source(tool) if known is None else known
-        unknown += [f'{tool} {option}' for option in options if option not in known]
+    for tool, command, options in commands(page):
+        if options:
+            known = OPTIONS.get(Path(tool).name) or options_of(tool, command)
+            unknown += [f'{tool} {option}' for option in options if option not in known]
     assert not unknown
 
 

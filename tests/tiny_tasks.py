@@ -1,7 +1,5 @@
 """Small models of three tasks with random weights, on generated pictures."""
 
-import copy
-import functools
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,8 +78,8 @@ class Case(NamedTuple):
 
     @property
     def cfg(self):
-        """A copy of the config."""
-        return copy.deepcopy(_read(self.config))
+        """Its config, read anew."""
+        return Config.fromfile(self.config)
 
     def model(self):
         """The model with its weights, built beside any inferencer."""
@@ -98,19 +96,9 @@ class Case(NamedTuple):
             return DATASETS.build(cfg.test_dataloader.dataset)
 
     def files(self):
-        """Paths of its pictures; those of detection and segmentation have several sizes."""
-        return list(_files(self))
-
-
-@functools.cache
-def _read(config):
-    return Config.fromfile(config)
-
-
-@functools.cache
-def _files(case):
-    dataset = case.dataset()
-    return [dataset.get_data_info(index)['img_path'] for index in range(len(dataset))]
+        """Paths of its images; those of detection and segmentation have several sizes."""
+        dataset = self.dataset()
+        return [dataset.get_data_info(index)['img_path'] for index in range(len(dataset))]
 
 
 def write(task, folder):

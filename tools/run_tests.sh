@@ -9,4 +9,4 @@ EXTRAS='[dev]' . tools/env.sh
 python tools/check_stack.py
 ruff check .
 ruff format --check .
-exec python -m pytest -n auto --maxprocesses 8 --dist loadfile --durations 10 "$@"
+exec python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder --durations 10 "$@"

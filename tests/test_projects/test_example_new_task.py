@@ -125,7 +125,6 @@ def test_the_model_gives_pixels_and_learns_them(data):
 
 TINY = """
 _base_ = {base!r}
-image_size = 64
 model = dict(
     backbone=dict(
         arch=dict(_delete_=True, embed_dims=48, num_layers=2, num_heads=3), img_size=64,
@@ -133,19 +132,14 @@ model = dict(
     ),
     in_channels=48,
 )
-load = dict(type='LoadImageFromFile')
-pipeline = [load, dict(type='PackPoints')]  # the pictures have 64 pixels
-train_dataloader = dict(
-    batch_size=8, num_workers=0, persistent_workers=False,
-    dataset=dict(data_root={data!r}, pipeline=pipeline),
+alone = dict(num_workers=0, persistent_workers=False)
+data = dict(
+    data_root={data!r}, ann_file='annotations/instances_train2017.json',
+    data_prefix=dict(img='train2017'),
+    pipeline=[dict(type='LoadImageFromFile'), dict(type='PackPoints')],  # images of 64 pixels
 )
-val_dataloader = dict(
-    num_workers=0, persistent_workers=False,
-    dataset=dict(
-        data_root={data!r}, pipeline=pipeline, data_prefix=dict(img='train2017'),
-        ann_file='annotations/instances_train2017.json',
-    ),
-)
+train_dataloader = dict(alone, batch_size=8, dataset=data)
+val_dataloader = dict(alone, dataset=data)
 test_dataloader = val_dataloader
 max_iters = 60
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)

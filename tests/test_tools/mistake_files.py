@@ -2,7 +2,6 @@
 
 import json
 import os
-import pickle
 import shutil
 
 import cv2
@@ -96,8 +95,6 @@ def write_all(p):
     (p / 'half.pth').write_bytes((p / 'cls/cls.pth').read_bytes()[:-1000])
     (p / 'empty.pth').touch()
     torch.save(dict(state_dict={}, program=Program()), p / 'hostile.pth')
-    (p / 'labels.txt').write_text('disc/a.JPEG 0\nsquare/b.JPEG 3\n')
     (p / 'child.py').write_text("_base_ = './parent.py'")
     (p / 'good.json').write_text('{"step": 1, "loss": 2.0, "lr": 0.1, "time": 1}\n')
     (p / 'words.json').write_text('{"step": 1, "loss": "low", "lr": 0.1, "time": "long"}\n')
-    (p / 'boxes.pkl').write_bytes(pickle.dumps([dict(pred_instances={})]))

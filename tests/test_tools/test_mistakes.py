@@ -23,10 +23,6 @@ TRAINING = {
         '{cls} --cfg-options train_dataloader.dataset.type=ImageNet', 1,
         "/train' has 3 class folders, but train_dataloader.dataset names 1000 classes; for",
     ),
-    'a label without a class': (
-        '{cls} --cfg-options train_dataloader.dataset.ann_file={p}/labels.txt', 1,
-        "labels.txt, line 2: '3' is no label from 0 to 2, the classes of model.head.num_cl",
-    ),
     'labels without a class': (
         '{seg} --cfg-options model.decode_head.num_classes=3 {seg_data}', 2,
         'model.decode_head.num_classes=3, but train_dataloader.dataset has 8 classes',
@@ -113,7 +109,6 @@ CASES = {
     },
     'scorecard': {
         'no weights': ('{p}/no.pth', 1, '{p}/no.pth does not exist'),
-        'a classifier': ('{det_pth}', 1, 'does not record its backbone: convert it by'),
         'no preset': ('{mae_pth} --preset quick', 2, "no preset 'quick'", 'shapes-quick'),
     },
     'analysis_tools/analyze_logs': {
@@ -145,11 +140,9 @@ CASES = {
             '--reference {cls}:{cls_pth} --data {p}/no', 1,
             '{p}/no is neither a directory of images nor a',
         ),
-        'a detector': ('--reference a={det} --data {p}/torn', 2, 'layers of ResNet cannot'),
     },
     'analysis_tools/confusion_matrix': {
         'no predictions': ('{seg} {p}/no.pkl', 1, 'no.pkl not found: write them with'),
-        'of a detector': ('{seg} {p}/boxes.pkl', 1, 'result 0 has no gt_sem_seg'),
     },
     'analysis_tools/get_flops': {
         'too small': ('{seg} --shape 10', 2, 'the model does not take 10x10 pixels: '),
@@ -179,9 +172,6 @@ CASES = {
     },
     'dataset_converters/check_ade20k': {
         'a file': ('{p}/text', 1, "folder '{p}/text' is a file: give the one that holds"),
-        'labels beyond': (
-            '{p}/seg/data/ADEChallengeData2016 --classes 3', 1, 'problems in the data, 0 in the'
-        ),
     },
     'dataset_converters/make_shapes': {
         'no size': ('--tasks det --out x --size 0', 2, 'size of the generated set is 0', '32 and'),
@@ -199,7 +189,6 @@ CASES = {
     'demo/track': {
         'outside': ('{clip} --box 999 999 9 9', 1, 'lies outside the frame of 160x120 pixels'),
         'no box': ('{clip}', 2, 'no init box is given: give box (--box X Y W H)'),
-        'no screen': ('{clip} --box 1 1 9 9 --show', 2, 'neither DISPLAY nor WAYLAND_DISPLAY'),
     },
     'deploy/export_tracker': {
         'a suffix': ('{track} {track_pth} --out x.pth', 2, 'x.pth must end in .onnx'),
@@ -228,11 +217,9 @@ def params(cases):
 
 @pytest.fixture
 def run(place, tmp_path, monkeypatch, capsys):
-    """Run a tool in an empty directory, without GPU and screen, and check its sentence."""
+    """Run a tool in an empty directory without GPU, and check its sentence."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('LOCAL_RANK', '0')
-    for name in ('DISPLAY', 'WAYLAND_DISPLAY'):
-        monkeypatch.delenv(name, raising=False)
     for module in ('checks.devices', 'launch'):
         monkeypatch.setattr(f'mmlite.engine.{module}.get_device', lambda: 'cpu')
     files = {name: text.format(p=place) for name, text in FILES.items()}
