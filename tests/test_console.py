@@ -42,10 +42,6 @@ def test_arguments_and_exit_codes_are_passed_on(capsys):
     assert capsys.readouterr().out == f'mmlite {mmlite.__version__}\n'
 
 
-def test_suite_path_is_the_checkout():
-    assert (suite_path('configs', 'det') / 'metafile.yml').is_file()
-
-
 def test_names_of_the_package():
     for name in mmlite.__all__:
         assert getattr(mmlite, name) is not None

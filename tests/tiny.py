@@ -38,15 +38,15 @@ def coco(images=4, boxes=2, width=80, height=64, seed=0):
 
 
 def write_coco(root, split, **options):
-    """Write ``<split>.json`` and the pictures of :func:`coco` into ``<split>/`` below ``root``."""
+    """Write ``<split>.json`` and the images of :func:`coco` into ``<split>/`` below ``root``."""
     data = coco(**options)
     (root / split).mkdir(parents=True, exist_ok=True)
-    for image in data['images']:
-        picture = np.full((image['height'], image['width'], 3), 40, np.uint8)
-        for a in (a for a in data['annotations'] if a['image_id'] == image['id']):
+    for item in data['images']:
+        image = np.full((item['height'], item['width'], 3), 40, np.uint8)
+        for a in (a for a in data['annotations'] if a['image_id'] == item['id']):
             x, y, w, h = a['bbox']
-            picture[y : y + h, x : x + w] = COLOURS[a['category_id']]
-        cv2.imwrite(str(root / split / image['file_name']), picture)
+            image[y : y + h, x : x + w] = COLOURS[a['category_id']]
+        cv2.imwrite(str(root / split / item['file_name']), image)
     (root / f'{split}.json').write_text(json.dumps(data))
     return data
 

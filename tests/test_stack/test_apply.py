@@ -14,8 +14,6 @@ import pytest
 from mmcv.cnn.bricks import transformer
 from mmcv.ops import MultiScaleDeformableAttention
 from mmcv.utils.ext_loader import check_ops_exist
-from mmengine.config import Config
-from mmengine.hub import get_config
 from mmengine.utils import get_installed_path, is_installed
 from mmengine.utils.dl_utils import mmcv_full_available
 
@@ -82,16 +80,6 @@ def test_pkg_resources(no_pkg_resources):
     assert stand_in.get_distribution('mmdet').version == metadata.version('mmdet')
     with pytest.raises(AttributeError, match='resource_filename .*setuptools<82'):
         stand_in.resource_filename  # noqa: B018
-
-
-def test_config_inherits_from_another_package(no_pkg_resources, tmp_path):
-    name = 'faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'
-    child = tmp_path / 'child.py'
-    child.write_text(f"_base_ = 'mmdet::{name}'\nmodel = dict(backbone=dict(depth=18))\n")
-    cfg, parent = Config.fromfile(child), get_config(f'mmdet::{name}')
-    assert (cfg.model.type, cfg.model.backbone.depth) == ('FasterRCNN', 18)
-    assert (parent.model.type, parent.model.backbone.depth) == ('FasterRCNN', 50)
-    assert cfg.train_dataloader.dataset.ann_file == parent.train_dataloader.dataset.ann_file
 
 
 def test_pkgutil_of_python_3_14(monkeypatch):

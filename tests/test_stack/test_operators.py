@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from mmcv.ops import RoIAlign, batched_nms, nms, roi_align, soft_nms
+from mmcv.ops import RoIAlign, nms, roi_align, soft_nms
 
 
 def random_boxes(count, seed=0, size=40):
@@ -97,23 +97,6 @@ def test_soft_nms_of_empty_boxes_in_numpy(method):
     np.testing.assert_allclose(dets[:, 4], scores[inds])
 
 
-@pytest.mark.parametrize('split_thr', [10, 10000])
-def test_batched_nms_is_nms_of_each_class(device, split_thr):
-    boxes, scores = random_boxes(80, seed=2)
-    classes = torch.arange(80) % 3
-    expected = []
-    for label in range(3):
-        members = (classes == label).nonzero()[:, 0]
-        kept = naive_nms(boxes[members], scores[members], 0.4, 0)
-        expected += members[kept].tolist()
-    expected.sort(key=lambda i: -scores[i])
-    assert expected != naive_nms(boxes, scores, 0.4, 0)
-    cfg = dict(type='nms', iou_threshold=0.4, split_thr=split_thr)
-    dets, keep = batched_nms(boxes.to(device), scores.to(device), classes.to(device), cfg)
-    assert keep.tolist() == expected
-    torch.testing.assert_close(dets.cpu(), torch.cat([boxes, scores[:, None]], 1)[expected])
-
-
 @pytest.mark.parametrize('suppress', [nms, soft_nms])
 def test_no_boxes(device, suppress):
     dets, inds = suppress(torch.zeros(0, 4, device=device), torch.zeros(0, device=device), 0.5)
@@ -199,11 +182,3 @@ def test_roi_align_computes_half_precision_in_float32(device, dtype):
     assert output.dtype == dtype and torch.equal(output, exact.to(dtype))
     output.sum().backward()
     assert images.grad.dtype == dtype and images.grad.abs().sum() > 0
-
-
-def test_roi_align_of_no_boxes():
-    images = torch.randn(1, 3, 4, 4, requires_grad=True)
-    output = roi_align(images, torch.zeros(0, 5), (2, 2))
-    assert output.shape == (0, 3, 2, 2)
-    output.sum().backward()
-    assert not images.grad.any()
