@@ -8,6 +8,7 @@ from mmengine.logging import print_log
 
 from .. import stack
 from ..errors import ArgumentError, CheckpointError
+from ..utils.names import listed
 
 CONTAINERS = ('state_dict', 'model', 'model_state', 'net')
 """Keys under which files keep the weights; the first that holds a dict is taken."""
@@ -232,5 +233,4 @@ def summarise(keys, limit=6):
         name = re.sub(r'\.\d+\.', '.*.', key).rsplit('.', 1)[0] if '.' in key else key
         groups[name] = groups.get(name, 0) + 1
     shown = [f'{name} ({count})' if count > 1 else name for name, count in groups.items()]
-    more = f', and {len(shown) - limit} more' if len(shown) > limit else ''
-    return ', '.join(shown[:limit]) + more
+    return listed(shown, limit)
