@@ -1,10 +1,9 @@
 """Policy for training samples that are unreadable or malformed."""
 
 import csv
-import io
 import logging
 import traceback
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from mmlite.errors import ArgumentError, DataError, UserError
 from .wrapped import WrappedDataset
 
 MAX_TRIES = 1000
-HEADER = ['sample', 'reason']
+HEADER = ('sample', 'reason')
 
 
 class BadSamples:
@@ -49,10 +48,14 @@ class BadSamples:
             raise error
         row = (str(sample), ' '.join(str(error).split()))
         if row not in self._known:
-            with self._report() as (rows, append):
+            with ExitStack() as stack:
+                with suppress(OSError, NotImplementedError):  # then a row may be reported twice
+                    lock = FileLock(self.file.with_name(f'.{self.file.name}.lock'), timeout=60)
+                    stack.enter_context(lock)
+                rows = self._rows()
                 self._known = {*rows, row}
                 if row not in rows:  # unless another process has reported it
-                    append(row)
+                    self._append(row)
                     print_log(f'Left out: {row[1]}', logger='current', level=logging.WARNING)
         if self.count > self.max_share * self.size:
             raise DataError(
@@ -74,39 +77,29 @@ class BadSamples:
 
     def read(self):
         """Read what all processes have reported; returns :attr:`count`."""
-        self._known = set()
-        if self.file.exists():
-            with self._report() as (self._known, _):
-                pass
+        self._known = self._rows()
         return self.count
 
     def summary(self):
-        """str: Message for the end of training."""
+        """Message for the end of training."""
         return (
             f'{self.count} of {self.size} training samples are unreadable or malformed and were '
             f'replaced by others: {self.file} names them'
         )
 
-    @contextmanager
-    def _report(self):
-        """The rows of the report and a function that adds one, locked against other processes."""
-        with ExitStack() as stack:
-            with suppress(OSError, NotImplementedError):  # then a row may be reported twice
-                lock = FileLock(self.file.with_name(f'.{self.file.name}.lock'), timeout=60)
-                stack.enter_context(lock)
-            file = stack.enter_context(open(self.file, 'a+', newline='', encoding='utf-8'))
-            file.seek(0)
-            text = file.read()
-            lines = csv.reader(io.StringIO(text, newline=''))
-            rows = {tuple(line) for line in lines if len(line) == len(HEADER)}
+    def _rows(self):
+        """Sound rows of the report, without the header."""
+        if not self.file.exists():
+            return set()
+        with open(self.file, newline='', encoding='utf-8') as file:
+            return {tuple(row) for row in csv.reader(file) if len(row) == 2} - {HEADER}
 
-            def append(row):
-                truncated = text and not text.endswith('\n')  # its writer was killed
-                file.write('\n' if truncated else '')
-                writer = csv.writer(file, lineterminator='\n')
-                writer.writerows([row] if text else [HEADER, row])
-
-            yield rows - {tuple(HEADER)}, append
+    def _append(self, row):
+        text = self.file.read_bytes() if self.file.exists() else b''
+        with open(self.file, 'a', newline='', encoding='utf-8') as file:
+            if text and not text.endswith(b'\n'):  # its writer was killed
+                file.write('\n')
+            csv.writer(file, lineterminator='\n').writerows([row] if text else [HEADER, row])
 
 
 class SkippingDataset(WrappedDataset):

@@ -41,7 +41,6 @@ class EpochSampler(Sampler):
         self.rank, self.world_size = get_dist_info()
 
     def __iter__(self):
-        """Yields SampleIndex | tuple: From the start of the epoch."""
         repeats = getattr(self.sampler, 'num_repeats', 1)
         for number, index in enumerate(self.sampler):
             if isinstance(index, tuple):
@@ -54,7 +53,6 @@ class EpochSampler(Sampler):
         return len(self.sampler)
 
     def set_epoch(self, epoch):
-        """Go to an epoch, counted from 0."""
         self.epoch = epoch
         if hasattr(self.sampler, 'set_epoch'):
             self.sampler.set_epoch(epoch)
@@ -66,11 +64,8 @@ class EpochSampler(Sampler):
 class SeededDataset(WrappedDataset):
     """A data set whose transforms draw from generators that are seeded for every sample.
 
-    A sample is the same whichever worker loads it and wherever training was resumed.
-
-    Args:
-        dataset (Dataset): Indexed by :class:`SampleIndex` or by tuples of numbers.
-        seed (int): Of the run.
+    A sample is the same whichever worker loads it and wherever training was resumed. The index is a
+    :class:`SampleIndex` or a tuple of integers, the ``seed`` that of the run.
     """
 
     def __init__(self, dataset, seed):
@@ -87,10 +82,7 @@ class SeededDataset(WrappedDataset):
 
 
 def sample_seed(seed, index):
-    """Seed of a sample, 63 bits, by the seed of the run (>= 0) and the index.
-
-    An index is a :class:`SampleIndex`, an ``int`` (of epoch 0) or a tuple of integers.
-    """
+    """Seed of a sample, 63 bits, by the seed of the run (>= 0) and an index (int: of epoch 0)."""
     if isinstance(index, int):
         index = getattr(index, 'epoch', 0), int(index), getattr(index, 'repeat', 0)
     state = 0
@@ -110,9 +102,8 @@ def _mix(z):
 @contextmanager
 def seeded_rng(seed):
     """Seed the global generators for the enclosed code; in the main process, restore them."""
-    kept = None if get_worker_info() else (
-        random.getstate(), np.random.get_state(), torch.get_rng_state()
-    )  # fmt: skip
+    is_main = get_worker_info() is None
+    kept = is_main and (random.getstate(), np.random.get_state(), torch.get_rng_state())
     random.seed(seed)
     # torch takes the lower 32 bits and starts the same Mersenne Twister; Python starts it otherwise
     np.random.seed(seed >> 31)

@@ -28,11 +28,7 @@ def find_classes(folder):
 
 
 def find_images(folder):
-    """Class -> sorted paths (below ``folder``, with ``/``) of its images at any depth.
-
-    Raises:
-        DataError: ``folder`` is missing, or a class has no image.
-    """
+    """Map each class to the sorted paths of its images in ``folder``; without any, a DataError."""
     images = {}
     for name in find_classes(folder):
         images[name] = sorted(
@@ -145,14 +141,9 @@ def sample_images(images, counts, seed=0):
 def read_list(file, folder):
     """Images of a published list, e.g. of ImageNet-LT or SimCLR.
 
-    Args:
-        file (str | Path): Lines ``path`` or ``path label``. A path is below ``folder`` or starts
-            with its name (``train/n01440764/x.JPEG 0``); a bare file name belongs to the class
-            before its last ``_`` (``n01440764_10026.JPEG``).
-        folder (str | Path): Holds a directory for each class.
-
-    Returns:
-        dict[str, list[str]]: Paths below ``folder`` by class, classes without images included.
+    A line is ``path`` or ``path label``. A path is below ``folder`` or starts with its name
+    (``train/n01440764/x.JPEG 0``); a bare file name belongs to the class before its last ``_``
+    (``n01440764_10026.JPEG``). Returns as :func:`find_images`, classes without images included.
     """
     classes = find_classes(folder)
     listed = {name: [] for name in classes}

@@ -71,9 +71,8 @@ class ColorJitter(BaseColorJitter):
     """mmpretrain's ``ColorJitter`` on OpenCV, with hues that turn both ways.
 
     With NumPy 2, mmcv raises an ``OverflowError`` where a hue turns backwards. OpenCV takes less
-    than half the time of Pillow, mmpretrain's default.
-
-    Required and modified key: ``img``, uint8 (H, W, 3) in BGR order.
+    than half the time of Pillow, mmpretrain's default. Required and modified key: ``img``, uint8
+    (H, W, 3) in BGR order.
 
     Args:
         brightness, contrast, saturation (float | tuple[float, float]): Factors are uniform in

@@ -22,11 +22,8 @@ class Format:
     """Writer of the set of a ``Job`` in one official layout.
 
     Items are written one by one, in any order and by any process; ``finish`` then writes the files
-    that list all of them.
-
-    Attributes:
-        folder (str): Name of the set's directory.
-        entries (tuple[str]): Names of the files and directories that can make up the set.
+    that list all of them. ``folder`` is the name of the set's directory, ``entries`` are those of
+    the files and directories that can make up the set.
     """
 
     folder, entries = '', ()

@@ -17,20 +17,6 @@ _SHORTEST_EVENTFUL = 12  # frames
 
 
 @dataclass(frozen=True)
-class Path:
-    """Poses of one object: float64 arrays ``(frames,)``, see ``Pose``."""
-
-    x: np.ndarray
-    y: np.ndarray
-    size: np.ndarray
-    angle: np.ndarray
-
-    def pose(self, frame):
-        """Pose in a frame, counted from 0."""
-        return Pose(*(float(v[frame]) for v in (self.x, self.y, self.size, self.angle)))
-
-
-@dataclass(frozen=True)
 class TargetState:
     """State of the target in one frame.
 
@@ -55,14 +41,13 @@ class TargetState:
 
 @dataclass(frozen=True)
 class Sequence:
-    """A moving scene, given by frame 0; ``target`` indexes ``scene.instances`` and ``paths``.
+    """A scene with poses over time; ``target`` indexes ``scene.instances``.
 
     ``pan`` (frames, 2) is the shift of the background in px, ``brightness`` (frames,) a factor.
     """
 
     scene: Scene
     target: int
-    paths: tuple
     pan: np.ndarray
     brightness: np.ndarray
 
@@ -72,10 +57,7 @@ class Sequence:
     def at(self, frame):
         """Scene of a frame, but for the shift of the background."""
         scene = self.scene
-        instances = tuple(
-            replace(instance, pose=path.pose(frame))
-            for instance, path in zip(scene.instances, self.paths, strict=True)
-        )
+        instances = tuple(replace(item, pose=item.pose.at(frame)) for item in scene.instances)
         tint = tuple(value * float(self.brightness[frame]) for value in scene.exposure.tint)
         exposure = replace(scene.exposure, tint=tint, seed=scene.exposure.seed + frame)
         return replace(scene, instances=instances, exposure=exposure)
@@ -120,10 +102,9 @@ def sample_sequence(rng, spec, label):
     if eventful and rng.random() < _OCCLUDED_OFTEN:
         kind = CLUTTER if rng.random() < 0.5 else int(rng.integers(0, spec.classes))
         front.append((kind, _crossing(rng, target, hide_at)))
-    actors = [*back, (label, target), *front]
     instances = tuple(
-        Instance(kind, sample_skin(rng, spec, kind, float(path.size.mean())), path.pose(0))
-        for kind, path in actors
+        Instance(kind, sample_skin(rng, spec, kind, float(path.size.mean())), path)
+        for kind, path in (*back, (label, target), *front)
     )
     regions, exposure = sample_regions(rng, spec.size), sample_exposure(rng, spec)
     pan = np.stack([_wave(rng, frames, 60), _wave(rng, frames, 60)], axis=1)
@@ -131,7 +112,6 @@ def sample_sequence(rng, spec, label):
     return Sequence(
         scene=Scene(height, width, regions, instances, exposure),
         target=len(back),
-        paths=tuple(path for _, path in actors),
         pan=pan.round().astype(int),
         brightness=1 + 0.1 * _wave(rng, frames, 40),
     )
@@ -150,7 +130,7 @@ def _wandering(rng, frames, height, width, size):
     center = np.array([width, height]) / 2
     reach = np.maximum(center - 0.75 * size, 0)
     turn = rng.uniform(0, 2 * np.pi) + np.pi * rng.uniform(0, 1) * _wave(rng, frames, 60)
-    return Path(
+    return Pose(
         x=center[0] + reach[0] * _wave(rng, frames, 80),
         y=center[1] + reach[1] * _wave(rng, frames, 80),
         size=size * np.exp(0.35 * _wave(rng, frames, 50)),
@@ -161,10 +141,10 @@ def _wandering(rng, frames, height, width, size):
 def _leaving(rng, path, time, height, width):
     """The same path with an excursion to the nearest border, past it or half past it."""
     frames = len(path.x)
-    now = min(round(time), frames - 1)
-    x, y, size = path.x[now], path.y[now], path.size[now]
-    past = 0.8 * size if rng.random() < 0.6 else 0.0
-    ways = [(-x - past, 0), (width - x + past, 0), (0, -y - past), (0, height - y + past)]
+    here = path.at(min(round(time), frames - 1))
+    past = 0.8 * here.size if rng.random() < 0.6 else 0.0
+    across = [(-here.x - past, 0), (width - here.x + past, 0)]
+    ways = [*across, (0, -here.y - past), (0, height - here.y + past)]
     dx, dy = min(ways, key=lambda way: abs(way[0]) + abs(way[1]))
     ramp, hold = np.clip(frames / 5, 3, 16), rng.uniform(1, 8)
     progress = np.clip((ramp + hold / 2 - np.abs(np.arange(frames) - time)) / ramp, 0, 1)
@@ -175,14 +155,14 @@ def _leaving(rng, path, time, height, width):
 def _crossing(rng, target, time):
     """Straight path of an occluder whose center meets the target's at about ``time``."""
     frames = len(target.x)
-    now = min(round(time), frames - 1)
-    size = target.size[now] * rng.uniform(0.7, 2.0)
+    here = target.at(min(round(time), frames - 1))
+    size = here.size * rng.uniform(0.7, 2.0)
     direction = rng.uniform(0, 2 * np.pi)
-    travel = (np.arange(frames) - time) / np.clip(frames / 5, 3, 18) * (size + target.size[now])
-    miss = rng.normal(0, 0.08, 2) * target.size[now]
-    return Path(
-        x=target.x[now] + miss[0] + np.cos(direction) * travel,
-        y=target.y[now] + miss[1] + np.sin(direction) * travel,
+    travel = (np.arange(frames) - time) / np.clip(frames / 5, 3, 18) * (size + here.size)
+    miss = rng.normal(0, 0.08, 2) * here.size
+    return Pose(
+        x=here.x + miss[0] + np.cos(direction) * travel,
+        y=here.y + miss[1] + np.sin(direction) * travel,
         size=np.full(frames, size),
         angle=rng.uniform(0, 2 * np.pi) + rng.normal(0, 0.02) * np.arange(frames),
     )

@@ -35,13 +35,20 @@ class Skin:
 
 @dataclass(frozen=True)
 class Pose:
-    """Center and longer extent in px, angle in radians, ``aspect`` of width to length."""
+    """Center and longer extent in px, angle in radians, ``aspect`` of width to length.
+
+    Over time, each but ``aspect`` is a float64 array ``(frames,)``.
+    """
 
     x: float
     y: float
     size: float
     angle: float
     aspect: float = 1.0
+
+    def at(self, frame):
+        """Pose in a frame, counted from 0."""
+        return Pose(*(float(v[frame]) for v in (self.x, self.y, self.size, self.angle)))
 
     def axes(self):
         """(2, 2) array that maps local coordinates to pixels, relative to the center."""
