@@ -63,8 +63,8 @@ DETECTOR = """
 _base_ = ['mmdet::_base_/models/retinanet_r50_fpn.py', 'mmdet::_base_/default_runtime.py']
 root = {root!r}
 model = dict(
-    backbone=dict(depth=18, init_cfg=None),
-    neck=dict(in_channels=[64, 128, 256, 512], out_channels=16),
+    backbone=dict(depth=18, base_channels=8, init_cfg=None),
+    neck=dict(in_channels=[8, 16, 32, 64], out_channels=16),
     bbox_head=dict(num_classes=2, in_channels=16, feat_channels=16, stacked_convs=1),
     test_cfg=dict(score_thr=0.0),
 )

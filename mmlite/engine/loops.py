@@ -2,7 +2,6 @@
 
 import copy
 import inspect
-import itertools
 import os
 import random
 import signal
@@ -61,7 +60,9 @@ class Resumable:
             for sample, reason in getattr(part, 'bad_annotations', ()):
                 policy.note(sample, DataError(reason))
         self.bad_samples = policy
-        super().__init__(runner, ResumableLoader(loader, seed, policy), **kwargs)
+        with report_errors_once(runner.launcher):
+            loader = ResumableLoader(loader, seed, policy)
+        super().__init__(runner, loader, **kwargs)
 
     def run(self):
         """Train, from where a checkpoint was saved; returns the model."""
@@ -85,12 +86,6 @@ class Resumable:
 @LOOPS.register_module()
 class EpochTrainLoop(Resumable, EpochBasedTrainLoop):
     """mmengine's ``EpochBasedTrainLoop``, resumable within an epoch; see :class:`Resumable`."""
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        if not len(self.dataloader):
-            with report_errors_once(self.runner.launcher):
-                raise self.dataloader.batch_sampler.too_few()
 
     def train(self):
         """Train for all epochs that are left."""
@@ -179,32 +174,16 @@ class ResumableBatches(Sampler):
         Returns:
             int: The epoch of the next batch, a later one where the sampler ends before that.
         """
-        batches = self._batches(epoch)
+        self.sampler.set_epoch(epoch)
+        batches = iter(self.batch_sampler)
         for _ in range(count):
             if next(batches, None) is None:
                 epoch += 1
-                batches = self._batches(epoch)
+                self.sampler.set_epoch(epoch)
+                batches = iter(self.batch_sampler)
                 next(batches)
         self._started = batches
         return epoch
-
-    def _batches(self, epoch):
-        """Iterator over the batches of an epoch."""
-        self.sampler.set_epoch(epoch)
-        batches = iter(self.batch_sampler)
-        first = next(batches, None)
-        if first is None:
-            raise self.too_few()
-        return itertools.chain([first], batches)
-
-    def too_few(self):
-        """UserError: For samples that do not fill a batch."""
-        count = len(self.sampler)
-        return UserError(
-            f'train_dataloader.batch_size={self.batch_size}, but a process has {count} samples '
-            'and an incomplete batch is dropped: set train_dataloader.batch_size to '
-            f'{count} or less, or drop_last=False'
-        )
 
     def __getattr__(self, name):  # ``sampler``, ``batch_size``, ``drop_last``
         return getattr(self.__dict__['batch_sampler'], name)
@@ -218,6 +197,9 @@ class ResumableLoader(DataLoader):
         seed (int): Of the run; the same on all processes.
         bad_samples (BadSamples, optional): Policy for samples that raise an exception, which is
             passed on by default.
+
+    Raises:
+        UserError: The samples do not fill a batch.
     """
 
     def __init__(self, loader, seed, bad_samples=None):
@@ -233,6 +215,13 @@ class ResumableLoader(DataLoader):
             batch_sampler=ResumableBatches(loader.batch_sampler, len(loader.dataset)),
             **options,
         )
+        if not len(self):
+            batches, count = self.batch_sampler, len(self.batch_sampler.sampler)
+            raise UserError(
+                f'train_dataloader.batch_size={batches.batch_size}, but a process has {count} '
+                'samples and an incomplete batch is dropped: set train_dataloader.batch_size to '
+                f'{count} or less, or drop_last=False'
+            )
         keep_workers(self)
 
     def __iter__(self):

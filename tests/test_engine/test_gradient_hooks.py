@@ -11,7 +11,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 from torch import nn
 
-from mmlite.engine import ClipEachTensorHook, ClipNormHook, FrozenTeacherHook
+from mmlite.engine.hooks import ClipEachTensorHook, ClipNormHook, FrozenTeacherHook
 from mmlite.errors import UserError
 
 

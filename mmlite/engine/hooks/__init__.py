@@ -2,12 +2,11 @@
 
 from ..nonfinite import FiniteHook
 from .checkpoint import CheckpointHook
-from .ddp_comm import DDPCommHook
+from .distributed import DDPCommHook, ReduceLossHook
 from .elimination import EliminationScheduleHook
 from .fit import CheckpointFitHook
 from .frozen_teacher import FrozenTeacherHook
 from .gradients import ClipEachTensorHook, ClipNormHook, FreezeLayersHook
-from .reduce_losses import ReduceLossHook
 from .stop import StopHook
 from .visualization import SegPredictionHook, TrackSheetHook
 

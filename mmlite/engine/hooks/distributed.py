@@ -1,5 +1,6 @@
-"""Compressed gradient exchange between the processes of a distributed run."""
+"""Losses and gradients of several processes."""
 
+from mmengine.dist import all_reduce_dict, get_world_size
 from mmengine.hooks import Hook
 from torch.distributed.algorithms.ddp_comm_hooks import default_hooks
 from torch.nn.parallel import DistributedDataParallel
@@ -35,3 +36,15 @@ class DDPCommHook(Hook):
             runner.logger.info(f'Gradients are exchanged in {self.compress}.')
         else:
             runner.logger.info('DDPCommHook has nothing to do: this is a single process.')
+
+
+@HOOKS.register_module()
+class ReduceLossHook(Hook):
+    """Average the logged losses over all processes; mmengine logs those of the first one."""
+
+    priority = 'HIGHEST'  # before RuntimeInfoHook (VERY_HIGH) reads the losses
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        """Replace the tensors in ``outputs`` by their mean over the processes."""
+        if get_world_size() > 1 and outputs:
+            all_reduce_dict(outputs, 'mean')
