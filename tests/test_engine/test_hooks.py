@@ -122,31 +122,33 @@ def test_the_config_text_in_a_checkpoint_is_never_run(tmp_path):
     assert (tmp_path / 'epoch_2.pth').exists()
 
 
-def full_disk(monkeypatch, after):
-    """A disk whose free space is gone after ``after`` files: checkpoints, pointers to the last."""
-    calls = iter([Usage(1, 0, 10**12)] * after)
-    monkeypatch.setattr(shutil, 'disk_usage', lambda path: next(calls, Usage(1, 1, 17)))
+LAST = dict(max_keep_ckpts=1)
+BEST = dict(save_best='score', rule='greater')
 
 
-@pytest.mark.parametrize('keep', [1, -1])
-def test_no_space_left_keeps_the_last_checkpoint(keep, tmp_path, monkeypatch):
-    full_disk(monkeypatch, after=2)
+@pytest.mark.parametrize(
+    ('options', 'written', 'failing', 'left'),
+    [
+        (LAST, 2, 'epoch_2', ['epoch_1.pth']),
+        (dict(max_keep_ckpts=-1), 2, 'epoch_2', ['epoch_1.pth']),
+        # last, best, last again with the score, last; 3 pointers
+        (BEST, 7, 'best_score_epoch_2', ['best_score_epoch_1.pth', 'epoch_1.pth', 'epoch_2.pth']),
+    ],
+)
+def test_no_space_left_keeps_earlier_checkpoints(
+    options, written, failing, left, tmp_path, monkeypatch
+):
+    disk = iter([Usage(1, 0, 10**12)] * written)  # checkpoints, and pointers to the last
+    monkeypatch.setattr(shutil, 'disk_usage', lambda path: next(disk, Usage(1, 1, 17)))
     with pytest.raises(CheckpointError) as error:
-        run(config(tmp_path, 2, max_keep_ckpts=keep))
+        run(config(tmp_path, 2, **options))
     message = str(error.value)
-    assert message.startswith(f'no space left to write {tmp_path}/epoch_2.pth: ')
+    assert message.startswith(f'no space left to write {tmp_path}/{failing}.pth: ')
     assert message.endswith('bytes needed, 17 free on that disk; earlier checkpoints are intact')
-    assert [path.name for path in tmp_path.glob('*pth*')] == ['epoch_1.pth']
-    assert torch.load(tmp_path / 'epoch_1.pth', weights_only=True)['meta']['epoch'] == 1
-    assert (tmp_path / 'last_checkpoint').read_text().endswith('epoch_1.pth')
-
-
-def test_no_space_left_keeps_the_best_checkpoint(tmp_path, monkeypatch):
-    full_disk(monkeypatch, after=7)  # last, best, last again with the score, last; 3 pointers
-    with pytest.raises(CheckpointError, match='best_score_epoch_2'):
-        run(config(tmp_path, 2, save_best='score', rule='greater'))
-    names = sorted(path.name for path in tmp_path.glob('*pth*'))
-    assert names == ['best_score_epoch_1.pth', 'epoch_1.pth', 'epoch_2.pth']
+    assert sorted(path.name for path in tmp_path.glob('*pth*')) == left
+    last = tmp_path / left[-1]
+    assert torch.load(last, weights_only=True)['meta']['epoch'] == int(last.stem[-1])
+    assert (tmp_path / 'last_checkpoint').read_text() == str(last)
 
 
 def test_a_write_that_fails_half_way_leaves_nothing_behind(tmp_path, monkeypatch):
@@ -160,14 +162,14 @@ def test_a_write_that_fails_half_way_leaves_nothing_behind(tmp_path, monkeypatch
 
 
 def test_outdated_checkpoints_go_after_saving(tmp_path):
-    run(config(tmp_path, 3, max_keep_ckpts=1, save_best='score', rule='greater'))
+    run(config(tmp_path, 3, **LAST, **BEST))
     names = sorted(path.name for path in tmp_path.glob('*pth*'))
     assert names == ['best_score_epoch_3.pth', 'epoch_3.pth']
 
 
 def test_a_new_best_under_an_old_name_is_kept(tmp_path):
-    run(config(tmp_path, 1, save_best='score', rule='greater'))
-    cfg = config(tmp_path, 1, save_best='score', rule='greater')
+    run(config(tmp_path, 1, **BEST))
+    cfg = config(tmp_path, 1, **BEST)
     cfg.load_from = str(tmp_path / 'epoch_1.pth')
     runner = Runner.from_cfg(cfg)
     hook = next(h for h in runner.hooks if type(h).__name__ == 'CheckpointHook')
