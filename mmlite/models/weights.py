@@ -40,16 +40,11 @@ def find_weights(contents):
 
 
 def read_weights(contents, source, prefix=''):
-    """Take the weights out of the contents of a checkpoint, without the prefixes of wrappers.
+    """Weights in the contents of a checkpoint named ``source``, without the prefixes of wrappers.
 
-    Args:
-        contents (dict): From :func:`mmlite.stack.load`.
-        source (str | Path): Name of the file, for messages.
-        prefix (str, optional): Take the names that start with it, without it. None is
-            ``'backbone.'`` where the file has such names, else ``''``. Defaults to ``''``.
-
-    Raises:
-        CheckpointError: There are no weights, or none that start with ``prefix``.
+    Only those are taken whose names start with ``prefix``, which is removed; None is
+    ``'backbone.'`` where the file has such names, else ``''``. If there are none, a
+    CheckpointError is raised.
     """
     try:
         weights, _ = find_weights(contents)
@@ -79,8 +74,7 @@ def compare(model, weights):
 def check_weights(model, weights, source, exact=False):
     """Check that ``weights`` hold all of ``model``, and if ``exact`` nothing else.
 
-    Tables that the backbone resamples to its image size may have another shape. Counters of
-    batches, which only training uses, may be missing.
+    Tables that the backbone resamples may have another shape, counters of batches may be missing.
     """
     missing, unexpected, misshapen = compare(model, weights)
     missing = [key for key in missing if not key.endswith('num_batches_tracked')]
@@ -107,11 +101,11 @@ def check_weights(model, weights, source, exact=False):
 
 def _resampled(model, key, given, expected):
     """``given`` resampled by the backbone to the shape of ``expected``; None if it cannot."""
-    if hasattr(model, 'backbone'):
-        if not key.startswith('backbone.'):
-            return None
-        model, key = model.backbone, key.removeprefix('backbone.')
-    fitted = model.fit_to_size(key, given, expected) if hasattr(model, 'fit_to_size') else None
+    backbone = getattr(model, 'backbone', model)
+    inside = backbone is model or key.startswith('backbone.')
+    if not (inside and hasattr(backbone, 'fit_to_size')):
+        return None
+    fitted = backbone.fit_to_size(key.removeprefix('backbone.'), given, expected)
     return fitted if fitted is not None and fitted.shape == expected.shape else None
 
 
@@ -137,7 +131,7 @@ def load_pretrained(module, checkpoint, prefix=None, map_location='cpu', reserve
         module (Backbone): Loaded in place.
         checkpoint (str | Path): See :func:`mmlite.stack.load`.
         prefix (str, optional): See :func:`read_weights`. Defaults to None.
-        map_location (str): Where tensors are read to. Defaults to ``'cpu'``.
+        map_location (str): Device to read to. Defaults to ``'cpu'``.
         reserve_blocks (int, optional): Load the embedding and that many leading blocks only
             (MAE-Lite, Fig. 4); 0 loads nothing. Defaults to None, which loads everything.
 
@@ -173,8 +167,7 @@ def load_pretrained(module, checkpoint, prefix=None, map_location='cpu', reserve
     for key in unused:
         del used[key]
     module.load_state_dict(used, strict=False)
-    rows = dict(used=used, resampled=misshapen)
-    rows |= {'not in file': missing, 'left over': unused}
+    rows = {'used': used, 'resampled': misshapen, 'not in file': missing, 'left over': unused}
     if reserve_blocks is not None:
         rows['not reserved'] = [key for key in weights if key in skipped]
     lines = [f'  {name:<12}{len(keys):>5}  {summarise(keys)}' for name, keys in rows.items()]
@@ -191,33 +184,24 @@ def _not_reserved(module, reserve_blocks):
             f'init_cfg.reserve_blocks={reserve_blocks!r}: {type(module).__name__} has {count} '
             f'blocks, write 0 to {count}'
         )
-    names = list(module.state_dict())
-    if reserve_blocks == 0:
-        return names
-    return [name for name in names if module.get_layer_depth(name)[0] > reserve_blocks]
+    last = reserve_blocks or -1  # 0 reserves not even the embedding
+    return [name for name in module.state_dict() if module.get_layer_depth(name)[0] > last]
 
 
 def check_architecture(model, contents, source, log=False):
     """Refuse weights whose recorded class, width, depth, heads or patch size differ.
 
-    Args:
-        model (nn.Module): A backbone with ``describe()``, or a model with such a ``backbone``.
-        contents (dict): Of the checkpoint; ``contents['meta']['backbone']`` is its description.
-        source (str | Path): Name of the file, for messages.
-        log (bool): Log what is assumed of a file without a description. Defaults to False.
+    ``contents['meta']['backbone']`` is the description of a backbone, ``model`` one with
+    ``describe()`` or a model of such a ``backbone``. Optionally, log what is assumed of a file
+    without a description.
     """
     backbone = getattr(model, 'backbone', model)
     meta = contents.get('meta')
-    recorded = meta.get('backbone') if isinstance(meta, dict) else None
-    if not hasattr(backbone, 'describe'):
-        return
-    if not recorded:
-        if log:
-            heads = backbone.arch['num_heads']
-            message = f'{source} does not record its architecture: taken to have num_heads={heads}'
-            print_log(message, logger='current')
-        return
-    built = backbone.describe()
+    recorded = (meta.get('backbone') if isinstance(meta, dict) else None) or {}
+    built = backbone.describe() if hasattr(backbone, 'describe') else {}
+    if built and not recorded and log:
+        message = f'does not record its architecture: taken to have num_heads={built["num_heads"]}'
+        print_log(f'{source} {message}', logger='current')
     for key in ARCHITECTURE:
         if key in recorded and key in built and recorded[key] != built[key]:
             raise CheckpointError(

@@ -18,7 +18,8 @@ class Backbone(BaseModule):
     and
 
     - ``embed(images)``: images (B, 3, H, W) to tokens (B, N, C);
-    - ``tap_shape(tap)``: channels (or heads) and number of tokens of a tap of whole images;
+    - ``tap_shape(tap)``: channels, or heads of ``q``, ``k``, ``v`` and ``attn_logits``, and number
+      of tokens of a tap of whole images;
     - ``reset_parameters()``: initialization without a checkpoint;
     - ``describe()``: the architecture in plain types, recorded in checkpoints;
     - ``fit_to_size(name, given, current)``: the tensor ``given`` of a checkpoint resampled to the
@@ -27,9 +28,8 @@ class Backbone(BaseModule):
     Args:
         with_cp (bool): Recompute every block in the backward pass to save memory.
         frozen_stages (int): Freeze the embedding (0) and that many leading blocks; -1 freezes none.
-        init_cfg (dict | list[dict], optional): ``dict(type='Pretrained', checkpoint=...)`` loads
-            weights of any image size (:func:`~mmlite.models.weights.load_pretrained`); others go to
-            mmengine.
+        init_cfg (dict | list[dict], optional): ``'Pretrained'`` loads weights of any image size
+            (:func:`~mmlite.models.weights.load_pretrained`); other types go to mmengine.
     """
 
     #: Parameters and modules of layer 0 in layer-wise learning-rate decay.
@@ -52,9 +52,8 @@ class Backbone(BaseModule):
         """Run the blocks on tokens (B, N, C) from :meth:`embed`, or a subset or union of such.
 
         Args:
-            taps (Iterable[str]): Tensors to return (:func:`~mmlite.models.layers.taps.group_taps`),
-                or ``'norm'``, the normalized output of the last block. Only tapped blocks compute
-                logits.
+            taps (Iterable[str]): Tensors to return, see
+                :func:`~mmlite.models.layers.taps.group_taps`. Only tapped blocks compute logits.
             context: Token grid (H, W) for a :class:`~.vit.ViT` with windows or relative positions.
             until_last_tap (bool): Stop at the last tap. Defaults to False.
             prune (dict[int, Callable], optional): ``prune[I](tokens, q, k) -> tokens`` drops or
@@ -104,13 +103,13 @@ class Backbone(BaseModule):
         The embedding is 0, block i (from 0) i + 1, all else the last. ``prefix`` is the backbone's
         name in the model, e.g. ``'backbone.'``.
         """
-        count = len(self.blocks) + 2
+        layer, count = len(self.blocks) + 1, len(self.blocks) + 2
         name = param_name.removeprefix(prefix) if param_name.startswith(prefix) else ''
         if name.startswith(self.embedding_names):
-            return 0, count
-        if name.startswith('blocks.'):
-            return int(name.split('.')[1]) + 1, count
-        return count - 1, count
+            layer = 0
+        elif name.startswith('blocks.'):
+            layer = int(name.split('.')[1]) + 1
+        return layer, count
 
     def no_weight_decay(self):
         """Names exempt from weight decay in fine-tuning besides biases and norms."""

@@ -41,12 +41,10 @@ class Hiera(Backbone):
     zero-padded to whole mask units of 32 pixels; feature maps are cropped again.
 
     Args:
-        arch (str | dict): ``'tiny'`` (MAE-Lite: 46 channels, blocks 1, 2, 7, 2), ``'base'`` (96
-            channels, blocks 2, 3, 16, 3), or a dict of ``embed_dims``, ``num_layers`` by stage,
-            ``num_heads`` of the first stage and optionally ``mlp_ratio`` (4). Channels and heads
-            double from stage to stage.
+        arch (str | dict): ``'tiny'`` (MAE-Lite), ``'base'``, or a dict of ``embed_dims``,
+            ``num_layers`` by stage, ``num_heads`` of the first stage and optionally ``mlp_ratio``
+            (4). Channels and heads double from stage to stage.
         img_size (int): Image size of ``pos_embed`` in pixels, a multiple of 32. Defaults to 224.
-        in_channels (int): Image channels. Defaults to 3.
         q_pool (int): Stages at whose entry queries are pooled: 3, or 2 in masked pre-training.
         out_type (str): ``'featmap'`` maps (B, C, H, W); ``'avg_featmap'`` mean of the last
             tokens (B, C); ``'raw'`` the last tokens (B, N, C) in unrolled order.
@@ -63,7 +61,7 @@ class Hiera(Backbone):
         drop_path_rate (float): Stochastic depth of the last block, growing linearly from 0.
         weight_init (str): Key of :data:`~mmlite.models.layers.inits.HIERA_INITS`. Defaults to
             ``'hiera'``.
-        with_cp, frozen_stages, init_cfg: As in :class:`~.base.Backbone`.
+        in_channels, with_cp, frozen_stages, init_cfg: As in :class:`~.vit.ViT`.
     """
 
     arch_zoo = dict(
@@ -180,7 +178,7 @@ class Hiera(Backbone):
         return super().encode(tokens, taps, units, until_last_tap)
 
     def tap_shape(self, tap):
-        """Channels (heads for ``q``, ``k``, ``v``, ``attn_logits``) and tokens of a tap."""
+        """See :class:`~.base.Backbone`."""
         if tap == 'norm':
             return self.stage_dims[-1], self._num_tokens(len(self.stage_ends) - 1)
         _, block, *kind = tap.split('.')

@@ -2,7 +2,6 @@
 
 import difflib
 import re
-from pathlib import Path
 
 import timm
 import torch
@@ -34,10 +33,9 @@ class TimmViT(ViT):
         pretrained (bool): Load timm's weights of that name, from its cache or over the network.
             Defaults to False.
         checkpoint_path (str, optional): Load this file of timm's layout instead.
-        img_size (int, optional): Image size in pixels of the position table. Defaults to the timm
-            model's.
-        input_mean, input_std (Sequence[float]): Normalization of the input images, in 0 to 255 as
-            in the data pre-processor. Default to ImageNet's.
+        img_size (int, optional): Image size in pixels. Defaults to the timm model's.
+        input_mean, input_std (Sequence[float]): Normalization of the input images, in 0 to 255.
+            Default to ImageNet's.
         timm_kwargs (dict, optional): Further arguments of ``timm.create_model``. With
             ``checkpoint_path``, ``pretrained_cfg_overlay=dict(mean=..., std=...)`` sets the
             normalization, in 0 to 1, of the images it was trained on.
@@ -47,8 +45,7 @@ class TimmViT(ViT):
         out_indices, drop_path_rate, with_cp, frozen_stages, init_cfg: As in :class:`~.vit.ViT`.
 
     Raises:
-        ArgumentError: If timm does not know the name, or ViT cannot compute the model.
-        CheckpointError: From ``init_weights()``, if the weights cannot be read or do not fit.
+        ArgumentError: timm does not know the name, or ViT cannot compute the model.
     """
 
     def __init__(
@@ -117,8 +114,6 @@ class TimmViT(ViT):
         if not (self.pretrained or self.checkpoint_path):
             return
         file = self.checkpoint_path
-        if file and not Path(file).is_file():
-            raise CheckpointError(f"checkpoint_path '{file}' does not exist")
         try:
             model = timm.create_model(
                 self.model_name, self.pretrained, checkpoint_path=file, **self.timm_kwargs

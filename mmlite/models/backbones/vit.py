@@ -69,7 +69,7 @@ class ViT(Backbone):
         window_size (int): Side of attention windows in tokens; 0 attends globally everywhere.
         global_blocks (Sequence[int]): Blocks that attend globally despite ``window_size``.
         drop_path_rate (float): Stochastic depth of the last block, growing linearly from 0.
-        layer_scale_init_value (float, optional): Initial LayerScale; None builds none.
+        layer_scale_init_value (float, optional): Initial LayerScale. Defaults to None, without.
         weight_init (str): Key of :data:`~mmlite.models.layers.inits.VIT_INITS`. Defaults to
             ``'timm'``.
         with_cp, frozen_stages, init_cfg: As in :class:`~.base.Backbone`.
@@ -189,7 +189,7 @@ class ViT(Backbone):
         return self.add_positions(patches, grid, keep)
 
     def tap_shape(self, tap):
-        """Channels (heads for ``q``, ``k``, ``v``, ``attn_logits``) and tokens of a tap."""
+        """See :class:`~.base.Backbone`."""
         per_head = tap.endswith(('.q', '.k', '.v', '.attn_logits'))
         tokens = self.grid[0] * self.grid[1] + (self.cls_token is not None)
         return self.num_heads if per_head else self.embed_dims, tokens
@@ -220,13 +220,13 @@ class ViT(Backbone):
         return tokens if self.cls_token is None else tokens[:, 1:]
 
     def describe(self):
-        """Architecture in plain types, to be recorded in checkpoints."""
+        """See :class:`~.base.Backbone`."""
         return dict(
             type='mmlite.ViT', **self.arch, patch_size=self.patch_size, img_grid=list(self.grid)
         )
 
     def fit_to_size(self, name, given, current):
-        """Resample a tensor of another image size; None if something else differs."""
+        """See :class:`~.base.Backbone`."""
         if name == 'pos_embed' and given.ndim == 3 and given.shape[-1] == current.shape[-1]:
             side = round((current.shape[1] - 1) ** 0.5)
             return resample_positions(given, (side, side))

@@ -50,7 +50,6 @@ class Attention(nn.Module):
 
     Args:
         dim (int): Channels C of the tokens, a multiple of ``num_heads``.
-        num_heads (int): Number of heads.
         qkv_bias (bool): Bias of the fused query-key-value projection. Defaults to True.
     """
 
@@ -134,12 +133,9 @@ class DecomposedAttention(Attention):
         dim, num_heads, qkv_bias: As in :class:`Attention`.
         grid (tuple[int, int]): (H, W) of the tables of 2H - 1 and 2W - 1 rows, which are shared by
             heads, initially zero, and linearly interpolated for another grid.
-
-    Attributes:
-        explicit_bias (bool): Add the (N, N) bias as ViTDet does: fewer operations but N^2 memory.
-            Defaults to False.
     """
 
+    #: Add the (N, N) bias as ViTDet does: fewer operations but N^2 memory.
     explicit_bias = False
 
     def __init__(self, dim, num_heads, qkv_bias=True, grid=(14, 14)):

@@ -16,19 +16,16 @@ class Block(nn.Module):
         window_size (int): Side of the attention windows in tokens; 0 attends globally.
         drop_path (float): Rate of stochastic depth, on both branches. Defaults to 0.
         layer_scale (float, optional): Initial LayerScale; ``None`` builds none.
-        eps (float): Of both layer norms. Defaults to 1e-6.
     """
 
-    def __init__(
-        self, attn, dim, mlp_ratio=4.0, window_size=0, drop_path=0.0, layer_scale=None, eps=1e-6
-    ):
+    def __init__(self, attn, dim, mlp_ratio=4.0, window_size=0, drop_path=0.0, layer_scale=None):
         super().__init__()
         self.window_size = window_size
-        self.norm1 = nn.LayerNorm(dim, eps=eps)
+        self.norm1 = nn.LayerNorm(dim, eps=1e-6)
         self.attn = attn
         self.ls1 = nn.Identity() if layer_scale is None else LayerScale(dim, layer_scale)
         self.drop_path1 = DropPath(drop_path) if drop_path else nn.Identity()
-        self.norm2 = nn.LayerNorm(dim, eps=eps)
+        self.norm2 = nn.LayerNorm(dim, eps=1e-6)
         self.mlp = Mlp(dim, int(dim * mlp_ratio))
         self.ls2 = nn.Identity() if layer_scale is None else LayerScale(dim, layer_scale)
         self.drop_path2 = DropPath(drop_path) if drop_path else nn.Identity()

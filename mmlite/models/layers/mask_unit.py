@@ -12,9 +12,7 @@ class MaskUnitAttention(nn.Module):
     In the order of :func:`~.windows.unroll`, the four tokens pooled together lie N / 4 apart.
 
     Args:
-        dim (int): Input channels.
-        dim_out (int): Output channels, a multiple of ``num_heads``.
-        num_heads (int): Heads.
+        dim, dim_out (int): Input and output channels, the latter a multiple of ``num_heads``.
         pool (bool): Max-pool the queries 2x2 after the projection. Defaults to False.
         local (bool): Attend inside each mask unit only. Defaults to False.
     """
@@ -57,19 +55,17 @@ class MaskUnitBlock(nn.Module):
         dim, dim_out, num_heads, pool, local: As in :class:`MaskUnitAttention`.
         mlp_ratio (float): Hidden width of the MLP over ``dim_out``. Defaults to 4.
         drop_path (float): Rate of stochastic depth. Defaults to 0.
-        eps (float): Of both layer norms. Defaults to 1e-6.
     """
 
     def __init__(
-        self, dim, dim_out, num_heads, pool=False, local=False, mlp_ratio=4.0, drop_path=0.0,
-        eps=1e-6,
-    ):  # fmt: skip
+        self, dim, dim_out, num_heads, pool=False, local=False, mlp_ratio=4.0, drop_path=0.0
+    ):
         super().__init__()
-        self.norm1 = nn.LayerNorm(dim, eps=eps)
+        self.norm1 = nn.LayerNorm(dim, eps=1e-6)
         self.attn = MaskUnitAttention(dim, dim_out, num_heads, pool, local)
         self.proj = nn.Linear(dim, dim_out) if dim != dim_out else None
         self.drop_path1 = DropPath(drop_path) if drop_path else nn.Identity()
-        self.norm2 = nn.LayerNorm(dim_out, eps=eps)
+        self.norm2 = nn.LayerNorm(dim_out, eps=1e-6)
         self.mlp = Mlp(dim_out, int(dim_out * mlp_ratio))
         self.drop_path2 = DropPath(drop_path) if drop_path else nn.Identity()
 

@@ -26,6 +26,3 @@ class LN2d(nn.Module):
         x = x.permute(0, 2, 3, 1)
         x = F.layer_norm(x, (self.num_features,), self.weight, self.bias, self.eps)
         return x.permute(0, 3, 1, 2)
-
-    def extra_repr(self):
-        return f'{self.num_features}, eps={self.eps}'

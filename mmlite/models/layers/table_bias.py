@@ -24,8 +24,7 @@ class TableBias(NamedTuple):
 
 
 def runs_headwise(q):
-    """Whether :func:`attend_headwise` suits queries ``q``: many, on a CPU, without tracing or
-    autocast.
+    """Whether :func:`attend_headwise` suits queries: many, on a CPU, not traced, without autocast.
 
     With fused kernels switched off (``torch.nn.attention.sdpa_kernel``), it is not used either.
     """
@@ -40,12 +39,7 @@ def runs_headwise(q):
 
 
 def attend_headwise(q, k, v, bias):
-    """Attention of scaled queries, keys and values (B, heads, N, D) with a bias from a table, on a
-    CPU.
-
-    Returns:
-        Tensor: (B, heads, N, D).
-    """
+    """Attention (B, heads, N, D) of scaled queries, keys and values with a bias from a table."""
     return HeadwiseAttention.apply(q, k, v, bias.table.to(q.dtype), bias.index)
 
 

@@ -18,9 +18,7 @@ class NarrowFeature2Pyramid(BaseModule):
     Args:
         embed_dim (int): Channels of the inputs.
         out_channels (int): Channels of every level; the release takes a quarter of ``embed_dim``.
-        norm_cfg (dict): Norm between the two transposed convolutions of the finest level.
-            Defaults to ``SyncBN``.
-        init_cfg (dict, optional): Initialization. Defaults to PyTorch's.
+        norm_cfg (dict): Norm in the finest level. Defaults to ``SyncBN``.
     """
 
     def __init__(self, embed_dim, out_channels, norm_cfg=None, init_cfg=None):

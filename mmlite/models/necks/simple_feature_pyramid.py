@@ -21,7 +21,6 @@ class SimpleFeaturePyramid(BaseModule):
         out_channels (int): Channels of every level. Defaults to 256.
         num_outs (int): Levels, at least 4: strides 4, 8, 16, 32; from the fifth on each level
             subsamples the one before. Defaults to 5.
-        init_cfg (dict, optional): Initialization. Defaults to PyTorch's, as in ViTDet.
     """
 
     def __init__(self, in_channels, out_channels=256, num_outs=5, init_cfg=None):

@@ -16,13 +16,9 @@ from .base import MaskTokenPretrainer, Reconstruction, hidden_ids
 
 @MODELS.register_module()
 class TokenHead(BEiTV1Head):
-    """mmpretrain's ``BEiTV1Head``, a linear layer and a cross entropy, for hidden tokens only.
+    """mmpretrain's ``BEiTV1Head`` for hidden tokens only, by default with cross entropy.
 
-    Args:
-        embed_dims (int): Channels of the tokens.
-        num_embed (int): Codes of the tokenizer. Defaults to 8192.
-        loss (dict, optional): Defaults to mmpretrain's ``CrossEntropyLoss``.
-        init_cfg (dict, optional): Defaults to truncated normal 0.02.
+    ``embed_dims`` are channels of the tokens, ``num_embed`` codes of the tokenizer.
     """
 
     def __init__(self, embed_dims, num_embed=8192, loss=None, **kwargs):
@@ -166,7 +162,7 @@ class BEiT(MaskTokenPretrainer):
 
 
 def load_all(module, checkpoint, prefix='', map_location='cpu'):
-    """Load all weights of a module from a path or URL, from its keys that start with ``prefix``."""
+    """Load all weights of a module from a checkpoint, whose keys start with ``prefix``."""
     weights = read_weights(stack.load(checkpoint, map_location), checkpoint, prefix)
     check_weights(module, weights, checkpoint)
     module.load_state_dict(weights, strict=False)

@@ -25,9 +25,8 @@ class BootMAE(MomentumMixin, MaskedPretrainer):
 
     Args:
         backbone (dict): A :class:`~mmlite.models.backbones.vit.ViT`, ``out_type='raw'``.
-        pixel_decoder (dict): A :class:`~.bootmae_decoder.BootMAEDecoder` with as many
-            ``out_channels`` as a patch has values.
-        feature_decoder (dict): The same with as many as the backbone has channels.
+        pixel_decoder, feature_decoder (dict): A :class:`~.bootmae_decoder.BootMAEDecoder` each;
+            the model sets ``in_channels`` and ``out_channels``.
         mask_ratio (float): Final share of hidden patches: blocks of the pipeline's
             :class:`~mmlite.datasets.BlockwiseMask` and single ones. Defaults to 0.75 (147 of 196).
         momentum (Sequence[tuple[float, float]]): Points (share of training, momentum) of the
@@ -51,24 +50,16 @@ class BootMAE(MomentumMixin, MaskedPretrainer):
         self.mask_ratio = mask_ratio
         self.momentum = momentum
         self.feature_ramp = feature_ramp
-        values, channels = (
-            self.backbone.patch_embed.proj.weight[0].numel(),
+        channels, values = (
             self.backbone.embed_dims,
+            self.backbone.patch_embed.proj.weight[0].numel(),
         )
-        self.pixel_decoder = self._build('pixel_decoder', pixel_decoder, values)
-        self.feature_decoder = self._build('feature_decoder', feature_decoder, channels)
+        self.pixel_decoder, self.feature_decoder = (
+            MODELS.build(dict(decoder, in_channels=channels, out_channels=count))
+            for decoder, count in ((pixel_decoder, values), (feature_decoder, channels))
+        )
         self.low, self.high = 'blocks.0', f'blocks.{len(self.backbone.blocks) - 1}'
         self.add_momentum_encoder('backbone', always_eval=True)
-
-    def _build(self, name, cfg, out_channels):
-        decoder = MODELS.build(cfg)
-        given = decoder.down.in_features, decoder.head.out_features
-        if given != (self.backbone.embed_dims, out_channels):
-            raise ArgumentError(
-                f'{name} maps {given[0]} to {given[1]} channels, but this backbone requires '
-                f'in_channels={self.backbone.embed_dims} and out_channels={out_channels}'
-            )
-        return decoder
 
     def loss(self, inputs, data_samples):
         """Return ``loss_pixel``, and ``loss_feature`` times its current weight."""

@@ -68,12 +68,9 @@ class BootMAEDecoder(BaseModule):
     Hidden tokens simply follow the visible ones, and only they get positions, as in the original.
 
     Args:
-        in_channels (int): Channels of the encoder's tokens. Defaults to 192.
-        out_channels (int): Predicted values per patch. Defaults to 768 (3 x 16 x 16 pixels).
-        embed_dims (int): Width. Defaults to 96 (MAE-Lite's decoder for ViT-Tiny).
-        depth (int): Blocks. Defaults to 1.
         num_heads (int): Heads of self- and cross-attention. Defaults to 3.
-        mlp_ratio (float): Hidden width of the MLP over ``embed_dims``. Defaults to 4.
+        in_channels, out_channels, embed_dims, depth, mlp_ratio: As in
+            :class:`~.decoder.MaskedDecoder`.
     """
 
     def __init__(

@@ -24,9 +24,8 @@ class Distillation(BaseModule):
     stops after its last tap, and is not part of checkpoints.
 
     Args:
-        teacher (dict): Any backbone with taps: :class:`~mmlite.models.backbones.vit.ViT`,
-            :class:`~mmlite.models.backbones.hiera.Hiera` with an ``init_cfg`` of type
-            ``'Pretrained'``, or a :class:`~mmlite.models.backbones.timm_vit.TimmViT`.
+        teacher (dict): A :class:`~mmlite.models.backbones.timm_vit.TimmViT`, or another backbone
+            with taps and an ``init_cfg`` of type ``'Pretrained'``.
         pairs (list[dict]): Each with
 
             - ``student``, ``teacher`` (str): Taps, see
@@ -52,11 +51,9 @@ class Distillation(BaseModule):
             DistilledPair(student, self.teacher, index, **pair) for index, pair in enumerate(pairs)
         )
         names = [pair.name for pair in self.pairs]
-        for name in names:
-            if names.count(name) > 1:
-                raise ArgumentError(
-                    f"two pairs are called '{name}': set a different name=... for each"
-                )
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ArgumentError(f"two pairs are called '{twice[0]}': set a different name=...")
         self.student_taps = {pair.student_tap for pair in self.pairs}
         self.teacher_taps = {pair.teacher_tap for pair in self.pairs}
         self._register_state_dict_hook(_drop_teacher)
@@ -124,11 +121,7 @@ class DistilledPair(nn.Module):
 
 @MODELS.register_module()
 class HeadMixing(nn.Conv2d):
-    """Adapter M of eq. 5: mix the heads of attention logits (B, heads, N, N), without bias.
-
-    Args:
-        in_channels, out_channels (int): Heads of student and teacher.
-    """
+    """Adapter M of eq. 5: mix the heads of attention logits (B, heads, N, N), without bias."""
 
     def __init__(self, in_channels, out_channels):
         super().__init__(in_channels, out_channels, kernel_size=1, bias=False)
@@ -136,11 +129,7 @@ class HeadMixing(nn.Conv2d):
 
 @MODELS.register_module()
 class TokenProjection(nn.Linear):
-    """Adapter N of eq. 6: project tokens (B, N, C), without bias.
-
-    Args:
-        in_channels, out_channels (int): Channels of student and teacher.
-    """
+    """Adapter N of eq. 6: project tokens (B, N, C), without bias."""
 
     def __init__(self, in_channels, out_channels):
         super().__init__(in_channels, out_channels, bias=False)
@@ -149,14 +138,10 @@ class TokenProjection(nn.Linear):
 
 @MODELS.register_module()
 class AttentionLogits(BaseModule):
-    """Extra block of D2-MAE: attention logits (B, heads, N, N) of tokens (B, N, C).
+    """Extra block of D2-MAE: logits of ``out_channels`` heads of tokens (B, N, ``in_channels``).
 
     Only its logits are distilled, so that all weights of the blocks before it get a gradient. As in
     the official code, the fused projection keeps its unused value third.
-
-    Args:
-        in_channels (int): Channels C, a multiple of the heads.
-        out_channels (int): Heads.
     """
 
     def __init__(self, in_channels, out_channels, init_cfg=None):
@@ -173,7 +158,7 @@ class AttentionLogits(BaseModule):
         nn.init.zeros_(self.qkv.bias)
 
     def forward(self, tokens):
-        """Logits before softmax, scaled by 1 / sqrt(C / heads)."""
+        """Scaled logits before softmax (B, heads, N, N)."""
         rows = 2 * tokens.shape[-1]  # queries and keys only
         qk = F.linear(self.norm1(tokens), self.qkv.weight[:rows], self.qkv.bias[:rows])
         q, k = qk.unflatten(-1, (2, self.out_channels, -1)).permute(2, 0, 3, 1, 4).unbind(0)
@@ -193,9 +178,9 @@ def _build_adapter(cfgs, channels, out_channels):
     """Adapter and its output channels."""
     cfgs = [cfgs] if isinstance(cfgs, dict) else list(cfgs or [])
     modules = []
-    for index, cfg in enumerate(cfgs):
+    for cfg in cfgs:
         given = dict(in_channels=channels)
-        if index == len(cfgs) - 1:
+        if cfg is cfgs[-1]:
             given['out_channels'] = out_channels
         modules.append(MODELS.build(cfg, default_args=given))
         channels = modules[-1].out_channels

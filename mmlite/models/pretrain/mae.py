@@ -16,10 +16,8 @@ from .hiera_fusion import unit_cells
 
 @dataclass(frozen=True)
 class Visible:
-    """Visible part of the images.
-
-    ``embed`` holds further arguments of a backbone's ``embed``; ``shown`` and ``hidden`` are cells
-    of the decoder's grid, int64 (B, K), in the order of the tokens, and (B, M).
+    """Visible part of images: further arguments of a backbone's ``embed``, and cells of the
+    decoder's grid, int64, ``shown`` (B, K) in the order of the tokens, and ``hidden`` (B, M).
     """
 
     embed: dict
@@ -68,14 +66,11 @@ class MAE(MaskedPretrainer):
         return (decode_from or f'blocks.{len(self.backbone.blocks) - 1}',)
 
     def loss(self, inputs, data_samples=None, ids_shuffle=None):
-        """Losses of a batch: ``loss_recon``, and one loss per distilled pair.
+        """Return ``loss_recon``, and one loss per distilled pair.
 
-        Args:
-            inputs (Tensor): Normalized images (B, 3, H, W).
-            data_samples (list[DataSample], optional): Seeds, see
-                :func:`~.sample_noise.patch_noise`.
-            ids_shuffle (Tensor, optional): Order of the patches, int64 (B, N); the first
-                ``int(N * (1 - mask_ratio))`` are visible. Defaults to a random one.
+        ``ids_shuffle`` is the order of the patches, int64 (B, N), of which the first
+        ``int(N * (1 - mask_ratio))`` are visible. Defaults to a random one, from the seeds of
+        ``data_samples`` (:func:`~.sample_noise.patch_noise`).
         """
         return self._losses(inputs, self._choose(inputs, ids_shuffle, data_samples))
 

@@ -24,10 +24,10 @@ class HOGTarget(BaseModule):
 
     Args:
         nbins (int): Orientations in 180 degrees. Defaults to 9.
-        pool (int): Side of a cell in pixels. Defaults to 8.
-        window (int): Side of the Gaussian window in pixels, a multiple of ``pool``; its deviation
-            is half of it. Defaults to 16.
-        patch_size (int): Side of a patch in pixels, a multiple of ``pool``. Defaults to 16.
+        pool (int): Side of a cell in pixels, a divisor of ``window`` and ``patch_size``. Defaults
+            to 8.
+        window (int): Side of the Gaussian window in pixels, twice its deviation. Defaults to 16.
+        patch_size (int): Side of a patch in pixels. Defaults to 16.
     """
 
     def __init__(self, nbins=9, pool=8, window=16, patch_size=16, init_cfg=None):

@@ -22,10 +22,8 @@ class MomentumEncoder(nn.Module):
 
     Args:
         source (nn.Module): The model.
-        names (Sequence[str]): Modules to copy, e.g. ``('backbone', 'neck')``; the copies have the
-            same names.
-        always_eval (bool): Stay in evaluation mode, e.g. without stochastic depth, while the model
-            trains. Defaults to False.
+        names (Sequence[str]): Modules to copy under the same names, e.g. ``('backbone', 'neck')``.
+        always_eval (bool): Stay in evaluation mode while the model trains. Defaults to False.
     """
 
     def __init__(self, source, names, always_eval=False):
@@ -139,11 +137,7 @@ def half_cosine(start, end, progress):
 
 
 def piecewise_linear(points, progress):
-    """Value at ``progress``, from 0 to 1, on straight lines through ``points``, constant beyond the
-    ends.
-
-    ``points`` are pairs (progress, value) in ascending order.
-    """
+    """Value at ``progress`` on straight lines through pairs (progress, value), constant beyond."""
     return float(np.interp(progress, *zip(*points, strict=True)))
 
 

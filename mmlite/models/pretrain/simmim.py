@@ -41,14 +41,10 @@ class SimMIM(MaskTokenPretrainer):
         self.head = MODELS.build(head, default_args=dict(patch_size=patch_size))
 
     def loss(self, inputs, data_samples=None, mask=None):
-        """Loss of a batch: ``loss_recon``.
+        """Return ``loss_recon``.
 
-        Args:
-            inputs (Tensor): Normalized images (B, 3, H, W).
-            data_samples (list[DataSample], optional): Seeds, see
-                :func:`~.sample_noise.patch_noise`.
-            mask (Tensor, optional): Hidden patches, bool (B, h * w), row-major, True = hidden.
-                Defaults to a random one.
+        ``mask`` holds the hidden patches, bool (B, h * w), row-major, True = hidden. Defaults to a
+        random one, from the seeds of ``data_samples`` (:func:`~.sample_noise.patch_noise`).
         """
         mask = self.draw_mask(inputs, data_samples) if mask is None else mask
         pred = self._predict(inputs, mask)

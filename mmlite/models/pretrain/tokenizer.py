@@ -33,7 +33,6 @@ class DiscreteTokenizer(BaseModel):
         revive_below (float): A code whose share of use falls below this part of ``1 / vocab_size``
             is replaced by a feature of the current batch. Defaults to 0.1.
         data_preprocessor (dict, optional): Defaults to mmpretrain's ``SelfSupDataPreprocessor``.
-        init_cfg (dict, optional): As in mmengine's ``BaseModel``.
     """
 
     def __init__(
@@ -74,8 +73,7 @@ class DiscreteTokenizer(BaseModel):
         )
 
     def forward(self, inputs, data_samples=None, mode='tensor'):
-        """Codes, int64 (B, h * w), row-major, of normalized images (B, 3, H, W), or losses
-        (:meth:`loss`).
+        """Codes, int64 (B, h * w), row-major, of normalized images (B, 3, H, W), or :meth:`loss`.
 
         ``mode`` is ``'tensor'`` or ``'loss'``; H and W are multiples of the stride.
         """
@@ -86,11 +84,10 @@ class DiscreteTokenizer(BaseModel):
         raise ArgumentError(f"mode '{mode}' is unknown: choose 'tensor' or 'loss'")
 
     def loss(self, inputs, data_samples=None):
-        """Losses of normalized images (B, 3, H, W); in training mode, the codebook learns too.
+        """Losses of images and of their features; in training mode, the codebook learns too.
 
-        ``loss_recon``, mean squared error of the images; ``loss_commit``; and for the log
-        ``perplexity``, the effective number of used codes, and ``dead_codes``, the share of
-        replaced codes.
+        For the log, ``perplexity`` is the effective number of used codes, ``dead_codes`` the share
+        of replaced ones.
         """
         features = self._features(inputs)
         codes, stats = self.codebook(features)
