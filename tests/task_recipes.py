@@ -4,7 +4,7 @@ import copy
 
 import torch
 
-from mmlite.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from mmlite.registry import OPTIM_WRAPPER_CONSTRUCTORS, PARAM_SCHEDULERS
 
 
 def optim_wrapper(cfg, model):
@@ -22,6 +22,19 @@ def settings(cfg, model):
     """Learning rate and weight decay of every parameter that learns, by name."""
     groups = optim_wrapper(cfg, model).optimizer.param_groups
     return {n: (g['lr'], g['weight_decay']) for g in groups for n in g['param_names']}
+
+
+def scheduled(cfg, optimizer, steps):
+    """Parameter groups before every iteration of a recipe, with ``steps`` iterations an epoch."""
+    given = dict(optimizer=optimizer, epoch_length=steps)
+    schedulers = [PARAM_SCHEDULERS.build(part, default_args=given) for part in cfg.param_scheduler]
+    seen = []
+    for _ in range(cfg.train_cfg.max_epochs * steps):
+        seen.append([{k: v for k, v in g.items() if k != 'params'} for g in optimizer.param_groups])
+        optimizer.step()
+        for scheduler in schedulers:
+            scheduler.step()
+    return seen
 
 
 def step(model, batch):

@@ -35,14 +35,7 @@ def perceptron(channels, out_channels, layers):
     )  # fmt: skip
 
 
-def decoder(out_channels):
-    """A decoder of BootMAE."""
-    return dict(
-        type='mmlite.BootMAEDecoder', in_channels=24, out_channels=out_channels, embed_dims=12,
-        num_heads=3,
-    )  # fmt: skip
-
-
+BOOT_DECODER = dict(type='mmlite.BootMAEDecoder', embed_dims=12, num_heads=3)
 VQ = dict(type='mmlite.DiscreteTokenizer', vocab_size=16, embed_dims=4, channels=(8, 8, 8), depth=1)
 L1 = dict(type='PixelReconstructionLoss', criterion='L1', channel=3)
 L2 = dict(type='PixelReconstructionLoss', criterion='L2')
@@ -92,8 +85,8 @@ METHODS = dict(
     bootmae=dict(
         type='mmlite.BootMAE',
         backbone=dict(VIT, out_type='raw', pos_embed='sincos', weight_init='moco'),
-        pixel_decoder=decoder(3 * 64),
-        feature_decoder=decoder(24),
+        pixel_decoder=BOOT_DECODER,
+        feature_decoder=BOOT_DECODER,
     ),
 )  # fmt: skip
 
@@ -133,6 +126,15 @@ def samples(ids=IDS):
     for sample, hidden in zip(packed, ids, strict=True):
         sample.set_field(hidden, 'hidden_ids')
     return packed
+
+
+def masked_tokens(model, images, hidden):
+    """Normalized patch tokens of images, row by row; ``hidden`` are cells or a mask of each."""
+    tokens = model.backbone.patch_embed(images).flatten(2).transpose(1, 2).clone()
+    for row, cells in zip(tokens, hidden, strict=True):
+        row[cells] = model.mask_token[0, 0]
+    tokens, _ = model.backbone.encode(model.backbone.add_positions(tokens, (4, 4)), context=(4, 4))
+    return model.backbone.norm(tokens)[:, 1:]
 
 
 def hidden_pixels(hidden, grid=(4, 4)):

@@ -11,7 +11,6 @@ from mmlite.models.layers import (
     BiasTableAttention,
     DecomposedAttention,
     LN2d,
-    PositionCache,
     from_windows,
     group_taps,
     join_units,
@@ -234,25 +233,6 @@ def test_ln2d_normalises_channels_of_each_pixel():
     want = (x - mean) / (var + 1e-6).sqrt() * norm.weight[:, None, None] + norm.bias[:, None, None]
     torch.testing.assert_close(norm(x), want)
     assert not isinstance(norm, nn.LayerNorm)  # norm_decay_mult must not reach it
-
-
-def test_position_cache_follows_its_source():
-    cache, source, calls = PositionCache(), torch.randn(3), []
-
-    def compute():
-        calls.append(1)
-        return source * 2
-
-    with torch.no_grad():
-        cache.get(source, 'a', compute)
-        cache.get(source, 'a', compute)
-        assert len(calls) == 1
-        source.add_(1)
-        torch.testing.assert_close(cache.get(source, 'a', compute), source * 2)
-        cache.get(source, 'b', compute)
-        assert len(calls) == 3
-    cache.get(source, 'a', compute)  # with gradient: never from the cache
-    assert len(calls) == 4
 
 
 @pytest.mark.parametrize(

@@ -111,11 +111,7 @@ def test_loss_is_that_of_the_paper():
     x = images()
     with torch.no_grad():
         got = model.loss(x, samples())['loss_hog']
-        tokens = model.backbone.patch_embed(x).flatten(2).transpose(1, 2).clone()
-        for row, hidden in zip(tokens, IDS, strict=True):
-            row[hidden] = model.mask_token[0, 0]
-        tokens, _ = model.backbone.encode(model.backbone.add_positions(tokens, (4, 4)))
-        pred = model.neck.fc(model.backbone.norm(tokens))[:, 1:]
+        pred = model.neck.fc(methods.masked_tokens(model, x, IDS))
     errors = []
     for image, row, hidden in zip(x, pred, IDS, strict=True):
         want = torch.from_numpy(slow_hog(image)).float()
@@ -146,10 +142,7 @@ def test_reconstruction():
     ('build_it', 'message'),
     [
         (lambda: build(pool=6), 'a patch of 16 pixels is not a multiple of the HOG cell of 6'),
-        (
-            lambda: HOGTarget(window=12),
-            'a window of 12 pixels is not a multiple',
-        ),
+        (lambda: HOGTarget(window=12), 'a window of 12 pixels is not a multiple'),
         (lambda: build().loss(images(72), samples()), '72x72 pixels do not divide into patches'),
         (
             lambda: build().loss(images(), samples([torch.arange(4), torch.arange(5)])),

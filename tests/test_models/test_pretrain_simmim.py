@@ -41,12 +41,7 @@ def test_loss_is_that_of_the_paper(backbone):
     mask = model.draw_mask(x)
     with torch.no_grad():
         got = model.loss(x, mask=mask)['loss_recon']
-        tokens = model.backbone.patch_embed(x).flatten(2).transpose(1, 2).clone()
-        tokens[mask] = model.mask_token[0, 0]
-        tokens = model.backbone.add_positions(tokens, (4, 4))
-        for block in model.backbone.blocks:
-            tokens, _ = block(tokens, (4, 4))
-        tokens = model.backbone.norm(tokens)[:, 1:]
+        tokens = methods.masked_tokens(model, x, mask)
         conv = model.neck.decoder[0]
         total, pixels = 0.0, 0
         for image, hidden, row in zip(x, mask, tokens, strict=True):

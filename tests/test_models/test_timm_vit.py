@@ -228,7 +228,7 @@ def test_wrong_arguments_name_themselves(kwargs, message):
 
 def test_bad_weights_are_one_sentence(tmp_path):
     vit = TimmViT(NAME, checkpoint_path=str(tmp_path / 'no.pth'), timm_kwargs=SMALL)
-    with pytest.raises(CheckpointError, match="no.pth' does not exist"):
+    with pytest.raises(CheckpointError, match='no.pth cannot be loaded .* FileNotFoundError'):
         vit.init_weights()
     with pytest.raises(CheckpointError, match='cannot be loaded into timm model'):
         ours(tmp_path, timm_model(embed_dim=48))
