@@ -1,13 +1,7 @@
 """Golden values: numbers that the papers' own code gave on generated weights and inputs.
 
 Neither weights nor inputs are stored. Both come from a generator that depends only on a name,
-a shape and a seed, so that any implementation can be filled with the very same numbers:
-
-    >>> import golden
-    >>> state = golden.weights('mae_vit_tiny')          # {official key: float32 array}
-    >>> images = golden.array('images', (2, 3, 224, 224))
-    >>> want = golden.load('mae_vit_tiny')              # what the official code returned
-    >>> want['loss']
+a shape and a seed, so that any implementation can be filled with the very same numbers.
 
 In ``tests/data/golden``, ``NAME.keys.json`` lists the keys and shapes of an official state dict,
 and ``NAME.npz`` holds what the official model returned in float32 on a CPU, thinned out by the

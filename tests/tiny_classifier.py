@@ -33,16 +33,7 @@ randomness = dict(seed=0)
 
 
 def write(folder, recipe=RECIPE, name='small.py'):
-    """Write the config, and its data if they are not there.
-
-    Args:
-        folder (Path): Where.
-        recipe (Path): Of ``configs/shapes/cls``, for ViT-Tiny with mixed labels.
-        name (str): Of the config.
-
-    Returns:
-        Path: The config.
-    """
+    """Write a config that inherits a recipe of ViT-Tiny, and its data if they are not there."""
     data = folder / 'data'
     if not data.exists():
         spec = task_spec('cls', size=48, classes=3)

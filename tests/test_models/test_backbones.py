@@ -161,18 +161,6 @@ def test_frozen_stages_freeze_from_the_front(cls, kwargs):
     assert all(learning) and not any(p.requires_grad for p in model.blocks[0].parameters())
 
 
-def test_joint_encoding_of_two_token_sets():
-    """Tokens of both sets attend to one another, and their order does not matter."""
-    torch.manual_seed(0)
-    model = ViT(**TINY_VIT | dict(with_cls_token=False)).eval()
-    template, search = (model.embed(torch.randn(1, 3, s, s)) for s in (32, 64))
-    joint, _ = model.encode(torch.cat([template, search], dim=1))
-    swapped, _ = model.encode(torch.cat([search, template], dim=1))
-    alone, _ = model.encode(search)
-    torch.testing.assert_close(joint[:, 4:], swapped[:, :16], **CLOSE)
-    assert (joint[:, 4:] - alone).abs().max() > 1e-3
-
-
 @pytest.mark.parametrize('out_type', ['raw', 'cls_token', 'avg_featmap', 'featmap'])
 def test_vit_out_types_agree(out_type):
     torch.manual_seed(0)

@@ -48,6 +48,7 @@ def test_loss_of_a_model():
         center = model.head.center.normal_(std=0.1).clone()
         before = deepcopy(model)
         got = model.loss(views)['loss']
+        assert model.training and not model.momentum_encoder.training
         before.momentum_encoder.update(before, 0.996)
         encoder = before.momentum_encoder
         student = [before.neck(before.backbone(v)[0]) for v in views]
@@ -88,24 +89,6 @@ def test_temperature_of_the_teacher_rises(iteration, temperature):
     head = DINOLoss(6, teacher_temperature=[(0.0, 0.04), (30 / 400, 0.07)])
     want = DINOLoss(6, teacher_temperature=temperature)(student, teacher)
     torch.testing.assert_close(head(student, teacher), want)
-
-
-def test_teacher_sees_global_views_without_stochastic_depth():
-    backbone = dict(methods.VIT, out_type='cls_token', drop_path_rate=0.9)
-    model = methods.build('dino', backbone=backbone)
-    seen = {'student': [], 'teacher': []}
-    for name, encoder in (('student', model), ('teacher', model.momentum_encoder)):
-        encoder.backbone.register_forward_hook(
-            lambda _, args, out, name=name: seen[name].append((args[0].shape, out[0].detach()))
-        )
-    views, _ = methods.batch('dino')
-    for _ in range(2):
-        model.loss(views)
-    assert [tuple(shape) for shape, _ in seen['teacher']] == [(12, 3, 32, 32)] * 2
-    sizes = [(12, 3, 32, 32), (18, 3, 16, 16)] * 2
-    assert [tuple(shape) for shape, _ in seen['student']] == sizes
-    assert torch.equal(seen['teacher'][0][1], seen['teacher'][1][1])
-    assert not torch.equal(seen['student'][0][1], seen['student'][2][1])
 
 
 def test_loss_stays_in_single_precision_under_amp():

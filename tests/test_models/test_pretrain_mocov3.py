@@ -43,22 +43,6 @@ def test_loss_is_that_of_the_formula():
         torch.testing.assert_close(got, torch.tensor(slow_loss(before, views)))
 
 
-def test_both_views_pass_the_backbone_at_once_and_the_projector_apart():
-    model = methods.build('mocov3')
-    seen = []
-    for name in ('backbone', 'neck', 'head.predictor', 'momentum_encoder.neck'):
-        module = model.get_submodule(name)
-        module.register_forward_pre_hook(
-            lambda _, args, name=name: seen.append(
-                (name, len(args[0] if name == 'backbone' else args[0][0]))
-            )
-        )
-    model.loss(methods.batch('mocov3', images=5)[0])
-    assert seen[0] == ('backbone', 10)
-    for name in ('neck', 'momentum_encoder.neck', 'head.predictor'):
-        assert [count for known, count in seen if known == name] == [5, 5]
-
-
 def test_negatives_come_from_all_processes(monkeypatch):
     """On the second of two processes the own keys are the second half."""
     methods.init_default_scope('mmpretrain')

@@ -55,14 +55,6 @@ def test_loss_is_that_of_the_paper(backbone):
     torch.testing.assert_close(got, total / (pixels + 1e-5) / 3)
 
 
-def test_key_bias_stays_without_gradient():
-    """Queries and values have the only biases that matter, as in the official code."""
-    model = build(backbone=OFFICIAL).eval()
-    model.loss(images())['loss_recon'].backward()
-    q, k, v = model.backbone.blocks[0].attn.qkv.bias.grad.chunk(3)
-    assert k.abs().max() < 1e-6 * min(q.abs().max(), v.abs().max()) + 1e-9
-
-
 def test_hidden_pixels_are_not_seen():
     """What lies under the mask changes neither the prediction nor the gradient of visible parts."""
     model = build().eval()

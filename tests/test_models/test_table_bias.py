@@ -45,13 +45,6 @@ def test_outputs_and_gradients_equal_those_of_all_heads_at_once(with_cls, images
     torch.testing.assert_close(*pairs, rtol=1e-4, atol=1e-5)
 
 
-def test_gradients_equal_finite_differences():
-    qkv, table, index = inputs(batch=2, grid=(2, 2), width=3, dtype=torch.float64)
-    torch.autograd.gradcheck(
-        lambda qkv, table: attend_headwise(*split(qkv), TableBias(table, index)), (qkv, table)
-    )
-
-
 def test_nothing_as_large_as_the_logits_is_kept():
     qkv, table, index = inputs(grid=(8, 8))
     kept = []

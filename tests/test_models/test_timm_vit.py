@@ -8,7 +8,7 @@ from timm.models.vision_transformer import ParallelThingsBlock
 from torch import nn
 
 from mmlite.errors import ArgumentError, CheckpointError
-from mmlite.models import MAE, TimmViT, ViT
+from mmlite.models import MAE, TimmViT
 from mmlite.models.backbones.timm_vit import fold_normalization
 from mmlite.registry import MODELS
 
@@ -127,14 +127,6 @@ def test_pooled_norm_comes_from_timm(tmp_path):
     assert isinstance(raw.norm, nn.Identity)  # timm, too, leaves these tokens as they are
 
 
-def test_architecture_is_read_off_timm():
-    vit = TimmViT('vit_small_patch14_dinov2.lvd142m', timm_kwargs=dict(depth=2))
-    assert vit.arch == dict(embed_dims=384, num_layers=2, num_heads=6, mlp_ratio=4)
-    assert vit.patch_size == 14 and vit.grid == (37, 37)
-    assert vit.blocks[0].ls1.gamma.shape == (384,)
-    assert TimmViT('vit_tiny_patch16_224', img_size=96).grid == (6, 6)
-
-
 def test_initialisation_of_a_parent_and_freezing_leave_the_weights(tmp_path):
     """mmengine initialises parents first; a second call and later training change nothing."""
     model = timm_model()
@@ -159,14 +151,6 @@ def test_initialisation_of_a_parent_and_freezing_leave_the_weights(tmp_path):
     torch.testing.assert_close(vit.blocks[1].attn.qkv.weight, want, rtol=0, atol=0)
     assert not any(p.requires_grad for p in vit.parameters())
     assert parent.loss(normalised(pixels()))['loss_attn'] > 0
-
-
-def test_without_weights_it_starts_as_any_vit():
-    torch.manual_seed(0)
-    vit = TimmViT(NAME, img_size=64, timm_kwargs=SMALL)
-    torch.manual_seed(0)
-    plain = ViT(dict(embed_dims=24, num_layers=2, num_heads=3), img_size=64, out_type='raw')
-    torch.testing.assert_close(dict(vit.named_parameters()), dict(plain.named_parameters()))
 
 
 def test_folding_is_exact():
