@@ -18,12 +18,8 @@ ARCHITECTURE = ('type', 'embed_dims', 'num_layers', 'num_heads', 'patch_size')
 def find_weights(contents):
     """Find the weights in the contents of a checkpoint, see :func:`mmlite.stack.load`.
 
-    Returns:
-        tuple[dict[str, Tensor], list[str]]: The weights by their names in the file, NumPy arrays as
-        tensors, and the names of the other entries.
-
-    Raises:
-        CheckpointError: There are no weights, or something else is among them.
+    Returns a dict of tensors by their names in the file, and the names of the other entries. If
+    there are no weights, or something else is among them, a CheckpointError is raised.
     """
     box = next((key for key in CONTAINERS if isinstance(contents.get(key), dict)), None)
     weights = contents if box is None else contents[box]

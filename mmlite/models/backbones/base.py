@@ -127,8 +127,6 @@ class Backbone(BaseModule):
 
     def freeze(self):
         """Apply ``frozen_stages``."""
-        if self.frozen_stages < 0:
-            return
         for name, parameter in self.named_parameters():
             if self.get_layer_depth(name)[0] <= self.frozen_stages:
                 parameter.requires_grad_(False)

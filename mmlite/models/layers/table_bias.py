@@ -46,9 +46,8 @@ def attend_headwise(q, k, v, bias):
 class HeadwiseAttention(torch.autograd.Function):
     """Attention with the bias and the logits of one head at a time in memory.
 
-    PyTorch's fused CPU kernel has no gradient for a bias, and its fallback keeps several tensors
-    (B, heads, N, N). Here the working set stays in the cache, and the backward pass recomputes the
-    probabilities (FlashAttention, arXiv 2205.14135, algorithm 4).
+    PyTorch's fused CPU kernel has no gradient for a bias, its fallback keeps several (B, heads, N,
+    N). The backward pass recomputes probabilities (FlashAttention, arXiv 2205.14135, algorithm 4).
     """
 
     @staticmethod

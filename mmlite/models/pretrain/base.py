@@ -15,17 +15,11 @@ from .sample_noise import patch_noise
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """Input, prediction and target of a masked method, as normalized images (B, 3, H, W).
+    """Input, prediction and target of a masked method, as normalized images (B, 3, H, W)."""
 
-    Attributes:
-        masked: Images with hidden patches at 0, i.e. the mean color.
-        restored: Prediction for hidden patches; visible ones unchanged.
-        target: Target of the prediction, if not the image itself.
-    """
-
-    masked: Tensor
-    restored: Tensor
-    target: Tensor | None = None
+    masked: Tensor  # hidden patches are 0, i.e. the mean color
+    restored: Tensor  # prediction for hidden patches; visible ones unchanged
+    target: Tensor | None = None  # of the prediction, if not the image itself
 
 
 class MaskedPretrainer(BaseSelfSupervisor):

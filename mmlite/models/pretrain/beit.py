@@ -71,13 +71,9 @@ class BEiT(MaskTokenPretrainer):
                 'TwoNormDataPreprocessor with mean, std, second_mean and second_std'
             )
         self.head = MODELS.build(head, default_args=dict(embed_dims=self.backbone.embed_dims))
+        self.vocab_size = self.head.cls_head.out_features
         self._check_vocabulary(getattr(self.target_generator, 'vocab_size', self.vocab_size))
         self.target_generator.requires_grad_(False).eval()
-
-    @property
-    def vocab_size(self):
-        """int: Codes of the head."""
-        return self.head.cls_head.out_features
 
     def init_weights(self):
         """Initialize, and load all weights of the tokenizer."""

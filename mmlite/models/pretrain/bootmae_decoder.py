@@ -28,8 +28,6 @@ class CrossAttention(nn.Module):
 
     def __init__(self, dim, context_dim, num_heads):
         super().__init__()
-        if dim % num_heads:
-            raise ArgumentError(f'embed_dims {dim} is not divisible by num_heads {num_heads}')
         self.num_heads = num_heads
         self.scale = (dim // num_heads) ** -0.5
         self.q = nn.Linear(dim, dim)

@@ -20,9 +20,8 @@ class MaskedDecoder(BaseModule):
         in_channels (int): Channels of the encoder's tokens. Defaults to 192.
         out_channels (int): Predicted values per patch. Defaults to 768 (16 x 16 x 3).
         grid (tuple[int, int] | int): Patches (h, w) of an image. Defaults to 14.
-        embed_dims (int): Width. Defaults to 96 (MAE-Lite, ViT-Tiny).
-        depth (int): Blocks. Defaults to 1.
-        num_heads (int): Heads. Defaults to 3.
+        embed_dims, depth, num_heads (int): Width, number of blocks, and of heads. Default to 96, 1
+            and 3 (MAE-Lite, ViT-Tiny).
         mlp_ratio (float): Hidden width of the MLP over ``embed_dims``. Defaults to 4.
         pos_embed (str): ``'sincos'``, fixed (MAE), or ``'learned'`` (Hiera).
         with_cls_token (bool): The encoder's tokens start with a class token. Defaults to True.

@@ -43,10 +43,9 @@ class MultiScaleFusion(BaseModule):
 
 
 def unit_cells(units, grid, side):
-    """Grid cells, int64 (B, K * side^2), of mask units, int64 (B, K), both row-major.
+    """Grid cells, int64 (B, K * side^2), of mask units, int64 (B, K), unit by unit, row-major.
 
-    ``grid`` counts units (rows, columns) of an image, ``side`` cells on a unit's side. Cells are in
-    the order of the units, row-major inside a unit.
+    ``grid`` counts units (rows, columns) of an image, ``side`` cells on a unit's side.
     """
     columns = grid[1]
     step = torch.arange(side, device=units.device)

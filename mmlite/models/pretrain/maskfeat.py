@@ -75,17 +75,13 @@ class HOGTarget(BaseModule):
         """
         cells = join_patches(targets.float(), grid, self.cells)
         votes = cells.unflatten(1, (3, self.nbins)).mean(dim=1)
-        glyphs = torch.einsum('bkhw,kyx->bhywx', votes, self._strokes(votes.device))
-        return glyphs.flatten(3).flatten(1, 2).clamp(0, 1)
-
-    def _strokes(self, device):
-        """Line through a cell for every orientation, two pixels wide: (nbins, pool, pool)."""
-        angles = (torch.arange(self.nbins, device=device) + 0.5) * (math.pi / self.nbins)
-        at = torch.arange(self.pool, device=device) - (self.pool - 1) / 2
         # bins are angles from the y axis towards x; an edge is perpendicular to its gradient
-        across = at[None, :, None] * angles.cos()[:, None, None]
-        across = across + at[None, None, :] * angles.sin()[:, None, None]
-        return (1.5 - across.abs()).clamp(0, 1)
+        angles = (torch.arange(self.nbins, device=votes.device) + 0.5) * (math.pi / self.nbins)
+        at = torch.arange(self.pool, device=votes.device) - (self.pool - 1) / 2
+        across = at[:, None] * angles.cos()[:, None, None] + at * angles.sin()[:, None, None]
+        strokes = (1.5 - across.abs()).clamp(0, 1)  # two pixels wide, (nbins, pool, pool)
+        glyphs = torch.einsum('bkhw,kyx->bhywx', votes, strokes)
+        return glyphs.flatten(3).flatten(1, 2).clamp(0, 1)
 
 
 @MODELS.register_module()

@@ -15,14 +15,10 @@ from .momentum import ViewPretrainer, encode_views
 
 @MODELS.register_module()
 class MoCoV3Head(BaseMoCoV3Head):
-    """Predictor and InfoNCE loss (MoCo v3, section 3).
+    """Predictor and InfoNCE loss (MoCo v3, section 3), weighted by 2 ``temperature``.
 
-    Equal to mmpretrain's, which copies labels from the host in every step.
-
-    Args:
-        predictor (dict): Module that maps projected vectors of the encoder to the momentum
-            encoder's, e.g. mmpretrain's ``NonLinearNeck``.
-        temperature (float): T; the loss is weighted by 2 T. Defaults to 0.2.
+    Equal to mmpretrain's, which copies labels from the host in every step. The ``predictor`` maps
+    projected vectors of the encoder to the momentum encoder's.
     """
 
     def __init__(self, predictor, temperature=0.2):
@@ -32,8 +28,7 @@ class MoCoV3Head(BaseMoCoV3Head):
     def loss(self, base_out, momentum_out):
         """Find the other view of an image among those of all images on all GPUs.
 
-        ``base_out`` (B, C) are projections of one view by the encoder, ``momentum_out`` (B, C) of
-        the other by the momentum encoder.
+        Both are projections (B, C), of one view by the encoder, of the other by its EMA.
         """
         query = F.normalize(self.predictor([base_out])[0], dim=1)
         keys = torch.cat(all_gather(F.normalize(momentum_out, dim=1)))

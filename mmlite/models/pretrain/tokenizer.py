@@ -113,9 +113,8 @@ class DiscreteTokenizer(BaseModel):
 class Codebook(nn.Module):
     """Unit vectors that follow the features closest to them; see :class:`DiscreteTokenizer`.
 
-    Like mmpretrain's ``NormEMAVectorQuantizer``, but one codebook on all GPUs, without
-    synchronization or a one-hot matrix, constant in evaluation mode; unused codes are replaced by
-    features.
+    Like mmpretrain's ``NormEMAVectorQuantizer``, but one codebook on all GPUs, without a one-hot
+    matrix, and constant in evaluation mode.
     """
 
     def __init__(self, vocab_size, embed_dims, decay, revive_below):
