@@ -72,13 +72,19 @@ def test_results_of_other_weights_are_neither_read_nor_overwritten(tmp_path):
         ResultFolder(tmp_path, IDENTITY)
 
 
-@pytest.mark.parametrize('file', ['cat-1.txt', 'cat-1_time.txt', 'cat-1_score.txt'])
-def test_results_of_another_length_are_refused(file, tmp_path):
+@pytest.mark.parametrize(('file', 'problem'), [
+    ('cat-1.txt', 'cat-1_time.txt has 5 lines, but cat-1.txt has 4'),
+    ('cat-1_score.txt', 'cat-1_score.txt has 4 lines, but cat-1.txt has 5'),
+])  # fmt: skip
+def test_results_of_another_length_are_refused(file, problem, tmp_path):
     folder = ResultFolder(tmp_path, IDENTITY)
     folder.write(make_track())
     path = tmp_path / file
     path.write_text('\n'.join(path.read_text().splitlines()[:4]) + '\n')
-    with pytest.raises(DataError, match=f'{file} has 4 lines, but sequence cat-1 has 5 frames'):
+    with pytest.raises(DataError, match=problem):
+        folder.read(sequence())
+    folder.write(make_track(frames=4))
+    with pytest.raises(DataError, match='cat-1.txt has 4 boxes, but sequence cat-1 has 5 frames'):
         folder.read(sequence())
 
 

@@ -167,14 +167,9 @@ def _frame_names(tree, entry):
     first = numbers[0] if entry.first is None else entry.first
     last = numbers[-1] if entry.last is None else entry.last
     frames = {n: name for n, name in zip(numbers, names, strict=True) if first <= n <= last}
-    if not entry.gaps:
-        if first not in frames or last not in frames:
-            raise DataError(f"directory '{where}' does not have all frames from {first} to {last}")
-        gap = next((number for number in range(first, last) if number not in frames), None)
-        if gap is not None:
-            raise DataError(
-                f"directory '{where}' has no frame {gap}: one is missing after {frames[gap - 1]}"
-            )
+    missing = (number for number in range(first, last + 1) if number not in frames)
+    if not entry.gaps and (number := next(missing, None)) is not None:
+        raise DataError(f"directory '{where}' has no frame {number} of {first} to {last}")
     names = list(frames.values())
     if not entry.by_boxes:
         return names

@@ -75,9 +75,7 @@ class SOTMetric(BaseMetric):
         A sequence that two processes evaluated counts once; UserError if one is missing or a file
         cannot be written.
         """
-        results = {}
-        for result in (r for part in all_gather_object(self.results) for r in part):
-            results.setdefault(result.name, result)
+        results = {r.name: r for part in all_gather_object(self.results) for r in part}
         self.results.clear()
         outcome = [None]
         if is_main_process():

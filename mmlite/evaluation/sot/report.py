@@ -82,8 +82,8 @@ def group_table(evaluations, groups):
     evaluations = ranked(evaluations)
     header = [evaluations[0].protocol.columns[0], 'sequences', *(e.tracker for e in evaluations)]
     rows = [
-        [label, len(names), *('-' if v is None else f'{v:.2f}' for v in values)]
-        for label, names, values in _group_numbers(evaluations, groups)
+        [label, count, *('-' if value is None else f'{value:.2f}' for value in values)]
+        for label, count, *values in _group_rows(evaluations, groups)
     ]
     return render_table(header, rows)
 
@@ -127,12 +127,8 @@ def write_reports(folder, dataset, evaluations, groups=None, plots=True):
     if groups:
         best = evaluations[0].protocol.columns[0]
         header = ['group', 'sequences', *(f'{e.tracker} {best}' for e in evaluations)]
-        rows = [
-            [label, len(names), *map(_rounded, values)]
-            for label, names, values in _group_numbers(evaluations, groups)
-        ]
         files.append(folder / 'groups.csv')
-        write_csv(files[-1], rows, header)
+        write_csv(files[-1], _group_rows(evaluations, groups), header)
     scored = [evaluation for evaluation in evaluations if evaluation.scores]
     if plots and scored:
         for name, image in _draw_plots(dataset, ranked(scored)).items():
@@ -174,12 +170,12 @@ def _draw_plots(dataset, evaluations):
     return images
 
 
-def _group_numbers(evaluations, groups):
-    """Yield each group, its names, and percent of every tracker, None without a sequence."""
+def _group_rows(evaluations, groups):
+    """Each group, its size, and percent of every tracker, None without a sequence."""
     column = evaluations[0].protocol.columns[0]
     for label, names in groups.items():
-        parts = [evaluation.subset(names) for evaluation in evaluations]
-        yield label, names, [part.numbers()[column] if part.scores else None for part in parts]
+        parts = (evaluation.subset(names) for evaluation in evaluations)
+        yield label, len(names), *(_rounded(part.numbers()[column]) for part in parts)
 
 
 def _summary(dataset, evaluations):

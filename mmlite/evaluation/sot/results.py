@@ -92,18 +92,15 @@ class ResultFolder:
         file = self.path / f'{sequence.name}.txt'
         if not file.is_file():
             return None
+        track = _read(file, sequence.name, ('_time', '_score'))
         remedy = 'remove the file to track it again'
-        columns = []
-        for suffix, read in (('', read_boxes), ('_time', read_column), ('_score', read_column)):
-            path = self.path / f'{sequence.name}{suffix}.txt'
-            columns.append(read(path) if path.is_file() else None)
-            if columns[-1] is not None and len(columns[-1]) != len(sequence.frames):
-                frames = f'sequence {sequence.name} has {len(sequence.frames)} frames'
-                raise DataError(f'{path} has {len(columns[-1])} lines, but {frames}: {remedy}')
-        if not np.allclose(columns[0][0], sequence.boxes[0], atol=1e-3):
+        if len(track) != len(sequence.frames):
+            frames = f'sequence {sequence.name} has {len(sequence.frames)} frames'
+            raise DataError(f'{file} has {len(track)} boxes, but {frames}: {remedy}')
+        if not np.allclose(track.boxes[0], sequence.boxes[0], atol=1e-3):
             other = f'another box than the annotation of sequence {sequence.name}'
             raise DataError(f'{file} begins with {other}: {remedy}')
-        return Track(sequence.name, *columns)
+        return track
 
     def write(self, track):
         write_track(self.path, track)
@@ -140,18 +137,15 @@ def read_track(folder, name, frames, dataset=None):
     file = next((file for place in places if (file := Path(folder, place)).is_file()), None)
     if file is None:
         return None
-    boxes = read_boxes(file)
-    counts = f'{file} has {len(boxes)} boxes, but sequence {name} has {frames} frames'
-    if len(boxes) < frames:
+    track = _read(file, name, ('_time',))
+    counts = f'{file} has {len(track)} boxes, but sequence {name} has {frames} frames'
+    if len(track) < frames:
         raise DataError(counts)
-    if len(boxes) > frames:
-        text = f'{counts}: the last {len(boxes) - frames} are not scored'
+    if len(track) > frames:
+        text = f'{counts}: the last {len(track) - frames} are not scored'
         print_log(text, 'current', logging.WARNING)
-    times = file.with_name(f'{file.stem.removesuffix("_001")}_time.txt')
-    seconds = read_column(times) if times.is_file() else None
-    if seconds is not None and len(seconds) != len(boxes):
-        raise DataError(f'{times} has {len(seconds)} lines, but {file.name} has {len(boxes)}')
-    return Track(name, boxes[:frames], None if seconds is None else seconds[:frames])
+    seconds = None if track.seconds is None else track.seconds[:frames]
+    return Track(name, track.boxes[:frames], seconds)
 
 
 def read_boxes(path):
@@ -162,6 +156,18 @@ def read_boxes(path):
 def read_column(path):
     """Read a file of one number a line, e.g. times, as float64 (N,); of several the first."""
     return read_table(path)[:, 0]
+
+
+def _read(file, name, suffixes):
+    """Track in a file of boxes and those of ``suffixes`` beside it, of the same length."""
+    columns = [read_boxes(file)]
+    for suffix in suffixes:
+        path = file.with_name(f'{file.stem.removesuffix("_001")}{suffix}.txt')
+        columns.append(read_column(path) if path.is_file() else None)
+        if path.is_file() and len(columns[-1]) != len(columns[0]):
+            counts = f'{len(columns[-1])} lines, but {file.name} has {len(columns[0])}'
+            raise DataError(f'{path} has {counts}')
+    return Track(name, *columns)
 
 
 def format_rows(values, number, delimiter=','):
