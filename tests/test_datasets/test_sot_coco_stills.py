@@ -9,7 +9,6 @@ import pytest
 from tiny_sequences import pack, write_coco
 
 from mmlite.datasets.sot import COCOStillsDataset, coco_stills
-from mmlite.datasets.sot import index as index_module
 from mmlite.errors import DataError
 
 SPLIT = 'train2017'
@@ -57,14 +56,9 @@ def test_the_index_serves_until_the_annotation_changes(root, monkeypatch):
     data['annotations'].pop()
     file.write_text(json.dumps(data))
     check(7, 3)
+    check(7, 3)
     os.utime(file, (1, 1))
     check(7, 4)
-    (index,) = (root / '.mmlite').iterdir()
-    index.write_bytes(index.read_bytes()[:200])  # damaged
-    check(7, 5)
-    check(7, 5)
-    monkeypatch.setattr(index_module, 'VERSION', 99)
-    check(7, 6)
 
 
 @pytest.mark.parametrize(('wrong', 'message'), [

@@ -53,13 +53,9 @@ def test_frames_are_those_of_the_plain_version(count, share, max_interval):
     assert (waited > 0) == (share < 0.5)
 
 
-@pytest.mark.parametrize(('count', 'shown', 'usable'), [
-    (20, 5, True), (19, 19, False), (20, 4, False), (2000, 4, False),
-])  # fmt: skip
-def test_videos_that_are_used(count, shown, usable):
-    visible = np.zeros(count, bool)
-    visible[-shown:] = True
-    assert is_usable(visible) == usable
+def test_videos_that_are_used():
+    for count, shown, usable in ((20, 5, True), (19, 19, False), (20, 4, False), (99, 4, False)):
+        assert is_usable(np.arange(count) < shown) == usable
     with pytest.raises(ValueError, match='needs two visible frames, got 1'):
         sample_causal(np.random.default_rng(0), np.arange(3) == 1)
 
@@ -155,10 +151,7 @@ def test_a_pair_is_a_function_of_seed_epoch_and_number():
     first, source = stream(fresh()), fresh()
     for k in np.random.default_rng(0).permutation(200):
         assert source[0, 0, int(k)] == first[k]
-    for other in (stream(source, seed=1), stream(source, epoch=1)):
-        same = sum(a == b for a, b in zip(first, other, strict=True))
-        assert same == 0
-    assert len(set(first)) == 200
+    assert len({*first, *stream(source, seed=1), *stream(source, epoch=1)}) == 600
 
 
 def test_unsuitable_videos_are_replaced_within_their_data_set():

@@ -71,15 +71,15 @@ class KeptIndex:
             return None
         try:
             kept = json.loads(self._file.read_text(encoding='utf-8'))
-            root, stamps = self.tree.root, kept['stamps']
-            if kept['version'] != VERSION or any(
-                stamp(os.path.join(root, path)) != known for path, known in stamps.items()
-            ):
+            if kept['version'] != VERSION:
+                return None
+            stamps = {path: stamp(os.path.join(self.tree.root, path)) for path in kept['stamps']}
+            if stamps != kept['stamps']:
                 return None
             content = unpack(kept['content'])
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             text = f'{self._file} is not an index ({error!r}): rebuilt'
             print_log(text, 'current', logging.WARNING)
             return None
