@@ -36,21 +36,19 @@ class RandomImages(Dataset):
     Args:
         pipeline (list[dict]): Those whose name starts with ``Load`` are left out.
         distinct (int): Number of different images. Defaults to 16.
-        length (int): Reported length. Defaults to 10,000.
         size (tuple[int, int]): (H, W) in pixels. Defaults to about the mean of ImageNet's.
         classes (int, optional): Annotate each image by a random label, label map, and ten boxes
             with masks, of so many classes.
     """
 
-    def __init__(self, pipeline, distinct=16, length=10_000, size=(375, 500), classes=None):
+    def __init__(self, pipeline, distinct=16, size=(375, 500), classes=None):
         steps = [t for t in pipeline if not t['type'].split('.')[-1].startswith('Load')]
         self.pipeline = Compose(steps)
-        self.distinct, self.length = distinct, length
-        self.size, self.classes = size, classes
+        self.distinct, self.size, self.classes = distinct, size, classes
         self.samples = {}
 
     def __len__(self):
-        return self.length
+        return 10_000
 
     def __getitem__(self, index):
         number = index % self.distinct

@@ -56,9 +56,9 @@ class TappedModel:
     @property
     def global_blocks(self):
         """list[int]: Blocks, from 0, in which every token attends to all."""
-        if self.is_hiera:
-            return [i for i, block in enumerate(self.backbone.blocks) if not block.attn.local]
-        return [i for i, block in enumerate(self.backbone.blocks) if not block.window_size]
+        blocks = self.backbone.blocks
+        local = [b.attn.local if self.is_hiera else b.window_size for b in blocks]
+        return [index for index, is_local in enumerate(local) if not is_local]
 
     def to(self, device):
         """Move to a device; returns self."""

@@ -1,6 +1,7 @@
 """The core of the inferencers for images: loading, batches, progress and files."""
 
 import itertools
+import json
 import logging
 import math
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from mmengine.registry import DefaultScope
 from mmlite.engine.build import config_name, init_model, open_config
 from mmlite.engine.cli import check_out_folder
 from mmlite.errors import ArgumentError, DataError, UserError
-from mmlite.utils import Progress, encode_jpeg, encode_png, write_bytes, write_json
+from mmlite.utils import Progress, encode_jpeg, encode_png, write_bytes, write_text
 
 from .image_inputs import list_images
 from .image_model import ImagePipeline, read_classes
@@ -131,16 +132,17 @@ class ImageInferencer:
                     result = self._result(source.place, sample, options)
                     if out_dir:
                         drawn = self._draw(source.name, image, result)
-                        records.append(dict(result.record(), files=list(drawn)))
+                        records.append(json.dumps(dict(result.record(), files=list(drawn))))
                         done.files += write_images(out_dir, drawn)
                     done.summaries.append(f'{Path(source.place).name}: {result.summary()}')
                     if keep:
                         done.results.append(result)
         finally:
             if out_dir:
-                header = dict(task=self.TASK, classes=self.class_names)
-                content = dict(header, images=records, unreadable=done.unreadable)
-                write_json(out_dir / 'predictions.json', content, indent=None)
+                head = json.dumps(dict(task=self.TASK, classes=self.class_names))[:-1]
+                lines, unreadable = ',\n'.join(records), json.dumps(done.unreadable)
+                text = f'{head}, "images": [\n{lines}\n], "unreadable": {unreadable}}}\n'
+                write_text(out_dir / 'predictions.json', text)
         if done.unreadable and on_unreadable == 'stop':
             raise DataError(f'{done.unreadable[0]}: inference stopped there')
         if not done.summaries:

@@ -118,16 +118,18 @@ class Table:
     def write(self, folder):
         """Write ``table.md``, ``grid.csv`` and, for every axis of numbers, ``curves_AXIS.png``."""
         write_text(folder / 'table.md', self.markdown())
-        metrics = (self.metric, *self.others)
-        header = [*self.axes, 'n', *(f'{self.metric} seed {seed}' for seed in self.seeds)]
-        header += [f'{metric} {kind}' for metric in metrics for kind in ('mean', 'std')]
         lines = []
         for index, row in enumerate(self.rows):
-            line = [len(row.values(self.metric)), *self._by_seed(row)]
-            line += [v for metric in metrics for v in (row.mean(metric), row.deviation(metric))]
-            line = [None if math.isnan(value) else value for value in line]
-            lines.append([*row.labels, *line, int(index in self.best())])
-        write_csv(folder / 'grid.csv', lines, [*header, 'best'])
+            numbers = dict(n=len(row.values(self.metric)))
+            for seed, value in zip(self.seeds, self._by_seed(row), strict=True):
+                numbers[f'{self.metric} seed {seed}'] = value
+            for metric in (self.metric, *self.others):
+                numbers[f'{metric} mean'] = row.mean(metric)
+                numbers[f'{metric} std'] = row.deviation(metric)
+            known = {name: None if math.isnan(v) else v for name, v in numbers.items()}
+            labels = dict(zip(self.axes, row.labels, strict=True))
+            lines.append({**labels, **known, 'best': int(index in self.best())})
+        write_csv(folder / 'grid.csv', lines)
         for axis in self.axes:
             curves = self.curves(axis)
             if curves:

@@ -12,7 +12,7 @@ from mmengine.registry import init_default_scope
 from mmlite.analysis.report.page import last_checkpoint, versions
 from mmlite.engine import launch
 from mmlite.engine.check_config import check_stage_data
-from mmlite.engine.cli import sentence, stopped_by_signals
+from mmlite.engine.cli import check_out_folder, sentence, stopped_by_signals
 from mmlite.errors import DataError, UserError
 from mmlite.models.weights import check_architecture
 from mmlite.registry import MODELS
@@ -25,16 +25,19 @@ from .page import BASELINES, SCRATCH, SUPERVISED, score_table, scorecard_page
 from .sweep import Incomplete, Sweep
 from .trial import Program
 
-# title and explanation of the figures
-SIMILARITY = (
-    'Similarity of layers',
-    'CKA of every layer of the pre-trained weights with every layer of the first model, on '
-    'validation images: 1 (bright) means equal up to rotation and scale.',
-)
-ATTENTION = (
-    'Attention',
-    'Distance and entropy of the attention of the heads of each block of the pre-trained weights.',
-)
+# tool -> title, file and explanation of its figure
+FIGURES = {
+    'compare_layers': (
+        'Similarity of layers', 'cka.png',
+        'CKA of every layer of the pre-trained weights with every layer of the first model, on '
+        'validation images: 1 (bright) means equal up to rotation and scale.',
+    ),
+    'attention_stats': (
+        'Attention', 'attention.png',
+        'Distance and entropy of the attention of the heads of each block of the pre-trained '
+        'weights.',
+    ),
+}  # fmt: skip
 
 
 class Scorecard:
@@ -148,8 +151,10 @@ class Scorecard:
             UserError: Before any training, if the directory holds trainings of other settings.
             Incomplete: Something is missing or failed.
         """
+        check_out_folder('--work-dir', self.work_dir)
         for task in self.preset.tasks:
             self.sweep(task)
+        self.work_dir.mkdir(parents=True, exist_ok=True)
         with stopped_by_signals():
             for number, task in enumerate(self.preset.tasks, 1):
                 print(f'== task {number} of {len(self.preset.tasks)}: {task.title}', flush=True)
@@ -200,15 +205,15 @@ class Scorecard:
             weights = {SUPERVISED: supervised, **weights}
         models = [f'{name}={first.config}:{path}' for name, path in weights.items()]
         common = ['--num-images', count, '--batch-size', min(count, 128), '--out', 'OUTPUT']
-        scratch = ['--models', f'{SCRATCH}={first.config}', *models]
-        figures = [(*ATTENTION, 'attention_stats.py', scratch, 'attention.png')]
+        shown = {'attention_stats': ['--models', f'{SCRATCH}={first.config}', *models]}
         if len(models) > 1:
             words = ['--reference', models[0], '--models', *models[1:]]
-            figures.insert(0, (*SIMILARITY, 'compare_layers.py', words, 'cka.png'))
-        for title, text, script, words, name in figures:
-            folder = self.work_dir / 'figures' / f'{"-".join(weights)}-{count}-{Path(name).stem}'
-            script = f'tools/analysis_tools/{script}'
-            if self._program(f'figure: {title}', [script, *words, *common], folder):
+            shown = {'compare_layers': words, **shown}
+        for tool, words in shown.items():
+            title, name, text = FIGURES[tool]
+            folder = self.work_dir / 'figures' / f'{tool}-{count}-{"-".join(weights)}'
+            words = [f'tools/analysis_tools/{tool}.py', *words, *common]
+            if self._program(f'figure: {title}', words, folder):
                 self.figures.append((title, text, folder / name))
 
     def _program(self, title, words, output=None):

@@ -6,9 +6,9 @@ import pytest
 import tiny_tracker
 import torch
 from mmengine.config import Config, ConfigDict
-from tiny_tasks import CLASSES, EVERYTHING, TASKS, assert_same
+from tiny_tasks import CLASSES, EVERYTHING, assert_same
 
-from mmlite.apis import ClsInferencer, SOTInferencer, build_inferencer
+from mmlite.apis import ClsInferencer, DetInferencer, SOTInferencer, build_inferencer
 from mmlite.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,27 +78,23 @@ def test_the_config_decides_on_the_inferencer(case, task, tmp_path):
     assert type(build_inferencer(*tracker)) is SOTInferencer
 
 
-@pytest.mark.parametrize('other', [*TASKS, 'tracking', 'pre-training'])
-def test_a_config_of_another_task_is_sent_on(other, task, case, cases, tmp_path):
-    if other == task:
-        return
-    name = 'mae/mae_vit-tiny_8xb512-amp-coslr-400e_in1k_shapes.py'
-    if other == 'tracking':
-        config, _ = tiny_tracker.write_config(tmp_path, tmp_path)
-        message = 'is for tracking: give it to SOTInferencer$'
-    elif other == 'pre-training':
-        config = ROOT / 'configs/shapes/pretrain' / name
-        message = 'is of a MAE, for which there is no inferencer: give the config of a model for c'
-    else:
-        config = cases(other).config
-        message = f'is for {TASKS[other]}: give it to {CLASSES[other].__name__}$'
-    with pytest.raises(UserError, match=message):
-        CLASSES[task](config, case.weights)
+def test_a_config_of_another_task_is_sent_on(cases, tmp_path):
+    mae = ROOT / 'configs/shapes/pretrain/mae/mae_vit-tiny_8xb512-amp-coslr-400e_in1k_shapes.py'
+    for config, message in (
+        (cases('cls').config, 'is for classification: give it to ClsInferencer$'),
+        (cases('seg').config, 'is for segmentation: give it to SegInferencer$'),
+        (tiny_tracker.write_config(tmp_path, tmp_path)[0], 'is for tracking: give it to SOTInf'),
+        (mae, 'is of a MAE, for which there is no inferencer: give the config of a model for c'),
+    ):
+        with pytest.raises(UserError, match=message):
+            DetInferencer(config, cases('det').weights)
+    with pytest.raises(UserError, match='is for detection: give it to DetInferencer$'):
+        ClsInferencer(cases('det').config, cases('det').weights)
 
 
 def test_things_that_are_missing_in_a_call_or_a_config(task, case):
     cfg, cls = case.cfg, CLASSES[task]
-    with pytest.raises(UserError, match=f'no weights are given: {TASKS[task]} requires the checkp'):
+    with pytest.raises(UserError, match=f'no weights are given: {cls.TASK} requires the checkpoin'):
         cls(case.config)
     alone = Config(dict(default_scope=cfg.default_scope, model=cfg.model))
     with pytest.raises(UserError, match='the config has no pipeline in its test_dataloader'):

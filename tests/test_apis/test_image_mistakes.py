@@ -37,11 +37,11 @@ def test_an_unreadable_image_can_stop(infer, torn, tmp_path):
     assert (tmp_path / 'out' / 'a.jpg').exists()
 
 
-def test_arrays_and_paths_in_a_list_are_skipped_too(case, infer, tmp_path):
-    good = cv2.imread(case.files()[0])
+def test_arrays_and_paths_in_a_list_are_skipped_too(cases, inferencers, tmp_path):
+    infer, good = inferencers('cls'), cv2.imread(cases('cls').files()[0])
     bad = [good.astype(float), good[..., 0], str(tmp_path / 'no.png')]
-    done = infer([good, *bad, good])
-    assert_all_same(done.results, infer([good, good]).results)
+    done = infer([good, *bad, good], progress=False)
+    assert_all_same(done.results, infer([good, good], progress=False).results)
     assert [result.image for result in done.results] == ['array 0', 'array 4']
     assert done.unreadable[0] == 'array 1 is of type float64: it should be uint8'
     assert done.unreadable[1].startswith('array 2 has shape (')

@@ -7,6 +7,7 @@ import re
 import signal
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import tiny_classifier
@@ -22,7 +23,6 @@ from mmlite.experiments import Scorecard, Sweep, load_preset, read_inits, trial
 from mmlite.experiments import scorecard as module
 from mmlite.experiments.preset import preset_names
 from mmlite.models import ViT
-from mmlite.utils import write_json
 
 KINDS = ('mmlite.ViT', 'mmlite.Hiera')
 SMALL = dict(embed_dims=24, num_layers=2, num_heads=3)
@@ -86,11 +86,8 @@ class StandIn:
         write_log(training.folder, records)
         (training.folder / 'epoch_2.pth').touch()
         (training.folder / 'last_checkpoint').write_text('elsewhere/epoch_2.pth')
-        training.result = dict(
-            settings=training.identity, name=training.name, resumed=False, seconds=1,
-            training={}, validation={'accuracy/top1': value},
-        )  # fmt: skip
-        write_json(training.record, training.result)
+        training.process, training.started = Mock(failure=lambda: None), 0
+        training.finish()
 
 
 @pytest.fixture
@@ -170,7 +167,7 @@ def test_what_fails_or_is_missing_is_named_and_the_rest_goes_on(
 ):
     lacking, small = folder / 'lacking.py', folder / 'small.py'
     text = small.read_text().replace(str(folder / 'data'), str(tmp_path / 'none'))
-    lacking.write_text(f'{text}make_data = None\n')
+    lacking.write_text(f"{text}make_data = 'python {tmp_path}/none.py'\n")
     write_preset(folder, small, 'half.py')
     text = (folder / 'half.py').read_text()
     (folder / 'half.py').write_text(text.replace(str(small), str(lacking), 1))
@@ -178,6 +175,7 @@ def test_what_fails_or_is_missing_is_named_and_the_rest_goes_on(
     assert scorecard(checkpoint(folder, 'a'), preset='half.py') == 1
     assert scorecard.sweeps.inits == [['scratch', 'a']]  # no supervised baseline without the first
     error = capsys.readouterr().err
+    assert 'generating data: ' in error and "can't open file" in error
     assert f"First was left out: train_dataloader.dataset.data_root is '{tmp_path}" in error
     page = (tmp_path / 'card' / 'scorecard.html').read_text()
     for text in (error, page):

@@ -4,13 +4,11 @@ import csv
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import filelock
 import pytest
@@ -298,19 +296,15 @@ def test_a_mistake_is_one_sentence_before_any_training(
     assert captured.out == '' and not (tmp_path / 'work').exists()  # no lock is left behind either
 
 
-def test_real_trainings_end_fail_and_resume(folder, sweep, tmp_path, capsys):
-    """A trial that lost its result after its last epoch gets the same one without training."""
-    args = ['--grid', f'{MOMENTUM}=0.5,-1', '--jobs', 2, '--cfg-options', 'train_cfg.max_epochs=1']
-    assert sweep(*args, train=TOOLS / 'train.py') == 1
-    assert 'momentum=-1: ValueError: Invalid momentum value: -1' in error(capsys.readouterr())
+def test_a_real_training_without_its_result_gets_the_same_without_training(sweep, tmp_path):
+    options = ('--grid', f'{MOMENTUM}=0.5', '--cfg-options', 'train_cfg.max_epochs=1')
+    assert sweep(*options, train=TOOLS / 'train.py') == 0
     first = record(tmp_path, 'momentum=0.5')
     assert first['validation']['coco/bbox_mAP'] >= 0
     assert first['training']['loss'] > 0 and not first['resumed']
     unfinish(tmp_path, 'momentum=0.5')
-    shutil.rmtree(tmp_path / 'work' / 'momentum=-1')
-    args[1] = f'{MOMENTUM}=0.5'
-    assert sweep(*args, train=TOOLS / 'train.py') == 0
+    assert sweep(*options, train=TOOLS / 'train.py') == 0
     again = record(tmp_path, 'momentum=0.5')
     assert again['resumed']
     assert (again['validation'], again['training']) == (first['validation'], first['training'])
-    assert '| **0.5** ' in Path(tmp_path, 'work', 'table.md').read_text()
+    assert '| **0.5** ' in (tmp_path / 'work' / 'table.md').read_text()
