@@ -248,7 +248,7 @@ log.write_text(json.dumps({'accuracy/top1': 50, 'step': 1}) + '\\n')
 def be_killed(train, args, log):
     """A scorecard in a process of its own."""
     trial.TRAIN = train
-    trainings._run('scorecard', args, log)
+    trainings._run('scorecard', args, log, {})
 
 
 def test_a_kill_loses_at_most_the_running_training(scorecard, folder, tmp_path, monkeypatch):
