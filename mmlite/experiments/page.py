@@ -5,6 +5,7 @@ from pathlib import Path
 from mmlite.analysis.report import prediction_figures
 from mmlite.analysis.report.page import render_page
 from mmlite.analysis.report.predictions import load_predictions
+from mmlite.analysis.report.training import series
 from mmlite.engine.logs import find_logs, split_records
 from mmlite.utils import render_table
 from mmlite.visualization import draw_curves
@@ -61,9 +62,7 @@ def _curves(card, task, rows):
     lines = {}
     for row in (row for row in rows if row['task'] == task.name):
         _, validation = split_records(find_logs(card.folder(row)))
-        found = [record for record in validation if task.metric in record]
-        steps = [record['step'] for record in found]
-        lines[row['init']] = steps, [task.factor * record[task.metric] for record in found]
+        lines[row['init']] = series(validation, task.metric, task.factor)
     if not any(len(steps) > 1 for steps, _ in lines.values()):
         return None
     return draw_curves({f'{task.title}: {task.label}': lines}, 'iteration or epoch')

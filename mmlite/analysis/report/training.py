@@ -106,13 +106,14 @@ def _tiles(task, training, validation):
     }
 
 
+def series(records, key, factor=1):
+    """Steps and values, times ``factor``, of the records that have ``key``."""
+    found = [record for record in records if key in record]
+    return [record['step'] for record in found], [factor * record[key] for record in found]
+
+
 def _curves(task, training, validation):
     """Title -> PNG of losses, metrics and learning rate."""
-
-    def series(records, key, factor=1):
-        found = [r for r in records if key in r]
-        return [r['step'] for r in found], [factor * r[key] for r in found]
-
     losses = [key for key in training[-1] if 'loss' in key.split('.')[-1]]
     if len(losses) == 2:  # the sum and its only term
         losses = ['loss']
