@@ -38,7 +38,7 @@ def scorecard_page(card, rows):
             file = card.folder(row) / 'predictions.pkl'
             if file.is_file():
                 results = load_predictions(file)
-                figures = prediction_figures(card.config(task), results, IMAGES)
+                figures = prediction_figures(card.configs[task.name], results, IMAGES)
                 predictions[f'{task.title}, {row["init"]}'] = figures
     return render_page(
         TEMPLATE,
@@ -53,7 +53,7 @@ def scorecard_page(card, rows):
         curves={task.title: png for task in tasks if (png := _curves(card, task, rows))},
         figures=[(title, text, file.read_bytes()) for title, text, file in card.figures],
         predictions=predictions,
-        configs={str(task.config): card.config(task).pretty_text for task in tasks},
+        configs={str(task.config): card.configs[task.name].pretty_text for task in tasks},
     )  # fmt: skip
 
 

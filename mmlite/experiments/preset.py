@@ -105,9 +105,6 @@ def read_inits(items):
             raise UserError(f'{item}: {name!r} is a baseline of every scorecard, name it otherwise')
         if name in inits:
             raise UserError(f'two checkpoints are called {name!r}: give them as NAME=CHECKPOINT')
-        if not path.is_file():
-            wrong = 'is a directory, not a checkpoint' if path.is_dir() else 'does not exist'
-            raise CheckpointError(f'{path} {wrong}')
         backbone = (stack.load(path).get('meta') or {}).get('backbone')
         if not backbone:
             raise CheckpointError(

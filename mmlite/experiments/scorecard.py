@@ -50,6 +50,7 @@ class Scorecard:
         jobs (int, optional): Trainings at once, see :meth:`.Sweep.run`.
 
     Attributes:
+        configs (dict[str, Config]): Config of each task with its options.
         problems (list[str]): A sentence for each thing that is missing or failed.
         figures (list[tuple[str, str, Path]]): Title, explanation and PNG file.
     """
@@ -57,22 +58,19 @@ class Scorecard:
     def __init__(self, preset, inits, work_dir=None, jobs=None):
         self.preset, self.inits, self.jobs = preset, inits, jobs
         self.work_dir = Path(work_dir or Path('work_dirs', f'scorecard_{preset.name}'))
-        self.problems, self.figures, self.tables = [], [], {}
+        self.problems, self.figures, self.tables, self.configs = [], [], {}, {}
         for task in preset.tasks:
-            cfg = self.config(task)
+            cfg = launch.read_config(task.config, str(self.work_dir / task.name), task.options)
+            self.configs[task.name] = cfg
             init_default_scope(cfg.default_scope)
             with torch.device('meta'):
                 backbone = MODELS.build({**cfg.model.backbone, 'init_cfg': None})
             for init in inits:
                 check_architecture(backbone, dict(meta=dict(backbone=init.backbone)), init.path)
 
-    def config(self, task):
-        """The config of a task with its options."""
-        return launch.read_config(task.config, str(self.work_dir / task.name), task.options)
-
     def missing_data(self, task):
         """Why a task cannot run here, and the command that makes its data; None, None if it can."""
-        cfg = self.config(task)
+        cfg = self.configs[task.name]
         try:
             for stage in ('train', 'val'):
                 check_stage_data(cfg, stage)

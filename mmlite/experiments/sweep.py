@@ -67,7 +67,7 @@ class Sweep:
         if seeds:
             self.axes[SEED] = [(str(seed), {'randomness.seed': seed}) for seed in seeds]
         self.trials = make_trials(self.axes, options)
-        recipe = fingerprint(load_config(config))
+        recipe = fingerprint(load_config(config) if options else cfg)
         self.trainings = [
             Training(config, self.work_dir, trial, options, flags, recipe) for trial in self.trials
         ]
