@@ -122,12 +122,12 @@ def pairs(model, count=3):
     )
 
 
-def write_config(folder, root, name='finder.py', extra='', shift=0.0, model=None):
+def write_config(folder, root, extra='', shift=0.0, model=None):
     """Write a config that tests a model on the sequences below ``root``, and a checkpoint.
 
     The model is the finder, ``shift`` the parameter of its checkpoint, or has random weights.
     """
-    config, checkpoint = folder / name, folder / 'finder.pth'
+    config, checkpoint = folder / 'finder.py', folder / 'finder.pth'
     torch.manual_seed(0)
     built = MODELS.build(model or dict(type='mmlite.RectangleFinder', shift=shift))
     torch.save(dict(state_dict=built.state_dict(), meta={}), checkpoint)

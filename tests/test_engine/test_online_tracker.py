@@ -1,11 +1,11 @@
 """Frame by frame: the tracker against a plain slow version, bad input, and how little it does."""
 
-import cv2
 import numpy as np
 import pytest
 import tiny_tracker
 import torch
 
+from mmlite.datasets.sot.geometry import cut_crop, plan_crop
 from mmlite.engine.tracking import OnlineTracker
 from mmlite.errors import ArgumentError, CheckpointError, DataError
 from mmlite.registry import MODELS
@@ -30,30 +30,15 @@ def follow(tracker, boxes, frames=None):
     return np.array([box for (box,), _ in found]), np.array([score for _, (score,) in found])
 
 
-def slow_crop(frame, box, factor, size):
-    """The crop of the released tracker, around a copy of the frame with a wide black border."""
-    x, y, w, h = box
-    side = int(np.ceil(np.sqrt(w * h) * factor))
-    left, top = round(x + 0.5 * w - 0.5 * side), round(y + 0.5 * h - 0.5 * side)
-    height, width = frame.shape[:2]
-    frame = frame.copy()
-    if top + side >= height:
-        frame[height - 1] = 0
-    if left + side >= width:
-        frame[:, width - 1] = 0
-    wide = cv2.copyMakeBorder(frame, *[2 * side] * 4, cv2.BORDER_CONSTANT)
-    patch = wide[2 * side + top : 3 * side + top, 2 * side + left : 3 * side + left]
-    return cv2.resize(patch, (size, size)), side
-
-
 def slow_track(model, frames, box):
     """One target, one frame at a time, by the model's own preprocessing and arrays of float64."""
 
     def images(frame, box, kind):
         size, factor = getattr(model, f'{kind}_size'), getattr(model, f'{kind}_factor')
-        crop, side = slow_crop(frame, box, factor, size)
-        crops = torch.from_numpy(crop.transpose(2, 0, 1).copy())[None]
-        return model.data_preprocessor(dict(inputs=dict(crop=crops)))['inputs']['crop'], side
+        window = plan_crop(box, factor, size)
+        crops = torch.from_numpy(cut_crop(frame, window).transpose(2, 0, 1).copy())[None]
+        images = model.data_preprocessor(dict(inputs=dict(crop=crops)))['inputs']['crop']
+        return images, window.side
 
     with torch.no_grad():
         template = model.embed_template(images(frames[0], box, 'template')[0])
@@ -93,20 +78,14 @@ def test_follows_a_target_below_a_pixel(finder):
     assert (found % 1 != 0).mean() > 0.9 and found.dtype == np.float64  # never rounded
 
 
-@pytest.mark.parametrize('network', ['finder', 'transformer'])
-def test_several_targets_at_once_are_what_each_is_alone(network, finder):
-    if network == 'finder':
-        paths = [tiny_tracker.path(30, seed) for seed in range(3)]
-        frames = [list(map(tiny_tracker.draw, path)) for path in paths]
-    else:
-        boxes = (60.0, 40.0, 30.0, 24.0), (20.5, 30.0, 12.0, 40.0), (100.0, 60.0, 40.0, 30.0)
-        paths = [[box] for box in boxes]
-        frames = [noise(10, seed) for seed in range(3)]
-    tracker = OnlineTracker(finder if network == 'finder' else tiny_ostrack())
+def test_several_targets_at_once_are_what_each_is_alone():
+    boxes = (60.0, 40.0, 30.0, 24.0), (20.5, 30.0, 12.0, 40.0), (100.0, 60.0, 40.0, 30.0)
+    frames = [noise(10, seed) for seed in range(3)]
+    tracker = OnlineTracker(tiny_ostrack())
     first, *rest = zip(*frames, strict=True)
-    targets = tracker.start(first, [path[0] for path in paths])
+    targets = tracker.start(first, boxes)
     together = np.array([tracker.step(targets, row)[0] for row in rest])
-    alone = [follow(tracker, *pair)[0] for pair in zip(paths, frames, strict=True)]
+    alone = [follow(tracker, [box], video)[0] for box, video in zip(boxes, frames, strict=True)]
     np.testing.assert_allclose(together, np.stack(alone, axis=1), atol=1e-3)
 
 

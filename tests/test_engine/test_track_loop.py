@@ -302,14 +302,22 @@ def test_a_killed_evaluation_goes_on_where_it_was(evaluate, tmp_path, monkeypatc
         assert metrics[key] == pytest.approx(wanted[key], abs=1e-3)
 
 
-def test_results_of_other_settings_or_weights_are_refused(evaluate, tmp_path, capsys):
+def test_earlier_results_that_do_not_fit_are_refused(evaluate, tmp_path, capsys):
     out = f'test_cfg.out_dir={tmp_path / "results"}'
     assert evaluate('first', out)[0] == 0
+    assert capsys.readouterr().err.splitlines()[-1].startswith('tracking: 54/54 frames, ')
     for option, different in (('model.shift=0.1', 'model'), ('test_cfg.fp16=True', 'fp16')):
         assert evaluate('second', out, option) == (2, None)
         assert f'other weights or settings (different: {different})' in capsys.readouterr().err
     assert evaluate('second', out, shift=0.01) == (2, None)
     assert 'other weights or settings (different: weights)' in capsys.readouterr().err
+    file = tmp_path / 'results' / 'frames' / 'd.txt'
+    file.write_text('1,2,3,4\n' + file.read_text().split('\n', 1)[1])
+    code, metrics = evaluate('third', out)
+    assert (code, metrics['sot/failed'], metrics['sot/sequences']) == (1, 1, 5)
+    error = capsys.readouterr().err
+    assert '1 of 6 sequences were not evaluated; the first, d:' in error
+    assert 'd.txt begins with another box than the annotation of sequence d' in error
 
 
 def test_by_default_results_are_kept_apart_in_the_work_dir(evaluate, tmp_path, monkeypatch):
@@ -324,19 +332,6 @@ def test_by_default_results_are_kept_apart_in_the_work_dir(evaluate, tmp_path, m
     folders = list((tmp_path / 'work' / 'results').iterdir())
     assert len(folders) == 2
     assert all(results(folder).keys() == LENGTHS.keys() for folder in folders)
-
-
-def test_a_result_that_contradicts_the_annotation_is_named(evaluate, tmp_path, capsys):
-    out = f'test_cfg.out_dir={tmp_path / "results"}'
-    evaluate('first', out)
-    assert capsys.readouterr().err.splitlines()[-1].startswith('tracking: 54/54 frames, ')
-    file = tmp_path / 'results' / 'frames' / 'd.txt'
-    file.write_text('1,2,3,4\n' + file.read_text().split('\n', 1)[1])
-    code, metrics = evaluate('second', out)
-    assert (code, metrics['sot/failed'], metrics['sot/sequences']) == (1, 1, 5)
-    error = capsys.readouterr().err
-    assert '1 of 6 sequences were not evaluated; the first, d:' in error
-    assert 'd.txt begins with another box than the annotation of sequence d' in error
 
 
 def test_the_digest_tells_every_bit():
