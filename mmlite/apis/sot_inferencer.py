@@ -5,6 +5,7 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 
+import cv2
 import numpy as np
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
@@ -18,7 +19,7 @@ from mmlite.utils import Progress
 
 from .frame_sources import open_source
 from .tasks import check_on_unreadable, check_task
-from .track_video import Recording, ask_box, open_window
+from .track_video import Recording, open_window
 
 
 def load_network(config, weights=None, device=None):
@@ -102,9 +103,9 @@ class SOTInferencer:
             source (str | Path | int): See :func:`~.frame_sources.open_source`.
             box (ndarray | Sequence[float], optional): x, y, w, h in the first frame, or (N, 4) for
                 N targets. Defaults to the first of ``truth``; with ``show``, drawn by the user.
-            out_dir (str | Path, optional): Directory for ``<name>.mp4``, the annotated video,
-                ``<name>.txt`` with the boxes (for N targets ``<name>_1.txt`` and so on) and
-                ``<name>.jpg``, a contact sheet. Defaults to None: nothing is written.
+            out_dir (str | Path, optional): Directory for the annotated ``<name>.mp4``, boxes
+                ``<name>.txt`` (of N targets ``<name>_1.txt`` ...) and the contact sheet
+                ``<name>.jpg``. Defaults to None: nothing is written.
             show (bool): Show a window; q or Esc ends. Defaults to False.
             truth (ndarray | str | Path, optional): (F, 4) boxes of one target or their file, to be
                 drawn and compared.
@@ -113,9 +114,8 @@ class SOTInferencer:
             max_frames (int, optional): End after so many.
             progress (bool): Show the progress on stderr. Defaults to True.
 
-        Raises:
-            UserError: An argument is wrong, the source or its first frame cannot be read, the truth
-                has another length, or, with ``'stop'``, a frame cannot be used.
+        UserError if an argument is wrong, the source or its first frame cannot be read, the truth
+        has another length, or, with ``'stop'``, a frame cannot be used.
         """
         check_on_unreadable(on_unreadable)
         if max_frames is not None and max_frames < 1:
@@ -178,12 +178,15 @@ def _choose_box(truth, show, title, frame):
     """The first box of the truth, or one drawn by the user."""
     if truth is not None:
         return truth[0]
-    if show:
-        return ask_box(title, frame)
-    raise UserError(
-        'no init box is given: give box (--box X Y W H) in pixels of the first frame, or show '
-        '(--show) to draw it'
-    )
+    if not show:
+        raise UserError(
+            'no init box is given: give box (--box X Y W H) in pixels of the first frame, or show '
+            '(--show) to draw it'
+        )
+    box = cv2.selectROI(title, frame, showCrosshair=False)
+    if not all(box[2:]):
+        raise UserError('no box was drawn: draw one and press Enter, or give a box')
+    return box
 
 
 def _as_boxes(box):

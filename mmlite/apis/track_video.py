@@ -52,7 +52,7 @@ class Recording:
                 raise OutputError(f'cannot write {directory}: {error.strerror}') from error
 
     def add(self, frame, boxes, scores, seconds):
-        """Record boxes (N, 4) and scores (N,) of a frame; False if the window was closed."""
+        """Record boxes (N, 4) and scores (N,) of a frame; False if the user pressed q or Esc."""
         truth = self._compare(boxes[0])
         caption, rgb = f'frame {len(self._rows)}', frame[..., ::-1]
         self._rows.append((boxes, scores, seconds))
@@ -66,7 +66,10 @@ class Recording:
             self._tiles.offer(
                 lambda: draw_targets(rgb, boxes, truth=truth, caption=caption, sides=TILE)
             )
-        return not self.show or show_image(self.name, drawn)
+        if not self.show:
+            return True
+        cv2.imshow(self.name, drawn)
+        return cv2.waitKey(1) & 0xFF not in (ord('q'), 27)  # Esc
 
     def skip(self, reason):
         """Record a frame that could not be used: the boxes before it, with score 0 and no time."""
@@ -144,17 +147,3 @@ def open_window(title):
         cv2.namedWindow(title, cv2.WINDOW_AUTOSIZE)
     except cv2.error as error:
         raise UserError(f'no window can be opened here: leave out show ({error.err})') from error
-
-
-def show_image(title, image):
-    """Show a BGR image; False if the user pressed q or Esc."""
-    cv2.imshow(title, image)
-    return cv2.waitKey(1) & 0xFF not in (ord('q'), 27)
-
-
-def ask_box(title, frame):
-    """Let the user draw the init box x, y, w, h into a frame."""
-    box = cv2.selectROI(title, frame, showCrosshair=False)
-    if not all(box[2:]):
-        raise UserError('no box was drawn: draw one and press Enter, or give a box')
-    return box

@@ -18,7 +18,7 @@ from .ostrack import OSTrack
 def fuse_for_tracking(model, dtype=torch.float32, sparse=True):
     """Copy a tracker into one that only tracks, faster, with equal results up to rounding.
 
-    Batch norm is folded into convolutions; size and offset are computed at the chosen cell only; an
+    Batch norm is folded; size and offset are computed at the chosen cell only; an
     :class:`~.ostrack.OSTrack` computes no attention of dropped tokens, nor of the template in the
     last block, and no convolution of empty cells.
 
@@ -73,11 +73,7 @@ class FusedTracker(nn.Module):
 
 
 class FusedOSTrack(FusedTracker):
-    """The same of an OSTrack.
-
-    Eliminating blocks rank tokens before they attend, so dropped ones have no queries; the last
-    block has queries of the search region only.
-    """
+    """The same of an OSTrack, where tokens are ranked before they attend."""
 
     reduced = nn.Linear, nn.Conv2d
 
@@ -88,11 +84,7 @@ class FusedOSTrack(FusedTracker):
         self.keep = model.elimination.counts(self.num_search) if model.elimination else {}
 
     def relate(self, template, search):
-        """Relate tokens of template (B, T, C) and search region (B, F^2, C).
-
-        Returns the remaining search tokens, normalized, and their places, see
-        :meth:`.fused_head.FusedHead.forward`.
-        """
+        """See :meth:`FusedTracker.relate`: the remaining search tokens and their places."""
         ids, T = None, self.num_template
         x = torch.cat([template, search], dim=1)
         blocks = self.model.backbone.blocks
@@ -100,7 +92,7 @@ class FusedOSTrack(FusedTracker):
             q, k, v = block.attn.qkv(block.norm1(x).to(self.dtype)).float().chunk(3, dim=-1)
             heads = block.attn.num_heads
             k, v = _split(k, heads), _split(v, heads)
-            begin = T if block is blocks[-1] else 0
+            begin = T if block is blocks[-1] else 0  # of the queries
             if index in self.keep:
                 attention = rank(_split(q, heads), k, self.model.template_side)
                 order = attention.topk(self.keep[index], sorted=False).indices

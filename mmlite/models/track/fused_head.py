@@ -23,8 +23,7 @@ class FusedHead(nn.Module):
         head (CenterHead): With batch norm. It is copied.
         window (Tensor): (F, F), multiplies the scores when the cell is chosen.
         dtype (torch.dtype): Of all convolutions but the last of each branch, which is float32.
-        sparse (bool): If cells are empty, compute the score's first convolution as sums over
-            tokens. Not for export.
+        sparse (bool): If cells are empty, sum tokens in place of the score's first convolution.
     """
 
     def __init__(self, head, window, dtype=torch.float32, sparse=True):
