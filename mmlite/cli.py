@@ -30,13 +30,9 @@ COMMANDS = {
 
 
 def main(argv=None):
-    """Run a command.
+    """Run a command with its arguments, by default those of the process.
 
-    Args:
-        argv (list[str], optional): Command and its arguments. Defaults to those of the process.
-
-    Returns:
-        int: Exit code: 0, or 2 for a wrong command, or that of the program.
+    Returns the exit code: that of the program, or 2 for a wrong command.
     """
     from . import __version__
 

@@ -5,7 +5,7 @@ import re
 
 import torch
 
-from mmlite.errors import CheckpointError, UserError
+from mmlite.errors import CheckpointError
 from mmlite.models import Hiera, ViT
 from mmlite.models.weights import find_weights
 
@@ -18,7 +18,7 @@ from .architecture import (
     table_side,
     vit_arguments,
 )
-from .layouts import EXTRA, MOVE, REFUSE, SOURCES, all_rules, recognise
+from .layouts import EXTRA, MOVE, REFUSE, all_rules, recognise
 
 LICENSES = {'mae-lite': 'Apache-2.0', 'mae': 'CC-BY-NC 4.0', 'hiera': 'CC-BY-NC 4.0'}
 
@@ -33,12 +33,11 @@ def convert(contents, source, heads=None, keep_extra=False):
 
     Args:
         contents (dict): From :func:`mmlite.stack.load`; ``module.`` before names is ignored.
-        source (str): Code base that wrote it, one of ``SOURCES``.
+        source (str): Code base that wrote it, one of :data:`~mmlite.weights.SOURCES`.
         heads (int, optional): Attention heads (of the first stage of Hiera). Defaults to what
             tables of relative positions imply, else to what ``source`` builds at that width.
-        keep_extra (bool): Keep what only pre-training needs, by its official names: ``decoder_*``,
-            ``mask_token``, ``encoder_norm.*``, ``multi_scale_fusion_heads.*``, the attention-only
-            block of D2-MAE, ``tch_model.*`` and ``attn_adapter.*``. Defaults to False.
+        keep_extra (bool): Keep what only pre-training needs, by its official names: decoder, mask
+            token, the attention-only block of D2-MAE, teacher and adapter of distillation.
 
     Returns:
         dict: ``state_dict`` has ``backbone.*`` as :class:`mmlite.models.ViT` or ``Hiera``,
@@ -50,11 +49,9 @@ def convert(contents, source, heads=None, keep_extra=False):
         ``backbone_cfg``.
 
     Raises:
-        UserError: ``source`` or ``heads`` cannot be right, or ``heads`` is required.
+        UserError: ``heads`` cannot be right, or is required.
         CheckpointError: The weights are not what ``source`` writes, or have no equivalent here.
     """
-    if source not in SOURCES:
-        raise UserError(f"source '{source}' is unknown: choose from {', '.join(SOURCES)}")
     weights, beside = find_weights(contents)
     ledger = place(weights, recognise(weights, source), keep_extra)
     state = ledger.state

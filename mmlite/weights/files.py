@@ -31,15 +31,9 @@ def check_destination(path, overwrite=False, suffixes=SUFFIXES):
 def save(checkpoint, path, overwrite=False):
     """Write ``state_dict`` and ``meta`` of a checkpoint, in full or not at all.
 
-    Args:
-        checkpoint (dict): From :func:`~mmlite.weights.convert`.
-        path (str | Path): ``.pth``, for ``torch.load``, or ``.safetensors``, whose metadata are the
-            entries of ``meta`` as JSON.
-        overwrite (bool): Replace an existing file. Defaults to False.
-
-    Raises:
-        UserError: See :func:`check_destination`.
-        OutputError: The file cannot be written.
+    ``path`` ends in ``.pth``, for ``torch.load``, or ``.safetensors``, whose metadata are the
+    entries of ``meta`` as JSON. An existing file is a UserError unless ``overwrite``, a file that
+    cannot be written an OutputError.
     """
     check_destination(path, overwrite)
     state, meta = checkpoint['state_dict'], checkpoint['meta']

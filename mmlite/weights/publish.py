@@ -33,15 +33,14 @@ ADDED_HOOKS = ('mmlite.CheckpointFitHook', 'mmlite.FiniteHook', 'mmlite.StopHook
 def publish(checkpoint, out, cfg=None, license_text=None, backbone_only=False):
     """Write the weights of a checkpoint, and its config beside them.
 
-    Where training kept an EMA (``EMAHook``), mmengine saves it as the ``state_dict``: it is what is
-    published.
+    Where training kept an EMA, mmengine saves it as the ``state_dict``, which is published.
 
     Args:
         checkpoint (str | Path): A checkpoint of the suite, or any with weights if ``cfg`` is given.
         out (str | Path): ``NAME.safetensors``; the config goes to ``NAME.py``.
         cfg (Config, optional): Defaults to the recorded config, read as data and never run.
         license_text (str, optional): Defaults to the recorded licence, else ``'unknown'``.
-        backbone_only (bool): Leave out all but ``backbone.*``. Defaults to False.
+        backbone_only (bool): Leave out all but ``backbone.*``.
 
     Returns:
         tuple[dict[str, Tensor], dict]: Weights and metadata as written.

@@ -25,7 +25,6 @@ def plus(**extra):
 
 LINE = torch.zeros(192)
 MISTAKES = dict(
-    unknown_source=(lambda: {}, 'dino', "source 'dino' is unknown: choose from mae-lite, mae"),
     empty=(lambda: dict(model={}), 'mae', 'holds no weights'),
     not_mae=(lambda: vitdet(320), 'mae', r"no mae checkpoint: .* ViTDet \(source vitdet\)"),
     ours=(
