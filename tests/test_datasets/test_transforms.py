@@ -1,11 +1,13 @@
-"""Loading names bad images."""
+"""Loading names bad images; color jitter against Pillow, whose functions are torchvision's."""
 
 import cv2
+import mmcv
 import numpy as np
 import pytest
 from mmcv.transforms import LoadImageFromFile as StockLoadImageFromFile
+from PIL import Image, ImageEnhance
 
-from mmlite.datasets import LoadImageFromFile
+from mmlite.datasets import ColorJitter, LoadImageFromFile
 from mmlite.errors import DataError
 
 IMAGE = cv2.resize(
@@ -61,3 +63,50 @@ def test_bad_images_are_named(name, keep, reason, tmp_path):
     path = write(tmp_path, name, keep) if name else str(tmp_path / 'gone.png')
     with pytest.raises(DataError, match=rf'^image {path} cannot be read: {reason}'):
         LoadImageFromFile()(dict(img_path=path))
+
+
+# ---- color jitter ----------------------------------------------------------------------------
+
+X, Y = np.meshgrid(np.linspace(0, 255, 64), np.linspace(0, 255, 48))
+HUES = np.stack([X, Y, 255 - (X + Y) / 2], axis=-1).astype(np.uint8)  # BGR, smooth
+
+
+def near(a, b, tolerance=3):
+    return np.abs(a.astype(int) - b.astype(int)).max() <= tolerance
+
+
+@pytest.mark.parametrize(
+    ('name', 'enhance'),
+    [
+        ('brightness', ImageEnhance.Brightness),
+        ('contrast', ImageEnhance.Contrast),
+        ('saturation', ImageEnhance.Color),
+    ],
+)
+@pytest.mark.parametrize('factor', [0.6, 1.4])
+def test_factors_are_those_of_pillow(name, enhance, factor):
+    got = ColorJitter(**{name: (factor, factor)})(dict(img=HUES))['img']
+    want = np.asarray(enhance(Image.fromarray(HUES[..., ::-1])).enhance(factor))[..., ::-1]
+    assert got.dtype == np.uint8 and near(got, want)
+    assert not near(got, HUES, 10)
+
+
+@pytest.mark.parametrize('turn', [0.1, -0.5])
+def test_hues_turn_both_ways(turn):
+    got = ColorJitter(hue=(turn, turn))(dict(img=HUES))['img']
+    assert not near(got, HUES, 10)
+    if turn > 0:  # what mmcv can do with NumPy 2
+        assert near(got, mmcv.adjust_hue(HUES, turn, backend='cv2'), 0)
+    back = ColorJitter(hue=(-turn, -turn))(dict(img=got))['img']
+    assert near(back, HUES, 16)  # 256 hues are 6 steps of a channel apart
+
+
+def test_factors_are_drawn_for_every_image():
+    np.random.seed(0)
+    jitter = ColorJitter(0.4, 0.4, 0.2, 0.1)
+    drawn = np.array([jitter._rand_params()[1:] for _ in range(400)])
+    np.testing.assert_allclose(drawn.min(0), [0.6, 0.6, 0.8, -0.1], atol=0.01)
+    np.testing.assert_allclose(drawn.max(0), [1.4, 1.4, 1.2, 0.1], atol=0.01)
+    before = HUES.copy()
+    seen = {jitter(dict(img=HUES))['img'].tobytes() for _ in range(20)}
+    assert len(seen) == 20 and np.array_equal(HUES, before)

@@ -1,17 +1,16 @@
 """The checker of segmentation data as a command: report, exit code, comparison with a config."""
 
 import json
-import runpy
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from run_tool import run_tool
 
 from mmlite.datasets.shapes import Job, generate, task_spec
 
 ROOT = Path(__file__).resolve().parents[2]
-main = runpy.run_path(str(ROOT / 'tools/dataset_converters/check_ade20k.py'))['main']
 SMALL = ROOT / 'configs/shapes/seg/semfpn_vit-tiny_8xb2-amp-160k_ade20k-512x512_shapes.py'
 ADE20K = ROOT / 'configs/seg/semfpn_vit-tiny_8xb2-amp-160k_ade20k-512x512.py'
 
@@ -25,7 +24,7 @@ def ade(tmp_path):
 
 
 def run(*args):
-    return main([str(arg) for arg in args])
+    return run_tool('dataset_converters/check_ade20k', *args)
 
 
 def labels_of(root):
