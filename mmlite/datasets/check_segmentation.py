@@ -47,20 +47,16 @@ class Problem(NamedTuple):
 
 @dataclass
 class SplitReport:
-    """Content of a split.
+    """Content of a split: paths of images with their label maps, numbers of files, and defects.
 
-    Attributes:
-        pairs (list[tuple[str, str]]): Paths of every image with its label map.
-        images, labels, ignored (int): Numbers of files, and of pixels of the ignored value.
-        problems (list[Problem]): Defects of the files.
-        pixels, shown (ndarray): int64 (classes + 1,), pixels of each value, and label maps that
-            show it; set by :func:`check_split`.
+    :func:`check_split` sets the number of pixels of the ignored value, and int64 (classes + 1,) the
+    pixels of each other value and the label maps that show it.
     """
 
-    pairs: list
+    pairs: list[tuple[str, str]]
     images: int
     labels: int
-    problems: list
+    problems: list[Problem]
     ignored: int = 0
     pixels: np.ndarray = None
     shown: np.ndarray = None
@@ -102,12 +98,8 @@ def find_splits(root):
 def find_pairs(images, annotations, img_suffix='.jpg', seg_map_suffix='.png'):
     """Match images with label maps as mmseg does: equal paths up to the suffix.
 
-    Args:
-        images, annotations (str | Path): Directories, searched at any depth.
-        img_suffix, seg_map_suffix (str): Ends of the file names, as in mmseg's data sets.
-
-    Returns:
-        SplitReport: With pairs, counts and files without a counterpart, still without pixels.
+    The directories ``images`` and ``annotations`` are searched at any depth. Returns a SplitReport
+    with pairs, counts and files without a counterpart, still without pixels.
     """
     photos, other_photos = _list_files(images, img_suffix)
     maps, other_maps = _list_files(annotations, seg_map_suffix)
@@ -124,10 +116,10 @@ def find_pairs(images, annotations, img_suffix='.jpg', seg_map_suffix='.png'):
 
 
 def check_split(report, classes, ignore=255, workers=1, progress=None):
-    """Read every pair and complete the report.
+    """Read every pair of a report of :func:`find_pairs` and complete it.
 
     Args:
-        report (SplitReport): From :func:`find_pairs`.
+        report (SplitReport): Of a split.
         classes (int): Values 0 to ``classes`` are in the range.
         ignore (int): ``ignore_index`` of mmseg, allowed too. Defaults to 255.
         workers (int): Threads that read files. Defaults to 1.
@@ -200,11 +192,8 @@ def judge_zero(pixels, ignored=0):
 
     ADE20K's label maps have 0 for unlabelled pixels and 1 to C for the C classes, which requires
     ``reduce_zero_label=True``. Where the classes are 0 to C - 1, that would drop the first class
-    and shift all others.
-
-    Args:
-        pixels (ndarray): (C + 1,), pixels of the values 0 to C.
-        ignored (int): Pixels of the ignored value. Defaults to 0.
+    and shift all others. ``pixels`` (C + 1,) are those of the values 0 to C, ``ignored`` the number
+    of those of the ignored value.
     """
     classes = len(pixels) - 1
     if not pixels.sum():

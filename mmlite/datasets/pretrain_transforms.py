@@ -5,10 +5,10 @@ import math
 import mmcv
 import numpy as np
 import torch
-from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 from mmengine.utils import to_2tuple
 from mmpretrain.datasets import RandomResizedCrop as BaseRandomResizedCrop
+from mmpretrain.datasets.transforms import BEiTMaskGenerator
 
 from mmlite.errors import ArgumentError
 from mmlite.registry import TRANSFORMS
@@ -93,45 +93,34 @@ class TwoSizeRandomResizedCrop(RandomResizedCrop):
 
 
 @TRANSFORMS.register_module()
-class BlockwiseMask(BaseTransform):
+class BlockwiseMask(BEiTMaskGenerator):
     """Hide rectangular blocks of patches (BEiT, algorithm 1), the same number in every image.
 
     Added key: ``hidden_ids``, int64 (num_masking_patches,), ascending row-major indices of hidden
-    patches; pack it with ``PackInputs(algorithm_keys=['hidden_ids'])``. The arguments are those of
-    mmpretrain's ``BEiTMaskGenerator``, whose blocks never reach the last row and column.
+    patches; pack it with ``PackInputs(algorithm_keys=['hidden_ids'])``. Blocks may reach the last
+    row and column, unlike those of mmpretrain's ``BEiTMaskGenerator``.
 
     Args:
         input_size (int | tuple[int, int]): Patches (h, w) of an image, 14 for 224 pixels.
         num_masking_patches (int): Number of hidden patches.
         min_num_patches (int): Smallest area of a block. Defaults to 4.
-        max_num_patches (int, optional): Largest area. Defaults to ``num_masking_patches``.
-        min_aspect (float): Smallest height over width of a block. Defaults to 0.3.
-        max_aspect (float, optional): Largest. Defaults to ``1 / min_aspect``.
         max_attempts (int): Blocks that are tried before single patches fill up the number.
             Defaults to 1000.
+        **kwargs: As in mmpretrain: ``max_num_patches``, the largest area, by default all;
+            ``min_aspect``, height over width, by default 0.3; ``max_aspect``, by default its
+            inverse.
     """
 
     def __init__(
-        self,
-        input_size,
-        num_masking_patches,
-        min_num_patches=4,
-        max_num_patches=None,
-        min_aspect=0.3,
-        max_aspect=None,
-        max_attempts=1000,
+        self, input_size, num_masking_patches, min_num_patches=4, max_attempts=1000, **kwargs
     ):
-        self.grid = to_2tuple(input_size)
-        patches = self.grid[0] * self.grid[1]
-        if not 0 < num_masking_patches < patches:
+        grid = tuple(to_2tuple(input_size))
+        super().__init__(grid, num_masking_patches, min_num_patches, **kwargs)
+        if not 0 < num_masking_patches < self.num_patches:
             raise ArgumentError(
-                f'num_masking_patches={num_masking_patches} of {self.grid[0]}x{self.grid[1]} '
-                f'patches: at least one must be hidden and one visible, write 1 to {patches - 1}'
+                f'num_masking_patches={num_masking_patches} of {self.height}x{self.width} patches: '
+                f'at least one must be hidden and one visible, write 1 to {self.num_patches - 1}'
             )
-        self.num_masking_patches = num_masking_patches
-        self.min_num_patches = min_num_patches
-        self.max_num_patches = max_num_patches or num_masking_patches
-        self.log_aspect = (math.log(min_aspect), math.log(max_aspect or 1 / min_aspect))
         self.max_attempts = max_attempts
 
     def transform(self, results):
@@ -141,7 +130,7 @@ class BlockwiseMask(BaseTransform):
     @cache_randomness
     def rand_mask(self):
         """Sample a mask, bool (h, w), True = hidden."""
-        mask = np.zeros(self.grid, dtype=bool)
+        mask = np.zeros((self.height, self.width), dtype=bool)
         left = self.num_masking_patches
         for _ in range(self.max_attempts):
             block = self._rand_block(min(left, self.max_num_patches))
@@ -158,12 +147,12 @@ class BlockwiseMask(BaseTransform):
     def _rand_block(self, largest):
         """Slices of a block that is smaller than the grid, or None."""
         area = np.random.uniform(self.min_num_patches, largest)
-        aspect = math.exp(np.random.uniform(*self.log_aspect))
+        aspect = math.exp(np.random.uniform(*self.log_aspect_ratio))
         height, width = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
-        if height >= self.grid[0] or width >= self.grid[1]:
+        if height >= self.height or width >= self.width:
             return None
-        top = np.random.randint(self.grid[0] - height + 1)
-        left = np.random.randint(self.grid[1] - width + 1)
+        top = np.random.randint(self.height - height + 1)
+        left = np.random.randint(self.width - width + 1)
         return slice(top, top + height), slice(left, left + width)
 
 

@@ -100,7 +100,7 @@ def test_exactly_so_many_patches_are_hidden(grid, count, smallest):
         ids = mask({})['hidden_ids']
         assert (ids.dtype, ids.shape) == (torch.int64, (count,))
         assert torch.equal(ids, ids.unique())
-        assert 0 <= ids.min() <= ids.max() < np.prod(mask.grid)
+        assert 0 <= ids.min() <= ids.max() < mask.num_patches
 
 
 def test_masks_are_blocks_and_reach_every_patch():

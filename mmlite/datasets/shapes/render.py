@@ -20,8 +20,7 @@ class Rendering:
         image: (H, W, 3) uint8 RGB.
         owner: (H, W) int16, index in ``scene.instances`` of the visible object, -1 elsewhere.
         stuff: (H, W) uint8, index in ``STUFF`` of the background, also behind objects.
-        amodal: Pixels of each object, also those that are hidden or outside the image; a tuple.
-        inside: Those of them that lie within the image; a tuple.
+        amodal, inside: Pixels of each object, hidden ones too, and those within the image; tuples.
     """
 
     image: np.ndarray
