@@ -11,6 +11,7 @@ import torch
 
 from mmlite.datasets.shapes import Job, task_spec
 from mmlite.deploy import ONNXTrackerNetwork, export_tracker
+from mmlite.deploy.onnx_tracker import BACKENDS
 from mmlite.engine.tracking import OnlineTracker
 from mmlite.errors import UserError
 from mmlite.models.track.deploy import fuse_for_tracking
@@ -46,9 +47,8 @@ def choose_variants(names, device):
         raise UserError('ONNX Runtime and OpenVINO run on the CPU here: use --device cpu')
     if names:
         return names
-    packages = {'torch'}
-    if device == 'cpu' and find_spec('onnx'):
-        packages |= {name for name in ('onnxruntime', 'openvino') if find_spec(name)}
+    exported = BACKENDS if device == 'cpu' and find_spec('onnx') else ()
+    packages = {'torch', *filter(find_spec, exported)}
     return [name for name in VARIANTS if name.split('-')[0] in packages]
 
 
@@ -83,10 +83,8 @@ class TimedTracker:
         warmup (int): Untimed frames before.
         device (torch.device): Is waited for.
 
-    Attributes:
-        boxes (list[tuple]): x, y, w, h of each frame after the first.
-        network_ms, track_ms (list[float]): Milliseconds of the network alone, and of the whole
-            call: crop, normalization, network and mapping back.
+    ``boxes`` are x, y, w, h of the frames after the first; ``network_ms`` and ``track_ms`` their
+    milliseconds in the network, and in the whole call: also crop, normalization, mapping back.
     """
 
     def __init__(self, network, frames, box, warmup, device):

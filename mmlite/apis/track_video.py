@@ -94,8 +94,7 @@ class Recording:
                 write_track(self.directory, track)
                 self._files.append(self.directory / f'{track.name}.txt')
             title = f'{self.name}\n' + self._summary(f'{len(seconds)} frames')
-            has_truth = self.truth is not None
-            sheet = track_sheet(title, self._tiles.items(), len(tracks), has_truth)
+            sheet = track_sheet(title, self._tiles.items(), len(tracks), self.truth is not None)
             self._files.append(self.directory / f'{self.name}.jpg')
             write_bytes(self._files[-1], encode_jpeg(sheet, 95))
         return TrackedVideo(tracks, self._unreadable, self._mean_iou(), self._fps(), self._files)

@@ -28,8 +28,7 @@ class ONNXTrackerNetwork:
             instructions. Quantized weights stay so. Defaults to ``'fp32'``.
         threads (int, optional): Defaults to those of torch.
 
-    Attributes:
-        metadata (dict): See :data:`METADATA`; sizes, factors and ``coords`` are attributes, too.
+    ``metadata`` is a dict of :data:`METADATA`; sizes, factors and ``coords`` are attributes, too.
 
     Raises:
         UserError: An argument is wrong, or the backend is not installed.

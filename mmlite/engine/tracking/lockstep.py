@@ -51,9 +51,10 @@ def track_sequences(tracker, indices, load, batch_size=1, threads=4, on_step=Non
                     slot.rows.append((*box, score, seconds))
             if on_step:
                 on_step(sum(slot.error is None for slot in slots))
-            for slot in [slot for slot in slots if slot.ended]:
-                slots.remove(slot)
-                yield slot.index, slot.sequence, slot.error or slot.track()
+            for slot in slots.copy():
+                if (outcome := slot.outcome()) is not None:
+                    slots.remove(slot)
+                    yield slot.index, slot.sequence, outcome
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -67,10 +68,6 @@ class _Slot:
         self.rows = []  # x, y, w, h, score, seconds
         self._pool = pool
         self._coming = pool.submit(sequence.frames.read, 0)
-
-    @property
-    def ended(self):
-        return self.error is not None or len(self.rows) == len(self.sequence)
 
     def next_frame(self, tracker):
         """Wait for the next frame; True if the target can be tracked into it."""
@@ -91,6 +88,9 @@ class _Slot:
             self.error = error if where in str(error) else DataError(f'{where}: {error}')
         return False
 
-    def track(self):
+    def outcome(self):
+        """The Track or the DataError of a sequence that has ended, else None."""
+        if self.error is not None or len(self.rows) < len(self.sequence):
+            return self.error
         rows = np.array(self.rows, float)
         return Track(self.sequence.name, rows[:, :4], seconds=rows[:, 5], scores=rows[:, 4])

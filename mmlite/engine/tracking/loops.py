@@ -96,18 +96,16 @@ class SequenceLoop(BaseLoop):
                 settled.add(index)
         settled = set().union(*all_gather_object(settled))
         if settled:
-            self.runner.logger.info(
-                f'{len(settled)} of {len(indices)} sequences were finished before: {folder.path}'
-            )
+            counts = f'{len(settled)} of {len(indices)}'
+            self.runner.logger.info(f'{counts} sequences were finished before: {folder.path}')
         return [index for index in indices if index not in settled]
 
     def _track(self, indices, folder):
         """Track this process's share of ``indices``; the first process shows its progress."""
-        lengths = self.dataset.lengths
         rank, world = get_dist_info()
-        share = split_by_frames(lengths, indices, world)[rank]
+        share = split_by_frames(self.dataset.lengths, indices, world)[rank]
         tracker = OnlineTracker(unwrap_model(self.runner.model))
-        progress = Progress('tracking', int(lengths[share].sum()), 'frames')
+        progress = Progress('tracking', int(self.dataset.lengths[share].sum()), 'frames')
 
         def on_step(frames):
             self._await()

@@ -53,8 +53,8 @@ class OnlineTracker:
 
     def __init__(self, network):
         self.network = network
-        is_module = isinstance(network, nn.Module)
-        like = next(network.parameters()) if is_module else network.data_preprocessor.mean
+        parameters = network.parameters() if isinstance(network, nn.Module) else iter(())
+        like = next(parameters, network.data_preprocessor.mean)
         self._device, self._dtype = like.device, like.dtype
 
     @torch.inference_mode()

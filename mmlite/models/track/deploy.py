@@ -79,13 +79,11 @@ class FusedOSTrack(FusedTracker):
 
     def __init__(self, model, dtype, sparse):
         super().__init__(model, dtype, sparse)
-        # plain numbers are constants to a tracer
-        self.num_template, self.num_search = model.template_side**2, model.search_side**2
-        self.keep = model.elimination.counts(self.num_search) if model.elimination else {}
+        self.keep = model.elimination.counts(model.search_side**2) if model.elimination else {}
 
     def relate(self, template, search):
         """See :meth:`FusedTracker.relate`: the remaining search tokens and their places."""
-        ids, T = None, self.num_template
+        ids, T = None, self.model.template_side**2  # a plain number is a constant to a tracer
         x = torch.cat([template, search], dim=1)
         blocks = self.model.backbone.blocks
         for index, block in enumerate(blocks):
@@ -108,7 +106,7 @@ class FusedOSTrack(FusedTracker):
         places = None
         if ids is not None:
             B, K = ids.shape
-            places = ids.new_full((B, self.num_search + 1), K)
+            places = ids.new_full((B, self.model.search_side**2 + 1), K)
             places.scatter_(1, ids, torch.arange(K, device=ids.device).expand(B, -1))
         return self.model.backbone.norm(x), places
 

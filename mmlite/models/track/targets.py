@@ -3,14 +3,12 @@
 import torch
 
 
-def gaussian_radius(sizes, min_overlap=0.7):
+def gaussian_radius(sizes):
     """Radius in cells, (B,) float, of the Gaussian around targets of (w, h) cells (B, 2).
 
-    ``min_overlap`` is the least IoU it stands for. CornerNet's historical formula, with which
-    OSTrack was trained, divides roots by 2 instead of 2a.
+    CornerNet's historical formula, with which OSTrack was trained, divides roots by 2, not by 2a.
     """
-    total, area = sizes.sum(dim=1), sizes.prod(dim=1)
-    m = min_overlap
+    total, area, m = sizes.sum(dim=1), sizes.prod(dim=1), 0.7  # the least IoU
     radii = [
         (b + (b * b - 4 * a * c).clamp(min=0).sqrt()) / 2
         for a, b, c in (
