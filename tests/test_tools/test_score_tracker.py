@@ -2,7 +2,6 @@
 
 import csv
 import itertools
-import json
 import shutil
 import zipfile
 
@@ -81,13 +80,9 @@ def test_trackers_are_compared_on_lasot(data, results, tmp_path, capsys):
         '100.0', '4', '0',
     )  # fmt: skip
     assert 'lasot (test), protocol lasot' in output
-    saved = json.loads((tmp_path / 'summary.json').read_text())['trackers']
-    assert f'{saved["near"]["numbers"]["AUC"]:.2f}' == rows['near']['AUC']
     with (tmp_path / 'sequences.csv').open(newline='') as file:
         each = [float(r['AUC']) for r in csv.DictReader(file) if r['tracker'] == 'near']
     assert f'{np.mean(each):.2f}' == rows['near']['AUC']
-    pictures = {'success.png', 'precision.png', 'norm_precision.png'}
-    assert pictures <= {path.name for path in tmp_path.iterdir()}
 
 
 def test_files_of_pytracking_score_as_ours_but_for_truncation(data, results, tmp_path, capsys):

@@ -19,9 +19,8 @@ def read_boxes(tree, path, nan_legal=False):
     boxes = parse_table(text, where, columns=4)
     legal = np.isfinite(boxes) | (np.isnan(boxes) if nan_legal else False)
     if not legal.all():
-        number = int(np.argmin(legal.all(1)))
-        line = text.splitlines()[number]
-        raise _fault(where, number + 1, line, 'has a value that is not finite')
+        row = int(np.argmin(legal.all(1)))
+        raise _fault(where, row + 1, text.splitlines()[row], 'has a value that is not finite')
     return boxes
 
 
@@ -92,8 +91,8 @@ def read_indices(tree, path, names):
     chosen = {}
     for number, line in lines:
         if not re.fullmatch(r'\d+', line) or int(line) >= len(names):
-            legal = f'the index of a sequence, from 0 to {len(names) - 1}'
-            raise _fault(where, number, line, f'is not {legal}')
+            problem = f'is not the index of a sequence, from 0 to {len(names) - 1}'
+            raise _fault(where, number, line, problem)
         if int(line) in chosen:
             raise _fault(where, number, line, f'is on line {chosen[int(line)]} already')
         chosen[int(line)] = number

@@ -82,9 +82,13 @@ class VideoFrames:
     """
 
     def __init__(self, path, count=None):
-        self._path = str(path)
+        self._path, self._count = str(path), count
         self._close()
-        self._count = self._decode_all() if count is None else count
+        if count is None:
+            self._count = sum(1 for _ in iter(self._open().grab, False))
+            self._close()
+            if not self._count:
+                raise DataError(f'{self._path} has no frame that can be decoded')
 
     def __len__(self):
         return self._count
@@ -121,15 +125,6 @@ class VideoFrames:
 
     def _close(self):
         self._capture, self._process, self._next = None, None, 0
-
-    def _decode_all(self):
-        capture, count = self._open(), 0
-        while capture.grab():
-            count += 1
-        self._close()
-        if not count:
-            raise DataError(f'{self._path} has no frame that can be decoded')
-        return count
 
     def __getstate__(self):
         return {'_path': self._path, '_count': self._count}
