@@ -181,16 +181,17 @@ def test_options_of_a_loader_are_kept():
 
 
 def test_workers_survive_the_signals_of_others_and_obey_their_parent():
+    others = set(multiprocessing.active_children())  # left by other tests
     batches = iter(loader(workers=2))
     first = [next(batches), next(batches)]  # both workers run
-    workers = multiprocessing.active_children()
+    workers = set(multiprocessing.active_children()) - others
     assert len(workers) == 2
     for name in ('-TERM', '-INT'):
         subprocess.run(['kill', name, *(str(worker.pid) for worker in workers)], check=True)
     assert [*first, *batches] == list(loader())
     endless = iter(loader(InfiniteSampler, workers=2))
     next(endless), next(endless)
-    for worker in multiprocessing.active_children():
+    for worker in set(multiprocessing.active_children()) - others - workers:
         worker.terminate()
         worker.join(10)
         assert worker.exitcode == 0
