@@ -131,6 +131,16 @@ class TinyNumbers(BaseDataset):
         return [dict(inputs=x, target=x.sum().reshape(1)) for x in points]
 
 
+NUMBERS = dict(
+    batch_size=4,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    # serialising collects garbage, which takes a second in a large process
+    dataset=dict(type='mmlite.TinyNumbers', serialize_data=False),
+)
+"""Data loader of two steps an epoch."""
+
+
 class TinyBackbone(nn.Module):
     """Two blocks between an embedding and a norm; knows its layers as ViT does."""
 

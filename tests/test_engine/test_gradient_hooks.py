@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-import tiny  # noqa: F401  registers the model and the data
+import tiny
 import torch
 from mmengine.config import ConfigDict
 from mmengine.hooks import Hook
@@ -141,12 +141,7 @@ def train(folder, names, train_cfg, **options):
         ConfigDict(
             model=dict(type='mmlite.TinyModel'),
             work_dir=str(folder),
-            train_dataloader=dict(
-                batch_size=4,
-                num_workers=0,
-                sampler=dict(type='DefaultSampler', shuffle=False),
-                dataset=dict(type='mmlite.TinyNumbers', serialize_data=False),
-            ),
+            train_dataloader=tiny.NUMBERS,
             train_cfg=train_cfg,
             optim_wrapper=dict(optimizer=dict(type='AdamW', lr=0.01, weight_decay=0.1)),
             custom_hooks=[dict(type='mmlite.FreezeLayersHook', names=names, **options)],

@@ -39,18 +39,11 @@ class Rising(BaseMetric):
 
 
 def config(work_dir, epochs, **checkpoint):
-    loader = dict(
-        batch_size=4,
-        num_workers=0,
-        sampler=dict(type='DefaultSampler', shuffle=False),
-        # serialising collects garbage, which takes a second in a large process
-        dataset=dict(type='mmlite.TinyNumbers', serialize_data=False),
-    )
     return ConfigDict(
         model=dict(type='mmlite.TinyModel'),
         work_dir=str(work_dir),
-        train_dataloader=loader,
-        val_dataloader=loader,
+        train_dataloader=tiny.NUMBERS,
+        val_dataloader=tiny.NUMBERS,
         val_evaluator=dict(type='mmlite.Rising'),
         train_cfg=dict(by_epoch=True, max_epochs=epochs),
         val_cfg={},

@@ -36,12 +36,14 @@ def check_classes(cfg, stages):
     found = {path: dataset for stage in stages for path, dataset in datasets(cfg, stage)}
     for dataset in found.values():
         _check_images(dataset, scope)
-    paths = () if 'language_model' in model else HEADS  # whose heads score words
+    paths = () if 'language_model' in model else HEADS  # heads beside one score words
     heads = {key: count for path in paths for key, count in _heads(model, path)}
+    if not heads:
+        return
     if HEAD in heads:
         _check_mixed_labels(model, cfg, heads[HEAD])
-    named = _classes_of_folders(found, scope) if heads else {}
-    for path, dataset in found.items() if heads else ():
+    named = _classes_of_folders(found, scope)
+    for path, dataset in found.items():
         given = listed_classes(dataset, scope)
         classes = named.get(path) or given or ()
         if given and len(classes) != len(given):
