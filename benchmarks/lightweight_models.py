@@ -26,7 +26,8 @@ from mmengine.registry import DefaultScope
 from timm.utils.model import reparameterize_model
 
 from mmlite.analysis.complexity import count_macs, count_params
-from mmlite.engine.cli import check_device, positive_float, positive_int, tool
+from mmlite.engine.build import as_device
+from mmlite.engine.cli import positive_float, positive_int, tool
 from mmlite.registry import MODELS
 from mmlite.utils import Progress, figure_png, render_table, write_bytes, write_csv
 
@@ -132,7 +133,7 @@ def draw(rows, batch_sizes):
 @tool
 def main(argv=None):
     args = parse_args(argv)
-    check_device(args.device)
+    as_device(args.device)
     if args.threads:
         torch.set_num_threads(args.threads)
     with PAPER.open(newline='') as file:

@@ -14,10 +14,11 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision import transforms
 
+from mmlite.engine.build import as_device
 from mmlite.engine.check_config import check_stage_data
 from mmlite.engine.checks.data import datasets
 from mmlite.engine.checks.types import TypeChecker
-from mmlite.engine.cli import check_device, check_out_folder, non_negative_int, positive_int
+from mmlite.engine.cli import check_out_folder, non_negative_int, positive_int
 from mmlite.engine.config_file import SUFFIXES, load_config
 from mmlite.errors import DataError, UserError
 from mmlite.models import TimmViT
@@ -156,7 +157,7 @@ def open_models(texts, args):
         tuple[list[ModelSource], list[TappedModel], int]: Sources, models and the side of the crop
         in pixels.
     """
-    check_device(args.device)
+    as_device(args.device)
     check_out_folder('--out', args.out)
     MMLogger.get_current_instance().setLevel('WARNING')  # no line for each initialized parameter
     sources, models, sizes = [ModelSource.parse(text) for text in texts], [], {}

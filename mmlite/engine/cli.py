@@ -12,7 +12,6 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import torch
 import torch.distributed as dist
 from mmengine.config import DictAction
 
@@ -158,12 +157,6 @@ def check_out_folder(option, path, folder=None):
         raise UserError(f'{option} {path} cannot be written: {folder} is not a directory')
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(f'{option} {path} cannot be written: {folder} is not writable')
-
-
-def check_device(device):
-    """Refuse ``--device cuda`` where there is no GPU."""
-    if device == 'cuda' and not torch.cuda.is_available():
-        raise UserError('--device cuda needs a GPU, but torch sees none: use --device cpu')
 
 
 def export_local_rank(args):

@@ -12,11 +12,6 @@ BOOKKEEPING = frozenset({'step', 'iter', 'epoch', 'time', 'data_time', 'memory',
 """Scalars of every run that are no metric."""
 
 
-def find_log(path):
-    """Find the log of the latest run, see :func:`find_logs`."""
-    return find_logs(path)[-1]
-
-
 def find_logs(path):
     """Find ``scalars.json`` of all runs of a work directory, the oldest first.
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from mmlite.engine.logs import curve, find_log, read_records, train_time
+from mmlite.engine.logs import curve, find_logs, read_records, train_time
 from mmlite.errors import DataError, UserError
 
 RECORDS = [
@@ -33,18 +33,18 @@ def test_a_line_that_is_being_written_is_left_out(tmp_path):
     assert read_records(write(tmp_path, RECORDS[:2], end='\n{"lr": 0.')) == RECORDS[:2]
 
 
-def test_the_latest_run_of_a_work_dir_counts(tmp_path):
-    write(tmp_path / '20250101_000000' / 'vis_data', RECORDS)
+def test_the_runs_of_a_work_dir_are_in_order(tmp_path):
+    first = write(tmp_path / '20250101_000000' / 'vis_data', RECORDS)
     last = write(tmp_path / '20250102_000000' / 'vis_data', RECORDS)
-    assert find_log(tmp_path) == last
-    assert find_log(last) == last
+    assert find_logs(tmp_path) == [first, last]
+    assert find_logs(last) == [last]
 
 
 def test_what_is_missing_is_named(tmp_path):
     with pytest.raises(DataError, match=r'gone does not exist: give a work directory'):
-        find_log(tmp_path / 'gone')
+        find_logs(tmp_path / 'gone')
     with pytest.raises(DataError, match=r'holds no log: .*scalars\.json'):
-        find_log(tmp_path)
+        find_logs(tmp_path)
     with pytest.raises(UserError, match=r"no key 'losss'; near names: loss; it has coco/bbox_mAP"):
         curve(RECORDS, 'losss', 'x.json')
     with pytest.raises(UserError, match='x.json has no training step'):

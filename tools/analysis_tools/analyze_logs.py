@@ -11,7 +11,7 @@ from pathlib import Path
 
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
 from mmlite.engine.cli import check_out_file, tool
-from mmlite.engine.logs import curve, find_log, read_records, train_time
+from mmlite.engine.logs import curve, find_logs, read_records, train_time
 from mmlite.errors import UserError
 from mmlite.visualization import draw_curves
 
@@ -32,7 +32,7 @@ def parse_args(argv):
 @tool
 def main(argv=None):
     args = parse_args(argv)
-    logs = [find_log(path) for path in args.logs]
+    logs = [find_logs(path)[-1] for path in args.logs]
     if args.task == 'plot_curve':
         plot_curve(args, logs)
     else:

@@ -29,11 +29,11 @@ from mmlite.analysis.benchmark import device_name, rounded
 from mmlite.apis import init_model
 from mmlite.apis.tasks import check_task
 from mmlite.deploy.onnx_tracker import import_package
+from mmlite.engine.build import as_device
 from mmlite.engine.check_config import check_config, check_stage_data
 from mmlite.engine.checks.data import datasets
 from mmlite.engine.cli import (
     CfgOptions,
-    check_device,
     check_out_file,
     non_negative_int,
     positive_int,
@@ -261,7 +261,7 @@ def append(rows, path):
 @tool
 def main(argv=None):
     args = parse_args(argv)
-    check_device(args.device)
+    as_device(args.device)
     if args.csv:
         check_out_file('--csv', args.csv)
     set_random_seed(SEED)
