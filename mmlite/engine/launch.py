@@ -22,7 +22,7 @@ from mmlite.errors import DataError, UserError
 
 from .check_config import check_config, require
 from .checkpointing import find_checkpoint, saved_seed
-from .cli import report_errors_once
+from .cli import check_out_folder, report_errors_once
 from .config_file import load_config
 from .loops import keep_workers
 
@@ -227,14 +227,9 @@ def _restarted():
 def _build_runner(cfg, phase):
     with report_errors_once(cfg.launcher):
         check_config(cfg, phase)
-        try:  # fail before training rather than at the first checkpoint
-            os.makedirs(cfg.work_dir, exist_ok=True)
-        except OSError as error:
-            raise UserError(f'work_dir {cfg.work_dir} cannot be made: {error.strerror}') from error
-        if not os.access(cfg.work_dir, os.W_OK | os.X_OK):
-            raise UserError(
-                f'work_dir {cfg.work_dir} is not writable: choose another by --work-dir'
-            )
+        # fail before training rather than at the first checkpoint
+        check_out_folder('work_dir', cfg.work_dir)
+    os.makedirs(cfg.work_dir, exist_ok=True)
     if get_device() == 'cpu':
         _join_processes(cfg)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

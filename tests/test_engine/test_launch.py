@@ -210,12 +210,8 @@ def test_slurm_needs_gpus(tmp_path, on_cpu):
         launch.train(cfg)
 
 
-def test_a_work_dir_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+def test_a_work_dir_that_cannot_be_written_is_named(tmp_path):
     path = tiny.write_detector(tmp_path)
     cfg = launch.read_config(path, work_dir=str(path / 'below_a_file'))
-    with pytest.raises(UserError, match=r'work_dir .*below_a_file cannot be made: Not a directory'):
-        launch.train(cfg)
-    monkeypatch.setattr(launch.os, 'access', lambda path, mode: False)
-    cfg = launch.read_config(path, work_dir=str(tmp_path))
-    with pytest.raises(UserError, match=r'is not writable: choose another by --work-dir'):
+    with pytest.raises(UserError, match=r'below_a_file cannot be written: .*py is not a directory'):
         launch.train(cfg)

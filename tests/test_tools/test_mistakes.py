@@ -54,7 +54,7 @@ TRAINING = {
         "takes no 'max_bad_shares'; did you mean 'max_bad_share'",
     ),
     'a file as work directory': (
-        '{det} --work-dir {p}/text', 2, 'work_dir {p}/text cannot be made: File exists'
+        '{det} --work-dir {p}/text', 2, '{p}/text cannot be written: {p}/text is not a directory'
     ),
     'two precisions': ('{det} --amp --no-amp', 2, '--no-amp: not allowed with argument'),
 }  # fmt: skip
