@@ -210,8 +210,12 @@ def test_slurm_needs_gpus(tmp_path, on_cpu):
         launch.train(cfg)
 
 
-def test_a_work_dir_that_cannot_be_written_is_named(tmp_path):
+def test_a_work_dir_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     path = tiny.write_detector(tmp_path)
     cfg = launch.read_config(path, work_dir=str(path / 'below_a_file'))
     with pytest.raises(UserError, match=r'below_a_file cannot be written: .*py is not a directory'):
+        launch.train(cfg)
+    monkeypatch.setattr('os.access', lambda path, mode: False)
+    cfg = launch.read_config(path, work_dir=str(tmp_path / 'below_it'))
+    with pytest.raises(UserError, match=rf'cannot be written: {tmp_path} is not writable'):
         launch.train(cfg)
