@@ -9,14 +9,10 @@ PAPER_STEP = 14  # between neighbouring patches in the paper's figures, though 1
 
 
 def patch_attention(logits, num_prefix=0):
-    """Attention among patches alone: the class token is removed before the softmax.
+    """Attention among patches alone, float32 (B, heads, Q, K), of scaled logits.
 
-    Args:
-        logits (Tensor): Scaled, before softmax (B, heads, p + Q, p + K).
-        num_prefix (int): Leading tokens p that are no patches. Defaults to 0.
-
-    Returns:
-        Tensor: Probabilities over the keys, float32 (B, heads, Q, K).
+    The ``num_prefix`` leading tokens p that are no patches are removed from (B, heads, p + Q,
+    p + K) before the softmax.
     """
     return logits[..., num_prefix:, num_prefix:].float().softmax(dim=-1)
 
@@ -24,12 +20,9 @@ def patch_attention(logits, num_prefix=0):
 def head_stats(logits, queries, keys, num_prefix=0):
     """Distance and entropy of the heads, averaged over queries and images: float64 (2, heads).
 
-    The distance from a query to the keys, weighted by its attention, is in the unit of the places;
-    the entropy, ``-sum_k P log(P + 1e-6)``, in nats.
-
-    Args:
-        logits, num_prefix: As in :func:`patch_attention`.
-        queries, keys (Tensor): Places (Q, 2) and (K, 2).
+    The distance from a query to the keys, weighted by its attention, is in the unit of the places
+    (Q, 2) and (K, 2); the entropy, ``-sum_k P log(P + 1e-6)``, in nats. For ``logits`` and
+    ``num_prefix`` see :func:`patch_attention`.
     """
     attention = patch_attention(logits, num_prefix)
     steps = torch.cdist(queries, keys, compute_mode='donot_use_mm_for_euclid_dist')

@@ -10,10 +10,9 @@ NEGLIGIBLE = 1e-12  # self-HSIC over the mean square of a Gram matrix: only roun
 
 
 def gram(features):
-    """Inner products of all pairs of images, float64 (n, n) with a zero diagonal.
+    """Inner products of all pairs of images (n, ...), float64 (n, n) with a zero diagonal.
 
-    Args:
-        features (Tensor): (n, ...), one row an image; space and channels are flattened alike.
+    Space and channels are flattened alike.
     """
     rows = features.flatten(1).double()
     return (rows @ rows.T).fill_diagonal_(0)
@@ -22,14 +21,8 @@ def gram(features):
 def hsic(first, second):
     """Unbiased Hilbert-Schmidt independence criterion (Song et al., 2012); needs no centring.
 
-    Args:
-        first, second (Tensor): Gram matrices (..., n, n) of :func:`gram`; leading axes broadcast.
-
-    Returns:
-        Tensor: (...). Near 0, and of either sign, for features that have nothing in common.
-
-    Raises:
-        ArgumentError: If n is less than 4.
+    Of Gram matrices (..., n, n) of :func:`gram`, whose leading axes broadcast. It is near 0, and of
+    either sign, for features that have nothing in common. Less than 4 images are an ArgumentError.
     """
     n = first.shape[-1]
     if n < LEAST:
