@@ -41,7 +41,7 @@ def atomic_write(path, size=0):
         os.replace(partial, path)
         _sync_directory(path.parent)
     except OSError as error:
-        named = os.fsdecode(error.filename or partial)
+        named = str(error.filename or partial)
         if isinstance(error, OutputError) or not partial.is_relative_to(named):
             raise
         raise OutputError(f'cannot write {path}: {error.strerror}') from error

@@ -1,6 +1,7 @@
 """Names in messages: those that were probably meant, and lists of them."""
 
 import difflib
+import os
 
 
 def near_names(name, candidates, count=3):
@@ -21,24 +22,20 @@ def misspelled(name, candidates):
     A misspelling is one edit away (two for names of ten letters and more), where an edit adds,
     drops or replaces a letter or swaps two neighbours.
     """
-    allowed = 2 if len(name) >= 10 else 1
-    for candidate in sorted(candidates):
-        if abs(len(candidate) - len(name)) <= allowed and 0 < edits(name, candidate) <= allowed:
-            return candidate
-    return None
+    edits = 2 if len(name) >= 10 else 1
+    return next((c for c in sorted(candidates) if c != name and within(edits, name, c)), None)
 
 
-def edits(a, b):
-    """Restricted Damerau-Levenshtein distance (optimal string alignment) of two strings."""
-    before, row = [], list(range(len(b) + 1))
-    for i, letter in enumerate(a, 1):
-        older, before, row = before, row, [i]
-        for j, other in enumerate(b, 1):
-            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != other))
-            if i > 1 and j > 1 and letter == b[j - 2] and a[i - 2] == other:
-                cost = min(cost, older[j - 2] + 1)
-            row.append(cost)
-    return row[-1]
+def within(edits, a, b):
+    """Whether at most ``edits`` edits turn one string into the other."""
+    if a == b or not edits:
+        return a == b
+    same = len(os.path.commonprefix([a, b]))
+    a, b = a[same:], b[same:]
+    rests = [(a[1:], b), (a, b[1:]), (a[1:], b[1:])]
+    if a[:2] == b[1::-1]:
+        rests.append((a[2:], b[2:]))
+    return any(within(edits - 1, *rest) for rest in rests)
 
 
 def listed(names, shown=10):

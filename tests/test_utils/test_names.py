@@ -1,10 +1,10 @@
 import pytest
 
-from mmlite.utils.names import edits, misspelled, near_names
+from mmlite.utils.names import misspelled, near_names, within
 
 
 @pytest.mark.parametrize(
-    ('a', 'b', 'distance'),
+    ('a', 'b', 'edits'),
     [
         ('same', 'same', 0),
         ('model', 'modle', 1),
@@ -14,8 +14,9 @@ from mmlite.utils.names import edits, misspelled, near_names
         ('ca', 'abc', 3),  # a letter is not edited twice
     ],
 )
-def test_edits(a, b, distance):
-    assert edits(a, b) == edits(b, a) == distance
+def test_within(a, b, edits):
+    for pair in ((a, b), (b, a)):
+        assert within(edits, *pair) and not within(edits - 1, *pair) or not edits
 
 
 def test_misspelled_allows_two_edits_in_long_names_only():
