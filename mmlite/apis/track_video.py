@@ -14,8 +14,6 @@ from mmlite.evaluation.sot.results import Track, write_track
 from mmlite.utils import encode_jpeg, write_bytes
 from mmlite.visualization import TILE, EvenSubsampler, draw_targets, track_sheet
 
-RECENT = 30  # frames that the shown speed is the mean of
-
 
 @dataclass
 class TrackedVideo:
@@ -59,7 +57,8 @@ class Recording:
         if self.directory is None and not self.show:
             return True
         notes = [f'{score:.2f}' for score in scores]
-        drawn = draw_targets(rgb, boxes, notes, truth, self._summary(caption, RECENT))
+        recent = max(1, len(self._rows) - 30)  # the shown speed is that of 30 frames
+        drawn = draw_targets(rgb, boxes, notes, truth, self._summary(caption, recent))
         drawn = np.ascontiguousarray(drawn[..., ::-1])  # OpenCV wants BGR
         if self.directory is not None:
             self._write(drawn)
@@ -102,10 +101,9 @@ class Recording:
     def _mean_iou(self):
         return sum(self._overlaps) / len(self._overlaps) if self._overlaps else None
 
-    def _fps(self, last=None):
-        """Frames per second of the tracker, of all or of the last frames; None without any."""
-        rows = self._rows[max(1, len(self._rows) - (last or len(self._rows))) :]
-        return frames_per_second(np.array([seconds for _, _, seconds in rows]))
+    def _fps(self, first=1):
+        """Frames per second of the tracker, from a frame on; None without any."""
+        return frames_per_second(np.array([seconds for *_, seconds in self._rows[first:]]))
 
     def _compare(self, box):
         """The annotated box (4,) of the coming frame or None, after comparing ``box`` with it."""
@@ -117,8 +115,8 @@ class Recording:
             self._overlaps.append(float(iou(box, truth)))
         return truth
 
-    def _summary(self, words, last=None):
-        speed, overlap = self._fps(last), self._mean_iou()
+    def _summary(self, words, first=1):
+        speed, overlap = self._fps(first), self._mean_iou()
         words += f', {speed:.0f} fps' if speed else ''
         return words + (f', mean IoU {overlap:.3f}' if overlap is not None else '')
 

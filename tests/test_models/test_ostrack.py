@@ -67,15 +67,6 @@ def test_cost(name, macs):
     assert sum(count for _, count in parts.values()) / 1e9 == pytest.approx(macs, abs=1e-3)
 
 
-# ---- candidate elimination ----------------------------------------------------------------------
-
-
-@torch.no_grad()
-def test_eliminating_nothing_changes_nothing():
-    plain, kept = (build(elimination=kind).eval() for kind in (None, CE | dict(keep_ratio=1.0)))
-    torch.testing.assert_close(plain(inputs_of(plain))['feat'], kept(inputs_of(kept))['feat'])
-
-
 @pytest.mark.parametrize(
     'epoch, ratio', [(1, 1), (19, 1), (20, 1), (40, 0.956), (60, 0.850), (80, 0.744), (100, 0.7)]
 )
