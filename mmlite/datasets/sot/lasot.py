@@ -9,7 +9,6 @@ from .annotations import has_area, read_labels, read_list
 from .base import SequenceDataset
 from .index import Entry
 
-_LISTS = {'train': 'training_set.txt', 'test': 'testing_set.txt'}
 _LENGTHS = {'monkey-17': 2260}  # annotated frames, where some copies have more
 
 
@@ -31,7 +30,7 @@ class LaSOTDataset(SequenceDataset):
     splits = ('train', 'test', 'all')
     layout = 'the class directories of LaSOT (airplane, ...)'
     wrappers = ('LaSOTBenchmark',)  # directories that some releases put above the classes
-    lists = _LISTS  # split -> file; others have all sequences
+    lists = {'train': 'training_set.txt', 'test': 'testing_set.txt'}  # others have all sequences
 
     def __init__(self, data_root, split='test', list_file=None, rebuild_index=False):
         super().__init__(data_root, split, rebuild_index, list_file=list_file)
@@ -55,7 +54,7 @@ class LaSOTDataset(SequenceDataset):
                 return posixpath.join(folder, name)
         raise DataError(
             f"'{tree.where(top)}' has no {name}: copy it from LaSOT's toolkit, or set list_file to "
-            f'a list of the sequences'
+            'a list of the sequences'
         )
 
     def _annotate(self, entry, boxes):
