@@ -23,9 +23,16 @@ CONFIGS = sorted(
 )
 
 
-@pytest.mark.parametrize(
-    'path', CONFIGS, ids=lambda path: path.relative_to(ROOT / 'configs').as_posix()
-)
+SHAPES = [path for path in CONFIGS if path.relative_to(ROOT).parts[1] == 'shapes']
+
+
+def each(paths):
+    """Run a test for every config of a list."""
+    names = [path.relative_to(ROOT / 'configs').as_posix() for path in paths]
+    return pytest.mark.parametrize('path', paths, ids=names)
+
+
+@each(CONFIGS)
 def test_config_builds(path, tmp_path):
     """Names and keys exist, all parts build, the optimizer holds every parameter that learns."""
     cfg = Config.fromfile(path)
@@ -72,11 +79,7 @@ def test_schedule_of_the_coco_recipes(name):
     assert cfg.optim_wrapper.optimizer.weight_decay == 0.05
 
 
-@pytest.mark.parametrize(
-    'path',
-    [p for p in CONFIGS if 'shapes' in p.relative_to(ROOT).parts],
-    ids=lambda path: path.stem,
-)
+@each(SHAPES)
 def test_generated_data_are_those_that_the_config_expects(path):
     """``make_data`` generates the classes and the size that the model is built for."""
     cfg = Config.fromfile(path)
@@ -101,23 +104,16 @@ def test_generated_data_are_those_that_the_config_expects(path):
 
 
 def test_checkpoints_of_generated_data_come_from_a_recipe_of_the_tree():
-    """``work_dirs/NAME/epoch_N.pth`` is the last epoch of a recipe for generated pictures."""
-    recipes = {path.stem: path for path in CONFIGS if 'shapes' in path.relative_to(ROOT).parts}
-    named = set()
-    for path in recipes.values():
-        text = repr(Config.fromfile(path).to_dict())
-        named |= set(re.findall(r'work_dirs/([^/\']+)/epoch_(\d+)\.pth', text))
+    """``work_dirs/NAME/epoch_N.pth`` is the last epoch of a recipe for generated images."""
+    recipes = {path.stem: Config.fromfile(path) for path in SHAPES}
+    text = repr([cfg.to_dict() for cfg in recipes.values()])
+    named = set(re.findall(r'work_dirs/([^/\']+)/epoch_(\d+)\.pth', text))
     assert len(named) >= 5
     for name, epoch in named:
-        assert Config.fromfile(recipes[name]).train_cfg.max_epochs == int(epoch), name
+        assert recipes[name].train_cfg.max_epochs == int(epoch), name
 
 
-EPOCHS = [  # recipes that count in epochs and name them
-    path for path in CONFIGS if path.relative_to(ROOT).parts[1] in ('pretrain', 'cls')
-]
-
-
-@pytest.mark.parametrize('path', EPOCHS, ids=lambda path: path.stem)
+@each([path for path in CONFIGS if path.relative_to(ROOT).parts[1] in ('pretrain', 'cls')])
 def test_learning_rate_is_that_of_the_batch_size(path):
     """The batch in the file's name is the loader's, and the one that the rate is written for."""
     cfg = Config.fromfile(path)
@@ -138,10 +134,7 @@ def test_schedule_of_mae():
     assert all(s.convert_to_iter_based for s in cfg.param_scheduler)
 
 
-TRACK = [path for path in CONFIGS if path.parent.name == 'track']
-
-
-@pytest.mark.parametrize('path', TRACK, ids=lambda path: path.relative_to(ROOT).as_posix())
+@each([path for path in CONFIGS if path.parent.name == 'track'])
 def test_a_tracker_runs_with_the_crops_that_it_is_trained_with(path):
     cfg = Config.fromfile(path)
     with torch.device('meta'):
