@@ -25,7 +25,7 @@ def make(tmp_path_factory, task):
 @pytest.fixture(scope='module')
 def filmed():
     """Rendered sequences: (sequence, renderings, states)."""
-    spec = task_spec('sot', size=96, min_size=0.15)
+    spec = task_spec('sot', size=80, min_size=0.15, frames=45)
     job = Job('sot', Path('unused'), spec, seed=0)
     sequences = [job.sequence('train', index) for index in range(14)]
     return [(s, *zip(*s.frames(), strict=True)) for s in sequences]
