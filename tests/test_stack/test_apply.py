@@ -4,7 +4,7 @@ import pkgutil
 import subprocess
 import sys
 from contextlib import nullcontext
-from importlib import import_module, metadata, reload
+from importlib import metadata, reload
 from importlib.machinery import PathFinder
 from types import SimpleNamespace
 
@@ -22,14 +22,6 @@ from mmlite.errors import UserError
 from mmlite.stack import finder, versions
 
 
-def run(*lines):
-    """Run Python statements in a fresh interpreter; returns what they print."""
-    command = [sys.executable, '-W', 'ignore', '-c', '\n'.join(lines)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def test_import_after_mmcv(monkeypatch):
     """Without operators, the first import of mmcv.cnn leaves it without one layer."""
     monkeypatch.delattr(transformer, 'MultiScaleDeformableAttention')
@@ -39,17 +31,17 @@ def test_import_after_mmcv(monkeypatch):
 
 def test_import_is_light_and_leaves_a_compiled_mmcv_alone(tmp_path):
     (tmp_path / '_ext.py').write_text('def __getattr__(name): return lambda *args: name')
-    output = run(
-        'import mmcv, sys',
-        f'mmcv.__path__.append({str(tmp_path)!r})',
-        'import mmlite',
-        "print([m for m in ('mmcv.ops', 'mmdet', 'mmseg', 'mmpretrain') if m in sys.modules])",
-        'import mmcv.ops, mmcv._ext',
-        'print(mmcv._ext.__file__)',
-        'print(mmcv._ext.nms())',
-        "print(any('mmcv.ops' in change for change in mmlite.stack.changes()))",
-    )
-    assert output.split() == ['[]', str(tmp_path / '_ext.py'), 'nms', 'False']
+    program = f"""
+import mmcv, sys
+mmcv.__path__.append({str(tmp_path)!r})
+import mmlite
+print([name for name in ('mmcv.ops', 'mmdet', 'mmseg', 'mmpretrain') if name in sys.modules])
+import mmcv.ops, mmcv._ext
+print(mmcv._ext.__file__, mmcv._ext.nms())
+print(any('mmcv.ops' in change for change in mmlite.stack.changes()))
+"""
+    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
+    assert done.stdout.split() == ['[]', str(tmp_path / '_ext.py'), 'nms', 'False'], done.stderr
 
 
 def test_loaded_compiled_mmcv_is_not_a_stand_in(monkeypatch):
@@ -57,26 +49,19 @@ def test_loaded_compiled_mmcv_is_not_a_stand_in(monkeypatch):
     assert not finder.stands_in('mmcv._ext')
 
 
-@pytest.fixture
-def no_pkg_resources(monkeypatch):
-    """An environment whose setuptools has no pkg_resources."""
+def test_pkg_resources(monkeypatch):
+    """In an environment whose setuptools has no pkg_resources."""
     find_spec = PathFinder.find_spec
-
-    def without(name, *args):
-        return None if name == 'pkg_resources' else find_spec(name, *args)
-
-    monkeypatch.setattr(PathFinder, 'find_spec', without)
-    monkeypatch.delitem(sys.modules, 'pkg_resources', raising=False)
-    yield
-    sys.modules.pop('pkg_resources', None)
-
-
-def test_pkg_resources(no_pkg_resources):
+    monkeypatch.setattr(
+        PathFinder, 'find_spec', lambda n, *a: None if n == 'pkg_resources' else find_spec(n, *a)
+    )
+    monkeypatch.setitem(sys.modules, 'pkg_resources', None)  # restored when the test ends
+    del sys.modules['pkg_resources']
     assert finder.stands_in('pkg_resources')
     assert is_installed('mmdet') and not is_installed('no-such-distribution')
     assert get_installed_path('mmdet') == mmdet.__path__[0]
     assert get_installed_path('mmsegmentation') == mmseg.__path__[0]
-    stand_in = reload(import_module('pkg_resources'))
+    stand_in = reload(sys.modules['pkg_resources'])
     assert stand_in.get_distribution('mmdet').version == metadata.version('mmdet')
     with pytest.raises(AttributeError, match='resource_filename .*setuptools<82'):
         stand_in.resource_filename  # noqa: B018
