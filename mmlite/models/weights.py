@@ -81,13 +81,7 @@ def check_weights(model, weights, source, exact=False):
             f'{source} does not hold this model: {len(missing)} of {len(expected)} tensors are not '
             f'in it (first {missing[0]!r}); {advice}'
         )
-    for key in misshapen:
-        if _resampled(model, key, weights[key], expected[key]) is None:
-            raise CheckpointError(
-                f'{source} does not fit this model: {key!r} has shape '
-                f'{tuple(weights[key].shape)}, but the config builds '
-                f'{tuple(expected[key].shape)}; {advice}'
-            )
+    _check_shapes(model, weights, misshapen, source)
     if exact and unexpected:
         raise CheckpointError(
             f'{source} does not hold this model: {len(unexpected)} of its {len(weights)} tensors '
@@ -95,14 +89,19 @@ def check_weights(model, weights, source, exact=False):
         )
 
 
-def _resampled(model, key, given, expected):
-    """``given`` resampled by the backbone to the shape of ``expected``; None if it cannot."""
-    backbone = getattr(model, 'backbone', model)
-    inside = backbone is model or key.startswith('backbone.')
-    if not (inside and hasattr(backbone, 'fit_to_size')):
-        return None
-    fitted = backbone.fit_to_size(key.removeprefix('backbone.'), given, expected)
-    return fitted if fitted is not None and fitted.shape == expected.shape else None
+def _check_shapes(model, weights, misshapen, source):
+    """Check that the backbone resamples each of ``misshapen`` when the weights are loaded."""
+    backbone, expected = getattr(model, 'backbone', model), model.state_dict()
+    prefix = '' if backbone is model else 'backbone.'
+    for key in misshapen:
+        given, needed, fitted = weights[key], expected[key], None
+        if key.startswith(prefix) and hasattr(backbone, 'fit_to_size'):
+            fitted = backbone.fit_to_size(key.removeprefix(prefix), given, needed)
+        if fitted is None or fitted.shape != needed.shape:
+            raise CheckpointError(
+                f'{source} does not fit this model: {key!r} has shape {tuple(given.shape)}, but '
+                f'the config builds {tuple(needed.shape)}; give the config that it was trained with'
+            )
 
 
 def load_exactly(model, contents, source, ignore=None):
@@ -145,14 +144,7 @@ def load_pretrained(module, checkpoint, prefix=None, map_location='cpu', reserve
     missing, unused, misshapen = compare(module, used)
     missing = [key for key in missing if key not in skipped]
     expected, kind = module.state_dict(), type(module).__name__
-    for key in misshapen:
-        given, used[key] = used[key], _resampled(module, key, used[key], expected[key])
-        if used[key] is None:
-            raise CheckpointError(
-                f"{checkpoint}: '{key}' has shape {tuple(given.shape)} but {kind} needs "
-                f'{tuple(expected[key].shape)}; choose the arch that the checkpoint was trained '
-                'with'
-            )
+    _check_shapes(module, used, misshapen, checkpoint)
     needed = [k for k in missing if not any(re.fullmatch(p, k) for p in module.optional_keys)]
     if needed:
         raise CheckpointError(

@@ -85,7 +85,7 @@ def test_heads_are_compared_where_shapes_cannot_tell(tmp_path, log):
 def test_other_shapes_are_refused(tmp_path):
     wide = ViT(dict(embed_dims=48, num_layers=2, num_heads=3), img_size=64)
     path = save(tmp_path / 'a.pth', wide)
-    with pytest.raises(CheckpointError, match=r'has shape .*48.* but ViT needs .*24'):
+    with pytest.raises(CheckpointError, match=r'has shape .*48.* but the config builds .*24'):
         build(path, img_size=64)
 
 

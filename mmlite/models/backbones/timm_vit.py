@@ -42,7 +42,8 @@ class TimmViT(ViT):
         out_type (str): As in :class:`~.vit.ViT`. Defaults to ``'raw'``.
         final_norm (bool, optional): As in :class:`~.vit.ViT`. Defaults to whether the timm model
             has a norm at that point: after pooling (``'avg_featmap'``) or before.
-        out_indices, drop_path_rate, with_cp, frozen_stages, init_cfg: As in :class:`~.vit.ViT`.
+        **kwargs: ``out_indices``, ``drop_path_rate``, ``with_cp``, ``frozen_stages`` and
+            ``init_cfg`` of :class:`~.vit.ViT`.
 
     Raises:
         ArgumentError: timm does not know the name, or ViT cannot compute the model.
@@ -51,10 +52,9 @@ class TimmViT(ViT):
     def __init__(
         self, model_name, pretrained=False, checkpoint_path=None, img_size=None,
         input_mean=(123.675, 116.28, 103.53), input_std=(58.395, 57.12, 57.375), timm_kwargs=None,
-        out_type='raw', out_indices=-1, final_norm=None, drop_path_rate=0.0, with_cp=False,
-        frozen_stages=-1, init_cfg=None,
+        out_type='raw', final_norm=None, **kwargs,
     ):  # fmt: skip
-        if bool(pretrained) + bool(checkpoint_path) + bool(init_cfg) > 1:
+        if bool(pretrained) + bool(checkpoint_path) + bool(kwargs.get('init_cfg')) > 1:
             raise ArgumentError('pretrained, checkpoint_path and init_cfg exclude one another')
         if max(input_std) <= 1:
             raise ArgumentError(
@@ -85,15 +85,11 @@ class TimmViT(ViT):
             patch_size=model.patch_embed.patch_size[0],
             in_channels=model.patch_embed.proj.in_channels,
             out_type=out_type,
-            out_indices=out_indices,
             final_norm=out_type != 'featmap' and has_norm if final_norm is None else final_norm,
             with_cls_token=model.has_class_token,
             qkv_bias=block.attn.qkv.bias is not None,
-            drop_path_rate=drop_path_rate,
             layer_scale_init_value=getattr(block.ls1, 'init_values', 1e-5) if scale else None,
-            with_cp=with_cp,
-            frozen_stages=frozen_stages,
-            init_cfg=init_cfg,
+            **kwargs,
         )
         self.model_name = model_name
         self.timm_kwargs = timm_kwargs
