@@ -10,6 +10,7 @@ from torch import distributed, multiprocessing
 
 from mmlite.engine.cli import close_process_group
 from mmlite.models import CPUDistributedDataParallel
+from mmlite.models.layers import cut_patches
 from mmlite.registry import MODELS
 
 
@@ -29,6 +30,24 @@ def test_loss_falls_on_a_fixed_batch(name):
     assert sum(losses[-3:]) < share * sum(losses[:3])
     if name == 'tokenizer':
         assert model.loss(*arguments)['perplexity'] > 8
+
+
+@pytest.mark.parametrize('name', ['simmim', 'maskfeat', 'beit', 'bootmae'])
+def test_reconstructions_hide_whole_patches_and_keep_the_others(name):
+    model = tiny_methods.build(name).eval()
+    inputs, *samples = tiny_methods.batch(name)
+    inputs = inputs + 3 if name == 'maskfeat' else inputs  # no visible pixel is 0
+    images = inputs[0] if isinstance(inputs, list) else inputs
+    shown = model.reconstruct(inputs, *samples)
+    hidden = shown.masked == 0
+    cells = cut_patches(hidden.float(), model.backbone.patch_size)[0].mean(dim=2)
+    assert set(cells.unique().tolist()) == {0.0, 1.0}
+    assert len(cells.sum(dim=1).unique()) == 1
+    whole = shown.target if name == 'maskfeat' else images
+    assert torch.equal(shown.masked[~hidden], images[~hidden])
+    assert torch.equal(shown.restored[~hidden], whole[~hidden])
+    assert not torch.allclose(shown.restored[hidden], whole[hidden])
+    assert not shown.restored.requires_grad
 
 
 @pytest.fixture(scope='module', params=RECIPES)

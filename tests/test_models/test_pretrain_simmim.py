@@ -67,22 +67,6 @@ def test_hidden_pixels_are_not_seen():
         assert not torch.equal(first, model._predict(torch.where(hidden, x, x + 9.0), mask))
 
 
-def test_reconstruction():
-    model = build().eval()
-    x = images()
-    torch.manual_seed(3)
-    shown = model.reconstruct(x)
-    torch.manual_seed(3)
-    mask = model.draw_mask(x)
-    hidden = hidden_pixels(mask)
-    assert torch.equal(shown.masked == 0, hidden)
-    assert torch.equal(shown.masked[~hidden], x[~hidden])
-    assert torch.equal(shown.restored[~hidden], x[~hidden])
-    with torch.no_grad():
-        assert torch.equal(shown.restored[hidden], model._predict(x, mask)[hidden])
-    assert shown.target is None and not shown.restored.requires_grad
-
-
 @pytest.mark.parametrize(
     ('call', 'message'),
     [
