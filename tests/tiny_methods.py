@@ -2,7 +2,6 @@
 
 import golden
 import torch
-from mmengine.dataset import BaseDataset
 from mmengine.logging import MessageHub
 from mmengine.registry import init_default_scope
 from mmpretrain.structures import DataSample
@@ -191,35 +190,24 @@ def silent(model):
 
 
 @DATASETS.register_module(force=True)
-class RandomViews(BaseDataset):
+class Views(list):
     """Twelve images as the pipeline of a method packs them, without any file."""
 
-    def __init__(self, method, **kwargs):
-        self.method = method
-        super().__init__(**kwargs)
-
-    def load_data_list(self):
-        inputs, samples = batch(self.method, images=12)
-        views = inputs if isinstance(inputs, list) else [inputs]
-        return [
-            dict(
-                inputs=[v[i] for v in views] if isinstance(inputs, list) else inputs[i],
-                data_samples=samples[i] if samples else DataSample(),
-            )
-            for i in range(12)
-        ]
-
-    def prepare_data(self, idx):
-        return {k: v for k, v in self.get_data_info(idx).items() if k != 'sample_idx'}
+    def __init__(self, method):
+        inputs, samples = batch(method, images=12)
+        views = list(zip(*inputs, strict=True)) if isinstance(inputs, list) else inputs
+        samples = samples or [DataSample() for _ in views]
+        super().__init__(
+            dict(inputs=v, data_samples=s) for v, s in zip(views, samples, strict=True)
+        )
 
 
 def loader(name):
-    """Batches of six :class:`RandomViews`, two an epoch."""
+    """Batches of six :class:`Views`, two an epoch."""
     return dict(
         batch_size=6,
         num_workers=0,
         sampler=dict(type='DefaultSampler', shuffle=False),
         collate_fn=dict(type='default_collate'),
-        # serialising collects garbage, which takes a second in a large process
-        dataset=dict(type='mmlite.RandomViews', method=name, serialize_data=False),
+        dataset=dict(type='mmlite.Views', method=name),
     )
