@@ -50,10 +50,9 @@ class Hiera(Backbone):
             tokens (B, C); ``'raw'`` the last tokens (B, N, C) in unrolled order.
         out_indices (int | Sequence[int], optional): Stages, from 0, whose outputs are returned.
             Defaults to all for ``'featmap'`` and to the last otherwise.
-        final_norm (bool, optional): Layer norm (``norm``) of the last output, after the pooling.
-            Defaults to False for ``'featmap'`` and True otherwise.
-        stage_norm (bool): A layer norm for each map of ``'featmap'``, as in detectron2's MViT.
-            Defaults to False, as in MAE-Lite's parameter count (Table 8).
+        final_norm (bool, optional): Layer norm of the last output, after the pooling. Defaults to
+            False for ``'featmap'`` and True otherwise.
+        stage_norm (bool): A layer norm for each map, as in detectron2's MViT. Defaults to False.
         pos_mode (str): ``'resize'`` stretches ``pos_embed`` over a larger image (bicubic);
             ``'tile'`` repeats it, aligned with the mask units; ``'absolute_win'`` adds a stretched
             table of units and a tiled one of a unit (arXiv 2311.05613), also in pre-training.

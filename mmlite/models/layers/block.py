@@ -11,8 +11,7 @@ class Block(nn.Module):
 
     Args:
         attn (nn.Module): An :class:`~.attention.Attention` of ``dim`` channels.
-        dim (int): Channels C.
-        mlp_ratio (float): Hidden width of the MLP over ``dim``. Defaults to 4.
+        mlp_ratio (float): Hidden width of the MLP over the channels ``dim``. Defaults to 4.
         window_size (int): Side of the attention windows in tokens; 0 attends globally.
         drop_path (float): Rate of stochastic depth, on both branches. Defaults to 0.
         layer_scale (float, optional): Initial LayerScale; ``None`` builds none.
@@ -33,15 +32,10 @@ class Block(nn.Module):
     def forward(self, x, grid=None, want=(), only_taps=False, prune=None):
         """Run the block on tokens (B, N, C) of a patch grid (H, W).
 
-        Args:
-            want (Collection[str]): Kinds of taps, see :func:`~.taps.group_taps`.
-            only_taps (bool): Stop after the attention's taps and return None as tokens.
-            prune (Callable, optional): ``prune(tokens, q, k)`` reduces the attention's output (B,
-                N, C) to tokens (B, N', C), by its unscaled queries and keys (B, heads, N, D).
-
-        Returns:
-            tuple[Tensor | None, dict[str, Tensor]]: Tokens (B, N, C) and the taps by kind, of
-            windowed attention (B * windows, heads, w^2, ...).
+        Returns tokens (B, N, C), None for ``only_taps``, which stops after the attention's taps,
+        and the taps of the kinds ``want`` (:func:`~.taps.group_taps`), of windowed attention
+        (B * windows, heads, w^2, ...). ``prune(tokens, q, k)`` reduces the attention's output
+        (B, N, C) to (B, N', C), by its unscaled queries and keys (B, heads, N, D).
         """
         x, tapped = self.mix(x, grid, want if prune is None else {*want, 'q', 'k'}, only_taps)
         if only_taps:

@@ -30,8 +30,7 @@ class BootMAE(MomentumMixin, MaskedPretrainer):
         mask_ratio (float): Final share of hidden patches: blocks of the pipeline's
             :class:`~mmlite.datasets.BlockwiseMask` and single ones. Defaults to 0.75 (147 of 196).
         momentum (Sequence[tuple[float, float]]): Points (share of training, momentum) of the
-            piecewise linear momentum of the EMA. Defaults to 0.999, 0.9999 after a quarter and
-            0.99999 at the end (official epochs 0, 100 and 400 of 400).
+            piecewise linear momentum of the EMA. Defaults to the official schedule.
         feature_ramp (float): Share of training over which the weight of the feature loss grows
             linearly from 0 to 1. Defaults to 0.25.
         **kwargs: As in :class:`~.base.MaskedPretrainer`.
@@ -137,9 +136,8 @@ class BootMAE(MomentumMixin, MaskedPretrainer):
 def masking_order(mask, shift=None, data_samples=None):
     """Order of patches, int64 (B, N), of which the last ones are hidden, whatever their number.
 
-    Patches outside of the blocks (False in ``mask``, bool (B, N)) come first, each part at random;
-    then the order is rolled by ``shift`` places, by default 0 to 3 at random per batch, which
-    uncovers patches inside the blocks (official code).
+    Patches outside of the blocks (False in ``mask``, bool (B, N)) come first, each part at random.
+    Rolling by ``shift`` places, by default 0 to 3 at random per batch, uncovers some in the blocks.
     """
     noise = patch_noise(*mask.shape, mask.device, data_samples)
     # on the host: no synchronization

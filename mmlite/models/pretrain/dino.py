@@ -31,8 +31,8 @@ class DINOProjector(BaseModule):
     Args:
         in_channels (int): Channels of the backbone's vectors. Defaults to 192.
         out_channels (int): Prototypes K. Defaults to 65536.
-        hidden_channels (int): Width of the MLP. Defaults to 2048.
-        bottleneck_channels (int): Width after the MLP. Defaults to 256.
+        hidden_channels, bottleneck_channels (int): Width of the MLP, and of its output.
+            Default to 2048 and 256.
         num_layers (int): Linear layers of the MLP, GELU between them. Defaults to 3.
     """
 

@@ -31,8 +31,7 @@ class Distillation(BaseModule):
             - ``student``, ``teacher`` (str): Taps, see
               :func:`~mmlite.models.layers.taps.group_taps`.
             - ``adapter`` (dict | list[dict], optional): Modules from the student's tensor to the
-              teacher's shape, in sequence. ``in_channels`` of each and ``out_channels`` of the last
-              are filled in.
+              teacher's shape, in sequence. Channels are filled in.
             - ``loss`` (dict): Defaults to the mean squared error over all elements (eqs. 5, 6).
             - ``weight`` (float): Of the loss in the sum. Defaults to 1.0.
             - ``name`` (str): Unique suffix of the loss's name. Defaults to ``'attn'`` for attention

@@ -19,8 +19,8 @@ class HOGTarget(BaseModule):
 
     Sobel gradients of every color channel vote for ``nbins`` unsigned orientations, weighted by
     their magnitude and a periodic Gaussian window; votes are summed over cells and normalized (L2).
-    Equal to mmpretrain's ``HOGGenerator``, for images of any size, in float32: sums of slices are
-    exactly zero in flat regions, which a convolution in TF32 or half precision is not.
+    Equal to mmpretrain's ``HOGGenerator``, for images of any size, and exactly zero where they are
+    flat, which a convolution in TF32 or half precision is not.
 
     Args:
         nbins (int): Orientations in 180 degrees. Defaults to 9.

@@ -19,14 +19,14 @@ class DiscreteTokenizer(BaseModel):
     """Convolutional autoencoder with a codebook between its halves (VQ-VAE, arXiv 1711.00937).
 
     Features and codes have unit length, and codes are EMAs (BEiT v2, arXiv 2208.06366, section
-    2.1). It is a tokenizer for :class:`~.beit.BEiT`: by the total stride 8, an image of half the
-    size has one code for every patch of 16 pixels.
+    2.1). For :class:`~.beit.BEiT`, an image of half the size has a code for every patch of 16
+    pixels.
 
     Args:
         vocab_size (int): Number of codes. Defaults to 8192.
         embed_dims (int): Channels of a code. Defaults to 32.
-        channels (Sequence[int]): Channels after each halving of the image, multiples of 8; their
-            number sets the stride. Defaults to (64, 128, 256).
+        channels (Sequence[int]): Channels after each halving of the image, multiples of 8.
+            Defaults to (64, 128, 256), of stride 8.
         depth (int): Residual blocks of either half, at the lowest resolution. Defaults to 2.
         beta (float): Weight of the loss that keeps features close to their codes. Defaults to 0.25.
         decay (float): Of the EMAs. Defaults to 0.99.
