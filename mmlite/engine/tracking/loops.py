@@ -44,7 +44,7 @@ class SequenceLoop(BaseLoop):
         problem (str | None): One sentence if some could not be tracked or scored.
     """
 
-    stage = None
+    stage = out_dir = None
 
     def __init__(self, runner, dataloader, evaluator, batch_size=8, threads=4, fp16=False):
         super().__init__(runner, dataloader)
@@ -63,7 +63,7 @@ class SequenceLoop(BaseLoop):
         self.failures = {}
         self._finished, self._waiting = 0, False
         with report_errors_once(self.runner.launcher):
-            folder = self.open_results()
+            folder = self._open_results()
         self._track(self._reuse(folder), folder)
         for failures in all_gather_object(self.failures):
             self.failures |= failures
@@ -73,9 +73,27 @@ class SequenceLoop(BaseLoop):
         self._call('after_{}')
         return metrics
 
-    def open_results(self):
-        """ResultFolder | None: Directory of finished sequences; none by default."""
-        return None
+    def _open_results(self):
+        """ResultFolder of finished sequences, or None."""
+        if self.out_dir is None:
+            return None
+        name = self.dataset.metainfo['dataset']
+        text = json.dumps(self.runner.cfg.get('model'), default=lambda v: type(v).__qualname__)
+        identity = dict(
+            dataset=name,
+            weights=digest(unwrap_model(self.runner.model).state_dict()),
+            model=json.loads(text, object_hook=_without_training),
+            fp16=self.fp16,
+            mmlite=__version__,
+        )
+        if self.out_dir == 'auto':
+            text = json.dumps(identity, sort_keys=True)
+            key = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+            path = Path(self.runner.work_dir) / 'results' / f'{name}-{key}'
+        else:
+            path = Path(self.out_dir) / name
+        self.runner.logger.info(f'Results of each sequence go to {path}')
+        return ResultFolder(path, identity)
 
     def _reuse(self, folder):
         """Evaluate results of an earlier run, before any process writes; returns the rest."""
@@ -180,28 +198,6 @@ class SequenceTestLoop(SequenceLoop):
     def __init__(self, runner, dataloader, evaluator, out_dir='auto', **kwargs):
         super().__init__(runner, dataloader, evaluator, **kwargs)
         self.out_dir = out_dir
-
-    def open_results(self):
-        if self.out_dir is None:
-            return None
-        name = self.dataset.metainfo['dataset']
-        model = self.runner.cfg.get('model')
-        text = json.dumps(model, default=lambda value: type(value).__qualname__)
-        identity = dict(
-            dataset=name,
-            weights=digest(unwrap_model(self.runner.model).state_dict()),
-            model=json.loads(text, object_hook=_without_training),
-            fp16=self.fp16,
-            mmlite=__version__,
-        )
-        if self.out_dir == 'auto':
-            text = json.dumps(identity, sort_keys=True)
-            key = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
-            path = Path(self.runner.work_dir) / 'results' / f'{name}-{key}'
-        else:
-            path = Path(self.out_dir) / name
-        self.runner.logger.info(f'Results of each sequence go to {path}')
-        return ResultFolder(path, identity)
 
 
 def split_by_frames(lengths, indices, parts):

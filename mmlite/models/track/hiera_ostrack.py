@@ -8,8 +8,6 @@ from mmlite.registry import MODELS
 from ..layers import join_units
 from .one_stream import OneStreamTracker
 
-UNIT = 32  # side of a mask unit in pixels
-
 
 @MODELS.register_module()
 class HieraOSTrack(OneStreamTracker):
@@ -24,7 +22,7 @@ class HieraOSTrack(OneStreamTracker):
         **kwargs: As in :class:`~.one_stream.OneStreamTracker`; sizes are multiples of 32 pixels.
     """
 
-    size_unit = UNIT
+    size_unit = 32  # side of a mask unit
 
     def __init__(self, backbone, head, **kwargs):
         super().__init__(backbone, head, **kwargs)
@@ -37,13 +35,12 @@ class HieraOSTrack(OneStreamTracker):
     embed_search = embed_template
 
     def relate(self, template, search):
-        sizes = self.template_size, self.search_size
-        in_template, in_search = ((size // UNIT) ** 2 for size in sizes)
+        side = self.search_size // self.size_unit
+        in_template, in_search = (self.template_size // self.size_unit) ** 2, side**2
         # Unrolled tokens count units fastest, so whole units are put side by side.
         parts = (template.unflatten(1, (-1, in_template)), search.unflatten(1, (-1, in_search)))
         tokens, _ = self.backbone.encode(torch.cat(parts, dim=2).flatten(1, 2))
         tokens = tokens.unflatten(1, (-1, in_template + in_search))[:, :, in_template:]
         tokens = self.backbone.norm(tokens.flatten(1, 2))
         maps = self.backbone.unit_maps(tokens, len(self.backbone.stage_ends) - 1)
-        side = self.search_size // UNIT
         return join_units(maps, (side, side)).permute(0, 3, 1, 2).contiguous()
