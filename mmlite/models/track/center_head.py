@@ -23,17 +23,19 @@ class CenterHead(nn.Module):
             halves them. Defaults to 256.
         norm_cfg (dict): Norm of the convolutions. Defaults to batch norm; use
             ``dict(type='SyncBN')`` below about 16 pairs per GPU.
+        loss_weights (dict): Weights of the losses. Defaults to ``giou`` 2, ``l1`` 5, ``focal`` 1.
     """
 
-    def __init__(self, in_channels, channels=256, norm_cfg=None):
+    def __init__(self, in_channels, channels=256, norm_cfg=None, loss_weights=None):
         super().__init__()
         widths = in_channels, channels
         self.ctr = _branch(*widths, 1, norm_cfg)
         self.offset = _branch(*widths, 2, norm_cfg)
         self.size = _branch(*widths, 2, norm_cfg)
-        self.giou_loss = GIoULoss(loss_weight=2.0)
-        self.l1_loss = L1Loss(loss_weight=5.0)
-        self.focal_loss = GaussianFocalLoss(loss_weight=1.0)
+        weights = dict(giou=2.0, l1=5.0, focal=1.0) | (loss_weights or {})
+        self.giou_loss = GIoULoss(loss_weight=weights['giou'])
+        self.l1_loss = L1Loss(loss_weight=weights['l1'])
+        self.focal_loss = GaussianFocalLoss(loss_weight=weights['focal'])
 
     def forward(self, features):
         """Predict float32 maps from features (B, C, F, F).
