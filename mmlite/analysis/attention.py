@@ -70,20 +70,11 @@ def measure_attention(models, batches):
 
 @torch.no_grad()
 def attention_maps(model, pixels, query, head=None):
-    """Attention from one place of an image, in every block that attends globally.
+    """Attention from one place (x, y) of an RGB uint8 image (1, 3, H, W), in pixels, by block.
 
-    Args:
-        model (TappedModel): The model.
-        pixels (Tensor): RGB uint8 (1, 3, H, W).
-        query (Sequence[float]): (x, y) in pixels; the nearest token is taken.
-        head (int, optional): One head, from 0. Defaults to the mean over heads.
-
-    Returns:
-        tuple[dict[int, ndarray], dict[int, ndarray]]: Block -> probabilities on the grid of keys,
-        float32 (h, w); and block -> the query's token in pixels (left, top, side).
-
-    Raises:
-        ArgumentError: If the query lies outside the image.
+    It is that of the token nearest to ``query``, in every block that attends globally, of one
+    ``head`` (from 0) or of the mean over heads. Returns probabilities on the grid of keys, float32
+    (h, w), and the query's token in pixels (left, top, side).
     """
     H, W = pixels.shape[-2:]
     if not (0 <= query[0] < W and 0 <= query[1] < H):

@@ -31,14 +31,10 @@ PACKERS = {
 
 
 class RandomImages(Dataset):
-    """Noise through transforms, where there are no data.
+    """Noise through transforms, less those that load, where there are no data.
 
-    Args:
-        pipeline (list[dict]): Those whose name starts with ``Load`` are left out.
-        distinct (int): Number of different images. Defaults to 16.
-        size (tuple[int, int]): (H, W) in pixels. Defaults to about the mean of ImageNet's.
-        classes (int, optional): Annotate each image by a random label, label map, and ten boxes
-            with masks, of so many classes.
+    There are ``distinct`` images of ``size`` (H, W) pixels, by default about the mean of
+    ImageNet's. With ``classes``, each has a random label, a label map, and ten boxes with masks.
     """
 
     def __init__(self, pipeline, distinct=16, size=(375, 500), classes=None):
@@ -119,10 +115,10 @@ def device_name(device):
 
 
 def training_macs(model, batch):
-    """MACs of a training step for one image: forward and backward, without the optimizer's.
+    """MACs of a training step for one image of a collated batch: forward and backward.
 
-    Products and convolutions count; a part that runs without gradient (a teacher, a tokenizer) has
-    no backward pass. ``batch`` is collated; contrastive methods need two images.
+    Products and convolutions count, not the optimizer; a part that runs without gradient (a
+    teacher, a tokenizer) has no backward pass. Contrastive methods need two images.
     """
     data = model.data_preprocessor(batch, True)
 

@@ -76,15 +76,10 @@ def generate_frames(count, seed=0):
 class TimedTracker:
     """Tracks one target and records the time of each frame.
 
-    Args:
-        network (Network): It is not changed.
-        frames (list[ndarray]): The first has the target.
-        box (Sequence[float]): x, y, w, h in the first frame.
-        warmup (int): Untimed frames before.
-        device (torch.device): Is waited for.
-
-    ``boxes`` are x, y, w, h of the frames after the first; ``network_ms`` and ``track_ms`` their
-    milliseconds in the network, and in the whole call: also crop, normalization, mapping back.
+    ``box`` (x, y, w, h) is the target in the first of the ``frames``; ``warmup`` untimed frames
+    precede. ``boxes`` are those of the frames after the first; ``network_ms`` and ``track_ms``
+    their milliseconds in the network, and in the whole call: also crop, normalization, mapping
+    back.
     """
 
     def __init__(self, network, frames, box, warmup, device):

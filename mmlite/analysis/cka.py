@@ -10,10 +10,7 @@ NEGLIGIBLE = 1e-12  # self-HSIC over the mean square of a Gram matrix: only roun
 
 
 def gram(features):
-    """Inner products of all pairs of images (n, ...), float64 (n, n) with a zero diagonal.
-
-    Space and channels are flattened alike.
-    """
+    """Inner products of all pairs of images (n, ...), float64 (n, n) with a zero diagonal."""
     rows = features.flatten(1).double()
     return (rows @ rows.T).fill_diagonal_(0)
 
@@ -72,8 +69,7 @@ class CKA:
     def degenerate(self):
         """Layers of the first and of the second model whose similarity is not defined.
 
-        Their own HSIC, a sum of squares, is 0 up to rounding: they give all images the same
-        features.
+        Their own HSIC is 0 up to rounding: they give all images the same features.
         """
         pairs = ((self.first, self.first_scale), (self.second, self.second_scale))
         return tuple(

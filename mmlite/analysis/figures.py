@@ -38,11 +38,8 @@ def draw_similarity(reference, similarities):
 def draw_heads(panels, uniform=None):
     """Box plots over the heads of every block, one panel a quantity, one color a model, as PNG.
 
-    Args:
-        panels (dict[str, dict[str, dict[int, ndarray]]]): Label of the vertical axis -> name of a
-            model -> block, from 0 -> (heads,).
-        uniform (Sequence[float | None], optional): For each panel, the dashed line of uniform
-            attention. Defaults to none.
+    ``panels`` map the label of the vertical axis to names of models with (heads,) by block, from 0;
+    ``uniform`` has for each panel the dashed line of uniform attention, or None.
     """
     names = list(next(iter(panels.values())))
     blocks = 1 + max(block for panel in panels.values() for m in panel.values() for block in m)
@@ -91,13 +88,9 @@ def _draw_boxes(axis, blocks, index, count):
 def draw_maps(image, query, models, caption):
     """Maps of the attention from a patch, by model (rows) and block (columns), as PNG.
 
-    Every map has its own scale. Blocks that do not attend globally stay empty.
-
-    Args:
-        image (ndarray): RGB uint8 (H, W, 3).
-        query (Sequence[float]): (x, y) in pixels.
-        models (dict[str, tuple]): Name -> result of :func:`~.attention.attention_maps`.
-        caption (str): Below the maps.
+    Every map has its own scale; blocks that do not attend globally stay empty. ``image`` is RGB
+    uint8 (H, W, 3), ``query`` (x, y) in pixels; ``models`` have :func:`~.attention.attention_maps`
+    by name.
     """
     depth = 1 + max(block for maps, _ in models.values() for block in maps)
     size = (1.25 * (depth + 1), 1.3 * len(models) + 0.55)

@@ -87,10 +87,7 @@ class ModelSource:
 
     @classmethod
     def parse(cls, text):
-        """Read ``[NAME=]CONFIG[:CHECKPOINT]`` or ``[NAME=]timm:MODEL[:CHECKPOINT]``.
-
-        The name defaults to that of the config or of timm. An empty part is a UserError.
-        """
+        """Read one of :data:`MODEL_FORMS`; the name defaults to that of the config or of timm."""
         match = MODEL.fullmatch(text)
         if not match or text[-1] in '=:':
             raise UserError(f'{text!r} is not a model; expected {MODEL_FORMS}')
@@ -153,9 +150,7 @@ def _loading_step(dataset):
 def open_models(texts, args):
     """Build the models of the command line (``args`` of :func:`add_options`) on the device.
 
-    Returns:
-        tuple[list[ModelSource], list[TappedModel], int]: Sources, models and the side of the crop
-        in pixels.
+    Returns their sources, the models, and the side of the crop in pixels.
     """
     as_device(args.device)
     check_out_folder('--out', args.out)
@@ -196,12 +191,8 @@ def open_batches(sources, args, size):
 class CentralCrops(Dataset):
     """Images resized (bicubic) and cropped in the center: RGB uint8 tensors (3, size, size).
 
-    Args:
-        records (Sequence[dict] | Dataset): Items, or data sets' ``get_data_info``, with
-            ``img_path``, or with ``img``, RGB uint8 (H, W, 3).
-        size (int): Side of the crop in pixels.
-        load (dict): Transform that reads ``img_path``. Defaults to
-            :class:`~mmlite.datasets.transforms.LoadImageFromFile`.
+    ``records`` are items, or data sets' ``get_data_info``, with ``img_path``, which the transform
+    ``load`` reads, or with ``img``, RGB uint8 (H, W, 3).
     """
 
     def __init__(self, records, size, load=LOAD):

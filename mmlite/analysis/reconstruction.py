@@ -15,12 +15,7 @@ TILE = 160  # px, to about which smaller images are enlarged
 
 
 def build_reconstructor(cfg, checkpoint, device='cpu'):
-    """Build the model of a pre-training config with trained weights, without its teacher.
-
-    Raises:
-        UserError: The model does not reconstruct images.
-        CheckpointError: The checkpoint is missing or belongs to another model.
-    """
+    """Build the model of a pre-training config with trained weights, without its teacher."""
     cfg = copy.deepcopy(cfg)
     if cfg.model.pop('distill', None) and not cfg.model.get('neck'):
         raise UserError(
@@ -56,15 +51,8 @@ def steady_pipeline(pipeline):
 def reconstruction_sheet(model, batch, seed=0):
     """Draw a row for each image of a batch: original, masked, reconstruction, and another target.
 
-    The state of the random generators and the mode of the model stay as they are.
-
-    Args:
-        model (MaskedPretrainer): The model.
-        batch (dict): Collated batch from a loader.
-        seed (int): Seed of the masks. Defaults to 0.
-
-    Returns:
-        ndarray: RGB uint8 (H, W, 3).
+    The :class:`MaskedPretrainer` masks by ``seed``; its mode and the random generators stay as they
+    are. Returns RGB uint8 (H, W, 3).
     """
     training = model.training
     model.eval()

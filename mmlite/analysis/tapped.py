@@ -18,14 +18,9 @@ VIT_PATCH = 16  # px; of Hiera, whose tokens grow, distances count in the same p
 class TappedModel:
     """A backbone that reads raw pixels, and gives what its layers compute, without masks.
 
-    Pixels are RGB uint8 (B, 3, H, W), of whole patches or mask units. Values are reduced block by
-    block: those of all blocks are never in memory at once.
-
-    Args:
-        name (str): For tables and figures.
-        backbone (ViT | Hiera | TimmViT): Put into evaluation mode. One without taps is a UserError.
-        mean, std (Sequence[float]): Of the backbone's own input, in 0 to 255.
-        rgb (bool): Whether the backbone takes RGB, else BGR. Defaults to True.
+    Pixels are RGB uint8 (B, 3, H, W), of whole patches or mask units; ``mean``, ``std`` (0 to 255)
+    and ``rgb`` are those of the backbone's own input. Values are reduced block by block: those of
+    all blocks are never in memory at once. A backbone without taps is a UserError.
     """
 
     def __init__(self, name, backbone, mean, std, rgb=True):
@@ -84,9 +79,7 @@ class TappedModel:
         Layer i is the input of block i + 1 after its first norm, so that 0 is the embedding; the
         last is the output of the last block after the final norm (``norm``, or ``fc_norm`` of a
         backbone that pools before), or after a norm without weights where the backbone has none.
-
-        ``reduce`` is called with (B, N, C) of each layer, Hiera's tokens in unrolled order; its
-        results are returned as a list.
+        Each (B, N, C), Hiera's tokens in unrolled order, is passed through ``reduce``.
         """
         taps = [f'blocks.{index}.norm1' for index in range(len(self.backbone.blocks))]
         tokens, found = self._encode(
@@ -99,7 +92,7 @@ class TappedModel:
         return [*(found[tap] for tap in taps), last]
 
     def attention_logits(self, pixels, reduce):
-        """Scaled logits before softmax of the blocks that attend globally, reduced, by block.
+        """Scaled logits before softmax of the blocks that attend globally, by block.
 
         ``reduce`` is called with the block, from 0, and its logits (B, heads, Q, K), the class
         token first where there is one; positions are those of :meth:`places`.

@@ -26,11 +26,7 @@ class Step(NamedTuple):
 
 
 class Recorder:
-    """Record every step of the pipeline of a data set, which may be wrapped.
-
-    Raises:
-        UserError: It holds whole sequences, which go through no pipeline.
-    """
+    """Record every step of the pipeline of a data set, which may be wrapped."""
 
     def __init__(self, dataset):
         if isinstance(dataset, SequenceDataset):
@@ -50,10 +46,7 @@ class Recorder:
         inner.pipeline.transforms = [partial(self._record, *step) for step in steps]
 
     def __getitem__(self, index):
-        """The packed sample and its list of :class:`Step`.
-
-        For tracking, that is pair ``index`` of the first epoch with seed 0.
-        """
+        """The packed sample and its steps; for tracking, those of a pair of epoch 0 with seed 0."""
         self.steps.clear()
         sample = self.dataset[(0, 0, index) if self._pairs else index]
         return sample, list(self.steps)
@@ -68,13 +61,11 @@ class Recorder:
 
 
 def draw_steps(sample, steps, mode, names, bgr=True, shortest=SHORTEST):
-    """Draw a sample with its ground truth, RGB uint8 (H, W, 3).
+    """Draw a sample of :class:`Recorder` with its ground truth, RGB uint8 (H, W, 3).
 
-    Args:
-        sample (dict), steps (list[Step]): From :class:`Recorder`.
-        mode (str): ``'original'`` (as loaded), ``'transformed'`` (as the model gets it) or
-            ``'pipeline'`` (after every step, side by side).
-        names, bgr, shortest: As in :func:`draw_sample`; steps before packing are BGR.
+    ``mode`` is ``'original'`` (as loaded), ``'transformed'`` (as the model gets it) or
+    ``'pipeline'`` (after every step, side by side). Steps before packing are BGR; for the rest see
+    :func:`draw_sample`.
     """
     if mode == 'transformed':
         return draw_sample(sample, names, bgr, shortest)
@@ -90,13 +81,8 @@ def draw_steps(sample, steps, mode, names, bgr=True, shortest=SHORTEST):
 def draw_sample(data, names, bgr=True, shortest=SHORTEST):
     """Draw images and ground truth of a sample, before or after packing, RGB uint8 (H, W, 3).
 
-    Args:
-        data (dict): ``img`` (H, W, 3) with ``gt_*`` keys, or packed ``inputs`` with
-            ``data_samples``. Several views, or both images of a tracking pair, are drawn side by
-            side.
-        names (Sequence[str]): Class names.
-        bgr (bool): Channel order of the images. Defaults to True.
-        shortest (int): Least length of the longest side, in pixels. Defaults to 320.
+    Several views, or both images of a tracking pair, are drawn side by side, their longest side at
+    least ``shortest`` pixels. ``bgr`` is the channel order of the images.
     """
     views = _views(data)
     drawn = [_draw(to_rgb(image, bgr), truth, names, shortest) for image, truth in views]
@@ -106,12 +92,9 @@ def draw_sample(data, names, bgr=True, shortest=SHORTEST):
 
 
 def to_rgb(image, bgr=True):
-    """Convert an image of any range and layout to RGB uint8 (H, W, 3).
+    """Convert (H, W, 3), (H, W) or a tensor (3, H, W) or (1, H, W) to RGB uint8 (H, W, 3).
 
-    Args:
-        image (ndarray | Tensor): (H, W, 3), (H, W), or a tensor (3, H, W) or (1, H, W). Floats
-            outside 0 to 255, as after normalization, are stretched to that range.
-        bgr (bool): Channel order. Defaults to True.
+    Floats outside 0 to 255, as after normalization, are stretched to that range.
     """
     if isinstance(image, torch.Tensor):
         image = image.permute(1, 2, 0).numpy() if image.ndim == 3 else image.numpy()

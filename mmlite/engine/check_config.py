@@ -39,17 +39,10 @@ LOADER_KEYS = Accepted(accepted_keys(DataLoader).names | OF_MMENGINE, closed=Tru
 
 
 def check_config(cfg, phase='train', data=True):
-    """Refuse a config at the first setting that cannot work.
+    """Refuse a resolved config at the first setting that cannot work for ``'train'`` or ``'test'``.
 
-    Args:
-        cfg (mmengine.config.Config): A resolved config.
-        phase (str): ``'train'`` or ``'test'``.
-        data (bool): Whether to check data and checkpoint files, too. Defaults to True.
-
-    Raises:
-        UserError: Names the key of the config, what is wrong and what would be right.
-        DataError: Data are missing, or data sets disagree about their classes.
-        CheckpointError: A checkpoint file is missing.
+    With ``data``, data and checkpoint files are checked, too. The UserError, DataError or
+    CheckpointError names the key of the config, what is wrong and what would be right.
     """
     _check_top_level(cfg)
     require(cfg, phase)

@@ -22,12 +22,10 @@ POINTER = 'last_checkpoint'  # file of a work directory that names its newest ch
 def to_plain(value, path='checkpoint'):
     """Copy a value into tensors, containers and plain types, which ``weights_only=True`` loads.
 
-    NumPy scalars become Python numbers, arrays nested lists, a ``HistoryBuffer`` a dict of
-    float64 tensors, mappings dicts (an ``OrderedDict`` stays one, with its ``_metadata``), other
-    collections lists or tuples. Tensors are not copied. ``path`` is the position of ``value``.
-
-    Raises:
-        CheckpointError: ``value`` holds an object of any other type.
+    NumPy scalars become Python numbers, arrays nested lists, a ``HistoryBuffer`` a dict of float64
+    tensors, mappings dicts (an ``OrderedDict`` stays one, with its ``_metadata``), other
+    collections lists or tuples. Tensors are not copied. A CheckpointError names the ``path`` of an
+    object of any other type.
     """
     if isinstance(value, torch.Tensor):
         return value.detach()
@@ -98,11 +96,8 @@ register_backend(ATOMIC, AtomicLocalBackend)
 def find_checkpoint(work_dir):
     """Path of the newest intact checkpoint of a work directory, None without any.
 
-    It is the one that ``last_checkpoint`` names, or else the one with the greatest number of
-    iterations or epochs in its name. A damaged one is logged, and the one before it is taken.
-
-    Raises:
-        CheckpointError: There are checkpoints, but all are damaged.
+    It is the one that ``last_checkpoint`` names, or else the one with the greatest number in its
+    name. A damaged one is logged, and the one before it is taken; all damaged: CheckpointError.
     """
     candidates = _candidates(Path(work_dir))
     for number, path in enumerate(candidates):

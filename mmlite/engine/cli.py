@@ -62,10 +62,7 @@ def sentence(error):
 
 
 class CfgOptions(DictAction):
-    """``--cfg-options KEY=VALUE ...`` that rejects an item without ``=`` by a clear message.
-
-    Given twice, the option takes all items; of one key, the last.
-    """
+    """``--cfg-options KEY=VALUE ...``, also given several times; the last item of a key counts."""
 
     def __call__(self, parser, namespace, values, option_string=None):
         bad = [item for item in values if '=' not in item or item.startswith('=')]
@@ -138,11 +135,7 @@ def add_launch_options(parser):
 
 
 def check_out_file(option, path):
-    """Refuse an output file that cannot be written, before the work; its directory may be missing.
-
-    Raises:
-        UserError: It is a directory, or its directory cannot be created or written.
-    """
+    """Refuse an output file that cannot be written; its directory may be missing."""
     if Path(path).is_dir():
         raise UserError(f'{option} {path} is a directory: name a file')
     check_out_folder(option, path, Path(path).absolute().parent)

@@ -42,9 +42,6 @@ def load_config(path, options=None):
         options (dict | None): ``--cfg-options``, e.g. ``{'model.backbone.depth': 50}``, and
             ``{'--image-size': 320}``, see :mod:`.overrides`, which is applied first.
 
-    Returns:
-        mmengine.config.Config: The resolved config.
-
     Raises:
         UserError: The file or one of its bases is missing or fails; an option does not fit the
             config; or a part of it is not a dict or list.
@@ -78,13 +75,9 @@ def merge_options(cfg, options):
 
 
 def check_option(cfg, key):
-    """Refuse an option that would change no run.
+    """Refuse an option that would change no run, with near names or the settings to change instead.
 
     Options are merged after the file has run, so a variable of the config has been used by then.
-
-    Raises:
-        UserError: The first part of ``key`` (such as ``'model.backbone.depth'``) is a variable of
-            the config, with the settings of its value; or nothing reads it, with near names.
     """
     head = key.split('.')[0]
     if head in TOP_LEVEL:

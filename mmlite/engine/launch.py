@@ -48,11 +48,8 @@ FIT = dict(type='mmlite.CheckpointFitHook', whole=True)
 def read_config(config, work_dir=None, cfg_options=None, launcher='none'):
     """Load a config and apply the command-line options that concern every phase.
 
-    Args:
-        config (str | Path): Config file.
-        work_dir (str | None): Defaults to the config's ``work_dir``, else ``./work_dirs/<name>``.
-        cfg_options (dict | None): Overrides, see :func:`~.config_file.load_config`.
-        launcher (str): ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+    ``work_dir`` defaults to the config's, else to ``./work_dirs/<name>``; for ``cfg_options`` see
+    :func:`~.config_file.load_config`.
     """
     cfg = load_config(config, cfg_options)
     cfg.launcher = launcher

@@ -13,10 +13,7 @@ BOOKKEEPING = frozenset({'step', 'iter', 'epoch', 'time', 'data_time', 'memory',
 
 
 def find_logs(path):
-    """Find ``scalars.json`` of all runs of a work directory, the oldest first.
-
-    A ``path`` to such a file instead is returned alone.
-    """
+    """All ``scalars.json`` of a work directory, the oldest first, or the one that ``path`` is."""
     path = Path(path)
     if path.is_file():
         return [path]
@@ -29,11 +26,7 @@ def find_logs(path):
 
 
 def read_records(file):
-    """Read the scalars of a ``scalars.json`` file, one dict a line, less an unfinished last line.
-
-    Raises:
-        DataError: The file is empty or not a text file, or a line is not a JSON object.
-    """
+    """Read a ``scalars.json`` file, one dict a line, less an unfinished last line."""
     records = []
     try:
         text = Path(file).read_text(encoding='utf-8')
@@ -64,10 +57,9 @@ def split_records(logs):
 
 
 def curve(records, key, file):
-    """Steps and values of a scalar, e.g. ``'loss'`` or ``'coco/bbox_mAP'``, in ``records``.
+    """Steps and values of a scalar of ``file``, e.g. ``'loss'`` or ``'coco/bbox_mAP'``.
 
     Training steps are iterations; those of validation are iterations or epochs, as the run counts.
-    ``file`` is for the message of the error.
     """
     found = [(r['step'], r[key]) for r in records if key in r and 'step' in r]
     for pair in found:

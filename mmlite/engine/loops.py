@@ -149,10 +149,7 @@ class IterTrainLoop(Resumable, IterBasedTrainLoop):
 
 
 class ResumableBatches(Sampler):
-    """A batch sampler that can start anywhere in an epoch of ``size`` samples.
-
-    It replaces the ``sampler`` of another one by a :class:`~mmlite.datasets.seeded.EpochSampler`.
-    """
+    """A batch sampler that can start anywhere in an epoch of ``size`` samples."""
 
     def __init__(self, batch_sampler, size):
         self.batch_sampler = batch_sampler
@@ -169,10 +166,9 @@ class ResumableBatches(Sampler):
         return len(self.batch_sampler)
 
     def skip(self, count, epoch=0):
-        """Let the next iteration start ``count`` batches after the start of ``epoch``.
+        """Start the next iteration ``count`` batches after the start of ``epoch``.
 
-        Returns:
-            int: The epoch of the next batch, a later one where the sampler ends before that.
+        Returns the epoch of the next batch, a later one where the sampler ends before that.
         """
         self.sampler.set_epoch(epoch)
         batches = iter(self.batch_sampler)
@@ -192,14 +188,8 @@ class ResumableBatches(Sampler):
 class ResumableLoader(DataLoader):
     """A data loader made from another one: its samples are seeded, its batches can be skipped.
 
-    Args:
-        loader (DataLoader): Has a batch sampler or a batch size. All its options are kept.
-        seed (int): Of the run; the same on all processes.
-        bad_samples (BadSamples, optional): Policy for samples that raise an exception, which is
-            passed on by default.
-
-    Raises:
-        UserError: The samples do not fill a batch.
+    ``seed`` is that of the run, the same on all processes; ``bad_samples`` is the policy for
+    samples that raise an exception. A UserError says that the samples do not fill a batch.
     """
 
     def __init__(self, loader, seed, bad_samples=None):

@@ -15,11 +15,7 @@ PATCH = 16  # of every backbone here; a unit of Hiera has two patches a side
 
 
 def apply_overrides(cfg, options):
-    """Apply ``--epochs``, ``--iters`` and ``--image-size`` of a dict of options to ``cfg``.
-
-    Returns:
-        dict: The other options.
-    """
+    """Apply ``--epochs``, ``--iters`` and ``--image-size`` of ``options``; returns the others."""
     for unit in ('epochs', 'iters'):
         if (length := options.get(f'--{unit}')) is not None:
             set_length(cfg, unit, length)
@@ -31,14 +27,9 @@ def apply_overrides(cfg, options):
 def set_length(cfg, unit, new):
     """Train for ``new`` epochs or iterations; the schedules move along.
 
-    Ends and milestones keep their place relative to the whole. A warm-up keeps its length unless
-    it is longer than a tenth of the new training, of which it then takes its old share or a tenth,
+    Ends and milestones keep their place relative to the whole. A warm-up keeps its length unless it
+    is longer than a tenth of the new training, of which it then takes its old share or a tenth,
     whichever is more. Epochs of ``custom_hooks`` (``start_epoch``, ``warm_epochs``) are scaled.
-
-    Args:
-        cfg (mmengine.config.Config): Changed in place.
-        unit (str): ``'epochs'`` or ``'iters'``; a UserError if the config counts in the other one.
-        new (int): At least 1.
     """
     train_cfg, length = cfg.get('train_cfg') or {}, f'max_{unit}'
     if length not in train_cfg:
@@ -76,18 +67,11 @@ def set_length(cfg, unit, new):
 
 
 def set_image_size(cfg, size):
-    """Train and test at another image size.
+    """Train and test with training crops of ``size`` pixels, a multiple of the patches.
 
-    The reference is the side of the training crop. What equals it, or follows from it, is scaled:
-    crops, resizing, padding and sliding windows, template and search region of trackers, positions
-    that the model stores, the decoder's grid, and attention windows where the image shrinks.
-
-    Args:
-        cfg (mmengine.config.Config): Changed in place.
-        size (int): Side of the new crop in pixels.
-
-    Raises:
-        UserError: No crop is found, or ``size`` is not a multiple of the patches.
+    What equals the old side, or follows from it, is scaled: crops, resizing, padding and sliding
+    windows, template and search region of trackers, positions that the model stores, the decoder's
+    grid, and attention windows where the image shrinks.
     """
     loaders = [cfg.get(f'{stage}_dataloader') for stage in ('train', 'val', 'test')]
     pipelines = [loader.dataset for loader in loaders if loader]

@@ -15,9 +15,6 @@ def confusion_matrix(results, classes, ignored=255):
 
     ``results`` are those of ``tools/test.py --out``, with ``gt_sem_seg`` and ``pred_sem_seg``.
     Pixels whose true label is ``ignored`` do not count.
-
-    Raises:
-        DataError: A result lacks one of the two, they differ in size, or a label is no class.
     """
     matrix = np.zeros((classes, classes), np.int64)
     for number, result in enumerate(results):
@@ -81,11 +78,7 @@ def largest_confusions(matrix, count=10):
 
 
 def draw_confusion(matrix, names):
-    """Draw the matrix as a heat map (PNG), each row in percent of the pixels of its true class.
-
-    Up to 20 classes have their numbers written in; more have names on all sides, and colors that
-    set small shares apart from none.
-    """
+    """Draw the matrix as a heat map (PNG), each row in percent of the pixels of its true class."""
     percent = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     few = len(names) <= WRITTEN
     side = max(4.5, 0.55 * len(names)) if few else max(10, 0.16 * len(names))

@@ -14,15 +14,12 @@ TEMPLATES = Path(__file__).parent / 'templates'
 
 
 def render_page(template, **context):
-    """Render a jinja2 template with autoescape; a name that the template misses is an error.
+    """Render a jinja2 template of this package, or elsewhere by its absolute path.
 
     ``base.html`` is the frame: a template extends it and fills the blocks ``content`` and
-    ``style``. Templates also get ``versions`` and the filters ``png_uri`` (bytes of a PNG file),
-    ``png`` and ``jpeg`` (RGB uint8 images), which give ``data:`` URIs.
-
-    Args:
-        template (str | Path): Name of a template of this package, or a path elsewhere.
-        context: Its values, at least ``heading`` and ``title``.
+    ``style``; it needs ``heading`` and ``title``. Templates also get ``versions`` and the filters
+    ``png_uri`` (bytes of a PNG file), ``png`` and ``jpeg`` (RGB uint8 images), which give ``data:``
+    URIs.
     """
     template = Path(template)
     folders = [str(template.parent), str(TEMPLATES)] if template.is_absolute() else str(TEMPLATES)

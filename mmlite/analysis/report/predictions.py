@@ -41,10 +41,6 @@ def segmentation_meta(cfg):
     """Class names, RGB colors and the label of ignored pixels of a segmentation config's test data.
 
     Files are not read unless the class of the data set does so.
-
-    Raises:
-        UserError: The config is not of a segmentation model or has no test data.
-        DataError: The data set cannot be built or has no classes.
     """
     if cfg.get('default_scope') != 'mmseg' or not cfg.get('test_dataloader'):
         raise UserError(

@@ -16,9 +16,7 @@ from .values import PATH, check_value, walk
 def check_data(cfg, stages):
     """Look for data roots, image directories and annotation files of the data sets in use.
 
-    Raises:
-        DataError: Names the missing path, its key, and how to set it or make it (``make_data``).
-        UserError: A metric reads other annotations than the data set whose images are predicted.
+    A DataError names a missing path, its key, and how to set it or make it (``make_data``).
     """
     scope, make = cfg.get('default_scope') or 'mmengine', cfg.get('make_data')
     for stage in stages:

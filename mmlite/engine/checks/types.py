@@ -48,10 +48,8 @@ class TypeChecker:
     def walk(self, value, path, registry, strict=True, scope=None):
         """Check a config dict or list, which the root ``registry`` builds, and everything below it.
 
-        Args:
-            strict (bool): Whether the name must be of ``registry``. Below a model, parents build
-                their parts from several registries, or use ``type`` as an option of their own.
-            scope (str | None): Scope of names without a prefix. Defaults to that of the config.
+        Below a model, ``strict`` is False: parents build their parts from several registries, or
+        use ``type`` as an option of their own. ``scope`` is that of names without a prefix.
         """
         scope = scope or self.scope
         if isinstance(value, (list, tuple)):

@@ -30,7 +30,6 @@ class DDPCommHook(Hook):
         self.compress = compress
 
     def before_train(self, runner):
-        """Register the hook on the wrapped model."""
         if isinstance(runner.model, DistributedDataParallel):
             runner.model.register_comm_hook(state=None, hook=COMPRESSIONS[self.compress])
             runner.logger.info(f'Gradients are exchanged in {self.compress}.')
@@ -45,6 +44,5 @@ class ReduceLossHook(Hook):
     priority = 'HIGHEST'  # before RuntimeInfoHook (VERY_HIGH) reads the losses
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        """Replace the tensors in ``outputs`` by their mean over the processes."""
         if get_world_size() > 1 and outputs:
             all_reduce_dict(outputs, 'mean')

@@ -21,9 +21,6 @@ class EliminationScheduleHook(Hook):
     Args:
         start_epoch (int): Earlier epochs, counted from 1, keep all tokens. Defaults to 20.
         warm_epochs (int): Epochs from there to the final share. Defaults to 80.
-
-    Raises:
-        ArgumentError: If a number of epochs is negative.
     """
 
     def __init__(self, start_epoch=20, warm_epochs=80):

@@ -26,7 +26,6 @@ class CheckpointFitHook(Hook):
         self.whole = whole
 
     def after_load_checkpoint(self, runner, checkpoint):
-        """Check ``checkpoint`` against the model of ``runner``."""
         source = runner.cfg.get('load_from') or f'the latest checkpoint of {runner.work_dir}'
         model = unwrap_model(runner.model)
         check_architecture(model, checkpoint, source)

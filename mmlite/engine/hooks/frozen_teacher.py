@@ -21,7 +21,6 @@ class FrozenTeacherHook(Hook):
     """
 
     def before_train(self, runner):
-        """Keep a checksum of the teacher."""
         self.distill = getattr(unwrap_model(runner.model), 'distill', None)
         if self.distill is not None:
             self.checksum = self.distill.teacher_checksum()
@@ -32,7 +31,6 @@ class FrozenTeacherHook(Hook):
             self._compare()
 
     def after_train(self, runner):
-        """Compare at the end."""
         if self.distill is not None:
             self._compare()
             print_log("The teacher's weights have not changed.", logger='current')

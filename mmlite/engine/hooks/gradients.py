@@ -23,7 +23,6 @@ class GradientHook(Hook):
     """
 
     def before_train(self, runner):
-        """Register with the optimizer."""
         if isinstance(runner.optim_wrapper, OptimWrapperDict):
             raise UserError(
                 f'{type(self).__name__} needs a run with one optimizer, and this one has '
@@ -35,7 +34,6 @@ class GradientHook(Hook):
         )
 
     def after_train(self, runner):
-        """Restore the optimizer."""
         self._handle.remove()
 
 
@@ -53,7 +51,6 @@ class ClipHook(GradientHook):
 
     @torch.no_grad()
     def change(self, optimizer):
-        """Clip in place."""
         params = [p for group in optimizer.param_groups for p in group['params']]
         grads = [p.grad for p in params if p.grad is not None]
         if not grads:  # all layers of this step are frozen
@@ -106,7 +103,6 @@ class FreezeLayersHook(GradientHook):
         self.epochs = epochs
 
     def before_train(self, runner):
-        """Find the parameters."""
         self._runner = runner
         self._until = self.epochs * len(runner.train_dataloader)
         named = unwrap_model(runner.model).named_parameters()

@@ -29,7 +29,6 @@ class SegPredictionHook(Hook):
         self._load = LoadImageFromFile(backend_args=backend_args)
 
     def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        """Draw every :class:`mmseg.structures.SegDataSample` of ``outputs``."""
         dataset = runner.test_dataloader.dataset
         names, colors = dataset.metainfo['classes'], dataset.metainfo['palette']
         folder = (getattr(dataset, 'data_prefix', None) or {}).get('img_path')
@@ -57,7 +56,6 @@ class TrackSheetHook(Hook):
         self.out_dir = Path(out_dir)
 
     def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        """Draw every :class:`~mmlite.evaluation.sot.results.Track` of ``outputs``."""
         for sequence, track in zip(data_batch, outputs, strict=True):
             sheet = draw_sequence(sequence, track)
             write_bytes(self.out_dir / f'{track.name}.jpg', encode_jpeg(sheet, 95))

@@ -43,20 +43,17 @@ class FiniteHook(Hook):
         self.max_skipped = max_skipped
 
     def before_train(self, runner):
-        """Watch the model and the optimizer."""
         model = unwrap_model(runner.model)
         self._keeper = StepKeeper(model, runner.optim_wrapper)
         fail = partial(self._stop, runner)
         self._watch = FiniteWatch(model, runner.optim_wrapper, fail, self.max_skipped)
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
-        """Keep what the iteration may change."""
         if self._keeper.begin(runner.iter, data_batch):
             self._watch.losses = []
         self._watch.losses.append({})
 
     def after_train(self, runner):
-        """Restore model and optimizer."""
         self._watch.remove()
 
     def _stop(self, runner, names, skipped):

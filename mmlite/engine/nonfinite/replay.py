@@ -32,8 +32,8 @@ class Replay:
     def run(self):
         """Run the step from the state before it.
 
-        Returns loss terms (list[dict[str, float]], one an iteration), and names of parameters whose
-        gradients are not finite (list[str]), None if the step is finite.
+        Returns the loss terms of each iteration, and the names of parameters whose gradients are
+        not finite, None if the step is finite.
         """
         self._rewind()
 

@@ -14,15 +14,9 @@ class FiniteWatch:
     """Call ``fail`` before an update whose loss or gradients are not finite.
 
     Gradients are checked after accumulation and exchange between processes, and before clipping,
-    which would spread one NaN to all. Updates that a ``GradScaler`` skips are counted.
-
-    Args:
-        fail (callable): Called with the names of parameters whose gradients are not finite, and the
-            number of updates skipped in a row (0 without a scaler). It must raise.
-        max_skipped (int): Updates skipped in a row at which training fails.
-
-    Attributes:
-        losses (list[dict[str, Tensor]]): Loss terms of every iteration; the caller appends a dict.
+    which would spread one NaN to all. ``fail`` must raise; it gets the names of parameters whose
+    gradients are not finite, and how many updates in a row a ``GradScaler`` has skipped, of which
+    ``max_skipped`` fail. To ``losses``, the terms of every iteration, the caller appends a dict.
     """
 
     def __init__(self, model, optim_wrapper, fail, max_skipped):

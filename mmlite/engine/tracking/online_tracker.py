@@ -77,12 +77,9 @@ class OnlineTracker:
     def step(self, targets, frames):
         """Locate targets in their next frames and update their boxes.
 
-        Returns N boxes x, y, w, h in pixels, and the raw score of each in 0..1, as a confidence.
-
-        Raises:
-            DataError: A frame is not a uint8 image or has another size than those before.
-            CheckpointError: The network returns numbers that are not finite. In both cases, no
-                target is changed.
+        Returns N boxes x, y, w, h in pixels, and the raw score of each in 0..1, as a confidence. A
+        DataError (a frame is not a uint8 image, or of another size) or CheckpointError (numbers of
+        the network are not finite) leaves all targets as they were.
         """
         for target, frame in zip(targets, frames, strict=True):
             check_frame(frame, target)
