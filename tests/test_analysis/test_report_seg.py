@@ -111,16 +111,6 @@ def test_images_stand_beside_the_truth_with_a_legend_of_what_they_show(finished_
         assert re.search(rf'{number}\.jpg, 7[45]\.\d % of the pixels right', page)
 
 
-def test_a_matrix_of_many_classes_is_shown_at_its_full_size(finished_run):
-    cfg = Config.fromfile(RECIPE)
-    names = [f'class {n}' for n in range(30)]
-    palette = [[n, 2 * n, 3 * n] for n in range(30)]
-    cfg.test_dataloader.dataset.metainfo = dict(classes=names, palette=palette)
-    cfg.dump(finished_run / 'recipe.py')
-    page = report(finished_run)
-    assert 'class="full" src="data:image/png' in page and 'class="wide"' not in page
-
-
 @pytest.mark.parametrize(
     ('change', 'message'),
     [

@@ -80,19 +80,6 @@ def test_targets_and_new_ones_at_any_frame(inferencer):
     np.testing.assert_allclose(boxes[0], BOXES[20], atol=1)
 
 
-def test_a_bad_box_or_frame_or_a_call_leaves_the_targets(inferencer, clip):
-    inferencer.init(frame(0), BOXES[0])
-    for box in ((1, 2, 3), 'box', [[1, 2], [3]]):
-        with pytest.raises(DataError, match='init box .* must be four numbers'):
-            inferencer.init(frame(0), box)
-    with pytest.raises(DataError, match='w=0, h=4 cannot be cropped around'):
-        inferencer.init(frame(5), (1, 2, 0, 4))
-    with pytest.raises(DataError, match='those before it 160x120'):
-        inferencer.track(np.zeros((20, 20, 3), np.uint8))
-    inferencer(clip, BOXES[0], progress=False, max_frames=3)
-    np.testing.assert_allclose(inferencer.track(frame(1))[0], BOXES[1], atol=1)
-
-
 # loading
 
 

@@ -10,14 +10,6 @@ def write(folder, **files):
     return folder / f'{next(iter(files))}.py'
 
 
-def test_bases_and_options_are_merged(tmp_path):
-    root = 'model = dict(x=1, y=1)'
-    path = write(tmp_path, leaf="_base_ = './root.py'\nmodel = dict(y=2)", root=root)
-    cfg = load_config(path, {'model.x': 5, 'custom_hooks': [dict(type='A')]})
-    assert cfg.model == dict(x=5, y=2)
-    assert cfg.custom_hooks == [dict(type='A')]
-
-
 @pytest.mark.parametrize(
     ('files', 'message'),
     [

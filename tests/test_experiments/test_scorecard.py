@@ -183,20 +183,6 @@ def test_what_fails_or_is_missing_is_named_and_the_rest_goes_on(
     assert '<h2>Not complete</h2>' in page and '105.0</span>' in page
 
 
-def test_a_program_leaves_its_output_or_its_error(tmp_path):
-    script, out = tmp_path / 'script.py', tmp_path / 'out'
-    script.write_text(
-        'import pathlib, sys\n'
-        'pathlib.Path(sys.argv[1]).touch()\n'
-        "if sys.argv[2:]: sys.exit(f'error: {sys.argv[2]}')\n"
-    )
-    card = Scorecard(load_preset('smoke', KINDS[0]), [], tmp_path)
-    assert not card._program('drawing', [script, 'OUTPUT', 'no paper'], out) and not out.exists()
-    assert card.problems == [f'drawing: no paper ({tmp_path / "programs.log"})']
-    assert card._program('drawing', [script, 'OUTPUT'], out) and out.exists()
-    assert card._program('drawing', ['not run again'], out)
-
-
 def test_dry_run_prints_what_would_be_trained(scorecard, folder, tmp_path, capsys):
     assert scorecard(checkpoint(folder, 'a'), '--dry-run') == 0
     out = capsys.readouterr().out

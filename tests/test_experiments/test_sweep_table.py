@@ -228,15 +228,6 @@ def test_a_tie_marks_both_and_nan_never_wins(nan, table):
     assert table(results={name: result(dict(mIoU=nan)) for name in tie}).best() == []
 
 
-def test_without_seeds_there_are_no_columns_of_seeds():
-    axes = grid.grid_axes({LR: [0.1, 0.3]})
-    trials = grid.make_trials(axes)
-    assert trials[0] == grid.Trial('lr=0.1', ('0.1',), None, {LR: 0.1})
-    results = {'lr=0.1': result(loss=0.5), 'lr=0.3': result(loss=0.25)}
-    found = cells(Table(axes, trials, results, 'loss', lower=True).markdown())
-    assert found == [['lr', 'loss'], ['0.1', '0.5000'], ['**0.3**', '**0.2500**']]
-
-
 def test_curves_are_means_over_the_seeds_in_ascending_order(tmp_path):
     """Two initializations and blocks in no order; one combination is not finished."""
     axes = {'init': grid.init_axis(['mae=a', 'moco=b'], {})} | grid.grid_axes(

@@ -1,14 +1,10 @@
 """print_config, browse_dataset and analyze_logs from the command line."""
 
-from pathlib import Path
-
 import cv2
 import pytest
 import tiny
 from mmengine.config import Config
 from run_tool import run_tool
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def tool(name, *args):
@@ -47,13 +43,6 @@ def test_browse_dataset_writes_images(mode, config, tmp_path, capsys):
     assert 0.05 < drawn.mean() < 0.5  # boxes and masks, on the image
 
 
-def test_browse_dataset_shows_every_step(config, tmp_path):
-    args = ('--output-dir', tmp_path, '--number', 1, '--mode', 'pipeline')
-    assert tool('browse_dataset', config, *args) == 0
-    (file,) = tmp_path.iterdir()
-    assert cv2.imread(str(file)).shape[1] >= 80 + 80 + 64 + 64  # load, annotations, resize, pack
-
-
 def test_browse_dataset_checks_its_part_of_the_config(config, tmp_path, capsys):
     options = ('--output-dir', tmp_path, '--phase', 'val', '--cfg-options')
     assert tool('browse_dataset', config, *options, 'model.type=Nonsense') == 0
@@ -79,24 +68,8 @@ def test_curves_of_several_runs_go_into_one_figure(runs, tmp_path, capsys):
     assert tool('analyze_logs', 'plot_curve', runs[0], '--keys', 'loss', '--out', out) == 0
     assert cv2.imread(str(out)).shape[1] * 2 == two.shape[1]
     assert '1 keys of 1 runs' in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ('args', 'code', 'message'),
-    [
-        (
-            ('--keys', 'losss'),
-            2,
-            "has no key 'losss'; near names: loss; it has loss, lr, m/ap, time",
-        ),
-        (('--legend', 'x', 'y', 'z'), 2, '--legend has 3 names for 2 logs'),
-    ],
-)
-def test_mistakes_in_curves_are_one_sentence(args, code, message, runs, capsys):
-    assert tool('analyze_logs', 'plot_curve', *runs, *args) == code
-    err = capsys.readouterr().err
-    assert message in err
-    assert err.count('\n') == 1
+    assert tool('analyze_logs', 'plot_curve', *runs, '--legend', 'x', 'y', 'z') == 2
+    assert '--legend has 3 names for 2 logs' in capsys.readouterr().err
 
 
 def test_train_time(runs, tmp_path, capsys):

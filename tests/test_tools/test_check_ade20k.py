@@ -47,17 +47,6 @@ def test_generated_data_are_clean_and_suit_their_config(ade, capsys, tmp_path):
     assert [values[i]['name'] for i in (0, 1, 8)] == ['(unlabelled)', 'clouds', 'star']
 
 
-def test_classes_from_0_need_reduce_zero_label_false(ade, capsys):
-    for path in labels_of(ade):
-        labels = np.asarray(Image.open(path))
-        Image.fromarray(np.where(labels == 0, 255, labels - 1).astype(np.uint8)).save(path)
-    assert run(ade, '--config', SMALL) == 1
-    out = capsys.readouterr().out
-    assert 'reduce_zero_label=False: the largest value is 7 and 0 takes' in out
-    wrong = f'{SMALL}: train_dataloader.dataset has reduce_zero_label=True, which must be False'
-    assert out.count(wrong) == 1
-
-
 def test_planted_defects_are_in_one_report_and_long_lists_are_cut_in_print_only(ade, capsys):
     labels, images = labels_of(ade), sorted(ade.glob('images/training/*.jpg'))
     first = np.array(Image.open(labels[0]))

@@ -138,23 +138,3 @@ def test_every_result_is_stated_by_the_readme():
             if str(value) not in numbers[entry['README']]:
                 missing.setdefault(entry['Name'], []).append(value)
     assert missing == {}
-
-
-def test_results_of_a_start_are_those_of_its_row():
-    """Tables with the leaf, or backbone and pre-training, in front."""
-    text = (ROOT / 'configs/cls/README.md').read_text()
-    rows = re.findall(r'^\| `(\S+-init)`.* \| ([\d.]+) \|$', text, re.MULTILINE)
-    assert len(rows) >= 11
-    for leaf, value in rows:
-        (result,) = results(ENTRIES[f'{leaf}_8xb128-coslr-300e_in1k'])
-        assert result == ('ImageNet-1k', 'Top 1 Accuracy (paper)', float(value)), leaf
-    text = (ROOT / 'configs/det/README.md').read_text()
-    leaves = {'ViT-Tiny': 'vit-tiny-sfp_d2-mae-init', 'Hiera-Tiny': 'hiera-tiny-fpn_d-mae-init'}
-    for backbone, name in leaves.items():
-        row = re.search(rf'^\| {backbone} \| D2-MAE \| (.*) \|$', text, re.MULTILINE)[1]
-        box, _, _, mask, _, _ = map(float, row.split(' | '))
-        entry = ENTRIES[f'mask-rcnn_{name}_8xb8-amp-lsj-100e_coco-640px']
-        assert results(entry) == [
-            ('COCO', 'box AP (paper)', box),
-            ('COCO', 'mask AP (paper)', mask),
-        ]

@@ -85,25 +85,6 @@ def test_trackers_are_compared_on_lasot(data, results, tmp_path, capsys):
     assert f'{np.mean(each):.2f}' == rows['near']['AUC']
 
 
-def test_files_of_pytracking_score_as_ours_but_for_truncation(data, results, tmp_path, capsys):
-    near = results / 'lasot' / 'near'
-    assert lasot(data, near, '--no-plots', '--export', 'integer-tab', '--out', tmp_path) == 0
-    exact = table(capsys.readouterr().out)['near']
-    truncated = tmp_path / 'integer-tab' / 'near'
-    name = LaSOTDataset(data / 'lasot', 'test').names[0]
-    first = (truncated / f'{name}.txt').read_text().splitlines()[0]
-    assert all(word.lstrip('-').isdigit() for word in first.split('\t'))
-    assert lasot(data, truncated, '--no-plots', '--out', tmp_path / 'b') == 0
-    rounded = table(capsys.readouterr().out)['near']
-    assert 0 < float(exact['AUC']) - float(rounded['AUC']) < 10
-    assert not list(tmp_path.glob('**/*.png'))
-    assert lasot(data, near, '--no-plots', '--out', tmp_path, '--protocol', 'uav') == 0
-    output = capsys.readouterr().out
-    other = table(output)['near']
-    assert 'protocol uav' in output and other['AUC'] == exact['AUC']
-    assert float(other['P']) > float(exact['P'])  # absent frames are hits there
-
-
 def test_missing_and_bad_files_are_named_and_fail_the_comparison(data, results, tmp_path, capsys):
     names = LaSOTDataset(data / 'lasot', 'test').names
     near, partial = results / 'lasot' / 'near', tmp_path / 'partial'
@@ -146,17 +127,6 @@ def test_attributes_get_a_table(data, results, tmp_path, capsys):
         assert [row['group'] for row in csv.DictReader(file)][-2:] == ['IV', 'FM']
     assert lasot(data, near, *options) == 1
     assert 'must have 14 values 0 or 1' in capsys.readouterr().err
-
-
-def test_average_overlap_on_got10k(data, results, tmp_path, capsys):
-    folders = [results / 'val' / name for name in ('near', 'far')]
-    assert got10k(data, *folders, '--perfect', '--out', tmp_path) == 0
-    rows = table(capsys.readouterr().out)
-    assert [row['AO'] for row in rows.values()][0] == '100.00'
-    assert float(rows['near']['SR50']) > float(rows['far']['SR50'])
-    assert {path.name for path in tmp_path.iterdir()} == {
-        'summary.json', 'sequences.csv', 'success.png',
-    }  # fmt: skip
 
 
 def test_the_test_split_of_got10k_gives_an_archive(data, results, tmp_path, capsys):
