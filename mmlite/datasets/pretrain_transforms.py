@@ -12,6 +12,7 @@ from mmpretrain.datasets.transforms import BEiTMaskGenerator
 
 from mmlite.errors import ArgumentError
 from mmlite.registry import TRANSFORMS
+from mmlite.utils.names import check_known
 
 INTERPOLATIONS = ('nearest', 'bilinear', 'bicubic', 'lanczos')
 
@@ -37,8 +38,8 @@ class RandomResizedCrop(BaseRandomResizedCrop):
     def __init__(self, scale, interpolation='bilinear', backend='pillow', **kwargs):
         names = (interpolation,) if isinstance(interpolation, str) else tuple(interpolation)
         for name in names or (None,):
-            _check(name, 'interpolation', INTERPOLATIONS)
-        _check(backend, 'backend', ('pillow', 'cv2'))
+            check_known('interpolation', name, INTERPOLATIONS)
+        check_known('backend', backend, ('pillow', 'cv2'))
         super().__init__(scale, interpolation=names[0], backend=backend, **kwargs)
         self.interpolation = names
 
@@ -81,7 +82,7 @@ class TwoSizeRandomResizedCrop(RandomResizedCrop):
     def __init__(self, scale, second_scale, second_interpolation='lanczos', **kwargs):
         super().__init__(scale, **kwargs)
         self.second_scale = to_2tuple(second_scale)
-        _check(second_interpolation, 'second_interpolation', INTERPOLATIONS)
+        check_known('second_interpolation', second_interpolation, INTERPOLATIONS)
         self.second_interpolation = second_interpolation
 
     def transform(self, results):
@@ -154,8 +155,3 @@ class BlockwiseMask(BEiTMaskGenerator):
         top = np.random.randint(self.height - height + 1)
         left = np.random.randint(self.width - width + 1)
         return slice(top, top + height), slice(left, left + width)
-
-
-def _check(value, name, known):
-    if value not in known:
-        raise ArgumentError(f'{name} {value!r} is unknown: choose from {known}')

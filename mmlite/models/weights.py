@@ -16,11 +16,7 @@ ARCHITECTURE = ('type', 'embed_dims', 'num_layers', 'num_heads', 'patch_size')
 
 
 def find_weights(contents):
-    """Find the weights in the contents of a checkpoint, see :func:`mmlite.stack.load`.
-
-    Returns a dict of tensors by their names in the file, and the names of the other entries. If
-    there are no weights, or something else is among them, a CheckpointError is raised.
-    """
+    """Tensors by name in the contents of a checkpoint, and the names of its other entries."""
     box = next((key for key in CONTAINERS if isinstance(contents.get(key), dict)), None)
     weights = contents if box is None else contents[box]
     if not weights:
@@ -36,11 +32,9 @@ def find_weights(contents):
 
 
 def read_weights(contents, source, prefix=''):
-    """Weights in the contents of a checkpoint named ``source``, without the prefixes of wrappers.
+    """Weights of the checkpoint ``source`` whose names start with ``prefix``, without it.
 
-    Only those are taken whose names start with ``prefix``, which is removed; None is
-    ``'backbone.'`` where the file has such names, else ``''``. If there are none, a
-    CheckpointError is raised.
+    None is ``'backbone.'`` where the file has such names, else ``''``.
     """
     try:
         weights, _ = find_weights(contents)
@@ -105,10 +99,7 @@ def _check_shapes(model, weights, misshapen, source):
 
 
 def load_exactly(model, contents, source, ignore=None):
-    """Load weights of a file named ``source`` that must be the model's, all of them and no others.
-
-    Tensors whose names start with ``ignore`` are left out.
-    """
+    """Load exactly the model's weights from the file ``source``, but for names in ``ignore``."""
     weights = read_weights(contents, source)
     if ignore:
         weights = {key: v for key, v in weights.items() if not key.startswith(ignore)}
@@ -120,20 +111,13 @@ def load_exactly(model, contents, source, ignore=None):
 def load_pretrained(module, checkpoint, prefix=None, map_location='cpu', reserve_blocks=None):
     """Load a backbone's weights from a checkpoint of any task and image size.
 
-    Position tables are resampled, and a short table of what became of the keys is logged.
+    Position tables are resampled, and a short table of what became of the keys is logged. Another
+    architecture, or a missing key that is not in ``optional_keys``, is a CheckpointError.
 
     Args:
-        module (Backbone): Loaded in place.
-        checkpoint (str | Path): See :func:`mmlite.stack.load`.
         prefix (str, optional): See :func:`read_weights`. Defaults to None.
-        map_location (str): Device to read to. Defaults to ``'cpu'``.
         reserve_blocks (int, optional): Load the embedding and that many leading blocks only
             (MAE-Lite, Fig. 4); 0 loads nothing. Defaults to None, which loads everything.
-
-    Raises:
-        ArgumentError: ``reserve_blocks`` is no number of blocks of the backbone.
-        CheckpointError: The weights are of another architecture or number of heads, or a parameter
-            that every checkpoint of this backbone has is missing.
     """
     contents = stack.load(checkpoint, map_location)
     weights = read_weights(contents, checkpoint, prefix)
@@ -177,11 +161,9 @@ def _not_reserved(module, reserve_blocks):
 
 
 def check_architecture(model, contents, source, log=False):
-    """Refuse weights whose recorded class, width, depth, heads or patch size differ.
+    """Refuse weights whose recorded :data:`ARCHITECTURE` differs from the backbone's.
 
-    ``contents['meta']['backbone']`` is the description of a backbone, ``model`` one with
-    ``describe()`` or a model of such a ``backbone``. Optionally, log what is assumed of a file
-    without a description.
+    ``log`` tells what is assumed of a file without a record.
     """
     backbone = getattr(model, 'backbone', model)
     meta = contents.get('meta')

@@ -1,7 +1,15 @@
-"""Names in messages: those that were probably meant, and lists of them."""
+"""Names in messages: those that are known or were probably meant, and lists of them."""
 
 import difflib
 import os
+
+from mmlite.errors import ArgumentError
+
+
+def check_known(name, value, known):
+    """Raise an ArgumentError unless ``value`` is one of ``known``."""
+    if value not in known:
+        raise ArgumentError(f'{name} {value!r} is unknown: choose from {tuple(known)}')
 
 
 def near_names(name, candidates, count=3):

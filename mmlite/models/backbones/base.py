@@ -59,9 +59,7 @@ class Backbone(BaseModule):
             prune (dict[int, Callable], optional): ``prune[I](tokens, q, k) -> tokens`` drops or
                 merges tokens between attention and MLP of block I. Not for :class:`~.hiera.Hiera`.
 
-        Returns:
-            tuple[Tensor | None, dict[str, Tensor]]: Tokens of the last block, None if the encoding
-            stopped inside it, and the taps.
+        Returns tokens of the last block, None if it stopped inside that, and a dict of the taps.
         """
         by_block = group_taps(taps, len(self.blocks))
         final = getattr(self, self.norm_name)

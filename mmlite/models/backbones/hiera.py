@@ -7,12 +7,13 @@ from torch import nn
 
 from mmlite.errors import ArgumentError
 from mmlite.registry import MODELS
+from mmlite.utils.names import check_known
 
 from ..layers import join_units, kept_first, reroll, resample_positions, unroll
 from ..layers.inits import HIERA_INITS
 from ..layers.mask_unit import MaskUnitBlock
 from .base import Backbone
-from .vit import check_known, parse_arch
+from .vit import parse_arch
 
 STRIDE = 4  # of the patch embedding, pixels
 UNIT_LEVELS = 3  # a mask unit is 2^3 x 2^3 tokens, i.e. 32 x 32 pixels
@@ -29,7 +30,6 @@ class OverlapPatchEmbed(nn.Module):
         self.proj = nn.Conv2d(in_channels, dim, kernel_size=7, stride=STRIDE, padding=3)
 
     def forward(self, x):
-        """(B, 3, H, W) to (B, H / 4, W / 4, C)."""
         return self.proj(x).permute(0, 2, 3, 1)
 
 
@@ -172,12 +172,10 @@ class Hiera(Backbone):
         return pos
 
     def encode(self, tokens, taps=(), context=None, until_last_tap=False):
-        """Run the blocks, see :meth:`~.base.Backbone.encode`."""
         units = tokens.shape[1] // 4**UNIT_LEVELS
         return super().encode(tokens, taps, units, until_last_tap)
 
     def tap_shape(self, tap):
-        """See :class:`~.base.Backbone`."""
         if tap == 'norm':
             return self.stage_dims[-1], self._num_tokens(len(self.stage_ends) - 1)
         _, block, *kind = tap.split('.')
@@ -197,11 +195,7 @@ class Hiera(Backbone):
         return reroll(tokens, UNIT_LEVELS - min(stage, self.q_pool))
 
     def forward(self, images):
-        """Encode normalized images (B, 3, H, W).
-
-        Returns:
-            tuple[Tensor]: By ``out_type``; maps have stride 4, 8, 16, 32 (16 last at q_pool 2).
-        """
+        """Encode images (B, 3, H, W); maps have stride 4, 8, 16 and 32 (16 at ``q_pool=2``)."""
         tokens = self.embed(images)
         if self.out_type != 'featmap':
             tokens, _ = self.encode(tokens)
@@ -227,12 +221,10 @@ class Hiera(Backbone):
         return x[:, :H, :W].permute(0, 3, 1, 2).contiguous()
 
     def describe(self):
-        """Architecture in plain types, to be recorded in checkpoints."""
         arch = self.arch | dict(num_layers=list(self.arch['num_layers']))
         return dict(type='mmlite.Hiera', **arch, img_size=self.img_size, pos_mode=self.pos_mode)
 
     def fit_to_size(self, name, given, current):
-        """See :class:`~.base.Backbone`."""
         if name == 'pos_embed' and given.ndim == 3 and given.shape[-1] == current.shape[-1]:
             side = round(current.shape[1] ** 0.5)
             return resample_positions(given, (side, side), num_prefix=0)

@@ -123,10 +123,7 @@ class TimmViT(ViT):
 
     @torch.no_grad()
     def load_timm(self, model):
-        """Load the weights of a ``timm.models.VisionTransformer`` of the same architecture.
-
-        Its ``pretrained_cfg`` holds mean and std of its images.
-        """
+        """Load the weights of a timm model, whose ``pretrained_cfg`` holds its mean and std."""
         state = self.translate(model.state_dict())
         given = [torch.tensor(v, dtype=torch.double) for v in (self.input_mean, self.input_std)]
         cfg = model.pretrained_cfg
@@ -143,16 +140,13 @@ class TimmViT(ViT):
         )
 
     def translate(self, state):
-        """Rename the weights of a timm model to this model's, without its head.
-
-        A zero row is put in front of a ``pos_embed`` that has none for the class token (DeiT III).
-        """
+        """Weights of a timm model without its head, and with a row of positions for each token."""
         other = 'norm.' if self.norm_name == 'fc_norm' else 'fc_norm.'
         outside = ['head.', 'attn_pool.', other]
         if isinstance(getattr(self, self.norm_name), nn.Identity):
             outside.append(f'{self.norm_name}.')
         state = {k: v for k, v in state.items() if not k.startswith(tuple(outside))}
-        if state['pos_embed'].shape[1] == self.grid[0] * self.grid[1]:
+        if state['pos_embed'].shape[1] == self.grid[0] * self.grid[1]:  # DeiT III
             state['pos_embed'] = F.pad(state['pos_embed'], (0, 0, 1, 0))
         return state
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from mmlite.errors import ArgumentError
 from mmlite.registry import MODELS
+from mmlite.utils.names import check_known
 
 from ..layers import (
     Attention,
@@ -189,7 +190,6 @@ class ViT(Backbone):
         return self.add_positions(patches, grid, keep)
 
     def tap_shape(self, tap):
-        """See :class:`~.base.Backbone`."""
         per_head = tap.endswith(('.q', '.k', '.v', '.attn_logits'))
         tokens = self.grid[0] * self.grid[1] + (self.cls_token is not None)
         return self.num_heads if per_head else self.embed_dims, tokens
@@ -220,13 +220,11 @@ class ViT(Backbone):
         return tokens if self.cls_token is None else tokens[:, 1:]
 
     def describe(self):
-        """See :class:`~.base.Backbone`."""
         return dict(
             type='mmlite.ViT', **self.arch, patch_size=self.patch_size, img_grid=list(self.grid)
         )
 
     def fit_to_size(self, name, given, current):
-        """See :class:`~.base.Backbone`."""
         if name == 'pos_embed' and given.ndim == 3 and given.shape[-1] == current.shape[-1]:
             side = round((current.shape[1] - 1) ** 0.5)
             return resample_positions(given, (side, side))
@@ -236,12 +234,6 @@ class ViT(Backbone):
             side = (round((given.shape[0] - 3) ** 0.5) + 1) // 2
             return resample_bias_table(given, (side, side), self.grid)
         return None
-
-
-def check_known(name, value, known):
-    """Raise an ArgumentError unless ``value`` is one of ``known``."""
-    if value not in known:
-        raise ArgumentError(f"{name} '{value}' is unknown: choose from {tuple(known)}")
 
 
 def parse_arch(arch, zoo, required):

@@ -46,12 +46,7 @@ def attend_or_tap(q, k, v, bias, want, only_taps):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention without relative positions.
-
-    Args:
-        dim (int): Channels C of the tokens, a multiple of ``num_heads``.
-        qkv_bias (bool): Bias of the fused query-key-value projection. Defaults to True.
-    """
+    """Multi-head self-attention of ``dim`` channels without relative positions."""
 
     def __init__(self, dim, num_heads, qkv_bias=True):
         super().__init__()
@@ -87,12 +82,8 @@ class Attention(nn.Module):
 class BiasTableAttention(Attention):
     """Attention with a learned bias per relative position and head (BEiT, SimMIM).
 
-    The table has (2H - 1)(2W - 1) + 3 rows, initially zero; the last three are class token to any,
-    any to class token, and class token to itself.
-
-    Args:
-        dim, num_heads, qkv_bias: As in :class:`Attention`.
-        grid (tuple[int, int]): (H, W) of the table, which is resampled for another grid.
+    The table of a ``grid`` (H, W) is resampled for another. It has (2H - 1)(2W - 1) + 3 rows,
+    initially zero; the last are class token to any, any to class token, class token to itself.
     """
 
     def __init__(self, dim, num_heads, qkv_bias=True, grid=(14, 14)):
@@ -102,7 +93,6 @@ class BiasTableAttention(Attention):
         self.relative_position_bias_table = nn.Parameter(torch.zeros(rows, num_heads))
 
     def add_positions(self, q, k, grid):
-        """See :meth:`Attention.add_positions`; N is H * W or H * W + 1 (class token first)."""
         if grid is None:
             raise ArgumentError(
                 'relative position bias requires the token grid: pass grid=(H, W), or set '
@@ -127,12 +117,8 @@ class DecomposedAttention(Attention):
 
     The logits are ``s q k + q Rh[dy] + q Rw[dx]`` with the *unscaled* query in the last two terms
     (ViTDet, appendix A). ``q Rh`` and ``q Rw`` are appended to the scaled query, and one-hot rows
-    and columns to the key, so that fused kernels run in linear memory.
-
-    Args:
-        dim, num_heads, qkv_bias: As in :class:`Attention`.
-        grid (tuple[int, int]): (H, W) of the tables of 2H - 1 and 2W - 1 rows, which are shared by
-            heads, initially zero, and linearly interpolated for another grid.
+    and columns to the key, so that fused kernels run in linear memory. Tables of a ``grid`` (H, W)
+    are shared by heads, initially zero, and linearly interpolated for another.
     """
 
     #: Add the (N, N) bias as ViTDet does: fewer operations but N^2 memory.
@@ -145,7 +131,6 @@ class DecomposedAttention(Attention):
         self.rel_pos_w = nn.Parameter(torch.zeros(2 * grid[1] - 1, head_dim))
 
     def add_positions(self, q, k, grid):
-        """See :meth:`Attention.add_positions`; N is H * W (no class token)."""
         if grid is None or q.shape[2] != grid[0] * grid[1]:
             raise ArgumentError(
                 f'decomposed relative positions require one token per cell, got {q.shape[2]} '

@@ -7,14 +7,9 @@ from .windows import from_windows, to_windows
 
 
 class Block(nn.Module):
-    """``x + attn(norm1(x))`` then ``x + mlp(norm2(x))``, with optional windows and LayerScale.
+    """``x + attn(norm1(x))`` then ``x + mlp(norm2(x))``, with optional LayerScale.
 
-    Args:
-        attn (nn.Module): An :class:`~.attention.Attention` of ``dim`` channels.
-        mlp_ratio (float): Hidden width of the MLP over the channels ``dim``. Defaults to 4.
-        window_size (int): Side of the attention windows in tokens; 0 attends globally.
-        drop_path (float): Rate of stochastic depth, on both branches. Defaults to 0.
-        layer_scale (float, optional): Initial LayerScale; ``None`` builds none.
+    ``window_size`` is the side of the attention windows in tokens; 0 attends globally.
     """
 
     def __init__(self, attn, dim, mlp_ratio=4.0, window_size=0, drop_path=0.0, layer_scale=None):
@@ -63,5 +58,5 @@ class Block(nn.Module):
         return (None if only_taps else x + self.drop_path1(self.ls1(y))), tapped
 
     def feed(self, x):
-        """MLP half of the block, (B, N, C) to (B, N, C)."""
+        """MLP half of the block."""
         return x + self.drop_path2(self.ls2(self.mlp(self.norm2(x))))

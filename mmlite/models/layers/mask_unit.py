@@ -10,11 +10,6 @@ class MaskUnitAttention(nn.Module):
     """Attention of unrolled tokens, optionally inside mask units and with 2x2-pooled queries.
 
     In the order of :func:`~.windows.unroll`, the four tokens pooled together lie N / 4 apart.
-
-    Args:
-        dim, dim_out (int): Input and output channels, the latter a multiple of ``num_heads``.
-        pool (bool): Max-pool the queries 2x2 after the projection. Defaults to False.
-        local (bool): Attend inside each mask unit only. Defaults to False.
     """
 
     def __init__(self, dim, dim_out, num_heads, pool=False, local=False):
@@ -49,13 +44,7 @@ class MaskUnitAttention(nn.Module):
 
 
 class MaskUnitBlock(nn.Module):
-    """Hiera block; where the width changes, the shortcut projects the *normalized* input.
-
-    Args:
-        dim, dim_out, num_heads, pool, local: As in :class:`MaskUnitAttention`.
-        mlp_ratio (float): Hidden width of the MLP over ``dim_out``. Defaults to 4.
-        drop_path (float): Rate of stochastic depth. Defaults to 0.
-    """
+    """Hiera block; where the width changes, the shortcut projects the *normalized* input."""
 
     def __init__(
         self, dim, dim_out, num_heads, pool=False, local=False, mlp_ratio=4.0, drop_path=0.0

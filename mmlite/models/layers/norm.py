@@ -22,7 +22,6 @@ class LN2d(nn.Module):
         self.bias = nn.Parameter(torch.zeros(num_features))
 
     def forward(self, x):
-        """Normalize ``x`` (B, C, H, W)."""
         x = x.permute(0, 2, 3, 1)
         x = F.layer_norm(x, (self.num_features,), self.weight, self.bias, self.eps)
         return x.permute(0, 3, 1, 2)

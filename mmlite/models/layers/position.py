@@ -12,15 +12,12 @@ from mmlite.errors import ArgumentError
 
 
 def constant(function):
-    """Cache tensors that depend on hashable arguments only (sizes, dtype, device).
-
-    They are made outside inference mode, so that training can use them later.
-    """
+    """Cache tensors that depend on hashable arguments only (sizes, dtype, device)."""
 
     @lru_cache(maxsize=64)
     @wraps(function)
     def cached(*args):
-        with torch.inference_mode(False), torch.no_grad():
+        with torch.inference_mode(False), torch.no_grad():  # training may use them later
             return function(*args)
 
     return cached
@@ -29,8 +26,7 @@ def constant(function):
 def resample_positions(pos_embed, grid, num_prefix=1):
     """Resize a table of absolute positions (1, num_prefix + h * h, C) to another grid (H, W).
 
-    Bicubic, without antialiasing, in float32, as in MAE, BEiT and ViTDet. Returns
-    (1, num_prefix + H * W, C), the input itself for an equal grid.
+    Bicubic, without antialiasing, in float32, as in MAE, BEiT and ViTDet.
     """
     prefix, cells = pos_embed[:, :num_prefix], pos_embed[:, num_prefix:]
     side = math.isqrt(cells.shape[1])
@@ -58,7 +54,6 @@ class PositionCache:
         self.entries = {}
 
     def clear(self):
-        """Remove all entries."""
         self.entries.clear()
 
     def get(self, source, key, compute):
@@ -87,11 +82,10 @@ def resample_rel_pos(table, length):
 
 
 def resample_bias_table(table, source, target):
-    """Resize a relative position bias table ((2h - 1)(2w - 1) + 3, heads) to another grid.
+    """Resize a bias table ((2h - 1)(2w - 1) + 3, heads) of ``source`` (h, w) to ``target`` (H, W).
 
     Rows are samples at geometrically growing distances, read with a cubic spline at integer
     distances (BEiT's fine-tuning), i.e. two matrix products through which gradients flow.
-    ``source`` is (h, w), ``target`` (H, W); the input itself is returned if they are equal.
     """
     if tuple(source) == tuple(target):
         return table

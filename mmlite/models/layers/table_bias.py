@@ -18,22 +18,19 @@ class TableBias(NamedTuple):
     index: Tensor  # int64 (N, N), 0 to R - 1
 
     def dense(self):
-        """Bias of all pairs, (1, heads, N, N), in memory ordered by head."""
+        """Bias of all pairs, (1, heads, N, N)."""
         flat = self.index.flatten()
         return self.table.t().index_select(1, flat).unflatten(1, self.index.shape)[None]
 
 
 def runs_headwise(q):
-    """Whether :func:`attend_headwise` suits queries: many, on a CPU, not traced, without autocast.
-
-    With fused kernels switched off (``torch.nn.attention.sdpa_kernel``), it is not used either.
-    """
+    """Whether to attend headwise: many queries, on a CPU, not traced, without autocast."""
     return (
         not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()
         and q.device.type == 'cpu'
         and not torch.is_autocast_enabled('cpu')
-        and torch.backends.cuda.flash_sdp_enabled()  # also applies to CPUs
+        and torch.backends.cuda.flash_sdp_enabled()  # of sdpa_kernel, also on CPUs
         and q.shape[:-1].numel() * q.shape[-2] > FEW
     )
 

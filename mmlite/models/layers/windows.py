@@ -4,10 +4,7 @@ import torch.nn.functional as F
 
 
 def to_windows(x, grid, window):
-    """Cut tokens (B, H * W, C) of a grid (H, W) into windows: (B * windows, window^2, C).
-
-    The grid is zero-padded at the bottom and right.
-    """
+    """Cut tokens (B, H * W, C) of a zero-padded grid into windows (B * windows, window^2, C)."""
     H, W = grid
     x = x.unflatten(1, (H, W))
     x = F.pad(x, (0, 0, 0, -W % window, 0, -H % window))
@@ -43,10 +40,7 @@ def unroll(x, levels):
 
 
 def reroll(x, levels):
-    """Undo :func:`unroll` inside units, with ``levels`` splits not yet pooled.
-
-    Tokens (B, 4^levels * units, C) become maps (B, units, 2^levels, 2^levels, C).
-    """
+    """Turn unrolled tokens (B, 4^levels * units, C) into maps (B, units, 2^levels, 2^levels, C)."""
     B, N, C = x.shape
     units = N // 4**levels
     x = x.view(B, *(2,) * (2 * levels), units, C)

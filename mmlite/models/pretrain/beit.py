@@ -48,14 +48,13 @@ class BEiT(MaskTokenPretrainer):
     :class:`~.simmim.SimMIM`.
 
     Args:
-        backbone (dict): A :class:`~mmlite.models.backbones.vit.ViT` with ``out_type='raw'``.
         head (dict): A :class:`TokenHead`; ``embed_dims`` is filled in.
         target_generator (dict): The tokenizer, frozen and in float32: a module from images
             (B, 3, h, w) to codes, int64 (B, N), or logits (B, V, rows, columns), such as
             mmpretrain's ``DALL-E`` or :class:`~.tokenizer.DiscreteTokenizer`. A ``'Pretrained'``
             file must have all of its weights.
         data_preprocessor (dict): mmpretrain's ``TwoNormDataPreprocessor``.
-        **kwargs: As in :class:`~.base.MaskTokenPretrainer`.
+        backbone, **kwargs: As in :class:`~.base.MaskTokenPretrainer`.
     """
 
     def __init__(self, backbone, head, target_generator, **kwargs):
@@ -76,14 +75,12 @@ class BEiT(MaskTokenPretrainer):
         self.target_generator.requires_grad_(False).eval()
 
     def init_weights(self):
-        """Initialize, and load all weights of the tokenizer."""
         super().init_weights()
         if self.tokenizer_init:
             options = {k: v for k, v in self.tokenizer_init.items() if k != 'type'}
             load_all(self.target_generator, **options)
 
     def train(self, mode=True):
-        """Switch mode; the tokenizer stays in evaluation mode."""
         super().train(mode)
         self.target_generator.eval()
         return self
@@ -122,10 +119,7 @@ class BEiT(MaskTokenPretrainer):
 
     @torch.no_grad()
     def tokenize(self, view, grid):
-        """Codes, int64 (B, rows * columns), of normalized second views (B, 3, h, w).
-
-        ``grid`` (rows, columns) counts the patches of the first view.
-        """
+        """Codes, int64 (B, N), of second views (B, 3, h, w) for a patch grid of the first ones."""
         with torch.autocast(view.device.type, enabled=False):
             codes = self.target_generator(view)
         found = codes.shape[1:]

@@ -49,10 +49,8 @@ class BootMAE(MomentumMixin, MaskedPretrainer):
         self.mask_ratio = mask_ratio
         self.momentum = momentum
         self.feature_ramp = feature_ramp
-        channels, values = (
-            self.backbone.embed_dims,
-            self.backbone.patch_embed.proj.weight[0].numel(),
-        )
+        channels = self.backbone.embed_dims
+        values = self.backbone.patch_embed.proj.weight[0].numel()
         self.pixel_decoder, self.feature_decoder = (
             MODELS.build(dict(decoder, in_channels=channels, out_channels=count))
             for decoder, count in ((pixel_decoder, values), (feature_decoder, channels))
@@ -134,9 +132,8 @@ class BootMAE(MomentumMixin, MaskedPretrainer):
 
 
 def masking_order(mask, shift=None, data_samples=None):
-    """Order of patches, int64 (B, N), of which the last ones are hidden, whatever their number.
+    """Order of patches, int64 (B, N), those in the blocks of ``mask`` last, each part at random.
 
-    Patches outside of the blocks (False in ``mask``, bool (B, N)) come first, each part at random.
     Rolling by ``shift`` places, by default 0 to 3 at random per batch, uncovers some in the blocks.
     """
     noise = patch_noise(*mask.shape, mask.device, data_samples)
@@ -146,15 +143,12 @@ def masking_order(mask, shift=None, data_samples=None):
 
 
 def boundary_weight(hidden, grid):
-    """Weight of hidden patches (B, M): 1 + the share of hidden ones among the 3 x 3 around them.
-
-    ``hidden`` is int64 (B, M), row-major on ``grid`` (h, w). Cells beyond the border are visible.
-    """
+    """Weight of hidden patches (B, M): 1 + the share of hidden ones among the 3 x 3 around them."""
     mask = mask_of(hidden, grid[0] * grid[1]).float()
     around = F.avg_pool2d(mask.view(-1, 1, *grid), 3, stride=1, padding=1).flatten(1)
     return 1 + around.gather(1, hidden)
 
 
 def weighted_error(pred, target, weight):
-    """Mean of squared errors (B, M, D), each patch weighted by ``weight`` (B, M)."""
+    """Mean of squared errors (B, M, D) with a weight (B, M) of each patch."""
     return (weight * (pred.float() - target).square().mean(dim=-1)).mean()

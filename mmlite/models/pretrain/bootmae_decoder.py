@@ -21,10 +21,7 @@ def fixed_positions(dim, grid, device):
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention of tokens of ``dim`` channels to tokens of ``context_dim`` channels.
-
-    Keys have a bias, unlike BootMAE's, which softmax cancels.
-    """
+    """Attention to other tokens, with a bias of keys, unlike BootMAE's, which softmax cancels."""
 
     def __init__(self, dim, context_dim, num_heads):
         super().__init__()

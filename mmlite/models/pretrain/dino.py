@@ -85,8 +85,7 @@ class DINOLoss(BaseModule):
     def forward(self, student, teacher):
         """Mean cross-entropy over pairs of a teacher's view and another view of the student.
 
-        ``student`` holds logits of all V views (V, B, K), those of the teacher first, ``teacher``
-        of G views (G, B, K). In training, the center then moves towards the mean of ``teacher``.
+        ``student`` holds logits of all views (V, B, K), those of ``teacher`` (G, B, K) first.
         """
         iteration, last = training_progress()
         temperature = piecewise_linear(self.teacher_temperature, iteration / last)
@@ -139,6 +138,5 @@ class DINO(ViewPretrainer):
 
     @staticmethod
     def _project(encoder, views):
-        """Logits (V, B, K)."""
         vectors = torch.cat(encode_views(encoder.backbone, views))
         return encoder.neck(vectors).unflatten(0, (len(views), -1))

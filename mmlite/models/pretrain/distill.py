@@ -69,7 +69,6 @@ class Distillation(BaseModule):
         return {f'loss_{pair.name}': pair(tapped, target) for pair in self.pairs}
 
     def train(self, mode=True):
-        """Switch mode of the adapters; the teacher stays in evaluation mode."""
         super().train(mode)
         self.teacher.eval()
         return self
@@ -112,7 +111,6 @@ class DistilledPair(nn.Module):
         self.name = name or ('attn' if teacher.endswith('.attn_logits') else 'rep')
 
     def forward(self, tapped, target):
-        """Weighted loss between the student's taps and the teacher's."""
         given = self.adapter(tapped[self.student_tap])
         # half precision would lose the small differences that are left late in training
         return self.weight * self.loss_module(given.float(), target[self.teacher_tap].float())

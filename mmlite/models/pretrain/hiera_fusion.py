@@ -43,10 +43,7 @@ class MultiScaleFusion(BaseModule):
 
 
 def unit_cells(units, grid, side):
-    """Grid cells, int64 (B, K * side^2), of mask units, int64 (B, K), unit by unit, row-major.
-
-    ``grid`` counts units (rows, columns) of an image, ``side`` cells on a unit's side.
-    """
+    """Cells, int64 (B, K * side^2), row-major, of mask units, int64 (B, K), of a grid of units."""
     columns = grid[1]
     step = torch.arange(side, device=units.device)
     rows = (units // columns * side)[..., None] + step  # (B, K, side)

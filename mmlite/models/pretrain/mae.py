@@ -16,13 +16,11 @@ from .hiera_fusion import unit_cells
 
 @dataclass(frozen=True)
 class Visible:
-    """Visible part of images: further arguments of a backbone's ``embed``, and cells of the
-    decoder's grid, int64, ``shown`` (B, K) in the order of the tokens, and ``hidden`` (B, M).
-    """
+    """Visible part of images; cells are those of the decoder's grid."""
 
-    embed: dict
-    shown: Tensor
-    hidden: Tensor
+    embed: dict  # further arguments of a backbone's ``embed``
+    shown: Tensor  # int64 (B, K), in the order of the tokens
+    hidden: Tensor  # int64 (B, M)
 
 
 @MODELS.register_module()
@@ -102,7 +100,6 @@ class MAE(MaskedPretrainer):
         return self.backbone.encode(tokens, self.taps, until_last_tap=True)[1]
 
     def _choose(self, images, ids_shuffle=None, data_samples=None):
-        """Choose the visible patches."""
         h, w = self._grid(images, self.backbone.patch_size)
         length = h * w
         kept = count_kept(length, self.mask_ratio)
@@ -165,7 +162,6 @@ class HieraMAE(MAE):
         return self._losses(inputs, self._choose(inputs, mask, data_samples))
 
     def _choose(self, images, mask=None, data_samples=None):
-        """Choose the visible mask units."""
         grid = grid_of(images, UNIT)
         side = self.sides[-1]
         self._grid(images, UNIT // side)
@@ -184,7 +180,6 @@ class HieraMAE(MAE):
         )
 
     def _latent(self, tapped):
-        """Input of the decoder, (B, K, C)."""
         return self.fusion(
             [
                 self.backbone.unit_maps(tapped[tap], stage)

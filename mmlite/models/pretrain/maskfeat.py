@@ -89,13 +89,12 @@ class MaskFeat(MaskTokenPretrainer):
     """Predict histograms of oriented gradients of hidden patches (MaskFeat, section 3).
 
     Args:
-        backbone (dict): A :class:`~mmlite.models.backbones.vit.ViT` with ``out_type='raw'``.
         neck (dict): mmpretrain's ``LinearNeck`` without norm; ``in_channels`` and ``out_channels``
             are filled in.
         head (dict): mmpretrain's ``MIMHead`` with ``PixelReconstructionLoss('L2')``: the mean over
             all values of the hidden patches.
         target_generator (dict): A :class:`HOGTarget`; ``patch_size`` is filled in.
-        **kwargs: As in :class:`~.base.MaskTokenPretrainer`.
+        backbone, **kwargs: As in :class:`~.base.MaskTokenPretrainer`.
     """
 
     def __init__(self, backbone, neck, head, target_generator, **kwargs):
@@ -108,7 +107,6 @@ class MaskFeat(MaskTokenPretrainer):
         self.neck = MODELS.build(neck, default_args=given)
 
     def loss(self, inputs, data_samples):
-        """Return ``loss_hog``."""
         targets, hidden = self.target_generator(inputs), hidden_ids(data_samples)
         return dict(loss_hog=self.head.loss(self._predict(inputs, hidden), take(targets, hidden)))
 

@@ -47,12 +47,10 @@ class MomentumEncoder(nn.Module):
         torch._foreach_lerp_(averages, current, 1 - momentum)
 
     def copy_from(self, source):
-        """Copy all parameters and buffers of the model."""
         for name, copy in self.named_children():
             copy.load_state_dict(getattr(source, name).state_dict())
 
     def train(self, mode=True):
-        """Switch mode, unless this encoder always evaluates."""
         return super().train(mode and not self.always_eval)
 
 
@@ -74,7 +72,6 @@ class MomentumMixin:
             self.momentum_encoder.update(self, momentum)
 
     def init_weights(self):
-        """Initialize, then copy the result to the momentum encoder."""
         super().init_weights()
         self.momentum_encoder.copy_from(self)
 

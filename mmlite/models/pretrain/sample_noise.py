@@ -3,18 +3,16 @@
 import torch
 
 SAMPLE_SEED = 'sample_seed'  # written by mmlite.datasets.SeededDataset
-# SplitMix64 (Steele, Lea and Flood 2014, Fig. 16): step and the multipliers of its finaliser, as
-# signed numbers of 64 bits
+# SplitMix64 (Steele, Lea and Flood 2014, Fig. 16): its step and multipliers as signed integers
 GAMMA, MIX_1, MIX_2 = (
     value - 2**64 for value in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 )
 
 
 def patch_noise(batch, length, device, data_samples=None):
-    """Noise in [0, 1), (batch, length), that sorts the patches of every image.
+    """Noise in [0, 1), (batch, length), by the ``sample_seed`` of data samples where they have one.
 
-    Data samples with a ``sample_seed`` in their ``metainfo`` give an image the same noise (float64)
-    in any batch of any number of processes; without one, torch's generator is used.
+    It gives an image the same noise (float64) in any batch of any number of processes.
     """
     seeds = [sample.get(SAMPLE_SEED) for sample in data_samples or ()]
     if not seeds or None in seeds:

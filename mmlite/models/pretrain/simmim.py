@@ -17,14 +17,13 @@ class SimMIM(MaskTokenPretrainer):
     values only; an additional one of keys is equivalent, as softmax cancels it.
 
     Args:
-        backbone (dict): A :class:`~mmlite.models.backbones.vit.ViT` with ``out_type='raw'``.
         neck (dict): mmpretrain's ``SimMIMLinearDecoder``: maps (B, C, h, w) to images (B, 3, H, W).
             ``in_channels`` and ``encoder_stride`` are filled in.
         head (dict): mmpretrain's ``SimMIMHead`` with ``PixelReconstructionLoss('L1', channel=3)``:
             the mean over the values of hidden pixels. ``patch_size`` is filled in.
         mask_ratio (float): Share of hidden units, rounded up. Defaults to 0.6.
         mask_unit (int): Side of a unit in pixels, a multiple of the patch size. Defaults to 32.
-        **kwargs: As in :class:`~.base.MaskTokenPretrainer`.
+        backbone, **kwargs: As in :class:`~.base.MaskTokenPretrainer`.
     """
 
     def __init__(self, backbone, neck, head, mask_ratio=0.6, mask_unit=32, **kwargs):
@@ -41,10 +40,9 @@ class SimMIM(MaskTokenPretrainer):
         self.head = MODELS.build(head, default_args=dict(patch_size=patch_size))
 
     def loss(self, inputs, data_samples=None, mask=None):
-        """Return ``loss_recon``.
+        """Return ``loss_recon`` for a ``mask``, bool (B, h * w), row-major, True = hidden.
 
-        ``mask`` holds the hidden patches, bool (B, h * w), row-major, True = hidden. Defaults to a
-        random one, from the seeds of ``data_samples`` (:func:`~.sample_noise.patch_noise`).
+        Defaults to a random one, see :func:`~.sample_noise.patch_noise`.
         """
         mask = self.draw_mask(inputs, data_samples) if mask is None else mask
         pred = self._predict(inputs, mask)

@@ -73,10 +73,7 @@ class DiscreteTokenizer(BaseModel):
         )
 
     def forward(self, inputs, data_samples=None, mode='tensor'):
-        """Codes, int64 (B, h * w), row-major, of normalized images (B, 3, H, W), or :meth:`loss`.
-
-        ``mode`` is ``'tensor'`` or ``'loss'``; H and W are multiples of the stride.
-        """
+        """Codes, int64 (B, h * w), row-major, of normalized images, or :meth:`loss` of them."""
         if mode == 'loss':
             return self.loss(inputs, data_samples)
         if mode == 'tensor':
@@ -126,16 +123,13 @@ class Codebook(nn.Module):
         self.register_buffer('usage', torch.zeros(vocab_size))
 
     def nearest(self, features):
-        """Closest code of unit features (..., embed_dims): int64 (...)."""
+        """Closest codes, int64 (...), of unit features (..., embed_dims)."""
         with torch.autocast(features.device.type, enabled=False):
             return (features.flatten(0, -2) @ self.codes.t()).argmax(1).view(features.shape[:-1])
 
     @torch.no_grad()
     def forward(self, features):
-        """Closest codes of unit features (..., embed_dims), without gradient; learns in training.
-
-        Also returns ``perplexity`` and ``dead_codes`` of :meth:`DiscreteTokenizer.loss`.
-        """
+        """Closest codes of unit features (..., embed_dims), and a dict for the log."""
         flat = features.flatten(0, -2)
         dead = self._revive(flat) if self.training else self._dead()
         ids = self.nearest(flat)
@@ -186,5 +180,4 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x):
-        """(B, C, h, w) to the same shape."""
         return x + self.layers(x)

@@ -50,10 +50,7 @@ class CenterHead(nn.Module):
         )
 
     def decode(self, maps, window=None):
-        """Read the box at the best cell of the maps, by scores times ``window`` (F, F).
-
-        Returns (B, 6), as :meth:`~.one_stream.OneStreamTracker.locate`.
-        """
+        """Read boxes at the best cells, by scores times ``window``; (B, 6) as from ``locate``."""
         scores = maps['score_map'].flatten(1)
         side = maps['score_map'].shape[-1]
         ranked = scores if window is None else scores * window.flatten()

@@ -29,9 +29,6 @@ def fuse_for_tracking(model, dtype=torch.float32, sparse=True):
             ``torch.float32``.
         sparse (bool): Replace a convolution by sums over tokens, which exporters do not support.
             Defaults to True.
-
-    Returns:
-        FusedTracker: In evaluation mode, without gradients, on the device of ``model``.
     """
     if not isinstance(model, OneStreamTracker):
         raise ArgumentError(f'{type(model).__name__} cannot be fused: it is not a OneStreamTracker')
@@ -40,7 +37,7 @@ def fuse_for_tracking(model, dtype=torch.float32, sparse=True):
 
 
 class FusedTracker(nn.Module):
-    """Result of :func:`fuse_for_tracking` for any tracker; its arguments are described there."""
+    """Result of :func:`fuse_for_tracking` for any tracker."""
 
     reduced = nn.Module  # parts of the encoder that are converted to ``dtype``
 
@@ -58,7 +55,6 @@ class FusedTracker(nn.Module):
                 module.to(dtype)
 
     def forward(self, template, search):
-        """Find targets, given normalized images; returns (B, 6) as :meth:`locate`."""
         return self.locate(self.embed_template(template), search)
 
     def embed_template(self, images):
@@ -68,7 +64,7 @@ class FusedTracker(nn.Module):
         return self.head(*self.relate(template, self.model.embed_search(search.to(self.dtype))))
 
     def relate(self, template, search):
-        """Relate both kinds of tokens; returns arguments of :class:`~.fused_head.FusedHead`."""
+        """Arguments of :meth:`.fused_head.FusedHead.forward`."""
         return self.model.relate(template, search).flatten(2).transpose(1, 2), None
 
 
@@ -82,7 +78,6 @@ class FusedOSTrack(FusedTracker):
         self.keep = model.elimination.counts(model.search_side**2) if model.elimination else {}
 
     def relate(self, template, search):
-        """See :meth:`FusedTracker.relate`: the remaining search tokens and their places."""
         ids, T = None, self.model.template_side**2  # a plain number is a constant to a tracer
         x = torch.cat([template, search], dim=1)
         blocks = self.model.backbone.blocks

@@ -22,11 +22,8 @@ class CandidateElimination(nn.Module):
     Args:
         blocks (Sequence[int]): Blocks, from 0. Defaults to (3, 6, 9).
         keep_ratio (float): Share of the search tokens that each of these blocks keeps, in (0, 1].
+            :class:`~mmlite.engine.hooks.EliminationScheduleHook` sets ``ratio``, the current one.
             Defaults to 0.7.
-
-    Attributes:
-        ratio (float): Current share, initially ``keep_ratio``; set during training by
-            :class:`~mmlite.engine.hooks.EliminationScheduleHook`.
     """
 
     def __init__(self, blocks=(3, 6, 9), keep_ratio=0.7):
@@ -54,10 +51,7 @@ class Survivors:
         self.ids = None  # cells of the remaining tokens, int64 (B, K); None for all
 
     def prune(self, keep, tokens, q, k):
-        """Keep the best search tokens of (B, T + K, C), in descending order of their rank.
-
-        See ``prune`` of :class:`~..layers.block.Block`.
-        """
+        """Keep the best search tokens of (B, T + K, C), in descending order of their rank."""
         template, search = tokens.tensor_split([self.side**2], dim=1)
         order = rank(q, k, self.side).topk(keep).indices
         self.ids = order if self.ids is None else self.ids.gather(1, order)
@@ -72,10 +66,7 @@ class Survivors:
 
 
 def rank(q, k, side):
-    """Attention (B, K) of the central template token, the upper left of four, to search tokens.
-
-    ``q`` (unscaled) and ``k`` (B, heads, side^2 + K, D) begin with the template.
-    """
+    """Attention (B, K) of the central template token, the upper left of four, to search tokens."""
     center = (side - 1) // 2 * (side + 1)
     logits = (q[:, :, center : center + 1] * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
     return logits.float().softmax(dim=-1).mean(dim=(1, 2))[:, side**2 :]

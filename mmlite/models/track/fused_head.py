@@ -17,13 +17,8 @@ class FusedHead(nn.Module):
     """Find the best cell of a :class:`~.center_head.CenterHead` and read the box there.
 
     Batch norm is folded into the convolutions. Size and offset, one branch of grouped convolutions,
-    are computed for the chosen cell only, from the 9 x 9 cells around it.
-
-    Args:
-        head (CenterHead): With batch norm. It is copied.
-        window (Tensor): (F, F), multiplies the scores when the cell is chosen.
-        dtype (torch.dtype): Of all convolutions but the last of each branch, which is float32.
-        sparse (bool): If cells are empty, sum tokens in place of the score's first convolution.
+    are computed for the chosen cell only, from the 9 x 9 cells around it. ``dtype`` is that of all
+    convolutions but the last of each branch, which is float32.
     """
 
     def __init__(self, head, window, dtype=torch.float32, sparse=True):
@@ -47,11 +42,10 @@ class FusedHead(nn.Module):
         self.register_buffer('inside', inside.to(dtype))
 
     def forward(self, tokens, places=None):
-        """Find the best cell for normalized search tokens (B, K, C) and read the box there.
+        """Boxes (B, 6) of search tokens (B, K, C), as :meth:`.one_stream.OneStreamTracker.locate`.
 
         ``places``, int64 (B, F^2 + 1), holds the token of each cell, K for empty cells and in the
-        last entry, by default all tokens in order. Returns (B, 6), as
-        :meth:`~.one_stream.OneStreamTracker.locate`.
+        last entry, by default all tokens in order.
         """
         tokens = F.pad(tokens.to(self.inside.dtype), (0, 0, 0, 1))  # the last token is empty
         scores = as_share(self.score_map(tokens, places).flatten(1))
@@ -63,7 +57,7 @@ class FusedHead(nn.Module):
         return torch.cat([(corner + offset) / self.side, as_share(size), best], dim=1)
 
     def score_map(self, tokens, places):
-        """Scores (B, 1, F, F) before the sigmoid; arguments as in :meth:`forward`."""
+        """Scores (B, 1, F, F) before the sigmoid."""
         first, *rest, last = self.score
         if places is not None and self.taps is not None:
             # what each tap of the first convolution makes of each token, summed by cell
@@ -82,7 +76,7 @@ class FusedHead(nn.Module):
         return last(x.relu_().float())
 
     def box_at(self, cell, tokens, places):
-        """Size and offset (B, 4), before activation, in cells (B,); see :meth:`forward`."""
+        """Size and offset (B, 4), before activation, in cells (B,)."""
         rows = self.around[cell]
         rows = rows if places is None else places.gather(1, rows)
         *convs, last = self.box

@@ -13,8 +13,7 @@ from .one_stream import OneStreamTracker
 class HieraOSTrack(OneStreamTracker):
     """One-stream tracking on Hiera: mask units of template and search region in one sequence.
 
-    Only the blocks with global attention relate the two. The map of the search region has stride
-    16.
+    Only the blocks with global attention relate the two. The search region's map has stride 16.
 
     Args:
         backbone (dict): Config of a :class:`~mmlite.models.Hiera` with ``q_pool=2`` and

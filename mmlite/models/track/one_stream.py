@@ -4,6 +4,7 @@ from mmengine.model import BaseModel
 
 from mmlite.errors import ArgumentError
 from mmlite.registry import MODELS
+from mmlite.utils.names import check_known
 
 from .targets import hann_window
 
@@ -40,8 +41,7 @@ class OneStreamTracker(BaseModel):
         search_factor=4.0, coords='ostrack', data_preprocessor=None, init_cfg=None,
     ):  # fmt: skip
         super().__init__(data_preprocessor, init_cfg)
-        if coords not in COORDS:
-            raise ArgumentError(f"coords '{coords}' is unknown: choose from {COORDS}")
+        check_known('coords', coords, COORDS)
         self.template_size, self.search_size = template_size, search_size
         self.template_factor, self.search_factor = template_factor, search_factor
         self.coords = coords
@@ -54,20 +54,11 @@ class OneStreamTracker(BaseModel):
         self.register_buffer('window', hann_window(search_size // self.stride), persistent=False)
 
     def forward(self, inputs, data_samples=None, mode='tensor'):
-        """Relate pairs of template and search region.
+        """Relate normalized ``template`` (B, 3, T, T) and ``search`` (B, 3, S, S) of ``inputs``.
 
-        Args:
-            inputs (dict[str, Tensor]): Normalized ``template`` (B, 3, T, T) and ``search`` (B, 3,
-                S, S).
-            data_samples (dict[str, Tensor], optional): For ``'loss'``: ``box`` (B, 4), the target's
-                x, y, w, h in the search region, as fractions of its side.
-            mode (str): ``'tensor'`` or ``'loss'``; to track, see
-                :class:`~mmlite.engine.tracking.OnlineTracker`.
-
-        Returns:
-            dict[str, Tensor]: The maps of the head, ``feat`` (B, C, F, F) and ``pred_boxes`` (B, 1,
-            4) as cx, cy, w, h in fractions of the search region's side, decoded without a window;
-            for ``'loss'`` the losses and the mean IoU.
+        Mode ``'loss'`` returns the head's losses for ``box`` (B, 4) of ``data_samples``: x, y, w, h
+        as fractions of the search region's side. Mode ``'tensor'`` returns the head's maps,
+        ``feat`` (B, C, F, F) and ``pred_boxes`` (B, 1, 4), cx, cy, w, h, decoded without a window.
         """
         if mode not in ('tensor', 'loss'):
             raise ArgumentError(

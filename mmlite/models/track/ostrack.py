@@ -50,7 +50,6 @@ class OSTrack(OneStreamTracker):
         self.spread_positions()
 
     def init_weights(self):
-        """Initialize, load pre-trained weights, and resample the backbone's positions."""
         super().init_weights()
         self.spread_positions()
 

@@ -29,6 +29,6 @@ class TrackDataPreprocessor(BaseDataPreprocessor):
         return data | dict(inputs=inputs)
 
     def normalise(self, crops):
-        """Convert crops (B, 3, H, W) on the device to float32 images of the network."""
+        """Convert crops (B, 3, H, W) to float32 images of the network."""
         crops = crops.flip(1) if self.bgr_to_rgb else crops
         return (crops.float() - self.mean) / self.std

@@ -23,11 +23,10 @@ def gaussian_radius(sizes):
 def score_target(boxes, side):
     """Gaussian score maps (B, 1, side, side), 1 in the cell of the center, 0 beyond the radius.
 
-    ``boxes`` (B, 4) are x, y, w, h as fractions of the search region's side, not clipped. The
-    center is rounded half to even; no cell is 1 if it lies outside.
+    ``boxes`` (B, 4) are x, y, w, h as fractions of the region's side, not clipped.
     """
     cells = boxes.float() * side
-    centers = (cells[:, :2] + cells[:, 2:] / 2).round()
+    centers = (cells[:, :2] + cells[:, 2:] / 2).round()  # half to even; may lie outside
     radius = gaussian_radius(cells[:, 2:])[:, None]
     index = torch.arange(side, device=boxes.device)
     dx, dy = (index - centers[:, axis, None] for axis in (0, 1))
