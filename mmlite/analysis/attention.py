@@ -46,11 +46,8 @@ def uniform_values(places):
 def measure_attention(models, batches):
     """Distance in pixels and entropy in nats of the heads, over RGB uint8 batches (B, 3, H, W).
 
-    Batches have equal weight, as in the paper. Blocks that attend inside windows or mask units are
-    left out.
-
-    Returns:
-        list[dict[int, ndarray]]: For each model, block, from 0 -> float64 (2, heads).
+    Batches have equal weight, as in the paper. Returns, for each model, float64 (2, heads) by
+    block, from 0, without blocks that attend inside windows or mask units.
     """
     measures = [{} for _ in models]
     for pixels in batches:

@@ -168,16 +168,13 @@ def precision(cfg):
 
 
 def build_trained(cfg, device):
-    """Build a model with random weights in training mode, and its optimizer.
-
-    Learning rates are zero: a step is whole, but inputs that never change cannot make it diverge.
-    """
+    """Build a model with random weights in training mode, and its optimizer."""
     model = init_model(cfg, device=device).train()
     optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     accumulated = cfg.optim_wrapper.get('accumulative_counts', 1)
     optim_wrapper.initialize_count_status(model, 0, accumulated * 10**6)
     for group in optim_wrapper.optimizer.param_groups:
-        group['lr'] = 0.0
+        group['lr'] = 0.0  # inputs that never change cannot make it diverge
     return model, optim_wrapper
 
 

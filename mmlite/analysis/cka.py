@@ -56,8 +56,8 @@ class CKA:
     def value(self):
         """Similarity over all batches, float64 (layers of the first, layers of the second).
 
-        It is 1 for layers that are equal up to rotation and scale, and NaN in the rows and columns
-        of :meth:`degenerate`.
+        It is 1 for layers that are equal up to rotation and scale, and NaN for those that give all
+        images the same features: their own HSIC is 0 up to rounding.
         """
         rows, columns = (np.array(layers, dtype=int) for layers in self.degenerate())
         selves = torch.outer(self.first.clamp(min=0).sqrt(), self.second.clamp(min=0).sqrt())
@@ -67,10 +67,7 @@ class CKA:
         return similarity
 
     def degenerate(self):
-        """Layers of the first and of the second model whose similarity is not defined.
-
-        Their own HSIC is 0 up to rounding: they give all images the same features.
-        """
+        """Layers of the first and of the second model whose similarity is not defined."""
         pairs = ((self.first, self.first_scale), (self.second, self.second_scale))
         return tuple(
             (own <= NEGLIGIBLE * scale).nonzero().flatten().tolist() for own, scale in pairs

@@ -35,13 +35,9 @@ def count_params(module):
 
 
 def detector_complexity(model, shape, num_rois=1000, num_mask_rois=100):
-    """Parameters and MACs of a two-stage detector by part, for one image.
+    """Parameters and MACs of a two-stage detector by part, for one padded image (H, W).
 
-    Args:
-        model (mmdet.models.TwoStageDetector): With a box head and optionally a mask head.
-        shape (tuple[int, int]): (H, W) of the padded input in pixels.
-        num_rois, num_mask_rois (int): Regions that reach the box head (1000) and the mask head
-            (100).
+    ``num_rois`` regions reach the box head, ``num_mask_rois`` the mask head, if there is one.
     """
     device, roi_head = next(model.parameters()).device, model.roi_head
     names = ('backbone', 'neck', 'rpn_head')

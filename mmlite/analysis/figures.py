@@ -13,10 +13,9 @@ UNIFORM = '0.45'  # grey of the line of uniform attention
 
 
 def draw_similarity(reference, similarities):
-    """Heat maps of CKA in one row, all against one reference, as PNG.
+    """Heat maps of CKA in one row, all against one reference, as PNG; NaN is grey.
 
-    ``similarities`` maps names of models to arrays (layers of the model, of the reference), from 0
-    (embedding) to the depth. NaN is grey.
+    ``similarities`` are arrays (layers of the model, of the reference) by the name of the model.
     """
     figure = Figure(figsize=(2.7 * len(similarities) + 1.0, 3.1), layout='constrained')
     axes = figure.subplots(1, len(similarities), squeeze=False)

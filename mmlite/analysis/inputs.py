@@ -98,11 +98,7 @@ class ModelSource:
 
 
 def build_model(source):
-    """Build the backbone of a model with its weights, on the CPU.
-
-    Images are normalized as the config's data preprocessor does; weights of another image size are
-    resampled; a ``norm`` that the checkpoint lacks keeps its initial values.
-    """
+    """Build the backbone of a model with its weights and normalization, on the CPU."""
     if source.timm:
         return _build_timm(source)
     cfg = load_config(source.config)
@@ -218,10 +214,7 @@ class CentralCrops(Dataset):
 
 
 def open_images(path, size):
-    """Open the images of a directory, or the validation data of a config, as :class:`CentralCrops`.
-
-    A directory is searched at any depth; of the config's pipeline only the loading is used.
-    """
+    """Open a directory of images, at any depth, or the validation data of a config."""
     path = Path(path)
     if path.is_dir():
         files = sorted(p for p in path.rglob('*') if p.suffix.lower() in IMAGE_SUFFIXES)

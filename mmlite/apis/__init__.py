@@ -26,7 +26,8 @@ def build_inferencer(config, weights=None, device=None):
 
     Args:
         config (str | Path | Config): Config file or open config; or a tracker's ``.onnx`` file.
-        weights (str | Path, optional): Checkpoint. Defaults to the ``load_from`` of the config.
+        weights (str | Path, optional): Checkpoint, ``.pth`` or ``.safetensors``, with all weights
+            of the model and no others. Defaults to the ``load_from`` of the config.
         device (str, optional): Defaults to CUDA where there is a GPU.
 
     Returns:

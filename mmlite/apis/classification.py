@@ -3,17 +3,10 @@
 import math
 from dataclasses import dataclass
 
-import cv2
-import numpy as np
-
-from mmlite.utils.images import LINE, put_text, text_width
+from mmlite.utils import image_grid
 from mmlite.visualization import legible
 
 from .image_inferencer import SIDES, ImageInferencer
-
-GAP = 6  # px
-BAR, PAPER = (160, 200, 230), (250, 250, 250)
-NARROWEST = 320  # px
 
 
 @dataclass
@@ -53,7 +46,7 @@ class ClsInferencer(ImageInferencer):
     """Classify images; see :class:`~.image_inferencer.ImageInferencer` for arguments.
 
     A call takes the option ``top_k`` (int), the number of classes of each image; it defaults to 5.
-    Results are :class:`Classification`. A drawn image has its classes below it.
+    Results are :class:`Classification`. A drawn image has its classes above it.
     """
 
     TASK = 'classification'
@@ -69,22 +62,6 @@ class ClsInferencer(ImageInferencer):
 
     def _draw(self, name, image, result):
         image = legible(image[..., ::-1], *SIDES)[0]
-        missing = max(0, NARROWEST - image.shape[1])
-        image = cv2.copyMakeBorder(image, 0, GAP, 0, missing, cv2.BORDER_CONSTANT, value=PAPER)
-        rows = [
-            _draw_score(name, score, image.shape[1])
-            for name, score in zip(result.names, result.scores, strict=True)
-        ]
-        return {f'{name}.jpg': np.concatenate([image, *rows])}
-
-
-def _draw_score(name, score, width):
-    """Draw a row of ``width`` pixels: a class and its score upon a bar of that length."""
-    row = np.full((LINE, width, 3), PAPER, np.uint8)
-    length = round(min(max(score, 0.0), 1.0) * (width - 2 * GAP))
-    row[1:-1, GAP : GAP + length] = BAR
-    score = f'{score:.3f}'
-    right = width - 2 * GAP - text_width(score)
-    put_text(row, name, (2 * GAP, LINE - 8), width=right - 3 * GAP)
-    put_text(row, score, (right, LINE - 8))
-    return row
+        lines = zip(result.scores, result.names, strict=True)
+        title = '\n'.join(f'{score:.3f} {class_name}' for score, class_name in lines)
+        return {f'{name}.jpg': image_grid([image], title=title)}

@@ -35,10 +35,6 @@ def open_source(source):
     Args:
         source (str | Path | int): A video file; a directory of frames, or one with frames in its
             subdirectory ``img``; a pattern such as ``'clip/*.jpg'``; or the index of a camera.
-
-    Raises:
-        UserError: The source does not exist.
-        DataError: It cannot be opened or has no frames.
     """
     text = str(source)
     if text.isdecimal() and not Path(text).exists():

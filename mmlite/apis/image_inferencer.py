@@ -44,13 +44,10 @@ class Predictions:
 
 
 class ImageInferencer:
-    """Base of the inferencers for images; ``build_inferencer`` chooses the right one.
+    """Base of the inferencers for images, which the test pipeline of the config prepares.
 
     Args:
-        config (str | Path | Config): Its test pipeline prepares the images.
-        weights (str | Path, optional): Checkpoint, ``.pth`` or ``.safetensors``, with all weights
-            of the model and no others. Defaults to the ``load_from`` of the config.
-        device (str, optional): Defaults to CUDA where there is a GPU.
+        config, weights, device: See :func:`~mmlite.apis.build_inferencer`.
 
     Attributes:
         class_names (tuple[str] | None): Of the checkpoint's meta, or else of the data set of the

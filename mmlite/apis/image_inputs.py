@@ -14,12 +14,9 @@ ACCEPTED = "an image file, a directory of images, a pattern such as 'photos/*.jp
 
 @dataclass(frozen=True)
 class ImageInput:
-    """An image that is not read yet.
+    """An image that is not read yet: its path, or ``'array 3'`` and the array.
 
-    Args:
-        place (str): Path, or ``'array 3'`` for the fourth of the inputs; for messages and results.
-        name (str): Stem of its output files; no two inputs have the same.
-        array (ndarray, optional): None for a file.
+    ``name`` is the stem of its output files; no two inputs have the same.
     """
 
     place: str

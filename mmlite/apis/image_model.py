@@ -22,15 +22,10 @@ from mmlite.registry import DATASETS
 class ImagePipeline:
     """The test pipeline of a config for images in memory, without annotations.
 
-    Build and call it in the scope of the config.
-
-    Args:
-        cfg (Config): Its first data set with a pipeline, of testing or else validation, counts.
-
-    Attributes:
-        dataset (dict): Config of that data set.
-        load (LoadImageFromFile): Reads files as the pipeline does, into BGR uint8.
-        rgb (bool): Whether the pipeline takes RGB: the data set reads no files.
+    It is that of the first data set with one, of testing or else validation; ``dataset`` is its
+    config. ``load`` reads files as the pipeline does, into BGR uint8; ``rgb`` says that the
+    pipeline takes RGB, as of data sets that read no files. Build and call it in the scope of the
+    config.
     """
 
     def __init__(self, cfg):
@@ -88,8 +83,8 @@ class ImagePipeline:
 def read_classes(recorded, dataset, scope):
     """Find names and RGB colors of the classes; None, None where they are unknown.
 
-    They are those of ``recorded``, the ``dataset_meta`` of a checkpoint, or else of the ``dataset``
-    of a config with that default scope, whose files may be missing.
+    They are those ``recorded`` in a checkpoint, or else of a ``dataset`` whose files may be
+    missing.
     """
     try:
         meta = DATASETS.build({**dataset, 'pipeline': [], 'lazy_init': True}).metainfo

@@ -25,14 +25,8 @@ from .track_video import Recording, open_window
 def load_network(config, weights=None, device=None):
     """Build a :class:`~mmlite.engine.tracking.Network` with its weights, in evaluation mode.
 
-    Args:
-        config (str | Path | Config): Config, or a ``.onnx`` file of
-            ``tools/deploy/export_tracker.py``, which has its weights and runs on the CPU.
-        weights (str | Path, optional): Checkpoint with all weights of the model and no others.
-            Defaults to the ``load_from`` of the config.
-        device (str, optional): Defaults to CUDA where there is a GPU.
-
-    UserError if one of them is missing or wrong.
+    Arguments are those of :func:`~mmlite.apis.build_inferencer`; a ``.onnx`` file of
+    ``tools/deploy/export_tracker.py`` has its weights and runs on the CPU.
     """
     if isinstance(config, (str, Path)) and str(config).endswith('.onnx'):
         if weights or as_device(device or 'cpu').type != 'cpu':

@@ -19,11 +19,7 @@ BASES = dict(
 
 
 def find_task(cfg):
-    """Task of a config, a key of :data:`INFERENCERS`, by the class of its model.
-
-    Raises:
-        UserError: There is no model, or no inferencer for it.
-    """
+    """Task of a config, a key of :data:`INFERENCERS`, by the class of its model."""
     model = model_settings(cfg)
     kind = model['type']
     if isinstance(kind, str):

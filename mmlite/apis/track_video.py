@@ -32,8 +32,8 @@ class TrackedVideo:
 class Recording:
     """Boxes, scores and times of a :class:`~.frame_sources.FrameSource`.
 
-    Unless ``directory`` is None, it gets the annotated video and a contact sheet, too. ``truth``,
-    (F, 4) or None, holds the annotated boxes of the one target. ``show`` uses a window.
+    Those of the first target are compared with ``truth`` (F, 4), if any. Unless ``directory`` is
+    None, it gets the annotated video and a contact sheet, too.
     """
 
     def __init__(self, source, directory, truth, show):

@@ -75,14 +75,9 @@ def train(cfg):
 
 
 def test(cfg, out=None):
-    """Check a config of :func:`read_config` and evaluate its ``load_from`` on the test data.
+    """Check a config of :func:`set_test` and evaluate; returns the metrics, also in ``out``.
 
-    Args:
-        cfg (mmengine.config.Config): After :func:`set_test`.
-        out (str | Path | None): JSON file for the metrics, dict[str, float], which are returned.
-
-    Raises:
-        DataError: On the main process, after the evaluation, if a part of the data was left out.
+    On the main process, a DataError after the evaluation says that a part of the data was left out.
     """
     _add_hooks(cfg, FIT)
     runner = _build_runner(cfg, 'test')

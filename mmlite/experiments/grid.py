@@ -58,7 +58,7 @@ def grid_axes(grid):
 def init_axis(items, backbone):
     """Label and settings of initializations, ``NAME=CHECKPOINT``, or ``NAME`` for no checkpoint.
 
-    A bare ``NAME`` removes the ``init_cfg`` of ``model.backbone`` if that loads a checkpoint.
+    The latter removes the ``init_cfg`` of ``model.backbone`` if that loads one.
     """
     current = backbone.get('init_cfg') or []
     kinds = [item.get('type') for item in ([current] if isinstance(current, dict) else current)]

@@ -49,10 +49,8 @@ class Scorecard:
         work_dir (str | Path, optional): Defaults to ``work_dirs/scorecard_<preset>``.
         jobs (int, optional): Trainings at once, see :meth:`.Sweep.run`.
 
-    Attributes:
-        configs (dict[str, Config]): Config of each task with its options.
-        problems (list[str]): A sentence for each thing that is missing or failed.
-        figures (list[tuple[str, str, Path]]): Title, explanation and PNG file.
+    ``configs`` are those of the tasks with their options, by name; ``problems`` has a sentence for
+    each thing that is missing or failed, ``figures`` title, explanation and PNG file.
     """
 
     def __init__(self, preset, inits, work_dir=None, jobs=None):

@@ -94,8 +94,8 @@ class Sweep:
     def run(self, jobs=None):
         """Train what is not finished, past failures; returns the table of all results.
 
-        ``jobs`` trainings run at once, by default one a GPU, or one without GPU. A UserError says,
-        before any training, that a config cannot work or another sweep runs here.
+        ``jobs`` trainings run at once, by default one a GPU. A UserError says, before any training,
+        that a config cannot work or another sweep runs here.
         """
         waiting = deque(t for t in self.trainings if not t.result)
         for training in waiting:

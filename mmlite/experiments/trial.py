@@ -60,10 +60,9 @@ class Training:
         check_config(cfg, 'train')
 
     def start(self, environment, lock):
-        """Start the process.
+        """Start the process, which inherits the file descriptor ``lock``.
 
-        It inherits the file descriptor ``lock``: one that outlives a killed sweep keeps the next
-        sweep out.
+        One that outlives a killed sweep keeps the next sweep out.
         """
         self.folder.mkdir(exist_ok=True)
         if not self.resumed:

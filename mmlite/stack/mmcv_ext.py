@@ -35,13 +35,10 @@ def _widened(*tensors):
 
 
 def nms(boxes, scores, iou_threshold, offset):
-    """Greedy non-maximum suppression: int64 indices of the kept boxes, by falling score.
+    """Greedy non-maximum suppression: int64 indices of the kept boxes (N, 4), by falling score.
 
-    Args:
-        boxes (Tensor): ``(N, 4)`` corners x1, y1, x2, y2 in pixels.
-        scores (Tensor): ``(N,)``.
-        iou_threshold (float): A box is dropped if its IoU with a kept one is greater than this.
-        offset (int): Width is ``x2 - x1 + offset``; 1 is the convention of pixel indices.
+    The width of a box (x1, y1, x2, y2 in pixels) is ``x2 - x1 + offset``; 1 is the convention of
+    pixel indices. A box is dropped if its IoU with a kept one is greater than the threshold.
     """
     boxes, scores = _widened(boxes, scores)
     if offset:
@@ -55,16 +52,11 @@ def softnms(boxes, scores, dets, iou_threshold, sigma, min_score, method, offset
     The first of equal scores is taken first, and the first box is always kept. Two boxes of no area
     overlap by 0 (mmcv's own kernel gives them a score of NaN).
 
-    Args:
-        boxes, scores, offset: As in :func:`nms`.
-        dets (Tensor): ``(N, 5)``; its first K rows are set to the kept boxes and lowered scores.
-        iou_threshold (float): IoU from which ``naive`` and ``linear`` lower a score.
-        sigma (float): Width of ``gaussian``.
-        min_score (float): Lowest score kept.
-        method (int): 0 naive (weight 0), 1 linear (1 - IoU), 2 gaussian (exp(-IoU^2 / sigma)).
-
-    Returns:
-        Tensor: ``(K,)`` int64 indices of the kept boxes in the order in which they were taken.
+    Arguments are those of :func:`nms`; ``iou_threshold`` is the IoU from which the methods 0 naive
+    (weight 0) and 1 linear (1 - IoU) lower a score, ``sigma`` the width of 2 gaussian (exp(-IoU^2 /
+    sigma)); the lowest score kept is ``min_score``. The first K rows of ``dets`` (N, 5) are set to
+    the kept boxes and lowered scores. Returns their int64 indices (K,) in the order in which they
+    were taken.
     """
     areas = (boxes[:, 2:] - boxes[:, :2] + offset).prod(dim=1)
     scores = scores.clone()
@@ -95,15 +87,10 @@ def roi_align(
 ):
     """RoIAlign with average pooling (He et al., ICCV 2017), in place of ``mmcv.ops.roi_align``.
 
-    Args:
-        input (Tensor): ``(B, C, H, W)``.
-        rois (Tensor): ``(K, 5)``: index into the batch and the corners in image pixels.
-        spatial_scale (float): Feature pixels per image pixel.
-        sampling_ratio (int): Samples per bin and axis, 0 for as many as the bin has pixels.
-        aligned (bool): Whether the centre of the first pixel is at 0.5.
-
-    Returns:
-        Tensor: ``(K, C, *output_size)`` of the type of ``input``.
+    Of ``input`` (B, C, H, W) and ``rois`` (K, 5), index into the batch and corners in image pixels,
+    it gives (K, C, *output_size). ``spatial_scale`` is in feature pixels per image pixel;
+    ``sampling_ratio`` counts samples per bin and axis, 0 for as many as the bin has pixels; if
+    ``aligned``, the centre of the first pixel is at 0.5.
     """
     if pool_mode != 'avg':
         raise _not_provided(f'roi_align with pool_mode={pool_mode!r}')

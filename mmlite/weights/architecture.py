@@ -124,10 +124,7 @@ def _count_heads(given, table_heads, usual, dim, source):
 
 
 def build_backbone(state, cls, kwargs):
-    """Build the backbone of weights on the meta device, and compare all weights with their models.
-
-    Missing, left-over or misshapen weights are a CheckpointError.
-    """
+    """Build the backbone of weights on the meta device, and compare weights with their models."""
     try:
         with torch.device('meta'):
             parts = nn.ModuleDict(dict(backbone=cls(**kwargs, out_type='raw')))

@@ -52,12 +52,10 @@ def _pyramid_name(match):
 class Layout:
     """Names of weights in the files of one code base, without ``module.``.
 
-    Attributes:
-        title: Name in messages.
-        mark: Pattern of the start of a key that tells it from the layouts that follow.
-        sources: Sources that may have it; none where such files have or need no conversion.
-        encoder: Pattern, without groups, of the prefix of the encoder's keys.
-        rules: Asked before ``ENCODER_RULES``; a name may be a function of the match.
+    ``mark`` is the pattern of the start of a key that tells it from the layouts that follow.
+    ``sources`` may have it: none where such files have or need no conversion. ``encoder`` is the
+    pattern, without groups, of the prefix of the encoder's keys. ``rules`` are asked before
+    :data:`ENCODER_RULES`; a name may be a function of the match.
     """
 
     title: str

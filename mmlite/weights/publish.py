@@ -83,10 +83,7 @@ def publish(checkpoint, out, cfg=None, license_text=None, backbone_only=False):
 
 
 def parse_config(text, source):
-    """Read a config as mmengine writes it into checkpoints, as data: else a CheckpointError.
-
-    ``text`` has lines ``key = value``, each value of literals and ``dict(key=value)``.
-    """
+    """Read the config in a checkpoint, lines ``key = value`` of literals and ``dict``, as data."""
     if not isinstance(text, str) or not text.strip():
         raise CheckpointError(f'{source}: it records no config: give --config')
     values = {}

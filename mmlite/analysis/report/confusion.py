@@ -66,10 +66,7 @@ def class_scores(matrix):
 
 
 def largest_confusions(matrix, count=10):
-    """Pairs of classes that the most pixels were confused between, up to ``count``, most first.
-
-    Each is true class, predicted class and the share of the true class's pixels, in 0 to 1.
-    """
+    """True and predicted class and share (0 to 1) of the confusions of most pixels, most first."""
     wrong = matrix.copy()
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind='stable')[:count]

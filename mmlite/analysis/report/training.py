@@ -75,10 +75,8 @@ def prediction_figures(cfg, results, count, min_score=0.3):
     """Draw ``count`` validation images, evenly spaced, for the macro ``gallery`` of a template.
 
     ``results`` are those of :func:`~.predictions.load_predictions`; detections below ``min_score``
-    are not drawn.
-
-    Returns:
-        list[dict]: ``images``, title -> ``data:`` URI, ``caption``, and ``legend``, names with RGB.
+    are not drawn. Returns dicts of ``images``, title -> ``data:`` URI, ``caption``, and ``legend``,
+    names with RGB.
     """
     return _task(cfg).figures(cfg, results, count, min_score)
 

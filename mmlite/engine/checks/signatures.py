@@ -62,10 +62,7 @@ def _hint_of(parameter):
 
 
 def _forwarded_to(init, var_keyword):
-    """Where ``init`` passes its ``**kwargs`` on, and nowhere else.
-
-    ``''`` for ``super().__init__``, ``'X'`` for ``super(X, self).__init__``, else None.
-    """
+    """The X of the only ``super(X, self).__init__(**kwargs)``, ``''`` without X, else None."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(init)))
     except (OSError, TypeError, SyntaxError):

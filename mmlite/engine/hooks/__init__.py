@@ -11,17 +11,7 @@ from .stop import StopHook
 from .visualization import SegPredictionHook, TrackSheetHook
 
 __all__ = [
-    'CheckpointFitHook',
-    'CheckpointHook',
-    'ClipEachTensorHook',
-    'ClipNormHook',
-    'DDPCommHook',
-    'EliminationScheduleHook',
-    'FiniteHook',
-    'FreezeLayersHook',
-    'FrozenTeacherHook',
-    'ReduceLossHook',
-    'SegPredictionHook',
-    'StopHook',
-    'TrackSheetHook',
-]
+    'CheckpointFitHook', 'CheckpointHook', 'ClipEachTensorHook', 'ClipNormHook', 'DDPCommHook',
+    'EliminationScheduleHook', 'FiniteHook', 'FreezeLayersHook', 'FrozenTeacherHook',
+    'ReduceLossHook', 'SegPredictionHook', 'StopHook', 'TrackSheetHook',
+]  # fmt: skip

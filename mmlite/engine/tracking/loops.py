@@ -190,7 +190,6 @@ class SequenceTestLoop(SequenceLoop):
             weights, model, data set and version of mmlite reuses them; others are refused. Defaults
             to ``'auto'``: ``results/d-*`` in the ``work_dir``, one for each of these combinations.
             None keeps nothing.
-        **kwargs: As in :class:`SequenceLoop`.
     """
 
     stage = 'test'
