@@ -19,13 +19,9 @@ HEADER = ('sample', 'reason')
 
 
 class BadSamples:
-    """Policy for bad training samples, with a report that names each of them once.
+    """Policy for bad training samples: a share ``max_share`` of ``size`` may be bad.
 
-    Args:
-        file (str | Path): The report, a CSV file of sample and reason, shared by all workers and
-            processes of a training; written when the first bad sample is found.
-        size (int): Samples of an epoch.
-        max_share (float): Share of ``size`` that may be bad, 0 to 1. Defaults to 0.
+    ``file``, a CSV file of sample and reason, names each once; all processes share it.
     """
 
     def __init__(self, file, size, max_share=0.0):
@@ -39,11 +35,7 @@ class BadSamples:
         self._known = set()
 
     def note(self, sample, error):
-        """Report a bad sample by its name, as a rule the path of its image.
-
-        Raises:
-            DataError: ``error``, if none may be bad; another one, if more are bad than may be.
-        """
+        """Report a bad sample by name; raise ``error`` or another DataError if too many are bad."""
         if not self.max_share:
             raise error
         row = (str(sample), ' '.join(str(error).split()))
@@ -66,7 +58,7 @@ class BadSamples:
 
     @property
     def count(self):
-        """int: Bad samples that this process knows of."""
+        """Bad samples that this process knows of."""
         return len({sample for sample, _ in self._known})
 
     def begin(self, resume):
@@ -81,7 +73,6 @@ class BadSamples:
         return self.count
 
     def summary(self):
-        """Message for the end of training."""
         return (
             f'{self.count} of {self.size} training samples are unreadable or malformed and were '
             f'replaced by others: {self.file} names them'
@@ -126,7 +117,6 @@ class SkippingDataset(WrappedDataset):
 
 
 def _as_data_error(name, error):
-    """A :class:`DataError` of any exception, which says where it was raised."""
     if isinstance(error, DataError):
         return error
     frame = traceback.extract_tb(error.__traceback__)[-1]

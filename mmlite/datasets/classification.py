@@ -17,13 +17,9 @@ class ImageFolder(CustomDataset):
     With ``with_label=False``, images may be anywhere below ``data_prefix``, in directories of their
     classes or without directories, and a label that ``ann_file`` has after a path is left out: the
     same lists serve pre-training and fine-tuning.
-
-    Args:
-        **kwargs: As in ``CustomDataset``.
     """
 
     def load_data_list(self):
-        """Image paths, with labels where they are read."""
         samples = super().load_data_list()
         if self.ann_file and not self.with_label:
             for sample in samples:
@@ -55,7 +51,6 @@ class INaturalist(BaseDataset):
         super().__init__(ann_file=ann_file, data_root=data_root, **kwargs)
 
     def load_data_list(self):
-        """Image paths and labels in the order of the file."""
         try:
             with open(self.ann_file, encoding='utf-8') as file:
                 content = json.load(file)

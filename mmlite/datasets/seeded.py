@@ -26,12 +26,10 @@ class SampleIndex(int):
 
 
 class EpochSampler(Sampler):
-    """Add the epoch to every index of a sampler.
+    """Add the epoch to every index of a sampler, but pass on tuples.
 
-    Args:
-        sampler (Sampler): Yields indices, for process r of n the positions r, r + n, ... of the
-            whole stream, as in OpenMMLab's samplers; or tuples, which are passed on.
-        size (int): Length of the data set, after which the next epoch begins.
+    Process r of n gets the positions r, r + n, ... of the whole stream, as in OpenMMLab's samplers,
+    in which an epoch has ``size`` indices.
     """
 
     def __init__(self, sampler, size):
@@ -64,8 +62,7 @@ class EpochSampler(Sampler):
 class SeededDataset(WrappedDataset):
     """A data set whose transforms draw from generators that are seeded for every sample.
 
-    A sample is the same whichever worker loads it and wherever training was resumed. The index is a
-    :class:`SampleIndex` or a tuple of integers, the ``seed`` that of the run.
+    A sample is the same whichever worker loads it and wherever training was resumed.
     """
 
     def __init__(self, dataset, seed):
@@ -82,7 +79,7 @@ class SeededDataset(WrappedDataset):
 
 
 def sample_seed(seed, index):
-    """Seed of a sample, 63 bits, by the seed of the run (>= 0) and an index (int: of epoch 0)."""
+    """Seed of a sample, 63 bits, by the seed of the run and a SampleIndex, integer or tuple."""
     if isinstance(index, int):
         index = getattr(index, 'epoch', 0), int(index), getattr(index, 'repeat', 0)
     state = 0

@@ -46,8 +46,7 @@ def find_images(folder):
 def even_counts(sizes, total, seed=0):
     """Spread ``total`` images over classes of ``sizes`` images as evenly as these allow.
 
-    Counts differ by one at most, save for classes that are used up; ``seed`` decides which classes
-    have one more. No count shrinks when ``total`` grows. Returns int64 (C,).
+    ``seed`` decides which classes have one more. No count shrinks when ``total`` grows.
     """
     sizes = np.asarray(sizes)
     larger = [(sizes > level).sum() for level in range(sizes.max() + 1)]
@@ -62,8 +61,7 @@ def even_counts(sizes, total, seed=0):
 def fraction_counts(sizes, fraction, seed=0):
     """Class-balanced counts of ``int(fraction * images)`` images, see :func:`even_counts`.
 
-    Of ImageNet-1K, 1% is 12,811 images and 10% 128,116, as in SimCLR (arXiv 2002.05709). A fraction
-    outside (0, 1] or one that leaves a class without an image is a UserError.
+    Of ImageNet-1K, 1% is 12,811 images and 10% 128,116, as in SimCLR (arXiv 2002.05709).
     """
     if not 0 < fraction <= 1:
         raise UserError(f'the fraction is {fraction:g}; it should be above 0 and at most 1')
@@ -78,19 +76,12 @@ def fraction_counts(sizes, fraction, seed=0):
 
 
 def tail_counts(classes, largest, smallest, shape='pareto'):
-    """Counts of the classes of a long-tailed set, in falling order.
+    """Counts of the C classes of a long-tailed set, in falling order.
 
-    Args:
-        classes (int): Number of classes C.
-        largest, smallest (int): Images of the first and the last class.
-        shape (str): ``'pareto'``, as ImageNet-LT: quantiles i / (C + 1) of the Pareto distribution
-            of power 6 above its least value, stretched to the two counts (1000 classes from 1280 to
-            5 images are 121,937; the published list, a random draw, has 115,846). Or
-            ``'exponential'``, as CIFAR-LT (Cui et al., arXiv 1901.05555):
-            ``largest * (smallest / largest) ** (i / (C - 1))``, rounded down.
-
-    Returns:
-        ndarray: int64 (C,).
+    ``'pareto'``, as ImageNet-LT: quantiles i / (C + 1) of the Pareto distribution of power 6 above
+    its least value, stretched to the two counts (1000 classes from 1280 to 5 images are 121,937;
+    the published list, a random draw, has 115,846). ``'exponential'``, as CIFAR-LT (Cui et al.,
+    arXiv 1901.05555): ``largest * (smallest / largest) ** (i / (C - 1))``, rounded down.
     """
     if not 1 <= smallest <= largest:
         raise UserError(f'a tail from {largest} to {smallest} images: it should fall to 1 or more')
@@ -104,10 +95,7 @@ def tail_counts(classes, largest, smallest, shape='pareto'):
 
 
 def assign_counts(counts, sizes, names, seed=0):
-    """Assign falling ``counts`` to classes, at random among those of enough images: int64 (C,).
-
-    ``sizes`` and ``names`` belong to the classes. A DataError where too few are large enough.
-    """
+    """Assign falling ``counts`` to classes, at random among those of enough images: int64 (C,)."""
     sizes = np.asarray(sizes)
     waiting = np.random.default_rng(seed).permutation(len(sizes))
     assigned = np.zeros(len(sizes), dtype=int)

@@ -4,10 +4,7 @@ from torch.utils.data import Dataset
 
 
 class WrappedDataset(Dataset):
-    """Pass everything that a wrapper does not do itself on to ``dataset``, setting attributes too.
-
-    ``attributes`` are those of the wrapper itself.
-    """
+    """Pass on to ``dataset`` what a wrapper does not do itself, also the setting of attributes."""
 
     def __init__(self, dataset, **attributes):
         self.__dict__.update(dataset=dataset, **attributes)

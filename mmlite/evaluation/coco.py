@@ -17,7 +17,7 @@ class CocoMetric(StockCocoMetric):
     """
 
     def compute_metrics(self, results):
-        """Compute all metrics; one empty box of score 0 stands for no detection at all."""
+        """One empty box of score 0 stands for no detection at all."""
         if not self.format_only and not any(len(prediction['labels']) for _, prediction in results):
             image, prediction = results[0]
             score, label = np.zeros(1, np.float32), np.zeros(1, np.int64)

@@ -121,8 +121,8 @@ def read_ranges(tree, path):
 
 
 def has_area(boxes):
-    """Mask bool (M,) of boxes (M, 4) of positive width and height; NaN has none."""
-    return (boxes[:, 2] > 0) & (boxes[:, 3] > 0)
+    """Mask bool (M,) of finite boxes (M, 4) of positive width and height."""
+    return np.isfinite(boxes).all(1) & (boxes[:, 2:] > 0).all(1)
 
 
 def _read(tree, path):

@@ -78,11 +78,9 @@ class COCOStillsDataset(Dataset):
 
 
 def read_objects(content, where):
-    """Read the objects that are not crowds from the content of a COCO file, of path ``where``.
+    """Read the objects of a COCO file that are not crowds, as lists of one entry for each.
 
-    Returns a dict of lists: ``ids`` of the S objects in file order, their ``boxes``, ``x, y, w, h``
-    in pixels, and ``images`` as indices into ``files``; ``faults`` has pairs of an index and the
-    reason why the object is invalid.
+    ``images`` are indices into ``files``; ``faults`` has pairs of an index and a reason.
     """
     try:
         data = json.loads(content, object_hook=_drop_outline)

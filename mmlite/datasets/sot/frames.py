@@ -33,7 +33,6 @@ class FrameNames:
 
     @classmethod
     def of(cls, names):
-        """Create from a sorted list of at least one name."""
         prefix, number, suffix = _split(names[0])
         rule = cls(int(number), len(names), len(number), prefix, suffix)
         return rule if list(rule) == list(names) else replace(rule, listed=tuple(names))
@@ -62,7 +61,6 @@ class ImageFrames:
         return len(self._names)
 
     def read(self, index):
-        """Read a frame; DataError if the file is missing or unreadable."""
         path = self._path(index)
         return decode_image(self._tree.read(path), self._tree.where(path))
 
@@ -76,9 +74,7 @@ class ImageFrames:
 class VideoFrames:
     """Frames of a video file, read by OpenCV, whose seeking is exact at a constant frame rate.
 
-    Args:
-        path (str): The file; DataError if it is missing or not a video.
-        count (int, optional): Number of frames. Defaults to decoding all: headers are often wrong.
+    Without a ``count``, all frames are decoded to count them: headers are often wrong.
     """
 
     def __init__(self, path, count=None):
@@ -94,7 +90,6 @@ class VideoFrames:
         return self._count
 
     def read(self, index):
-        """Read a frame; DataError if it cannot be decoded."""
         if not 0 <= index < self._count:
             raise IndexError(f'frame {index} of {self._count}')
         capture = self._open()
@@ -110,7 +105,6 @@ class VideoFrames:
         return image
 
     def where(self, index):
-        """Path of the file and number of the frame, counted from 0."""
         return f'{self._path}, frame {index}'
 
     def _open(self):
@@ -135,10 +129,7 @@ class VideoFrames:
 
 
 def decode_image(content, where):
-    """Decode an image file as BGR ``uint8`` (H, W, 3), oriented by its EXIF header.
-
-    DataError if the file ``where`` is empty, truncated or not an image.
-    """
+    """Decode an image file as BGR ``uint8`` (H, W, 3), oriented by its EXIF header."""
     reason = truncation(content)
     if reason is None:
         try:
@@ -152,11 +143,7 @@ def decode_image(content, where):
 
 
 def sort_frames(names, where):
-    """Sort the image files among ``names`` by the number at the end of their stem.
-
-    Returns the names in order and their numbers; DataError if there is no image, one has no number,
-    or two have the same.
-    """
+    """Images among ``names``, sorted by the numbers at the end of their stems, and these."""
     numbered = {}
     for name in names:
         if not name.lower().endswith(IMAGE_SUFFIXES):

@@ -40,10 +40,9 @@ class CropWindow:
 
 
 def plan_crop(box, factor, size):
-    """Plan the :class:`CropWindow` around a box, of side ``ceil(sqrt(w * h) * factor)``.
+    """Plan the window around a box, of side ``ceil(sqrt(w * h) * factor)``; DataError without area.
 
-    ``factor`` is 2 for templates and 4 for search regions of OSTrack-256. The corner is rounded to
-    integers, halves to even. DataError if the box has no area or is not finite.
+    ``factor`` is 2 for templates and 4 for search regions of OSTrack-256.
     """
     x, y, w, h = map(float, box)
     if not all(map(math.isfinite, (x, y, w * h))) or min(w, h) <= 0:
@@ -90,10 +89,9 @@ def shows_image(image_shape, window, stride=16):
 
 
 def box_to_crop(box, around, window, coords):
-    """Map a box ``x, y, w, h`` of the frame to a crop, as a training label.
+    """Map a box ``x, y, w, h`` of the frame to units of the crop's side, not clipped to it.
 
-    ``around`` is the box that ``window`` was planned around (after jitter), ``coords`` as in the
-    module. Returns ``x, y, w, h`` in units of the crop's side, not clipped to it.
+    ``around`` is the box that ``window`` was planned around (after jitter).
     """
     x, y, w, h = map(float, box)
     if is_exact(coords):
@@ -107,10 +105,7 @@ def box_to_crop(box, around, window, coords):
 
 
 def box_to_image(box, around, window, coords):
-    """Map a predicted box ``cx, cy, w, h``, in units of the crop's side, to the frame.
-
-    Other arguments as in :func:`box_to_crop`. Returns ``x, y, w, h`` in frame pixels, not clipped.
-    """
+    """Map a predicted ``cx, cy, w, h``, in units of the crop's side, to x, y, w, h of the frame."""
     cx, cy, w, h = (float(value) * window.side for value in box)
     if is_exact(coords):
         left, top = window.x, window.y
@@ -122,10 +117,7 @@ def box_to_image(box, around, window, coords):
 
 
 def clip_box(box, image_shape, margin=10):
-    """Cut a box ``x, y, w, h`` at the borders of a frame of shape (H, W, ...), without shifting it.
-
-    At least ``margin`` pixels (default 10) of it stay inside, and no side is shorter.
-    """
+    """Cut a box ``x, y, w, h`` at the borders of a frame; ``margin`` pixels of it stay inside."""
     x, y, w, h = map(float, box)
     left, width = _clip(x, x + w, float(image_shape[1]), float(margin))
     top, height = _clip(y, y + h, float(image_shape[0]), float(margin))

@@ -55,10 +55,9 @@ class Entry:
 
 
 class KeptIndex:
-    """A JSON file that is valid while nothing changes of what its content was made from.
+    """A JSON file that is valid while nothing changes that ``tree`` was asked for.
 
-    ``key`` distinguishes the indices of one root: data set, split and options. The content depends
-    on what ``tree``, a :class:`~.storage.WatchedTree` of the root, was asked for.
+    ``key`` distinguishes the indices of one root: data set, split and options.
     """
 
     def __init__(self, root, key):
@@ -66,7 +65,7 @@ class KeptIndex:
         self.tree = WatchedTree(root)
 
     def load(self, unpack):
-        """Result of ``unpack(content)`` if there is a file and it is valid, else None."""
+        """Return ``unpack(content)``, or None without a valid file."""
         if self._file is None:
             return None
         try:
@@ -98,11 +97,7 @@ class KeptIndex:
 
 
 def load_index(tree, key, find, rebuild=False):
-    """Load the entries of a data set from its index, which is built if necessary.
-
-    ``find(tree)`` lists the entries before :func:`look_up`; ``key`` as for :class:`KeptIndex`.
-    DataError if there is no sequence, or none can be used.
-    """
+    """Load the entries of a data set from its index, or build it from those of ``find(tree)``."""
     index = KeptIndex(tree.root, key)
     kept = None if rebuild else index.load(lambda rows: list(map(_unpack, rows)))
     if kept is None:

@@ -65,7 +65,6 @@ class TrackPairs(Dataset):
         return self.samples_per_epoch
 
     def __getitem__(self, index):
-        """Result of the pipeline for ``index``, a tuple (seed, epoch, k)."""
         try:
             seed, epoch, k = index
         except (TypeError, ValueError):
@@ -175,7 +174,6 @@ def sample_causal(rng, visible, max_interval=200):
 
 
 def _read(sequence, template, search):
-    """Frames and boxes of a pair; a single frame is read once."""
     image = sequence.frames.read(template)
     return dict(
         template_image=image,

@@ -20,10 +20,6 @@ class Tree:
     An archive holds the content of its directory, or the directory itself; an unpacked directory
     takes precedence. Paths are relative to the root with ``/`` on all systems; ``''`` is the root.
     Other processes may get copies. All methods raise DataError for missing or damaged files.
-
-    Args:
-        root (str | Path): The directory.
-        what (str): Its expected content, for the message. Defaults to ``'the data set'``.
     """
 
     def __init__(self, root, what='the data set'):
@@ -47,7 +43,6 @@ class Tree:
         return archive is not None and inner in archive.folders
 
     def read(self, path):
-        """Read a file as bytes."""
         try:
             return Path(self._plain(path)).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
@@ -147,7 +142,6 @@ class Archive:
         return self.folders[folder]
 
     def read(self, name):
-        """Read a member as bytes."""
         try:
             return self._zip.read(self.members[name])
         except _UNREADABLE as error:

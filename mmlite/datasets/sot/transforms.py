@@ -127,10 +127,7 @@ class PackTrackPair(BaseTransform):
 
 
 def mirror_box(box, width, coords):
-    """Mirror a box ``x, y, w, h`` of a frame of ``width`` pixels.
-
-    ``coords='ostrack'`` gives the reference's ``x = (width - 1) - x - w``, one pixel too far left.
-    """
+    """Mirror a box ``x, y, w, h``; ``'ostrack'`` puts it one pixel too far left, as the release."""
     x, y, w, h = map(float, box)
     return (width if coords == 'exact' else width - 1) - x - w, y, w, h
 
@@ -140,7 +137,6 @@ def jitter_box(rng, box, center_jitter=0.0, scale_jitter=0.0):
 
     Width and height are multiplied by ``exp(scale_jitter * N(0, 1))``, sampled for each. Then the
     centre moves along x and y by up to ``center_jitter / 2`` roots of the new area, uniformly.
-    OSTrack-256 has 3 and 0.25; without jitter, ``rng`` is not used.
     """
     if not (center_jitter or scale_jitter):
         return np.asarray(box, dtype=np.float64)

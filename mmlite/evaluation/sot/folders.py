@@ -20,11 +20,9 @@ bound; and the first box in every frame, a lower bound for any tracker."""
 
 
 def score_folders(dataset, folders, protocol, references=()):
-    """Score the results of several trackers on one data set, as an :class:`Evaluation` of each.
+    """Score results directories by tracker, and ``references``, as an :class:`Evaluation` of each.
 
-    ``folders`` are the results directories of the trackers, see :func:`~.results.read_track`, to
-    which ``references``, names of :data:`REFERENCES`, are added. Sequences without a valid file or
-    annotation are ``failed``.
+    Sequences without a valid file or annotation are ``failed``.
     """
     if taken := folders.keys() & set(references):
         name = taken.pop()
@@ -50,7 +48,7 @@ def score_folders(dataset, folders, protocol, references=()):
 
 
 def common_sequences(evaluations):
-    """Limit evaluations to the sequences that all have; DataError if there is none."""
+    """Limit evaluations to the sequences that all have."""
     names = set.intersection(*({score.name for score in e.scores} for e in evaluations))
     if not names:
         raise DataError('there is no sequence that every tracker has results of')

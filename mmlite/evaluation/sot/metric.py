@@ -54,7 +54,6 @@ class SOTMetric(BaseMetric):
         self.protocol, self.tracker, self.out_dir, self.plots = protocol, tracker, out_dir, plots
 
     def process(self, data_batch, data_samples):
-        """Score the tracks ``data_samples`` of the finished sequences ``data_batch``."""
         for sequence, track in zip(data_batch, data_samples, strict=True):
             if not sequence.annotated:
                 self.results.append(track)
@@ -70,11 +69,7 @@ class SOTMetric(BaseMetric):
         self.results.append(_Failure(name, reason))
 
     def evaluate(self, size):
-        """Gather the results of all ``size`` sequences and compute the metrics, on all processes.
-
-        A sequence that two processes evaluated counts once; UserError if one is missing or a file
-        cannot be written.
-        """
+        """Gather results and compute the metrics; what two processes evaluated counts once."""
         results = {r.name: r for part in all_gather_object(self.results) for r in part}
         self.results.clear()
         outcome = [None]
@@ -90,7 +85,6 @@ class SOTMetric(BaseMetric):
         return {f'{self.prefix}/{key}': value for key, value in outcome[0].items()}
 
     def compute_metrics(self, results):
-        """Log and write scores, tracks without annotation, and failures of all processes."""
         order = {name: place for place, name in enumerate(self._meta('names') or ())}
         results = sorted(results, key=lambda r: (order.get(r.name, len(order)), r.name))
         failed = {r.name: r.reason for r in results if isinstance(r, _Failure)}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmlite.datasets.sot.annotations import has_area
 from mmlite.errors import DataError
 
 from .protocols import CENTRES
@@ -36,10 +37,7 @@ class SequenceScore:
 
 
 def iou(boxes, others):
-    """Intersection over union (...) of boxes (..., 4) with others that broadcast against them.
-
-    It is exactly 1 for equal boxes, 0 where a box has no area, NaN where one holds NaN.
-    """
+    """Intersection over union (...) of boxes (..., 4): 0 without area, NaN where one holds NaN."""
     with np.errstate(invalid='ignore', divide='ignore'):
         low1, high1 = boxes[..., :2], boxes[..., :2] + boxes[..., 2:]
         low2, high2 = others[..., :2], others[..., :2] + others[..., 2:]
@@ -62,11 +60,11 @@ def centre_errors(predicted, truth):
 
 
 def repair(predicted, truth):
-    """Replace predictions (N, 4) without area by that of the frame before, as pytracking does.
+    """Replace predictions (N, 4) without area by the one before, as pytracking does.
 
-    The first is kept, and those where ``truth`` (N, 4) is NaN. Returns a copy.
+    The first is kept, and those where ``truth`` (N, 4) is NaN.
     """
-    bad = ~_has_area(predicted) & ~np.isnan(truth).any(1)
+    bad = ~has_area(predicted) & ~np.isnan(truth).any(1)
     bad[:1] = False
     source = np.maximum.accumulate(np.where(bad, 0, np.arange(len(predicted))))
     return predicted[source]
@@ -84,7 +82,7 @@ def bound(boxes, shape):
 
 
 def success_curve(overlaps, protocol):
-    """Share of frames whose IoU (N,), -1 for certain misses, exceeds ``protocol.overlaps`` (T,)."""
+    """Share of frames whose IoU (N,), -1 for certain misses, exceeds each threshold (T,)."""
     exceeds = np.greater if protocol.strict else np.greater_equal
     return exceeds(overlaps[:, None], protocol.overlaps).sum(0) / max(len(overlaps), 1)
 
@@ -95,10 +93,7 @@ def precision_curve(errors, thresholds):
 
 
 def score_sequence(sequence, track, protocol):
-    """Compare a :class:`~.results.Track` with the annotation of its sequence.
-
-    Returns a :class:`SequenceScore`; DataError if boxes or annotation are missing.
-    """
+    """Compare a track with the annotation of its sequence; DataError if a box is missing."""
     if not sequence.annotated:
         raise DataError(f'sequence {sequence.name}: only its first frame is annotated')
     predicted, truth = np.array(track.boxes, float), np.asarray(sequence.boxes, float)
@@ -109,11 +104,11 @@ def score_sequence(sequence, track, protocol):
         hidden = sequence.cover == 0
     else:
         hidden = ~sequence.visible
-    valid = ~hidden & _has_area(truth)
+    valid = ~hidden & has_area(truth)
     if protocol.corner_inside:
         valid &= (truth[:, :2] > 0).all(1)
     predicted[0] = truth[0]
-    broken = ~_has_area(predicted[1:])
+    broken = ~has_area(predicted[1:])
     counted = np.ones(len(truth), bool)
     if protocol.skip_first:
         counted[0] = False
@@ -137,10 +132,7 @@ def score_sequence(sequence, track, protocol):
 
 
 def mean_curves(scores, protocol):
-    """Average the :class:`Curves` of scores, of equal weight or, if the protocol pools, by frames.
-
-    NaN where no frame was counted at all.
-    """
+    """Average the curves of scores, or all frames if the protocol pools; NaN without any frame."""
     counted = np.array([score.counted for score in scores], float)
     weights = counted if protocol.pooled else (counted > 0).astype(float)
     curves = {key: [getattr(s.curves, key) for s in scores] for key in Curves.__annotations__}
@@ -172,11 +164,6 @@ def frames_per_second(seconds):
         return None
     measured = seconds[np.isfinite(seconds) & (seconds > 0)]
     return float(len(measured) / measured.sum()) if len(measured) else None
-
-
-def _has_area(boxes):
-    """Mask bool (N,) of finite boxes of positive width and height."""
-    return np.isfinite(boxes).all(1) & (boxes[:, 2:] > 0).all(1)
 
 
 def _curves(predicted, truth, hidden, valid, counted, protocol):

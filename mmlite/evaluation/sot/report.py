@@ -36,7 +36,7 @@ class Evaluation:
         return mean_curves(self.scores, self.protocol)
 
     def numbers(self):
-        """Published numbers in percent (NaN without any sequence), ``sequences`` and ``failed``."""
+        """Published numbers in percent, NaN without any sequence, ``sequences`` and ``failed``."""
         numbers = dict.fromkeys(self.protocol.columns, float('nan'))
         if self.scores:
             numbers = measure(self.curves, self.protocol)
@@ -54,7 +54,7 @@ class Evaluation:
 
 
 def overview(title, evaluations, groups, usual):
-    """Text of the tables after ``title``, and a note if papers use another protocol, ``usual``."""
+    """Text of the tables, and a note if papers use another protocol, ``usual``."""
     protocol = evaluations[0].protocol
     text = [f'{title}, protocol {protocol.name}:', summary_table(evaluations)]
     if 1 < len(groups) <= PRINTED_GROUPS:
@@ -98,10 +98,7 @@ def class_groups(dataset, names):
 
 
 def read_attributes(folder, names, attributes=LASOT_ATTRIBUTES):
-    """Group sequences by attribute, from a directory of LaSOT's toolkit: attribute -> names.
-
-    ``<sequence>.txt`` has a 0 or 1 for each of ``attributes``, separated by commas or spaces.
-    """
+    """Sequences by attribute, from LaSOT's ``<sequence>.txt`` with a 0 or 1 for each attribute."""
     groups = {attribute: set() for attribute in attributes}
     for name in names:
         file = Path(folder) / f'{name}.txt'
@@ -116,10 +113,7 @@ def read_attributes(folder, names, attributes=LASOT_ATTRIBUTES):
 
 
 def write_reports(folder, dataset, evaluations, groups=None, plots=True):
-    """Write ``summary.json``, ``sequences.csv``, ``groups.csv`` and the plots; returns their paths.
-
-    ``evaluations`` are of one protocol, ``groups`` as for :func:`group_table`, by default none.
-    """
+    """Write ``summary.json``, ``sequences.csv``, ``groups.csv`` and plots; returns their paths."""
     folder = Path(folder)
     files = [folder / 'summary.json', folder / 'sequences.csv']
     write_json(files[0], _summary(dataset, evaluations))

@@ -31,20 +31,12 @@ pytracking and OSTrack write, for comparing them byte by byte; truncation costs 
 
 @dataclass
 class Track:
-    """Predicted boxes of one sequence, rounded to the decimals of the files.
-
-    Args:
-        name (str): The sequence.
-        boxes (ndarray): float64 (N, 4): x, y, w, h in pixels, to 4 decimals; the first is the
-            initial box.
-        seconds (ndarray, optional): float64 (N,) time of every frame, to 8 decimals.
-        scores (ndarray, optional): float64 (N,) confidence of every frame, to 6 decimals.
-    """
+    """Predicted boxes of one sequence, in float64, rounded to the decimals of the files."""
 
     name: str
-    boxes: np.ndarray
-    seconds: np.ndarray | None = None
-    scores: np.ndarray | None = None
+    boxes: np.ndarray  # (N, 4): x, y, w, h in pixels, the first the initial box
+    seconds: np.ndarray | None = None  # (N,)
+    scores: np.ndarray | None = None  # (N,)
 
     def __post_init__(self):
         for key, decimals in (('boxes', 4), ('seconds', 8), ('scores', 6)):
@@ -58,10 +50,7 @@ class Track:
 class ResultFolder:
     """Directory with the results of one tracker with one set of weights, in style ``comma``.
 
-    Args:
-        path (str | Path): Created if necessary; UserError if it holds results of another identity.
-        identity (dict): Dependencies of the results, e.g. hash of the weights and settings, as
-            values for JSON. Kept in ``identity.json``.
+    ``identity.json`` keeps all that they depend on, a dict; another one is a UserError.
     """
 
     def __init__(self, path, identity):
@@ -85,10 +74,7 @@ class ResultFolder:
             raise UserError(f'{self.path} holds results of {other}: {remedy}')
 
     def read(self, sequence):
-        """Read the finished track of a sequence; None if it was not tracked yet.
-
-        DataError if a file is malformed, has another length than the sequence or another first box.
-        """
+        """Read the finished track of a sequence; None if it was not tracked yet."""
         file = self.path / f'{sequence.name}.txt'
         if not file.is_file():
             return None
@@ -109,8 +95,7 @@ class ResultFolder:
 def write_track(folder, track, style='comma'):
     """Write ``<name>.txt`` and, where the track has them, ``<name>_time.txt`` and ``_score.txt``.
 
-    ``style`` is one of :data:`STYLES`. The boxes come last: a file of boxes stands for a finished
-    sequence. DataError if one is not finite.
+    The boxes come last: a file of boxes stands for a finished sequence.
     """
     delimiter, box, time = STYLES[style]
     stem = Path(folder, track.name)
@@ -126,11 +111,8 @@ def read_track(folder, name, frames, dataset=None):
 
     Tried are ``<name>.txt``, ``uav_<name>.txt`` and ``nfs_<name>.txt``, all three also below
     ``<dataset>/`` (pytracking, OSTrack), and ``<name>/<name>_001.txt`` (GOT-10k's toolkit; of
-    several repetitions the first). Predictions after the last annotated frame are cut with a
-    warning: some trackers give more for LaSOT's monkey-17.
-
-    Returns None if there is no file. DataError if it has fewer boxes than ``frames``. ``dataset``
-    is that of the metainfo, for the names of other toolkits.
+    several repetitions the first); None if there is no file. Predictions after the last annotated
+    frame are cut with a warning: some trackers give more for LaSOT's monkey-17.
     """
     files = dict.fromkeys((f'{name}.txt', f'{_PREFIXES.get(dataset, "")}{name}.txt'))
     places = [*files, f'{name}/{name}_001.txt', *(f'{dataset}/{file}' for file in files)]

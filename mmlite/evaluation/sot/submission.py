@@ -10,12 +10,7 @@ from .results import finite_boxes, format_rows
 
 
 def write_submission(path, dataset, tracks, names):
-    """Write the zip for a server; equal tracks give equal bytes.
-
-    GOT-10k: ``<seq>/<seq>_001.txt`` with comma-separated x, y, w, h and ``<seq>/<seq>_time.txt``
-    with the seconds of every frame. TrackingNet: ``<seq>.txt`` without any directory.
-    DataError if ``tracks``, with finite boxes, lack one of ``names``, the test sequences.
-    """
+    """Write the zip of the tracks of all sequences ``names``; equal tracks give equal bytes."""
     by_name = {track.name: track for track in tracks}
     missing = [name for name in names if name not in by_name]
     if missing:
@@ -30,7 +25,7 @@ def write_submission(path, dataset, tracks, names):
 
 
 def _got10k(track):
-    """Files of one sequence, with the decimals of GOT-10k's own toolkit."""
+    """``<seq>/<seq>_001.txt`` and ``_time.txt``, with the decimals of GOT-10k's own toolkit."""
     if track.seconds is None:
         missing = f'{track.name}_time.txt, but GOT-10k requires the seconds of every frame'
         raise DataError(f'track {track.name} has no {missing}')
@@ -40,7 +35,7 @@ def _got10k(track):
 
 
 def _trackingnet(track):
-    """File of one sequence; the server rounds to integer pixels itself."""
+    """``<seq>.txt``; the server rounds to integer pixels itself."""
     yield f'{track.name}.txt', format_rows(finite_boxes(track), '%.2f')
 
 
