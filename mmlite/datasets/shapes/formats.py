@@ -19,20 +19,15 @@ _COVER_STEPS = (0.15, 0.30, 0.45, 0.60, 0.75, 0.90)  # visible fraction of the f
 
 
 class Format:
-    """Writer of the set of a ``Job`` in one official layout.
+    """Writer of the set of a ``Job`` in one official layout, item by item, by any process."""
 
-    Items are written one by one, in any order and by any process; ``finish`` then writes the files
-    that list all of them. ``folder`` is the name of the set's directory, ``entries`` are those of
-    the files and directories that can make up the set.
-    """
-
-    folder, entries = '', ()
+    folder = ''  # name of the set's directory
+    entries = ()  # names of the files and directories that can make up the set
 
     def __init__(self, job):
         self.job = job
 
     def counts(self):
-        """Number of items of every split, a dict."""
         return {'train': self.job.train, 'val': self.job.val}
 
     def write(self, split, index):
@@ -247,7 +242,7 @@ FORMATS = {'det': COCO, 'cls': ImageNet, 'seg': ADE20K, 'sot': LaSOT, 'got': GOT
 
 
 def cover_level(state):
-    """GOT-10k's cover label of a ``TargetState``: 0 absent, 1 to 7 steps of 15%, 8 all visible."""
+    """GOT-10k's cover label: 0 absent, 1 to 7 steps of 15%, 8 all visible."""
     if state.absent:
         return 0
     if state.visible == 1:
@@ -269,7 +264,7 @@ def _float_box(box):
 
 
 def _write_frames(folder, sequence):
-    """Write ``00000001.jpg``, ... of a sequence; return the TargetState of every frame."""
+    """Write the frames of a sequence; return the TargetState of each."""
     states = []
     for number, (rendering, state) in enumerate(sequence.frames(), 1):
         _write_jpeg(folder / f'{number:08d}.jpg', rendering.image)

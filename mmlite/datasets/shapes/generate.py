@@ -73,7 +73,6 @@ class Job:
             )
 
     def options(self):
-        """Everything that the set depends on, as plain JSON."""
         own = {key: value for key, value in vars(self).items() if key not in ('root', 'spec')}
         origin = {'generator': 'mmlite.datasets.shapes', 'version': GENERATOR_VERSION}
         return {**origin, **own, **vars(self.spec)}
@@ -98,14 +97,8 @@ class Job:
 def generate(job, workers=1, force=False, verbose=False):
     """Generate the set of ``job``; return False if it was complete already.
 
-    Args:
-        job (Job): The set.
-        workers (int): Processes; the files do not depend on it. Defaults to 1: this one.
-        force (bool): Replace an existing set, also one of other options. Defaults to False.
-        verbose (bool): Show the progress. Defaults to False.
-
-    Raises:
-        UserError: See :func:`check`; or a file cannot be written, or a worker process died.
+    The files do not depend on the number of ``workers``, processes, by default this one. ``force``
+    replaces an existing set, also one of other options.
     """
     form = FORMATS[job.task](job)
     if check(job, force) and not force:
@@ -131,11 +124,7 @@ def generate(job, workers=1, force=False, verbose=False):
 
 
 def check(job, force=False):
-    """Return whether the set of ``job`` is complete.
-
-    Raises:
-        UserError: The directory holds something else or, without ``force``, a set of other options.
-    """
+    """Whether the set of ``job`` is complete; UserError if its directory holds another one."""
     path = job.root / MANIFEST
     if not path.exists():
         if job.root.exists() and (not job.root.is_dir() or any(job.root.iterdir())):
@@ -168,7 +157,7 @@ def contact_path(job):
 
 
 def _remove(form):
-    """Delete the set, and nothing that a user may have put beside it."""
+    """Delete the set, but not what a user may have put beside it."""
     for name in (MANIFEST, _ITEMS, *form.entries):
         path = form.job.root / name
         if path.is_dir() and not path.is_symlink():

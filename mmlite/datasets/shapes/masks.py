@@ -9,10 +9,9 @@ _TOLERANCES = (0.5, 0.25, 0.0)  # px, of the simplified outline
 
 
 def encode_segmentation(mask):
-    """COCO ``segmentation`` of a bool mask (H, W) with at least one pixel.
+    """Polygons of the parts of a bool mask (H, W); run lengths where it has holes or tiny parts.
 
-    Polygons, one for each part, whose IoU with the mask is at least 0.985 by pycocotools; for a
-    mask with holes or tiny parts a dict, the uncompressed run-length encoding.
+    The IoU of polygons with the mask is at least 0.985 by pycocotools.
     """
     x, y, width, height = tight_box(mask)
     crop = mask[y : y + height, x : x + width].view(np.uint8)

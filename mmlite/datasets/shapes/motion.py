@@ -18,20 +18,11 @@ _SHORTEST_EVENTFUL = 12  # frames
 
 @dataclass(frozen=True)
 class TargetState:
-    """State of the target in one frame.
+    """State of the target in one frame."""
 
-    Attributes:
-        box: ``x1, y1, x2, y2`` in px, its full (amodal) extent clipped to the image; None where it
-            is out of view.
-        inside, visible: Fractions of its pixels within the image, and not hidden.
-        out_of_view, absent: Whether less than 2% of it is within the image, is visible.
-        fully_occluded: Whether it is absent but within the image.
-        cut: Whether the image's border cuts it.
-    """
-
-    box: tuple
-    inside: float
-    visible: float
+    box: tuple | None  # x1, y1, x2, y2 of its full (amodal) extent within the image, in px
+    inside: float  # fraction of its pixels within the image
+    visible: float  # fraction of its pixels that are not hidden
 
     out_of_view = property(lambda self: self.inside < ABSENT_BELOW)
     absent = property(lambda self: self.visible < ABSENT_BELOW)
@@ -55,7 +46,7 @@ class Sequence:
         return len(self.brightness)
 
     def at(self, frame):
-        """Scene of a frame, but for the shift of the background."""
+        """Scene of a frame, without the shift of the background."""
         scene = self.scene
         instances = tuple(replace(item, pose=item.pose.at(frame)) for item in scene.instances)
         tint = tuple(value * float(self.brightness[frame]) for value in scene.exposure.tint)

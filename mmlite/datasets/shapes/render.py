@@ -14,20 +14,13 @@ _OVERSAMPLING = 4  # of an outline's coverage, on each axis
 
 @dataclass(frozen=True)
 class Rendering:
-    """A rendered scene.
+    """A rendered scene."""
 
-    Attributes:
-        image: (H, W, 3) uint8 RGB.
-        owner: (H, W) int16, index in ``scene.instances`` of the visible object, -1 elsewhere.
-        stuff: (H, W) uint8, index in ``STUFF`` of the background, also behind objects.
-        amodal, inside: Pixels of each object, hidden ones too, and those within the image; tuples.
-    """
-
-    image: np.ndarray
-    owner: np.ndarray
-    stuff: np.ndarray
-    amodal: tuple
-    inside: tuple
+    image: np.ndarray  # (H, W, 3) uint8 RGB
+    owner: np.ndarray  # (H, W) int16: index of the visible object, -1 elsewhere
+    stuff: np.ndarray  # (H, W) uint8: index in STUFF of the background, also behind objects
+    amodal: tuple  # pixels of each object, hidden ones too
+    inside: tuple  # those within the image
 
     def mask(self, index):
         """Visible pixels of object ``index``, (H, W) bool."""
@@ -66,7 +59,7 @@ def paint_ground(regions, height, width):
 
 
 def _paint_object(canvas, owner, index, instance):
-    """Paint one object in place; return its pixels and those inside the image."""
+    """Paint one object in place; return the numbers of its pixels and of those in the image."""
     rings = instance.rings()
     low = np.floor(rings[0].min(axis=0)).astype(int) - 1
     width, height = (np.ceil(rings[0].max(axis=0)).astype(int) + 1 - low).tolist()

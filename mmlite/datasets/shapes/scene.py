@@ -20,17 +20,13 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 
 @dataclass(frozen=True)
 class Skin:
-    """Look of an object in its own frame, where its outline spans -1 to 1.
+    """Look of an object in its own frame, where its outline spans -1 to 1."""
 
-    ``rings`` is the outline (see ``outlines``), ``frequency`` in cycles per unit, ``phase`` in
-    cycles, ``colors`` two RGB triples in [0, 1].
-    """
-
-    rings: tuple
+    rings: tuple  # the outline
     texture: str
-    frequency: float
-    phase: tuple
-    colors: tuple
+    frequency: float  # cycles per unit
+    phase: tuple  # cycles
+    colors: tuple  # two RGB triples in [0, 1]
 
 
 @dataclass(frozen=True)
@@ -47,7 +43,6 @@ class Pose:
     aspect: float = 1.0
 
     def at(self, frame):
-        """Pose in a frame, counted from 0."""
         return Pose(*(float(v[frame]) for v in (self.x, self.y, self.size, self.angle)))
 
     def axes(self):
@@ -106,10 +101,9 @@ class Scene:
 
 
 def sample_scene(rng, spec, label):
-    """Sample a scene after ``spec`` with at least one object of class ``label``.
+    """Sample a scene with at least one object of class ``label``, from back to front.
 
-    Objects are placed from back to front. A position that would leave any object with less than
-    ``spec.min_visible`` of its full extent visible is sampled again, a few times; then the object
+    A position that would hide too much of any object is sampled again, a few times; then the object
     is left out.
     """
     height, width = spec.sample_shape(rng)
@@ -174,10 +168,7 @@ def silhouette(rings, height, width):
 
 
 def sample_skin(rng, spec, label, size):
-    """Look of an object of class ``label`` (or ``CLUTTER``) of about ``size`` px.
-
-    Three to five cycles of the pattern, fewer where one would get smaller than about 5 px.
-    """
+    """Look of an object of about ``size`` px: three to five cycles of the pattern, of >= 5 px."""
     clutter = label == CLUTTER
     low, contrast = rng.uniform(0.12, 0.4), rng.uniform(0.22, 0.48)
     saturation, hue = rng.uniform(0.1, 0.85, 2), rng.random(2)

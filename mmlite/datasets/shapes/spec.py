@@ -38,31 +38,18 @@ _RANGES = {
 
 @dataclass(frozen=True)
 class SceneSpec:
-    """Options of the scene generator.
+    """Options of the scene generator."""
 
-    Args:
-        size: Longer side of an image, px.
-        classes: Number of object classes, the first of ``CLASSES``.
-        min_size, max_size: Range of an object's longer extent, as a fraction of ``size``;
-            log-uniform.
-        max_objects: Most objects in an image, or the target and its distractors in a sequence.
-        max_aspect: Largest ratio of width to height or of height to width.
-        min_visible: Least visible fraction of an object's full extent; not in sequences.
-        clutter: Probability of a lump that belongs to no class in an image.
-        class_colors: Objects of a class share a hue: an easy set for budgets of minutes.
-        frames: Length of a sequence; 1 for images.
-    """
-
-    size: int = 320
-    classes: int = 12
-    min_size: float = 0.1
+    size: int = 320  # longer side of an image, px
+    classes: int = 12  # number of object classes, the first of CLASSES
+    min_size: float = 0.1  # longer extent of an object as a fraction of size, log-uniform
     max_size: float = 0.5
-    max_objects: int = 6
-    max_aspect: float = 1.0
-    min_visible: float = 0.4
-    clutter: float = 0.3
-    class_colors: bool = False
-    frames: int = 1
+    max_objects: int = 6  # in an image; in a sequence, the target and its distractors
+    max_aspect: float = 1.0  # largest ratio of width to height or of height to width
+    min_visible: float = 0.4  # least visible fraction of an object's full extent; in images
+    clutter: float = 0.3  # probability of a lump that belongs to no class; in images
+    class_colors: bool = False  # a class has a hue: an easy set for budgets of minutes
+    frames: int = 1  # length of a sequence; 1 for images
 
     def __post_init__(self):
         if not 0 < self.min_size <= self.max_size <= 1:
@@ -80,7 +67,6 @@ class SceneSpec:
 
     @property
     def class_names(self):
-        """Names of the object classes, a tuple."""
         return CLASSES[: self.classes]
 
     def sample_shape(self, rng):
@@ -95,10 +81,7 @@ class SceneSpec:
 
 
 def task_spec(task, **overrides):
-    """SceneSpec of ``task`` (one of ``TASKS``): its defaults and ``overrides``.
-
-    ``max_objects`` is always 1 for classification and ``frames`` always 1 for images.
-    """
+    """SceneSpec of one of :data:`TASKS`: its defaults and ``overrides``."""
     if task not in TASKS:
         raise UserError(f"unknown task '{task}'; it should be one of {', '.join(TASKS)}")
     fixed = {'max_objects': 1} if task == 'cls' else {}
