@@ -4,7 +4,6 @@ import contextlib
 import io
 import json
 import os
-import runpy
 from pathlib import Path
 
 import cv2
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO as CocoFile
-from run_tool import TOOLS, run_tool
+from run_tool import run_tool
 
 from mmlite.datasets.shapes import CLUTTER, STUFF, Job, check, generate, render, task_spec
 from mmlite.datasets.shapes.formats import COCO, FORMATS
@@ -145,13 +144,6 @@ def test_job_refuses(tmp_path, task, options, message):
         job_for(tmp_path, task, **options)
 
 
-def test_complete_set_is_left_alone(sets):
-    root = sets['det'].root.parent
-    times = {p: p.stat().st_mtime_ns for p in root.rglob('*')}
-    assert check(sets['det']) and generate(sets['det']) is False
-    assert times == {p: p.stat().st_mtime_ns for p in root.rglob('*')}
-
-
 def test_other_options_are_refused_unless_forced(tmp_path):
     generate(job_for(tmp_path))
     before = contents(tmp_path)
@@ -243,18 +235,6 @@ def test_command_line_generates_every_task(tmp_path, capsys):
     tile = sheet[52 : 52 + 64, 6 : 6 + 64].astype(int)
     close = (np.abs(tile - image) < 40).all(axis=2)
     assert 0.6 < close.mean() < 1  # all but the outlines and boxes
-
-
-def test_options_reach_the_jobs():
-    tool = runpy.run_path(str(TOOLS / f'{MAKE}.py'))
-    line = '--tasks sot cls det --seed 5 --max-objects 3 --max-size 0.4 --min-size 0.3 --frames 9'
-    jobs = tool['jobs_from_args'](tool['parse_args'](line.split()))
-    assert [job.task for job in jobs] == ['det', 'cls', 'sot']
-    assert [(job.train, job.val) for job in jobs] == [(200, 50), (200, 50), (24, 12)]
-    assert {job.seed for job in jobs} == {5}
-    assert [job.spec.max_objects for job in jobs] == [3, 1, 3]
-    assert [job.spec.frames for job in jobs] == [1, 1, 9]
-    assert {(job.spec.min_size, job.spec.max_size) for job in jobs} == {(0.3, 0.4)}
 
 
 def test_a_wrong_option_or_a_conflict_writes_nothing(tmp_path, capsys):

@@ -305,14 +305,3 @@ def test_a_cache_directory_is_the_place_of_the_index(tmp_path, monkeypatch, look
         for _ in range(2):
             assert lasot(tmp_path / 'one').lengths.tolist() == [6]
         assert len(looked_up) == 4
-
-
-def test_index_shows_how_far_it_is(tmp_path, monkeypatch, capfd):
-    write_lasot(tmp_path, 'cat-1', 1)
-    for shown in (False, True):
-        assert lasot(tmp_path, rebuild_index=True).names == ['cat-1']
-        assert ('index of lasot-all: 1/1 sequences' in capfd.readouterr().err) == shown
-        monkeypatch.setattr(index, '_MANY', 1)
-    monkeypatch.setattr(index, 'is_main_process', lambda: False)
-    lasot(tmp_path, rebuild_index=True)
-    assert 'index of' not in capfd.readouterr().err

@@ -17,7 +17,7 @@ from mmlite.datasets.sot.geometry import (
     plan_crop,
     shows_image,
 )
-from mmlite.errors import ArgumentError, DataError
+from mmlite.errors import DataError
 
 GOLDEN = golden.load('track_utils')
 HEIGHT, WIDTH = GOLDEN['image_shape'][:2]
@@ -92,22 +92,6 @@ def test_crop_equals_the_plain_version(image, box, size, factor):
     assert shows_image(image.shape, window) == (not cells.all())
 
 
-@pytest.mark.parametrize('side', [37, 64, 120])
-@pytest.mark.parametrize('axis', [0, 1])
-def test_padding_rule_at_every_offset(side, axis):
-    """Around the offsets where the last cell is lost, against the mask itself."""
-    white = np.full((50, 50, 3), 255, np.uint8)
-    answers = []
-    for offset in range(-side - 3, 54):
-        corner = (offset, 5) if axis else (5, offset)
-        window = CropWindow(*corner, side, 64)
-        _, padding = plain_patch(white, *corner, side)
-        cells = cv2.resize(padding, (64, 64)).astype(bool)[::16, ::16]
-        answers.append(shows_image((50, 50), window))
-        assert answers[-1] == (not cells.all()), offset
-    assert True in answers and False in answers
-
-
 def test_half_pixels_round_to_even():
     assert plan_crop((0, 0, 3, 3), 2.0, 128) == CropWindow(-2, -2, 6, 128)  # from -1.5
     assert plan_crop((1, 1, 3, 3), 2.0, 128) == CropWindow(0, 0, 6, 128)  # from -0.5
@@ -146,13 +130,6 @@ def test_ostrack_label_and_prediction_by_the_formula():
     np.testing.assert_allclose(box_to_crop(box, around, window, 'ostrack'), expected, atol=1e-12)
     found = box_to_image((0.5, 0.5, 0.25, 0.5), around, window, 'ostrack')
     np.testing.assert_allclose(found, (120 - 179 / 8, 85 - 179 / 4, 179 / 4, 179 / 2), atol=1e-12)
-
-
-@pytest.mark.parametrize('function', [box_to_crop, box_to_image])
-def test_unknown_coordinates(function):
-    window = CropWindow(0, 0, 10, 256)
-    with pytest.raises(ArgumentError, match="'ostrack' or 'exact', got 'Exact'"):
-        function((1, 2, 3, 4), (1, 2, 3, 4), window, 'Exact')
 
 
 @pytest.mark.parametrize(('box', 'clipped'), [

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from tiny_sequences import write_coco, write_got10k, write_lasot, write_lines, write_trackingnet
 from torch.utils.data import Dataset
@@ -317,36 +316,6 @@ def test_every_epoch_is_new_and_equal_for_any_workers(tmp_path):
     assert epochs(build(0, False, seed=4), [0]) != want[:1]
     assert epochs(build(2, True), [2]) == want[2:]  # resumed
     assert epochs(build(0, False, num_batch_per_epoch=2), [1]) == [want[1][:4]]
-
-
-def run(folder, **options):
-    """Train for three epochs and return the pairs of each."""
-    seen = {}
-
-    class Remember(BaseModel):
-        def __init__(self):
-            super().__init__()
-            self.weight = torch.nn.Parameter(torch.zeros(1))
-
-        def forward(self, inputs, mode):
-            seen.setdefault(runner.epoch, []).extend(inputs.tolist())
-            return dict(loss=self.weight.sum())
-
-    runner = Runner(
-        Remember(), str(folder), loader(0, False), randomness=dict(seed=3),
-        train_cfg=dict(type='mmlite.EpochTrainLoop', max_epochs=3, max_bad_share=1),
-        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
-        default_scope='mmlite', experiment_name=folder.name, log_level='ERROR', **options,
-    )  # fmt: skip
-    runner.train()
-    return seen
-
-
-def test_a_resumed_training_gets_the_pairs_of_an_undisturbed_one(tmp_path):
-    whole = run(tmp_path / 'whole')
-    assert list(whole) == [0, 1, 2]
-    rest = run(tmp_path / 'rest', resume=True, load_from=str(tmp_path / 'whole' / 'epoch_1.pth'))
-    assert rest == {1: whole[1], 2: whole[2]}
 
 
 RECIPE = Path(__file__).parents[2] / 'configs/_base_/datasets/sot_pairs_256px.py'

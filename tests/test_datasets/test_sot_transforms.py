@@ -11,7 +11,6 @@ from mmlite.datasets.sot.transforms import (
     FlipCrops,
     JitterBrightness,
     PackTrackPair,
-    jitter_box,
 )
 from mmlite.errors import ArgumentError
 
@@ -136,22 +135,6 @@ def test_labels_lie_on_the_target(coords, flip, slip):
     assert columns[0] == pytest.approx(x + slip * scale, abs=tolerance)
     assert columns[-1] + 1 == pytest.approx(x + w + slip * scale, abs=tolerance)
     assert (rows[0], rows[-1] + 1) == pytest.approx((y, y + h), abs=tolerance)
-
-
-def test_jitter_has_the_moments_of_the_recipe():
-    rng, box = np.random.default_rng(0), np.array([50.0, 40.0, 30.0, 20.0])
-    drawn = np.array([jitter_box(rng, box, 3.0, 0.25) for _ in range(3000)])
-    growth = np.log(drawn[:, 2:] / box[2:])
-    assert growth.mean(0) == pytest.approx([0, 0], abs=0.02)
-    assert growth.std(0) == pytest.approx([0.25, 0.25], rel=0.05)
-    assert abs(np.corrcoef(growth.T)[0, 1]) < 0.05  # each side has a draw of its own
-    moved = drawn[:, :2] + drawn[:, 2:] / 2 - (65, 50)
-    relative = moved / np.sqrt(drawn[:, 2:].prod(1))[:, None]  # by the size after jitter
-    assert np.abs(relative).max() <= 1.5 + 1e-12
-    assert np.abs(relative).max() > 1.48
-    assert relative.mean(0) == pytest.approx([0, 0], abs=0.05)
-    assert relative.std(0) == pytest.approx([3 / np.sqrt(12)] * 2, rel=0.05)
-    assert (jitter_box(rng, box) == box).all()
 
 
 @pytest.mark.parametrize(('box', 'valid'), [

@@ -151,45 +151,14 @@ def test_nan_and_zeros_are_the_same_annotation_of_no_target(name):
             np.testing.assert_array_equal(getattr(nans.curves, key), getattr(zeros.curves, key))
 
 
-@pytest.fixture(scope='module')
-def tracks():
+def test_every_sequence_counts_the_same_unless_pooled():
     rng = np.random.default_rng(2)
-    return [random_track(rng, frames) for frames in (100, 300, 200, 400, 150, 350, 120, 280)]
-
-
-def auc(tracks, protocol=LASOT, change=np.asarray, key='AUC'):
-    scores = [score(change(p), t, v, protocol) for p, t, v in tracks]
-    return numbers(scores, protocol)[key]
-
-
-def shifted(x, y, w, h):
-    return lambda predicted: predicted + np.array([x, y, w, h], float)
-
-
-@pytest.mark.parametrize(('slip', 'low', 'high'), [
-    (dict(change=np.trunc), -1.5, -0.1),
-    (dict(change=np.rint), -0.1, 0.1),
-    (dict(change=shifted(1, 1, 0, 0)), -1.5, -0.05),
-    (dict(change=shifted(0, 0, -1, -1)), -1.5, -0.05),
-    (dict(change=np.trunc, key='P_norm'), -1.5, -0.01),
-    (dict(protocol=replace(LASOT, strict=False)), 0.3, 2),
-    (dict(protocol=replace(LASOT, area=True)), 0.3, 2),
-    (dict(protocol=replace(LASOT, overlaps=tuple(i / 100 for i in range(101)))), 0.3, 2),
-    (dict(protocol=replace(LASOT, overlaps=LASOT.overlaps[:-1])), 2, 4),
-    (dict(protocol=replace(LASOT, skip_hidden=True)), 1, 6),
-])  # fmt: skip
-def test_slips_of_protocol_move_the_score_as_they_are_known_to(slip, low, high, tracks):
-    key = slip.get('key', 'AUC')
-    assert low < auc(tracks, **slip) - auc(tracks, key=key) < high
-
-
-def test_every_sequence_counts_the_same_unless_pooled(tracks):
-    scores = [score(*track) for track in tracks]
+    scores = [score(*random_track(rng, frames)) for frames in (100, 300, 200, 400)]
     each = [numbers(s)['AUC'] for s in scores]
     assert numbers(scores)['AUC'] == pytest.approx(np.mean(each))
     pooled = np.average(each, weights=[s.frames for s in scores])
     assert abs(pooled - np.mean(each)) > 0.05
-    assert auc(tracks, replace(LASOT, pooled=True)) == pytest.approx(pooled)
+    assert numbers(scores, replace(LASOT, pooled=True))['AUC'] == pytest.approx(pooled)
 
 
 def test_got10k_counts_visible_frames_of_boxes_limited_to_the_image():

@@ -205,22 +205,12 @@ def test_a_classifier_gives_all_that_it_has_to_the_next_fine_tuning(tmp_path):
     assert not torch.equal(model.head.fc.weight, source.head.fc.weight)
 
 
-def test_the_chain_to_semantic_fpn_is_closed(tmp_path):
-    """The leaf of 1000 epochs makes the checkpoint that Semantic-FPN's leaf names."""
+def test_the_leaf_of_1000_epochs_makes_the_checkpoint_of_semantic_fpn():
     semfpn = 'semfpn_vit-tiny_d2-mae-rpe-init_8xb2-amp-160k_ade20k-512x512'
     named = read(semfpn, folder='seg').checkpoint
     leaf = 'vit-tiny-rpe_d2-mae-init_8xb128-coslr-1000e_in1k'
     readme = ' '.join((CONFIGS / 'cls' / 'README.md').read_text().split())
     assert f'cp work_dirs/{leaf}/epoch_{read(leaf).train_cfg.max_epochs}.pth \\ {named}' in readme
-    source = build(leaf).backbone
-    for block in source.blocks:
-        torch.nn.init.normal_(block.attn.relative_position_bias_table)
-    path = save_backbone(tmp_path / 'a.pth', source)
-    backbone = build(semfpn, options={CHECKPOINT: path}, folder='seg').backbone
-    backbone.init_weights()
-    for theirs, ours in zip(source.blocks, backbone.blocks, strict=True):
-        assert torch.equal(ours.mlp.fc2.weight, theirs.mlp.fc2.weight)
-        assert ours.attn.relative_position_bias_table.std() > 0.3
 
 
 # ---- training ----------------------------------------------------------------------------------

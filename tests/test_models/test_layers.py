@@ -10,7 +10,6 @@ from mmlite.models.layers import (
     Attention,
     BiasTableAttention,
     DecomposedAttention,
-    LN2d,
     from_windows,
     group_taps,
     join_units,
@@ -78,29 +77,6 @@ def test_decomposed_attention_equals_textbook_with_gradients(explicit):
     torch.testing.assert_close(gradients(got, attn), gradients(want, attn), rtol=1e-3, atol=1e-4)
 
 
-def test_bias_table_attention_equals_textbook():
-    grid = (3, 3)
-    attn = filled(BiasTableAttention(8, 2, grid=grid))
-    table = attn.relative_position_bias_table
-
-    def bias(head, q):
-        out = q.new_zeros(10, 10)
-        for i in range(10):
-            for j in range(10):
-                a, b = i - 1, j - 1  # cells; -1 is the class token
-                row = (a // 3 - b // 3 + 2) * 5 + a % 3 - b % 3 + 2
-                row = {(True, False): 25, (False, True): 26, (True, True): 27}.get(
-                    (i == 0, j == 0), row
-                )
-                out[i, j] = table[row, head]
-        return out
-
-    x = torch.randn(2, 10, 8)
-    torch.testing.assert_close(
-        attn(x, grid)[0], textbook_attention(attn, x, bias), rtol=1e-4, atol=1e-5
-    )
-
-
 @pytest.mark.parametrize(
     ('attn', 'grid'),
     [
@@ -136,21 +112,6 @@ def test_windows_cut_and_join(grid):
     second_window = padded[:3, 3:6] if columns > 1 else padded[3:6, :3]
     np.testing.assert_array_equal(windows[1, :, 0].view(3, 3), second_window)
     torch.testing.assert_close(from_windows(windows, grid, 3), x)
-
-
-def test_unroll_order_is_written_out():
-    """Token (y, x) with bits y = (unit, a2, a1, a0): finest bits lead, units come last."""
-    H, W, levels = 8, 16, 3
-    x = torch.arange(H * W).view(1, H, W, 1)
-    tokens = unroll(x, levels).flatten()
-    for y in range(H):
-        for x_ in range(W):
-            bits = [(y >> i & 1, x_ >> i & 1) for i in range(levels)]
-            index = 0
-            for row, column in bits:
-                index = index * 4 + row * 2 + column
-            index = index * (H // 8 * W // 8) + (y >> 3) * (W // 8) + (x_ >> 3)
-            assert tokens[index] == y * W + x_
 
 
 def test_unrolled_pooling_is_spatial_max_pooling():
@@ -224,15 +185,6 @@ def test_sincos_has_maes_layout():
     omega = np.array([1, 10000**-0.5])
     want = np.concatenate([f(n * omega) for n in (column, row) for f in (np.sin, np.cos)])
     np.testing.assert_allclose(table[0, 1 + row * 3 + column], want, rtol=1e-6)
-
-
-def test_ln2d_normalises_channels_of_each_pixel():
-    norm = filled(LN2d(6))
-    x = torch.randn(2, 6, 3, 4)
-    mean, var = x.mean(1, keepdim=True), x.var(1, keepdim=True, unbiased=False)
-    want = (x - mean) / (var + 1e-6).sqrt() * norm.weight[:, None, None] + norm.bias[:, None, None]
-    torch.testing.assert_close(norm(x), want)
-    assert not isinstance(norm, nn.LayerNorm)  # norm_decay_mult must not reach it
 
 
 @pytest.mark.parametrize(

@@ -221,7 +221,6 @@ def test_positions_start_as_the_pretrained_ones(tmp_path):
         (lambda: build(VIT | dict(with_cls_token=True)), 'with_cls_token=False'),
         (lambda: build()(dict.fromkeys(('template', 'search'), torch.zeros(1, 3, 64, 64))),
          r'search images must have 128x128 pixels, got \(64, 64\)'),
-        (lambda: build()({}, mode='predict'), "mode 'predict' is unknown"),
         (lambda: EliminationScheduleHook(start_epoch=-1), 'must not be negative'),
     ],
 )  # fmt: skip

@@ -190,34 +190,6 @@ def test_distilled_logits_are_invariant_to_the_order_of_patches():
         torch.testing.assert_close(first[key], second[key], rtol=1e-4, atol=1e-6)
 
 
-def test_a_student_that_is_its_teacher_has_nothing_to_learn():
-    """With its weights and an identity adapter the attention loss is zero; eq. 5 by hand."""
-    pair = dict(
-        student='blocks.3.attn_logits', teacher='blocks.3.attn_logits',
-        adapter=dict(type='mmlite.HeadMixing'),
-    )  # fmt: skip
-    model = small('d-mae/d-mae_vit-tiny', **{'distill.pairs': [pair]})
-    model.distill.teacher.load_state_dict(model.backbone.state_dict(), strict=False)
-    mixing = model.distill.pairs[0].adapter[0]
-    torch.nn.init.dirac_(mixing.weight)
-    order = torch.from_numpy(golden.permutations(2, 36))
-    assert model.loss(images(96), ids_shuffle=order)['loss_attn'] < 1e-10
-
-    torch.nn.init.normal_(mixing.weight)
-    with torch.no_grad():
-        loss = model.loss(images(96), ids_shuffle=order)['loss_attn']
-        tokens = model.backbone.embed(images(96), order[:, :9])
-        _, tapped = model.backbone.encode(tokens, ['blocks.3.q', 'blocks.3.k'])
-        q, k = tapped['blocks.3.q'], tapped['blocks.3.k']
-        total = 0.0
-        for b in range(2):
-            logits = [q[b, h] @ k[b, h].T / 4 for h in range(12)]  # 1 / sqrt(16)
-            for h in range(12):
-                mixed = sum(mixing.weight[h, g, 0, 0] * logits[g] for g in range(12))
-                total += (logits[h] - mixed).square().sum()
-    torch.testing.assert_close(loss, total / (2 * 12 * 10 * 10), rtol=1e-4, atol=1e-6)
-
-
 @pytest.mark.parametrize('tap', ['blocks.3.norm1', 'norm'])
 def test_representation_loss_by_hand(tap):
     """Eq. 6: normalized tokens, class token included, through a projection without bias."""
@@ -243,7 +215,6 @@ def test_teacher_is_left_out_of_checkpoints_and_loads_strictly():
     model = small('d2-mae/d2-mae_vit-tiny')
     state = model.state_dict()
     assert not any('teacher' in key for key in state)
-    assert model.load_state_dict(state, strict=True)
     del state['neck.mask_token']
     with pytest.raises(RuntimeError, match='neck.mask_token'):
         model.load_state_dict(state, strict=True)

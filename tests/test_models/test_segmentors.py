@@ -227,22 +227,6 @@ def test_layers_decay_and_only_flat_parameters_are_exempt(name):
         assert found['neck.upsample_4x.1.weight'] == pytest.approx((1e-4, 0))
 
 
-@pytest.mark.parametrize(
-    ('target', 'classes', 'zero_is_ignored'),
-    [('ade20k-512x512', 150, True), ('cityscapes-512x512', 19, False)],
-)
-def test_label_zero_means_what_the_data_set_says(target, classes, zero_is_ignored):
-    """Another data set is another ``type``; no transform has to be told about its labels."""
-    path = CONFIGS / 'seg' / f'semfpn_vit-tiny_8xb2-amp-160k_{target}.py'
-    cfg = Config.fromfile(path)
-    init_default_scope(cfg.default_scope)
-    for loader in (cfg.train_dataloader, cfg.val_dataloader):
-        dataset = DATASETS.build(dict(loader.dataset, lazy_init=True))
-        assert len(dataset.metainfo['classes']) == cfg.model.decode_head.num_classes == classes
-        assert dataset.reduce_zero_label is zero_is_ignored
-    assert classes == 150 or len(path.read_text().splitlines()) < 15
-
-
 def test_generated_labels_are_the_classes_of_the_recipe(tmp_path):
     """Clutter is ignored, backgrounds are 0 to 3 and objects 4 to 7; crops have 128 pixels."""
     cfg = read('semfpn_vit-tiny', small=True)

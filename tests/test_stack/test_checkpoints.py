@@ -14,14 +14,11 @@ from multiprocessing.pool import ThreadPool
 
 import numpy as np
 import pytest
-import tiny
 import torch
 from mmengine.config import ConfigDict
-from mmengine.dataset import pseudo_collate
 from mmengine.logging import HistoryBuffer
-from mmengine.runner import CheckpointLoader, Runner, checkpoint
+from mmengine.runner import CheckpointLoader, checkpoint
 from safetensors.torch import save_file
-from torch.utils.data import DataLoader
 
 from mmlite.errors import CheckpointError
 from mmlite.stack import load
@@ -217,31 +214,6 @@ def test_tensors_of_an_absent_gpu(tmp_path, monkeypatch):
 
 
 # ---- mmengine ------------------------------------------------------------------------------------
-
-
-def runner(work_dir, epochs):
-    return Runner(
-        model=tiny.TinyModel(),
-        work_dir=str(work_dir),
-        train_dataloader=DataLoader(tiny.TinyNumbers(), collate_fn=pseudo_collate),
-        train_cfg=dict(by_epoch=True, max_epochs=epochs),
-        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9)),
-        experiment_name=f'tiny{epochs}',
-        log_level='ERROR',
-    )
-
-
-def test_checkpoints_of_mmengine_resume(tmp_path):
-    first = runner(tmp_path, epochs=1)
-    first.train()
-    second = runner(tmp_path, epochs=2)
-    second.resume(str(tmp_path / 'epoch_1.pth'))
-    assert (second.epoch, second.iter) == (1, 8)
-    torch.testing.assert_close(second.model.state_dict(), first.model.state_dict(), rtol=0, atol=0)
-    old, new = (r.message_hub.get_scalar('train/loss').data[0] for r in (first, second))
-    assert len(old) == 8 and old.tolist() == new.tolist()
-    states = [r.optim_wrapper.state_dict()['state'][0] for r in (first, second)]
-    torch.testing.assert_close(*states, rtol=0, atol=0)
 
 
 @contextmanager

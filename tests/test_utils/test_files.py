@@ -30,11 +30,6 @@ def test_a_block_that_raises_leaves_the_file_as_it_was(tmp_path):
     assert os.listdir(path.parent) == ['file']
 
 
-def test_foreign_errors_keep_their_file(tmp_path):
-    with pytest.raises(FileNotFoundError, match='absent'), atomic_write(tmp_path / 'file'):
-        open(tmp_path / 'absent')
-
-
 @pytest.mark.parametrize(
     'make, expected',
     [

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mmlite.utils import image_grid
-from mmlite.utils.images import LINE, put_text
+from mmlite.utils.images import LINE
 
 GAP = 6
 
@@ -45,9 +45,3 @@ def test_a_long_legend_breaks_into_lines():
     lines = grid[GAP + 9 + GAP :]
     assert len(lines) % LINE == 0 and len(lines) > 5 * LINE
     assert all((lines == color).all(-1).any() for _, color in legend)
-
-
-def test_long_text_ends_in_dots():
-    canvas = filled(30, 300, 255)
-    put_text(canvas, 'a line that is much too long for its place', (0, 20), width=80)
-    assert (canvas[:, 80:] == 255).all() and canvas[:, 60:80].min() < 100

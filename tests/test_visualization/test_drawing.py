@@ -12,7 +12,7 @@ from mmseg.structures import SegDataSample
 from mmlite.engine.hooks import SegPredictionHook
 from mmlite.errors import DataError, OutputError
 from mmlite.utils.images import LINE
-from mmlite.visualization import PALETTE, class_colors, draw_instances, draw_label_maps
+from mmlite.visualization import PALETTE, draw_instances, draw_label_maps
 
 GAP, SIDE = 6, 320
 NAMES = ('sky', 'road', 'tree', 'car')
@@ -41,12 +41,6 @@ def test_boxes_and_masks_are_drawn_where_they_are(mask):
     np.testing.assert_array_equal(plain[40, 70], [100] * 3)
 
 
-def test_colors_of_classes_are_distinct():
-    assert class_colors(2) == list(PALETTE[:2])
-    assert class_colors(3, [[1, 2, 3]])[0] == (1, 2, 3)
-    assert len(set(class_colors(150))) == 150
-
-
 def halves(left, right):
     labels = np.full((SIDE, SIDE), left)
     labels[:, SIDE // 2 :] = right
@@ -70,20 +64,6 @@ def test_image_truth_and_prediction_stand_side_by_side():
     legend = {tuple(pixel) for pixel in sheet[-LINE:].reshape(-1, 3).tolist()}
     assert {COLORS[1], COLORS[3], (0, 0, 0)} <= legend
     assert not {COLORS[0], COLORS[2]} & legend
-
-
-@pytest.mark.parametrize(
-    ('shape', 'shown'),
-    [((64, 32), (320, 160)), ((400, 500), (400, 500)), ((640, 1280), (320, 640))],
-)
-def test_images_are_scaled_to_a_legible_size(shape, shown):
-    labels = np.zeros(shape, int)
-    labels[:, shape[1] // 2 :] = 2
-    image = np.zeros((*shape, 3), np.uint8)
-    sheet = draw_label_maps(image, {'prediction': labels}, NAMES, COLORS)
-    assert sheet.shape[:2] == (LINE + shown[0] + GAP + LINE, 2 * (shown[1] + GAP) + GAP)
-    drawn = panel(sheet, 1, width=shown[1], height=shown[0])
-    assert {tuple(c) for c in drawn.reshape(-1, 3)} == {COLORS[0], COLORS[2]}  # none is blended
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from mmlite.visualization import (
     TILE,
     EvenSubsampler,
     draw_targets,
-    even_indices,
     track_sheet,
 )
 from mmlite.visualization.tracks import TRUTH
@@ -25,12 +24,6 @@ def test_items_of_a_stream_are_spread_evenly(count):
     assert not steps or max(steps) <= 2 * min(steps)
     assert items[-1] >= count * 0.7 or count < 3
     assert len(made) < 24 + 12 * 8  # drawing a tile costs time
-
-
-def test_indices_go_from_the_first_to_the_last():
-    assert even_indices(3) == [0, 1, 2]
-    assert even_indices(100, 5) == [0, 25, 50, 74, 99]
-    assert even_indices(1) == [0]
 
 
 def test_boxes_are_drawn_where_they_are():
