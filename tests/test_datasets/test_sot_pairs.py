@@ -17,9 +17,7 @@ from mmlite.datasets.bad_samples import BadSamples
 from mmlite.datasets.sot import pairs as pairs_module
 from mmlite.datasets.sot.pairs import PairSampler, TrackPairs, is_usable, sample_causal
 from mmlite.datasets.sot.sequence import Sequence
-from mmlite.datasets.wrapped import parts
 from mmlite.errors import ArgumentError, DataError
-from mmlite.registry import TRANSFORMS
 
 
 def plain_causal(rng, visible, max_interval):
@@ -265,57 +263,6 @@ def test_processes_share_an_epoch_evenly(world, monkeypatch):
         PairSampler(range(3), seed=0)
     with pytest.raises(ArgumentError, match='PairSampler'):  # else all epochs were the same
         pairs([Videos('a', 1)])[3]
-
-
-@TRANSFORMS.register_module()
-class PairIdentity:
-    """Packs what a pair is made of."""
-
-    def __call__(self, sample):
-        return dict(inputs=torch.tensor([int(sample['sequence'][2:]), *identity(sample)[1:]]))
-
-
-def loader(workers, persistent, **options):
-    return dict(
-        dataset=dict(
-            type='mmlite.TrackPairs', datasets=[Videos('a', 18, broken=range(0, 18, 2))],
-            samples_per_epoch=11, pipeline=[dict(type='mmlite.PairIdentity')],
-        ),
-        sampler=dict(type='mmlite.PairSampler'),
-        collate_fn=dict(type='default_collate'),
-        batch_size=2, drop_last=True, num_workers=workers, persistent_workers=persistent, **options,
-    )  # fmt: skip
-
-
-def epochs(data_loader, numbers):
-    def epoch(number):
-        data_loader.sampler.set_epoch(number)
-        return torch.cat([batch['inputs'] for batch in data_loader]).tolist()
-
-    return list(map(epoch, numbers))
-
-
-def test_every_epoch_is_new_and_equal_for_any_workers(tmp_path):
-    """mmengine's own samplers repeat the first epoch without persistent workers."""
-
-    def build(*args, seed=3, **options):
-        built = Runner.build_dataloader(loader(*args, **options), seed=seed)
-        *_, source = (part for part in parts(built.dataset) if isinstance(part, TrackPairs))
-        source.bad_samples = BadSamples(tmp_path / f'{len(made)}.csv', 11, max_share=1)
-        made.append(built)
-        return built
-
-    made = []
-    want = epochs(build(0, False), range(3))
-    assert all(len(epoch) == 10 for epoch in want)  # the last batch is not full
-    assert len({tuple(pair) for epoch in want for pair in epoch}) == 30
-    for persistent in (False, True):
-        built = build(2, persistent)
-        assert epochs(built, range(3)) == want
-        assert built.dataset.bad_samples.read() > 5  # met in the workers
-    assert epochs(build(0, False, seed=4), [0]) != want[:1]
-    assert epochs(build(2, True), [2]) == want[2:]  # resumed
-    assert epochs(build(0, False, num_batch_per_epoch=2), [1]) == [want[1][:4]]
 
 
 RECIPE = Path(__file__).parents[2] / 'configs/_base_/datasets/sot_pairs_256px.py'

@@ -12,8 +12,6 @@ from mmlite.datasets.sot.sequence import Sequence
 from mmlite.errors import ArgumentError, DataError
 from mmlite.evaluation.sot.ope import (
     SequenceScore,
-    bound,
-    centre_errors,
     frames_per_second,
     iou,
     mean_curves,
@@ -200,19 +198,6 @@ def test_predictions_without_area_are_those_of_the_frame_before():
     got = repair(predicted, truth)
     np.testing.assert_array_equal(got, predicted[[0, 0, 0, 3, 4, 4]])
     assert not np.shares_memory(got, predicted)
-
-
-def test_overlaps_errors_and_bounds_of_known_boxes():
-    box = np.array([0.0, 0, 4, 4])
-    others = np.array([[2, 0, 4, 4], [4, 0, 4, 4], [1, 1, 2, 2], [0, 0, 0, 4], [0, 0, np.nan, 1]])
-    np.testing.assert_allclose(iou(box, others), [1 / 3, 0, 1 / 4, 0, np.nan])
-    boxes = np.random.default_rng(0).uniform(0, 500, (2000, 4))
-    assert (iou(boxes, boxes) == 1).all()
-    pixels, shares = centre_errors(np.array([[3.0, 4, 10, 20]]), np.array([[0.0, 0, 10, 20]]))
-    assert (pixels[0], shares[0]) == pytest.approx((5, math.hypot(0.3, 0.2)))
-    outside = np.array([[-5, -5, 10, 10], [95, 50, 10, 20], [150, 70, 5, 5]], float)
-    want = [[0, 0, 10, 10], [95, 50, 5, 10], [100, 60, 0, 0]]  # the first keeps its size
-    np.testing.assert_array_equal(bound(outside, (60, 100)), want)
 
 
 @pytest.mark.parametrize(('usual', 'want'), [

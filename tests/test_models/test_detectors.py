@@ -1,6 +1,5 @@
 """The Mask R-CNN recipes: golden pyramid, the paper's cost, and training on odd batches."""
 
-import copy
 from pathlib import Path
 
 import golden
@@ -128,19 +127,6 @@ def test_a_batch_without_objects_trains(name):
     assert losses['loss_bbox'] == 0 and losses['loss_mask'] == 0
     assert all(value == value for value in losses.values())
     assert task_recipes.without_gradient(model) == []
-
-
-def test_images_are_padded_to_the_square_after_normalization():
-    """Zeros at the bottom and right, the same in training and testing."""
-    model, cfg = recipe('vit')
-    image = torch.full((3, 480, 640), 255, dtype=torch.uint8)
-    data = dict(inputs=[image], data_samples=[sample(640, [], 80)])
-    for training in (True, False):
-        out = model.data_preprocessor(copy.deepcopy(data), training)
-        assert out['inputs'].shape == (1, 3, 640, 640)
-        assert out['inputs'][0, :, 480:].abs().max() == 0
-        assert out['inputs'][0, :, :480].min() > 2
-        assert out['data_samples'][0].pad_shape == (640, 640)
 
 
 def test_a_detector_overfits_one_image():

@@ -15,7 +15,6 @@ from mmlite.models import ViT
 from mmlite.models.pretrain.momentum import (
     MomentumEncoder,
     check_points,
-    encode_views,
     training_progress,
 )
 
@@ -74,19 +73,6 @@ def test_resampled_positions_follow_the_moving_average():
         encoder.update(model, 0.0)
         second = encoder.backbone.embed(images)
     torch.testing.assert_close(second - first, torch.ones_like(first), atol=1e-5, rtol=0)
-
-
-def test_views_of_one_size_are_encoded_together_and_keep_their_order():
-    torch.manual_seed(0)
-    kwargs = {k: v for k, v in methods.VIT.items() if k != 'type'}
-    backbone = ViT(**kwargs, out_type='cls_token').eval()
-    views = [torch.randn(2, 3, size, size) for size in (32, 16, 32, 24, 16)]
-    batches = []
-    backbone.register_forward_pre_hook(lambda _, args: batches.append(tuple(args[0].shape)))
-    encoded = encode_views(backbone, views)
-    assert batches == [(4, 3, 32, 32), (4, 3, 16, 16), (2, 3, 24, 24)]
-    for view, vectors in zip(views, encoded, strict=True):
-        torch.testing.assert_close(vectors, backbone(view)[0], rtol=1e-4, atol=1e-5)
 
 
 def followed(model):

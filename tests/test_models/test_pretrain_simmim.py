@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import tiny_methods as methods
 import torch
-from tiny_methods import hidden_pixels, images
+from tiny_methods import images
 
 from mmlite.errors import ArgumentError
 
@@ -53,18 +53,6 @@ def test_loss_is_that_of_the_paper(backbone):
                     total += (pred - want).abs().sum()
                     pixels += 256
     torch.testing.assert_close(got, total / (pixels + 1e-5) / 3)
-
-
-def test_hidden_pixels_are_not_seen():
-    """What lies under the mask changes neither the prediction nor the gradient of visible parts."""
-    model = build().eval()
-    x = images()
-    mask = model.draw_mask(x)
-    hidden = hidden_pixels(mask)
-    with torch.no_grad():
-        first, second = (model._predict(i, mask) for i in (x, torch.where(hidden, x + 9.0, x)))
-        assert torch.equal(first, second)
-        assert not torch.equal(first, model._predict(torch.where(hidden, x, x + 9.0), mask))
 
 
 @pytest.mark.parametrize(

@@ -71,21 +71,6 @@ def test_semantic_fpn_golden():
     torch.testing.assert_close(logits[:, ::10, ::8, ::8], want['logits'], **CLOSE)
 
 
-def test_features_inside_mmseg_are_those_of_the_plain_vit():
-    """A checkpoint without tables and LayerScale gives its own features at first."""
-    model = build('upernet_vit-tiny', options={'model.backbone.img_size': 224}).eval()
-    weights = {k: torch.from_numpy(v) for k, v in golden.weights('vit_tiny').items()}
-    missing, unexpected = model.backbone.load_state_dict(weights, strict=False)
-    assert all(key.endswith(('.relative_position_bias_table', '.gamma')) for key in missing)
-    assert set(unexpected) == {'norm.weight', 'norm.bias', 'head.weight', 'head.bias'}
-    want = golden.load('vit_tiny')
-    with torch.no_grad():
-        taps = model.backbone(torch.from_numpy(golden.array('images', (2, 3, 224, 224))))
-    for index, block in ((0, 4), (2, 8), (3, 12)):
-        tokens = taps[index].flatten(2).transpose(1, 2)[:, 6::7, ::8]  # tokens 7, 14, ...
-        torch.testing.assert_close(tokens, torch.from_numpy(want[f'block{block}'])[:, 1:], **CLOSE)
-
-
 @pytest.mark.parametrize(
     ('name', 'width', 'params', 'gmac'),
     [
@@ -158,34 +143,6 @@ def test_odd_images_train_at_512_pixels():
     losses = step(model, odd)
     assert 0 < losses['decode.loss_ce'] < 10
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.requires_grad)
-
-
-def test_windows_slide_over_an_image_of_any_size():
-    """500 x 333 pixels: every window counts, and their mean is what is predicted."""
-    model = build('semfpn_vit-tiny', small=True).eval()
-    batch = model.data_preprocessor(samples((333, 500), 8, batch=1), False)
-    with torch.no_grad():
-        (result,) = model(**batch, mode='predict')
-        total, count = torch.zeros(8, 333, 500), torch.zeros(333, 500)
-        for y in (0, 85, 170, 205):
-            for x in (0, 85, 170, 255, 340, 372):
-                window = batch['inputs'][:, :, y : y + 128, x : x + 128]
-                total[:, y : y + 128, x : x + 128] += torch.nn.functional.interpolate(
-                    model(window)[0][None], size=(128, 128), mode='bilinear'
-                )[0]
-                count[y : y + 128, x : x + 128] += 1
-    torch.testing.assert_close(result.seg_logits.data, total / count, **CLOSE)
-    assert result.pred_sem_seg.shape == (333, 500)
-
-
-def test_an_image_smaller_than_a_window_is_padded_and_cut_again():
-    model = build('semfpn_hiera-tiny', small=True).eval()
-    batch = model.data_preprocessor(samples((60, 200), 8, batch=1), False)
-    assert batch['inputs'].shape == (1, 3, 128, 200)
-    assert batch['inputs'][:, :, 60:].abs().max() == 0
-    with torch.no_grad():
-        (result,) = model(**batch, mode='predict')
-    assert result.pred_sem_seg.shape == (60, 200)
 
 
 def test_the_pyramid_wants_four_maps():
