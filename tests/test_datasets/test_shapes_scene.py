@@ -143,12 +143,8 @@ def test_scenes_vary_and_are_well_exposed(rendered):
     assert {r.stuff for scene, _ in rendered for r in scene.regions} == set(range(len(STUFF)))
     sizes = [i.pose.size / 160 for scene, _ in rendered for i in scene.instances if i.label >= 0]
     assert 0.1 <= min(sizes) < 0.15 and 0.35 < max(sizes) <= 0.5
-    assert any(i.label == CLUTTER for scene, _ in rendered for i in scene.instances)
-    blurred = [scene.exposure.blur > 0 for scene, _ in rendered]
-    assert any(blurred) and not all(blurred)
     means = [rendering.image.mean() for _, rendering in rendered]
     assert 40 < min(means) and max(means) < 215
-    assert min(rendering.image.std() for _, rendering in rendered) > 8
 
 
 def test_aspect_ratios():
