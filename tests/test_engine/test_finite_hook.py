@@ -9,10 +9,9 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 from tiny_fragile import FragileModel, write_config
 
-from mmlite.engine.hooks import FiniteHook
 from mmlite.engine.nonfinite.step import StepKeeper
 from mmlite.engine.nonfinite.watch import FiniteWatch
-from mmlite.errors import ArgumentError, NonFiniteError
+from mmlite.errors import NonFiniteError
 
 ACCUMULATED = 'optim_wrapper.update(accumulative_counts=2)\n'
 CLIPPED = 'optim_wrapper.update(clip_grad=dict(max_norm=1.0))\n'
@@ -194,8 +193,3 @@ def test_a_step_that_cannot_be_kept_stops_all_the_same(tmp_path):
     (tmp_path / 'run' / 'failed_step_1').write_text('in the way')
     _, error = stop(tmp_path, fault='nan loss', at=[0])
     assert 'the step could not be kept: cannot write ' in error
-
-
-def test_a_wrong_limit_is_an_error():
-    with pytest.raises(ArgumentError, match=r'max_skipped must be >= 1 \(got 0\)'):
-        FiniteHook(max_skipped=0)

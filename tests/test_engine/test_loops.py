@@ -145,19 +145,7 @@ def test_seeds_tell_run_epoch_sample_and_repeat_apart():
     assert sample_seed(1, 5) == sample_seed(1, SampleIndex(5)) and max(seeds) < 2**63
 
 
-def test_generators_and_neighbours_draw_independently():
-    def draws(index):
-        with seeded_rng(sample_seed(0, SampleIndex(index))):
-            return [
-                random.getrandbits(16),
-                np.random.randint(1 << 16),
-                int(torch.randint(1 << 16, ())),
-            ]
-
-    drawn = np.array([draws(index) for index in range(2000)]) / (1 << 16)
-    assert np.abs(drawn.mean(0) - 0.5).max() < 0.03
-    correlations = np.corrcoef(drawn[:-1].T, drawn[1:].T) - np.eye(6)
-    assert np.abs(correlations).max() < 0.09  # four standard deviations
+def test_generators_draw_independently():
     with seeded_rng(sample_seed(0, 1)):
         streams = [
             {random.getrandbits(32) for _ in range(2000)},

@@ -19,13 +19,11 @@ import torch
 import trainings
 from mmengine.config import Config
 from mmengine.runner import Runner
-from torch.utils.data import Dataset
 
 from mmlite.datasets.sot.sequence import Sequence
 from mmlite.engine.tracking import OnlineTracker, digest, split_by_frames, track_sequences
 from mmlite.errors import DataError
 from mmlite.evaluation.sot.results import read_boxes
-from mmlite.registry import DATASETS
 from mmlite.visualization.palette import PALETTE
 from mmlite.visualization.tracks import TRUTH
 
@@ -106,19 +104,6 @@ def results(folder):
 
 
 SCORES = ('sot/AUC', 'sot/P', 'sot/P_norm', 'sot/sequences', 'sot/failed')
-
-
-def test_every_sequence_is_tracked_and_scored(evaluate, tmp_path, videos):
-    out = tmp_path / 'results'
-    code, metrics = evaluate('work', f'test_cfg.out_dir={out}')
-    assert (code, metrics['sot/sequences'], metrics['sot/failed']) == (0, len(LENGTHS), 0)
-    assert metrics['sot/AUC'] > 80
-    found = results(out / 'frames')
-    assert found.keys() == LENGTHS.keys()
-    for name, frames in LENGTHS.items():
-        assert found[name].shape == (frames, 4)
-        truth = read_boxes(videos / name / 'groundtruth.txt')
-        assert np.abs(found[name] - truth).max() < 1
 
 
 def test_batched_is_what_one_by_one_is(evaluate, tmp_path):
@@ -280,7 +265,7 @@ def locate_until(monkeypatch, calls, then):
     return made
 
 
-def test_a_killed_evaluation_goes_on_where_it_was(evaluate, tmp_path, monkeypatch):
+def test_a_killed_evaluation_goes_on_where_it_was(evaluate, tmp_path, videos, monkeypatch):
     out = f'test_cfg.out_dir={tmp_path / "results"}'
     _, wanted = evaluate('whole')
 
@@ -298,8 +283,12 @@ def test_a_killed_evaluation_goes_on_where_it_was(evaluate, tmp_path, monkeypatc
     code, metrics = evaluate('resumed', out, 'test_cfg.batch_size=1')
     assert code == 0
     assert len(made) == sum(n - 1 for name, n in LENGTHS.items() if name not in finished)
+    assert metrics['sot/AUC'] > 80
+    assert (metrics['sot/sequences'], metrics['sot/failed']) == (len(LENGTHS), 0)
     for key in SCORES:
         assert metrics[key] == pytest.approx(wanted[key], abs=1e-3)
+    for name, boxes in results(tmp_path / 'results' / 'frames').items():
+        assert np.abs(boxes - read_boxes(videos / name / 'groundtruth.txt')).max() < 1
 
 
 def test_earlier_results_that_do_not_fit_are_refused(evaluate, tmp_path, capsys):
@@ -358,39 +347,17 @@ def test_a_contact_sheet_of_every_sequence_is_drawn(evaluate, tmp_path):
         assert (np.abs(image - color[::-1]).max(2) < 70).sum() > 40
 
 
-@DATASETS.register_module(force=True)
-class Crops(Dataset):
-    """Two grey search crops."""
+def test_hooks_are_called_as_by_the_stock_loop(tmp_path, videos):
+    cfg = Config.fromfile(tiny_tracker.write_config(tmp_path, videos)[0])
+    cfg.work_dir = str(tmp_path)
+    runner = Runner.from_cfg(cfg)
+    call, calls = runner.call_hook, []
 
-    def __len__(self):
-        return 2
+    def note(name, **kwargs):
+        calls.append((name, kwargs, runner.model.training))
+        call(name, **kwargs)
 
-    def __getitem__(self, index):
-        return dict(inputs=dict(search=torch.full((3, 8, 8), 100, dtype=torch.uint8)))
-
-
-@pytest.fixture
-def noted(tmp_path, videos):
-    """A function that builds a runner, and its calls of hooks: name, arguments, training mode."""
-
-    def build(extra=''):
-        cfg = Config.fromfile(tiny_tracker.write_config(tmp_path, videos, extra=extra)[0])
-        cfg.work_dir = str(tmp_path)
-        runner = Runner.from_cfg(cfg)
-        call, calls = runner.call_hook, []
-
-        def note(name, **kwargs):
-            calls.append((name, kwargs, runner.model.training))
-            call(name, **kwargs)
-
-        runner.call_hook = note
-        return runner, calls
-
-    return build
-
-
-def test_hooks_are_called_as_by_the_stock_loop(noted):
-    runner, calls = noted()
+    runner.call_hook = note
     metrics = runner.test()
     names = [name for name, _, _ in calls if 'test' in name]
     pair = ['before_test_iter', 'after_test_iter']
@@ -405,28 +372,3 @@ def test_hooks_are_called_as_by_the_stock_loop(noted):
         assert given.name == track.name and len(track.boxes) == LENGTHS[given.name]
     (final,) = [kwargs for name, kwargs, _ in calls if name == 'after_test_epoch']
     assert final['metrics'] == metrics
-
-
-TRAINING = """
-train_dataloader = dict(
-    batch_size=2, sampler=dict(type='DefaultSampler'), collate_fn=dict(type='default_collate'),
-    dataset=dict(type='Crops'),
-)
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=4, val_interval=2)
-optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1))
-val_dataloader = test_dataloader
-val_evaluator = test_evaluator
-val_cfg = dict(type='SequenceValLoop', batch_size=3)
-"""
-
-
-def test_training_validates_every_so_often(noted, tmp_path):
-    runner, calls = noted(TRAINING)
-    runner.train()
-    assert [name for name, _, _ in calls].count('before_val') == 2
-    modes = {name: training for name, _, training in calls}
-    assert modes['after_train_iter'] and not modes['after_val_iter']
-    (file,) = tmp_path.glob('*/vis_data/scalars.json')
-    records = [json.loads(line) for line in file.read_text().splitlines()]
-    assert sum(record.get('sot/AUC', 0) > 80 for record in records) == 2
-    assert runner.val_loop.problem is None

@@ -2,24 +2,20 @@
 
 import csv
 import json
-import os
 import re
-import signal
-import time
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 import tiny_classifier
 import torch
-import trainings
 from mmengine.config import Config
 from run_tool import TOOLS, run_tool
 from tiny import write_log
 from tiny_pretrain import save_backbone
 
 from mmlite.engine.launch import read_config
-from mmlite.experiments import Scorecard, Sweep, load_preset, read_inits, trial
+from mmlite.experiments import Scorecard, Sweep, load_preset, read_inits
 from mmlite.experiments import scorecard as module
 from mmlite.experiments.preset import preset_names
 from mmlite.models import ViT
@@ -215,52 +211,6 @@ def test_a_mistake_is_one_sentence(line, scorecard, folder, tmp_path, capsys):
     captured = capsys.readouterr()
     assert re.search(message, captured.err) and len(captured.err.splitlines()) == 1
     assert scorecard.sweeps.inits == [] and not (tmp_path / 'card').exists()
-
-
-TRAINING = """
-import json, pathlib, sys, time
-
-work = pathlib.Path(sys.argv[sys.argv.index('--work-dir') + 1])
-if 'init=a' in work.name and '--resume' not in sys.argv:
-    (work / 'last_checkpoint').write_text('epoch_1.pth')
-    time.sleep(600)
-log = work / '1' / 'vis_data' / 'scalars.json'
-log.parent.mkdir(parents=True)
-log.write_text(json.dumps({'accuracy/top1': 50, 'step': 1}) + '\\n')
-(work / 'last_checkpoint').write_text('epoch_2.pth')
-"""
-
-
-def be_killed(train, args, log):
-    """A scorecard in a process of its own."""
-    trial.TRAIN = train
-    trainings._run('scorecard', args, log, {})
-
-
-def test_a_kill_loses_at_most_the_running_training(scorecard, folder, tmp_path, monkeypatch):
-    """Trainings are stand-ins, of which one ends only if it is resumed."""
-    monkeypatch.undo()  # of the stand-in for sweeps
-    train = tmp_path / 'train.py'
-    train.write_text(TRAINING)
-    write_preset(folder, folder / 'small.py', 'real.py', seeds=[0])
-    options = (checkpoint(folder, 'a'), '--tasks', 'first')
-    args = [*options, '--preset', str(folder / 'real.py'), '--work-dir', str(tmp_path / 'card')]
-    process = trainings.CONTEXT.Process(target=be_killed, args=(train, args, tmp_path / 'log'))
-    process.start()
-    done, running = (tmp_path / 'card/first' / f'init={name}_seed=0' for name in ('scratch', 'a'))
-    while not (running / 'last_checkpoint').exists():
-        assert process.is_alive(), (tmp_path / 'log').read_text()
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGTERM)
-    process.join()
-    assert process.exitcode == 128 + signal.SIGTERM
-    before = (done / 'trial.json').stat().st_mtime_ns
-    monkeypatch.setattr(trial, 'TRAIN', train)
-    assert scorecard(*options, preset='real.py') == 0
-    assert (done / 'trial.json').stat().st_mtime_ns == before
-    assert json.loads((running / 'trial.json').read_text())['resumed']
-    rows = list(csv.DictReader((tmp_path / 'card' / 'scorecard.csv').open()))
-    assert [(row['init'], row['mean']) for row in rows] == [('scratch', '50.0'), ('a', '50.0')]
 
 
 class InProcess:

@@ -103,26 +103,6 @@ def test_accuracy_by_hand():
     assert values['points/error'] == pytest.approx((0.19 + 0.21 + 3.9 / 20) / 8)
 
 
-def test_the_model_gives_pixels_and_learns_them(data):
-    cfg = Config.fromfile(CONFIG)
-    init_default_scope(cfg.default_scope)
-    torch.manual_seed(0)
-    model = MODELS.build(cfg.model)
-    pipeline = Compose(cfg.val_dataloader.dataset.pipeline)
-    packed = [pipeline(dataset(data)[i]) for i in range(2)]
-    batch = {key: [sample[key] for sample in packed] for key in packed[0]}
-    inputs = model.data_preprocessor(batch, True)
-    loss = model(**inputs, mode='loss')['loss_points']
-    points = model(**inputs)
-    true = torch.stack([sample.gt_points for sample in inputs['data_samples']])
-    assert points.shape == (2, 4, 2) and 0 < points.min() and points.max() < 96
-    assert loss.item() == pytest.approx((points - true).abs().mean().item() / 96, rel=1e-5)
-    loss.backward()
-    assert [n for n, p in model.named_parameters() if p.grad is None] == []
-    predicted = model.eval()(**inputs, mode='predict')
-    assert torch.equal(predicted[1].pred_points, model(**inputs)[1])
-
-
 TINY = """
 _base_ = {base!r}
 model = dict(

@@ -1,7 +1,6 @@
 """Good and bad files of every kind, for commands that are meant to fail."""
 
 import json
-import os
 import shutil
 
 import cv2
@@ -28,8 +27,6 @@ FILES = dict(
     mae_pth='{p}/pre/mae.pth',
     track_pth='{p}/trk/finder.pth',
     clip='{p}/trk/finder.py {p}/trk/finder.pth {p}/trk/videos/one',
-    seg_data='train_dataloader.dataset.data_root={p}/seg/data/ '
-    'val_dataloader.dataset.data_root={p}/seg/data/',
 )
 """What stands for these files in arguments and sentences; ``{p}`` is their folder."""
 
@@ -44,13 +41,6 @@ def save(config, path, **meta):
     torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
 
 
-class Program:
-    """A pickle that runs a command when it is read by plain pickle."""
-
-    def __reduce__(self):
-        return os.system, ('touch hacked.pth',)
-
-
 def write_annotations(folder):
     """Files that are no annotations of the images in ``folder``, each in its own way."""
     (folder / 'empty.json').touch()
@@ -61,13 +51,11 @@ def write_annotations(folder):
 
 
 def write_images(root):
-    """Directories of classes: with truncated JPEGs, with texts as images, with nothing."""
+    """An image, and directories of classes: with texts as images, with nothing."""
     cv2.imwrite(str(root / 'whole.jpg'), tiny_pretrain.image(0))
-    whole = (root / 'whole.jpg').read_bytes()
-    for name, content in dict(torn=whole[: len(whole) // 2], texts=b'hello').items():
-        (root / name / 'train/a').mkdir(parents=True)
-        for number in range(4):
-            (root / name / f'train/a/{number}.jpg').write_bytes(content)
+    (root / 'texts/train/a').mkdir(parents=True)
+    for number in range(4):
+        (root / f'texts/train/a/{number}.jpg').write_text('hello')
     (root / 'none/train/a').mkdir(parents=True)
     for name in ('disc', 'square'):
         shutil.copytree(root / f'cls/data/val/{name}', root / f'two/val/{name}')
@@ -94,7 +82,5 @@ def write_all(p):
     (p / 'text.pth').write_text('hello' * 100)
     (p / 'half.pth').write_bytes((p / 'cls/cls.pth').read_bytes()[:-1000])
     (p / 'empty.pth').touch()
-    torch.save(dict(state_dict={}, program=Program()), p / 'hostile.pth')
-    (p / 'child.py').write_text("_base_ = './parent.py'")
     (p / 'good.json').write_text('{"step": 1, "loss": 2.0, "lr": 0.1, "time": 1}\n')
     (p / 'words.json').write_text('{"step": 1, "loss": "low", "lr": 0.1, "time": "long"}\n')
