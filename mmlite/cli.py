@@ -30,10 +30,7 @@ COMMANDS = {
 
 
 def main(argv=None):
-    """Run a command with its arguments, by default those of the process.
-
-    Returns the exit code: that of the program, or 2 for a wrong command.
-    """
+    """Run a command, by default of the process; returns its exit code, 2 for a wrong command."""
     from . import __version__
 
     argv = sys.argv[1:] if argv is None else list(argv)

@@ -38,10 +38,7 @@ class OutputError(UserError, OSError):
 
 
 class NonFiniteError(UserError):
-    """Training met a NaN or an infinity and stopped before the optimiser changed a weight.
-
-    The message names the iteration, what is not finite, and how to run that step again.
-    """
+    """Training met a NaN or an infinity and stopped before the optimizer changed a weight."""
 
     exit_code = 3
 

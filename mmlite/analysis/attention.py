@@ -9,11 +9,7 @@ PAPER_STEP = 14  # between neighbouring patches in the paper's figures, though 1
 
 
 def patch_attention(logits, num_prefix=0):
-    """Attention among patches alone, float32 (B, heads, Q, K), of scaled logits.
-
-    The ``num_prefix`` leading tokens p that are no patches are removed from (B, heads, p + Q,
-    p + K) before the softmax.
-    """
+    """Softmax of logits without the leading ``num_prefix`` tokens: float32 (B, heads, Q, K)."""
     return logits[..., num_prefix:, num_prefix:].float().softmax(dim=-1)
 
 
@@ -21,8 +17,7 @@ def head_stats(logits, queries, keys, num_prefix=0):
     """Distance and entropy of the heads, averaged over queries and images: float64 (2, heads).
 
     The distance from a query to the keys, weighted by its attention, is in the unit of the places
-    (Q, 2) and (K, 2); the entropy, ``-sum_k P log(P + 1e-6)``, in nats. For ``logits`` and
-    ``num_prefix`` see :func:`patch_attention`.
+    (Q, 2) and (K, 2); the entropy, ``-sum_k P log(P + 1e-6)``, in nats.
     """
     attention = patch_attention(logits, num_prefix)
     steps = torch.cdist(queries, keys, compute_mode='donot_use_mm_for_euclid_dist')

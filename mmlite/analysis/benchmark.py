@@ -184,11 +184,7 @@ def rounded(value, digits=4):
 
 
 class Contestant:
-    """A classifier, detector or segmentation model that takes turns with others on a device.
-
-    The batch size is that of the config; the image size that of the data preprocessor, or else
-    ``image_size``.
-    """
+    """A classifier, detector or segmentation model that takes turns with others on a device."""
 
     def __init__(self, cfg, device):
         self.cfg, self.device = cfg, device

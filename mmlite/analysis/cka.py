@@ -76,10 +76,7 @@ class CKA:
 
 @torch.no_grad()
 def compare_models(reference, models, batches):
-    """CKA of models (rows) with one reference (columns), which may be among them.
-
-    All are of class :class:`~.tapped.TappedModel` and see the same RGB uint8 batches (n, 3, H, W).
-    """
+    """CKA of models (rows) with one reference (columns), over RGB uint8 batches (n, 3, H, W)."""
     measures = [CKA() for _ in models]
     for pixels in batches:
         wanted = reference.features(pixels, gram)

@@ -65,10 +65,7 @@ def model_complexity(model, shape):
 
 
 def tracker_complexity(model):
-    """Trained parameters and MACs of a one-stream tracker, for one template and one search region.
-
-    The backbone's own table of positions is frozen, since tracking does not use it.
-    """
+    """Trained parameters and MACs of a one-stream tracker, for one template and search region."""
     device = next(model.parameters()).device
     z, x = (
         torch.zeros(1, 3, s, s, device=device) for s in (model.template_size, model.search_size)
@@ -78,6 +75,7 @@ def tracker_complexity(model):
         lambda: model.relate(model.embed_template(z), model.embed_search(x))
     )
     in_head, _ = count_macs(model.head, features)
+    # the backbone's own table of positions is frozen, since tracking does not use it
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     head = count_params(model.head)
     return {'backbone': (trained - head, in_backbone), 'head': (head, in_head)}

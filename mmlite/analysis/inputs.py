@@ -75,10 +75,7 @@ def add_options(parser, folder, need_models=True):
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A model on the command line: config or timm's name, and weights.
-
-    Without ``checkpoint``, weights are timm's or the initial ones of training with the config.
-    """
+    """A model on the command line; without ``checkpoint``, with timm's or initial weights."""
 
     name: str
     config: str | None = None
@@ -144,10 +141,7 @@ def _loading_step(dataset):
 
 
 def open_models(texts, args):
-    """Build the models of the command line (``args`` of :func:`add_options`) on the device.
-
-    Returns their sources, the models, and the side of the crop in pixels.
-    """
+    """Build the models of the command line; returns sources, models and the side of the crop."""
     as_device(args.device)
     check_out_folder('--out', args.out)
     MMLogger.get_current_instance().setLevel('WARNING')  # no line for each initialized parameter

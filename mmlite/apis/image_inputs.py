@@ -14,10 +14,7 @@ ACCEPTED = "an image file, a directory of images, a pattern such as 'photos/*.jp
 
 @dataclass(frozen=True)
 class ImageInput:
-    """An image that is not read yet: its path, or ``'array 3'`` and the array.
-
-    ``name`` is the stem of its output files; no two inputs have the same.
-    """
+    """An image that is not read yet: path or ``'array 3'``, unique stem of output files, array."""
 
     place: str
     name: str

@@ -60,10 +60,7 @@ class ImagePipeline:
         self._compose = Compose(steps)
 
     def __call__(self, image, source):
-        """Prepare a BGR uint8 image (H, W, 3) of an :class:`ImageInput` for the model.
-
-        A DataError names an image for which the pipeline fails, e.g. of an extreme aspect ratio.
-        """
+        """Prepare a BGR uint8 image (H, W, 3) of an :class:`ImageInput`, or raise a DataError."""
         given = np.ascontiguousarray(image[..., ::-1]) if self.rgb else image
         given = given.astype(np.float32) if self._to_float32 else given
         size = image.shape[:2]

@@ -116,13 +116,10 @@ def find_checkpoint(work_dir):
 
 
 def damage(path):
-    """Reason why a checkpoint file cannot be read, None if all its checksums match.
-
-    Files of torch < 1.6 have none, so they are loaded.
-    """
+    """Reason why a checkpoint file cannot be read, or None."""
     try:
         with open(path, 'rb') as file:
-            if file.read(1) == b'\x80':  # pickle
+            if file.read(1) == b'\x80':  # a pickle of torch < 1.6, without checksums
                 stack.load(path)
                 return None
         with zipfile.ZipFile(path) as archive:

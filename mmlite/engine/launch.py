@@ -22,6 +22,7 @@ from mmlite.errors import DataError, UserError
 
 from .check_config import check_config, require
 from .checkpointing import find_checkpoint, saved_seed
+from .checks.data import datasets
 from .cli import check_out_folder, report_errors_once
 from .config_file import load_config
 from .loops import keep_workers
@@ -46,11 +47,7 @@ FIT = dict(type='mmlite.CheckpointFitHook', whole=True)
 
 
 def read_config(config, work_dir=None, cfg_options=None, launcher='none'):
-    """Load a config and apply the command-line options that concern every phase.
-
-    ``work_dir`` defaults to the config's, else to ``./work_dirs/<name>``; for ``cfg_options`` see
-    :func:`~.config_file.load_config`.
-    """
+    """Load a config and apply the command-line options that concern every phase."""
     cfg = load_config(config, cfg_options)
     cfg.launcher = launcher
     cfg.work_dir = work_dir or cfg.get('work_dir') or f'./work_dirs/{Path(config).stem}'
@@ -138,10 +135,8 @@ def set_tta(cfg):
     if missing:
         raise UserError(f'--tta needs {" and ".join(missing)} in the config')
     cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
-    dataset = cfg.test_dataloader.dataset
-    while 'dataset' in dataset:
-        dataset = dataset.dataset
-    dataset.pipeline = cfg.tta_pipeline
+    for _, dataset in datasets(cfg, 'test'):
+        dataset.pipeline = cfg.tta_pipeline
 
 
 def set_dump(cfg, out):

@@ -60,10 +60,7 @@ class Training:
         check_config(cfg, 'train')
 
     def start(self, environment, lock):
-        """Start the process, which inherits the file descriptor ``lock``.
-
-        One that outlives a killed sweep keeps the next sweep out.
-        """
+        """Start the process, whose file descriptor ``lock`` keeps other sweeps out as it lives."""
         self.folder.mkdir(exist_ok=True)
         if not self.resumed:
             # an earlier training, abandoned before its first checkpoint, does not count

@@ -13,10 +13,7 @@ def check_known(name, value, known):
 
 
 def near_names(name, candidates, count=3):
-    """Up to ``count`` of ``candidates`` that look like ``name`` or contain it, best first.
-
-    Case is ignored; they are returned in their own spelling.
-    """
+    """Up to ``count`` of ``candidates`` that look like ``name`` or contain it, in any case."""
     by_lower = {candidate.lower(): candidate for candidate in candidates}
     found = difflib.get_close_matches(name.lower(), by_lower, n=count, cutoff=0.6)
     if len(name) > 3:

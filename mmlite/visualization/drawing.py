@@ -94,10 +94,7 @@ def draw_tag(canvas, text, x, y, color):
 
 
 def draw_label_maps(image, maps, names, colors, ignored=255):
-    """Draw an image and its label maps side by side (RGB uint8) over a legend of their classes.
-
-    Arguments are those of :func:`color_label_maps`.
-    """
+    """Draw an image and :func:`color_label_maps` side by side over a legend, RGB uint8."""
     tiles, entries = color_label_maps(image, maps, names, colors, ignored)
     return image_grid(list(tiles.values()), list(tiles), legend=entries)
 

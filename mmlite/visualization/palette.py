@@ -16,10 +16,7 @@ LINE_COLORS = tuple(
 
 
 def class_colors(count, palette=None):
-    """Colors of ``count`` classes, RGB in 0 to 255, the first from ``palette`` (:data:`PALETTE`).
-
-    Further ones get evenly spread hues.
-    """
+    """RGB colors, 0 to 255, of ``count`` classes: of ``palette``, then evenly spread hues."""
     colors = [tuple(int(channel) for channel in color) for color in palette or PALETTE][:count]
     missing = count - len(colors)
     for number in range(missing):

@@ -43,10 +43,7 @@ def table_side(table):
 
 
 def vit_arguments(state, source, heads):
-    """Arguments of the :class:`mmlite.models.ViT` that weights fit, and the origin of the heads.
-
-    ``heads`` is the user's; a number that is unknown or contradicted is a UserError.
-    """
+    """Arguments of the :class:`mmlite.models.ViT` that weights fit, and the origin of its heads."""
     dim, channels, patch, _ = shape_of(state, 'backbone.patch_embed.proj.weight', 4)
     stored = grid = math.isqrt(shape_of(state, 'backbone.pos_embed', 3)[1] - 1)
     depth, table_heads, rel_pos, windows = _depth(state), None, None, {}

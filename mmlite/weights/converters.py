@@ -127,10 +127,7 @@ def place(weights, layout, keep_extra):
 
 
 def complete_vit(ledger):
-    """Bring the variants of a plain ViT into the form of :class:`mmlite.models.ViT`, all exactly.
-
-    Fuses BEiT's biases, copies a shared table to every block, completes ``pos_embed``.
-    """
+    """Bring the variants of a plain ViT into the form of :class:`mmlite.models.ViT`, exactly."""
     state = ledger.state
     table, origins = ledger.take('backbone.relative_position_bias_table')
     projections = [key for key in state if re.fullmatch(r'backbone\..*\.attn\.qkv\.weight', key)]

@@ -38,10 +38,7 @@ def load_image(path):
 
 
 def segmentation_meta(cfg):
-    """Class names, RGB colors and the label of ignored pixels of a segmentation config's test data.
-
-    Files are not read unless the class of the data set does so.
-    """
+    """Class names, RGB colors and ignored label of a segmentation config's test data."""
     if cfg.get('default_scope') != 'mmseg' or not cfg.get('test_dataloader'):
         raise UserError(
             f'config {cfg.filename} should be of a segmentation model and have test data'

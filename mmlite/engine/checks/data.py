@@ -14,10 +14,7 @@ from .values import PATH, check_value, walk
 
 
 def check_data(cfg, stages):
-    """Look for data roots, image directories and annotation files of the data sets in use.
-
-    A DataError names a missing path, its key, and how to set it or make it (``make_data``).
-    """
+    """Look for data roots, image directories and annotation files of the data sets in use."""
     scope, make = cfg.get('default_scope') or 'mmengine', cfg.get('make_data')
     for stage in stages:
         for path, dataset in datasets(cfg, stage):

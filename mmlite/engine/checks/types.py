@@ -109,10 +109,7 @@ def _get(registry, name):
 
 
 def check_keys(accepted, label, node, path, caller_keys=()):
-    """Check keys and values of a config dict against the arguments of its class ``label``.
-
-    ``caller_keys`` are removed before the class gets them.
-    """
+    """Check keys (less ``caller_keys``) and values of a config dict against its class ``label``."""
     names, closed, hints = accepted
     for key, value in node.items():
         if key in caller_keys or key in ('type', '_scope_'):
