@@ -99,7 +99,7 @@ def _check_shapes(model, weights, misshapen, source):
 
 
 def load_exactly(model, contents, source, ignore=None):
-    """Load exactly the model's weights from the file ``source``, but for names in ``ignore``."""
+    """Load exactly the model's weights of the file ``source``, without names below ``ignore``."""
     weights = read_weights(contents, source)
     if ignore:
         weights = {key: v for key, v in weights.items() if not key.startswith(ignore)}

@@ -47,7 +47,7 @@ def test_task_spec_keeps_what_a_task_fixes():
     assert task_spec('cls', max_objects=9, frames=9).max_objects == 1
     assert task_spec('det', frames=9).frames == 1
     assert task_spec('sot', frames=9).frames == 9
-    with pytest.raises(UserError, match="unknown task 'pose'"):
+    with pytest.raises(UserError, match="task 'pose' is unknown"):
         task_spec('pose')
 
 

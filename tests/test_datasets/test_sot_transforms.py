@@ -159,7 +159,7 @@ def test_pairs_without_a_valid_crop_are_dropped(frame, box, valid):
 
 @pytest.mark.parametrize(('make', 'message'), [
     (lambda: CropPair(TEMPLATE, SEARCH, gray_prob=1.5), 'gray_prob must be between 0 and 1'),
-    (lambda: CropPair(TEMPLATE, SEARCH, coords='pixel'), "coords must be 'ostrack' or 'exact'"),
+    (lambda: CropPair(TEMPLATE, SEARCH, coords='pixel'), "coords 'pixel' is unknown"),
     (lambda: CropPair(dict(size=128), SEARCH), 'template=.* is not a crop'),
     (lambda: CropPair(TEMPLATE, dict(SEARCH, jitter=1)), 'search=.* is not a crop'),
     (lambda: CropPair(TEMPLATE, dict(SEARCH, factor=0)), 'search.factor=0 is too small'),

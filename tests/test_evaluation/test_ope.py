@@ -206,5 +206,5 @@ def test_predictions_without_area_are_those_of_the_frame_before():
 def test_the_official_definition_is_the_default(usual, want):
     assert find_protocol(None, usual).name == want
     assert find_protocol('uav', usual).name == 'uav'
-    with pytest.raises(ArgumentError, match="no evaluation protocol 'lassot'; there are lasot, py"):
+    with pytest.raises(ArgumentError, match="protocol 'lassot' is unknown: choose from .'lasot', "):
         find_protocol('lassot')

@@ -162,7 +162,7 @@ def test_papers_count_uav123_otherwise(tmp_path, capsys):
     assert "protocol 'uav'" not in capsys.readouterr().out
     assert papers['sot/P'] > default['sot/P']
     assert papers['sot/AUC'] == default['sot/AUC']
-    with pytest.raises(ArgumentError, match="no evaluation protocol 'lazot'"):
+    with pytest.raises(ArgumentError, match="protocol 'lazot' is unknown"):
         Evaluator([dict(type='mmlite.SOTMetric', protocol='lazot')])
 
 

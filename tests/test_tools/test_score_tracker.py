@@ -155,7 +155,7 @@ def test_equal_folder_names_are_told_apart(data, results, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(('options', 'message'), [
-    (('--split', 'val'), "split must be one of 'train', 'test', 'all'"),
+    (('--split', 'val'), "split 'val' is unknown: choose from ('train', 'test', 'all')"),
     (('--data-options', 'chunks=[1]'), 'data set lasot has no option chunks'),
     (('--names', 'perfect', '--perfect'), "'perfect' is a reference"),
 ])  # fmt: skip

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmlite.errors import UserError
+from mmlite.utils.names import check_known
 
 from .outlines import CLASSES
 from .textures import GROUNDS
@@ -82,8 +83,7 @@ class SceneSpec:
 
 def task_spec(task, **overrides):
     """SceneSpec of one of :data:`TASKS`: its defaults and ``overrides``."""
-    if task not in TASKS:
-        raise UserError(f"unknown task '{task}'; it should be one of {', '.join(TASKS)}")
+    check_known('task', task, TASKS)
     fixed = {'max_objects': 1} if task == 'cls' else {}
     if task not in SEQUENCE_TASKS:
         fixed['frames'] = 1

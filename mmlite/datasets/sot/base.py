@@ -9,7 +9,8 @@ import numpy as np
 from mmengine.logging import print_log
 from torch.utils.data import Dataset
 
-from mmlite.errors import ArgumentError, DataError
+from mmlite.errors import DataError
+from mmlite.utils.names import check_known
 
 from .annotations import has_area, read_boxes
 from .frames import ImageFrames, VideoFrames
@@ -60,9 +61,7 @@ class SequenceDataset(Dataset):
     first_only = ()  # splits of which only the first frame is annotated
 
     def __init__(self, data_root, split, rebuild_index=False, **options):
-        if split not in self.splits:
-            legal, name = ', '.join(map(repr, self.splits)), type(self).__name__
-            raise ArgumentError(f'{name}: split must be one of {legal}, not {split!r}')
+        check_known(f'{type(self).__name__}: split', split, self.splits)
         self.data_root, self.split = str(data_root), split
         for key, file in options.items():
             if key.endswith('_file') and file:

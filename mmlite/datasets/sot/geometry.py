@@ -21,7 +21,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mmlite.errors import ArgumentError, DataError
+from mmlite.errors import DataError
+from mmlite.utils.names import check_known
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,5 @@ def _clip(low, high, extent, margin):
 
 def is_exact(coords):
     """Whether ``coords`` is ``'exact'`` rather than ``'ostrack'``; ArgumentError for others."""
-    if coords not in ('ostrack', 'exact'):
-        raise ArgumentError(f"coords must be 'ostrack' or 'exact', got {coords!r}")
+    check_known('coords', coords, ('ostrack', 'exact'))
     return coords == 'exact'

@@ -6,7 +6,7 @@ official one of LaSOT (Fan et al., CVPR 2019), as OSTrack, STARK and pytracking 
 
 from dataclasses import dataclass, replace
 
-from mmlite.errors import ArgumentError
+from mmlite.utils.names import check_known
 
 CENTRES = ('precision', 'norm_precision')
 """Curves of the centre error."""
@@ -78,6 +78,5 @@ OWN_MEASURE = ('got10k', 'trackingnet')
 def find_protocol(name=None, usual=None):
     """Find a protocol by name; None is ``usual`` if in :data:`OWN_MEASURE`, else ``'lasot'``."""
     name = name or (usual if usual in OWN_MEASURE else LASOT.name)
-    if name not in PROTOCOLS:
-        raise ArgumentError(f'no evaluation protocol {name!r}; there are {", ".join(PROTOCOLS)}')
+    check_known('protocol', name, PROTOCOLS)
     return PROTOCOLS[name]

@@ -128,7 +128,6 @@ class Hiera(Backbone):
                 )
 
     def reset_parameters(self):
-        """Initialize by the scheme ``weight_init``."""
         HIERA_INITS[self.weight_init](self)
 
     def embed(self, images, mask=None, num_keep=None):

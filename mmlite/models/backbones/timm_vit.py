@@ -103,7 +103,6 @@ class TimmViT(ViT):
             )
 
     def init_weights(self):
-        """Initialize, then load ``pretrained`` or ``checkpoint_path`` if given."""
         if self._is_init:
             return
         super().init_weights()

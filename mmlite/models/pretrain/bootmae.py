@@ -49,11 +49,10 @@ class BootMAE(MomentumMixin, MaskedPretrainer):
         self.mask_ratio = mask_ratio
         self.momentum = momentum
         self.feature_ramp = feature_ramp
-        channels = self.backbone.embed_dims
-        values = self.backbone.patch_embed.proj.weight[0].numel()
-        self.pixel_decoder, self.feature_decoder = (
-            MODELS.build(dict(decoder, in_channels=channels, out_channels=count))
-            for decoder, count in ((pixel_decoder, values), (feature_decoder, channels))
+        dim, values = self.backbone.embed_dims, self.backbone.patch_embed.proj.weight[0].numel()
+        self.pixel_decoder = MODELS.build(dict(pixel_decoder, in_channels=dim, out_channels=values))
+        self.feature_decoder = MODELS.build(
+            dict(feature_decoder, in_channels=dim, out_channels=dim)
         )
         self.low, self.high = 'blocks.0', f'blocks.{len(self.backbone.blocks) - 1}'
         self.add_momentum_encoder('backbone', always_eval=True)

@@ -84,7 +84,6 @@ class MAE(MaskedPretrainer):
 
     @torch.no_grad()
     def reconstruct(self, inputs, data_samples=None):
-        """Predict the hidden pixels."""
         if not self.with_neck:
             raise ArgumentError('this model has no decoder: it learns by distillation alone')
         visible = self._choose(inputs)

@@ -50,7 +50,6 @@ class SimMIM(MaskTokenPretrainer):
 
     @torch.no_grad()
     def reconstruct(self, inputs, data_samples=None):
-        """Predict the hidden pixels."""
         mask = self.draw_mask(inputs)
         side = self.backbone.patch_size
         hidden = self._as_map(mask, inputs).repeat_interleave(side, 1).repeat_interleave(side, 2)
