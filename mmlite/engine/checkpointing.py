@@ -97,7 +97,7 @@ def find_checkpoint(work_dir):
     """Path of the newest intact checkpoint of a work directory, None without any.
 
     It is the one that ``last_checkpoint`` names, or else the one with the greatest number in its
-    name. A damaged one is logged, and the one before it is taken; all damaged: CheckpointError.
+    name. A damaged one is logged, and the one before it is taken; if all are, a CheckpointError.
     """
     candidates = _candidates(Path(work_dir))
     for number, path in enumerate(candidates):

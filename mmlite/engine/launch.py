@@ -72,7 +72,7 @@ def train(cfg):
 
 
 def test(cfg, out=None):
-    """Check a config of :func:`set_test` and evaluate; returns the metrics, also in ``out``.
+    """Check a config of :func:`set_test` and evaluate; returns metrics and writes them to ``out``.
 
     On the main process, a DataError after the evaluation says that a part of the data was left out.
     """

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mmlite.errors import DataError, UserError
-from mmlite.utils.names import near_names
+from mmlite.utils.names import near_names, with_near
 
 BOOKKEEPING = frozenset({'step', 'iter', 'epoch', 'time', 'data_time', 'memory', 'lr', 'base_lr'})
 """Scalars of every run that are no metric."""
@@ -67,9 +67,8 @@ def curve(records, key, file):
             raise DataError(f'{file}: {key} is {pair[1]!r} at step {pair[0]!r}, not numbers')
     if not found:
         keys = sorted({k for r in records for k in r} - {'step', 'iter', 'epoch'})
-        near = near_names(key, keys)
-        hint = f'near names: {", ".join(near)}; ' if near else ''
-        raise UserError(f'{file} has no key {key!r}; {hint}it has {", ".join(keys)}')
+        message = f'{file} has no key {key!r}; it has {", ".join(keys)}'
+        raise UserError(with_near(message, near_names(key, keys)))
     steps, values = zip(*found, strict=True)
     return list(steps), list(values)
 

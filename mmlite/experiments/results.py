@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from mmlite.engine.logs import BOOKKEEPING, find_logs, split_records
 from mmlite.errors import UserError
-from mmlite.utils import near_names, render_table, write_bytes, write_csv, write_text
+from mmlite.utils import render_table, write_bytes, write_csv, write_text
+from mmlite.utils.names import near_names, with_near
 from mmlite.visualization import draw_curves
 
 from .grid import SEED
@@ -37,9 +38,8 @@ def choose_metric(results, name=None, save_best=None):
     validation = list(dict.fromkeys(key for r in results for key in r['validation']))
     known = [*validation, *dict.fromkeys(key for r in results for key in r['training'])]
     if name is not None and name not in known:
-        near = near_names(name, known)
-        hint = f'near names: {", ".join(near)}; ' if near else ''
-        raise UserError(f'--metric {name} was not logged; {hint}there are {", ".join(known)}')
+        message = f'--metric {name} was not logged; there are {", ".join(known)}'
+        raise UserError(with_near(message, near_names(name, known)))
     best = save_best[0] if isinstance(save_best, (list, tuple)) and save_best else save_best
     overall = [key for key in validation if not key.endswith('_precision')]
     return name or (best if best in known else [*overall, *validation, 'loss'][0])

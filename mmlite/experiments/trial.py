@@ -60,7 +60,7 @@ class Training:
         check_config(cfg, 'train')
 
     def start(self, environment, lock):
-        """Start the process, whose file descriptor ``lock`` keeps other sweeps out as it lives."""
+        """Start the process; it inherits the file descriptor ``lock``."""
         self.folder.mkdir(exist_ok=True)
         if not self.resumed:
             # an earlier training, abandoned before its first checkpoint, does not count
@@ -72,6 +72,7 @@ class Training:
         command = [sys.executable, str(TRAIN), str(self.config), '--work-dir', str(self.folder)]
         command += [*flags, *option_words(self.options)]
         self.started = time.monotonic()
+        # one that outlives a killed sweep keeps the next sweep out
         self.process = Program(command, self.log, env=environment, pass_fds=[lock])
 
     def finish(self):

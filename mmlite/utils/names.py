@@ -21,6 +21,11 @@ def near_names(name, candidates, count=3):
     return [by_lower[key] for key in found[:count]]
 
 
+def with_near(message, near):
+    """Append names that were probably meant, if any, to a message."""
+    return f'{message}; near names: {", ".join(near)}' if near else message
+
+
 def misspelled(name, candidates):
     """The one of ``candidates`` that ``name`` misspells, or None.
 

@@ -262,7 +262,7 @@ def test_an_unknown_metric_costs_no_training(sweep, capsys):
     args = ('--grid', f'{LR}=0.1,0.3')
     assert sweep(*args, '--metric', 'mIou') == 2
     captured = capsys.readouterr()
-    sentence = '--metric mIou was not logged; near names: mIoU; there are mIoU, loss'
+    sentence = '--metric mIou was not logged; there are mIoU, loss; near names: mIoU'
     assert error(captured) == sentence and f'; {sentence}' in captured.out
     assert started(captured) == ['lr=0.1', 'lr=0.3']
     assert sweep(*args, '--metric', 'mIou') == 2  # said at once this time

@@ -66,7 +66,7 @@ def class_scores(matrix):
 
 
 def largest_confusions(matrix, count=10):
-    """True and predicted class and share (0 to 1) of the confusions of most pixels, most first."""
+    """True class, predicted class and share (0 to 1) of the ``count`` most frequent confusions."""
     wrong = matrix.copy()
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind='stable')[:count]

@@ -7,7 +7,7 @@ from mmengine import registry as root
 from mmengine.registry import Registry
 
 from mmlite.errors import UserError
-from mmlite.utils.names import misspelled, near_names
+from mmlite.utils.names import misspelled, near_names, with_near
 
 from .signatures import accepted_keys
 from .values import check_argument
@@ -141,7 +141,7 @@ def _import_scope(scope, key):
             raise
         near = near_names(scope, ('mmdet', 'mmengine', 'mmlite', 'mmpretrain', 'mmseg'))
         message = f'{key}={scope!r} is not an installed OpenMMLab package'
-        raise UserError(_with_near(message, near)) from error
+        raise UserError(with_near(message, near)) from error
 
 
 def _unknown(name, key, registry, strict, scope):
@@ -155,8 +155,4 @@ def _unknown(name, key, registry, strict, scope):
                 known[entry] = entry if bare else f'{child.scope}.{entry}'
     near = [known[entry] for entry in near_names(name.rsplit('.', 1)[-1], known)]
     message = f'{key}={name!r} is not a registered {registry.name} in scope {scope!r}'
-    return _with_near(message, near)
-
-
-def _with_near(message, near):
-    return f'{message}; near names: {", ".join(near)}' if near else message
+    return with_near(message, near)
