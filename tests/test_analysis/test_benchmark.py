@@ -335,14 +335,3 @@ def test_other_boxes_are_an_error(files, capsys, monkeypatch):
     assert run('tracker', *files, *options) == 1
     message = 'boxes of torch-fused differ by more than 0.5 px from those of torch in fp32'
     assert message in capsys.readouterr().err
-
-
-def test_default_is_what_is_installed(monkeypatch):
-    present = {'onnx', 'openvino'}
-    monkeypatch.setattr(benchmark_tracker, 'find_spec', lambda name: name in present or None)
-    names = benchmark_tracker.choose_variants(None, 'cpu')
-    assert 'torch-compiled' in names and 'openvino-bf16' in names
-    assert not any(name.startswith('onnxruntime') for name in names)
-    present.discard('onnx')  # nothing can be exported
-    names = benchmark_tracker.choose_variants(None, 'cpu')
-    assert all(name.startswith('torch') for name in names)

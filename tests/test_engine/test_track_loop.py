@@ -106,21 +106,6 @@ def results(folder):
 SCORES = ('sot/AUC', 'sot/P', 'sot/P_norm', 'sot/sequences', 'sot/failed')
 
 
-def test_batched_is_what_one_by_one_is(evaluate, tmp_path):
-    found = {}
-    for size in (1, 4):
-        out = tmp_path / f'results{size}'
-        options = f'test_cfg.batch_size={size}', f'test_cfg.out_dir={out}'
-        code, metrics = evaluate(f'work{size}', *options, model=tiny_tracker.OSTRACK)
-        assert code == 0
-        found[size] = metrics, results(out / 'frames')
-    for name in LENGTHS:
-        np.testing.assert_allclose(found[4][1][name], found[1][1][name], atol=1e-3)
-    assert np.ptp(found[1][1]['b'][:, 0]) > 5  # it moves
-    for key in SCORES:
-        assert found[4][0][key] == pytest.approx(found[1][0][key], abs=1e-2)
-
-
 def test_the_frame_rate_is_that_of_the_tracker():
     class Slow:
         def start(self, frames, boxes):

@@ -1,6 +1,5 @@
 """Sweeps without trainings: grids, trials, metrics of logs, and the table."""
 
-import csv
 import math
 
 import pytest
@@ -204,17 +203,6 @@ def test_a_table_for_people(table):
     ]  # fmt: skip
     assert 'mean ± standard deviation (n - 1) over the seeds, bold: highest mIoU.\n' in text
     assert 'bold: lowest mIoU' in table(lower=True).markdown() and table(lower=True).best() == [0]
-
-
-def test_a_table_for_programs(table, tmp_path):
-    table().write(tmp_path)
-    rows = list(csv.DictReader((tmp_path / 'grid.csv').open()))
-    assert [row['lr'] for row in rows] == ['0.1', '0.3']
-    assert [row['n'] for row in rows] == ['3', '2']
-    assert [float(row['mIoU mean']) for row in rows] == [3.0, 4.5]
-    assert [float(row['mIoU std']) for row in rows] == pytest.approx([7**0.5, 0.5**0.5])
-    assert [row['mIoU seed 2'] for row in rows] == ['6.0', '']
-    assert [row['best'] for row in rows] == ['0', '1']
 
 
 @pytest.mark.parametrize('nan', [math.nan, None])

@@ -12,7 +12,7 @@ from run_tool import run_tool
 
 from mmlite.analysis.complexity import count_macs, count_params
 from mmlite.engine.check_config import check_config
-from mmlite.errors import ArgumentError, DataError
+from mmlite.errors import DataError
 from mmlite.registry import MODELS
 from projects.cifar_mae import make_cifar
 from projects.cifar_mae.generated_cifar import GeneratedCIFAR10
@@ -109,19 +109,6 @@ def test_visible_patches_count_by_the_discount():
     assert losses['loss_visible'].item() == pytest.approx(
         0.1 * error.gather(1, shown).mean().item(), rel=1e-5
     )
-
-
-@pytest.mark.parametrize(
-    ('change', 'message'),
-    [
-        (dict(discount=-0.5), 'discount is -0.5; it must be >= 0'),
-        (dict(distill=dict()), 'needs neck and head, and takes no distill'),
-    ],
-)
-def test_bad_arguments_of_the_loss(change, message):
-    cfg = read(PRETRAIN.format('cifar10') + '_shapes').model
-    with pytest.raises(ArgumentError, match=message):
-        MODELS.build(dict(cfg, **change))
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,6 @@ data = dict(
 )
 train_dataloader = dict(alone, batch_size=8, dataset=data)
 val_dataloader = dict(alone, dataset=data)
-test_dataloader = val_dataloader
 max_iters = 60
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 optim_wrapper = dict(optimizer=dict(lr=3e-3))
@@ -130,7 +129,7 @@ randomness = dict(seed=0)
 """
 
 
-def test_training_beats_the_constant_guess_and_is_evaluated_again(data, tmp_path):
+def test_training_beats_the_constant_guess(data, tmp_path):
     """On the eight pictures that it is trained with, by the commands of the README."""
     config = tmp_path / 'tiny.py'
     config.write_text(TINY.format(base=str(CONFIG), data=str(data)))
@@ -139,11 +138,6 @@ def test_training_beats_the_constant_guess_and_is_evaluated_again(data, tmp_path
     records = [json.loads(line) for line in log.read_text().splitlines()]
     (found,) = (r for r in records if 'points/pck' in r)
     assert found['points/pck'] > found['points/pck_constant'] + 10
-    out = tmp_path / 'metrics.json'
-    checkpoint = tmp_path / 'work/iter_60.pth'
-    assert run_tool('test', config, checkpoint, '--work-dir', tmp_path / 'test', '--out', out) == 0
-    again = json.loads(out.read_text())
-    assert again == {key: found[key] for key in again} and len(again) == 3
 
 
 BLOCKS = re.findall(r'```python\n(.*?)```', (PROJECT / 'README.md').read_text(), re.DOTALL)

@@ -150,7 +150,6 @@ ONE = ('--models', MODELS[0], *DATA)
         ('compare_layers', (*ONE, '--num-images', 3), 2, 'make a batch of 3, but CKA requires >='),
         ('compare_layers', (*ONE, '--batch-size', 3), 2, 'make a batch of 2, but CKA requires >='),
         ('attention_stats', ONE[:2], 2, 'mae.py has no validation data'),
-        ('attention_stats', (*ONE, '--data', '{root}/no'), 1, 'neither a directory of images nor'),
         ('compare_layers', (*ONE, '--image-size', 60), 2, 'squares of 8 pixels, into which 60x60'),
         ('attention_stats', ('--models', *MODELS, *DATA[:6]), 2, 'MAE 32, Hi era 64 pixels): choo'),
         ('attention_stats', (*ONE, '--models', '{root}/mae.py:{root}/none.pth'), 1, 'none.pth'),

@@ -53,18 +53,7 @@ def test_even_counts_are_even_complete_and_never_shrink():
         assert (counts >= before).all()
         before = counts
     assert (even_counts(sizes, 2, seed=0) != even_counts(sizes, 2, seed=1)).any()
-
-
-def test_a_hundredth_and_a_tenth_of_imagenet():
-    rng = np.random.default_rng(0)
-    sizes = rng.integers(1200, 1301, 1000)
-    sizes[0] += 1_281_167 - sizes.sum()
-    for fraction, total, least in ((0.01, 12_811, 12), (0.1, 128_116, 128)):
-        counts = fraction_counts(sizes, fraction)
-        assert counts.sum() == total
-        assert set(counts) == {least, least + 1}
-    assert (fraction_counts(sizes, 1.0) == sizes).all()
-    assert fraction_counts([50, 50], 0.29).sum() == 29
+    assert fraction_counts([50, 50], 0.29).sum() == 29  # 28.999... as a product of floats
 
 
 def test_pareto_tail_is_that_of_imagenet_lt():

@@ -206,21 +206,3 @@ def test_a_recorded_config_is_read_as_it_was_written():
     text = Config(dict(value=value)).pretty_text + "more = dict(scale=float('inf'))\n"
     read = parse_config(text, 'a.pth').to_dict()
     assert read == dict(value=value, more=dict(scale=float('inf')))
-
-
-@pytest.mark.parametrize('full_at', [1, 2])
-def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch, capsys, full_at):
-    calls = []
-
-    def fsync(_):
-        calls.append(1)
-        if len(calls) == 2 * full_at - 1:  # each file, then its directory
-            raise OSError(28, 'No space left on device')
-
-    path = save(tmp_path / 'a.pth')
-    (tmp_path / 'out').mkdir()
-    monkeypatch.setattr('mmlite.utils.files.os.fsync', fsync)
-    assert run_tool(PUBLISH, path, tmp_path / 'out' / 'mine.safetensors') == 1
-    err = capsys.readouterr().err
-    assert re.fullmatch(r'error: cannot write .*: No space left on device\n', err)
-    assert list((tmp_path / 'out').iterdir()) == []
