@@ -1,8 +1,6 @@
-"""Models of the recipes as a run has them: their optimizer, one training step, a checkpoint."""
+"""Models of the recipes as a run has them: their optimizer and one training step."""
 
 import copy
-
-import torch
 
 from mmlite.registry import OPTIM_WRAPPER_CONSTRUCTORS, PARAM_SCHEDULERS
 
@@ -54,13 +52,6 @@ def without_gradient(model):
         for name, p in model.named_parameters()
         if p.requires_grad and (p.grad is None or not p.grad.isfinite().all())
     ]
-
-
-def save_backbone(path, backbone, **extra):
-    """Write a checkpoint of a model with this backbone as the training loop does."""
-    state = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
-    torch.save(dict(state_dict=state | extra, meta=dict(backbone=backbone.describe())), path)
-    return str(path)
 
 
 def table_rows(text):

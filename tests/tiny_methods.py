@@ -6,7 +6,7 @@ from mmengine.logging import MessageHub
 from mmengine.registry import init_default_scope
 from mmpretrain.structures import DataSample
 
-from mmlite.registry import DATASETS, MODELS
+from mmlite.registry import MODELS
 
 SIZE = 32  # 4 x 4 patches of 8 pixels
 VIT = dict(
@@ -187,27 +187,3 @@ def silent(model):
         for name, p in model.named_parameters()
         if p.requires_grad != (p.grad is not None and bool(p.grad.any()))
     ]
-
-
-@DATASETS.register_module(force=True)
-class Views(list):
-    """Twelve images as the pipeline of a method packs them, without any file."""
-
-    def __init__(self, method):
-        inputs, samples = batch(method, images=12)
-        views = list(zip(*inputs, strict=True)) if isinstance(inputs, list) else inputs
-        samples = samples or [DataSample() for _ in views]
-        super().__init__(
-            dict(inputs=v, data_samples=s) for v, s in zip(views, samples, strict=True)
-        )
-
-
-def loader(name):
-    """Batches of six :class:`Views`, two an epoch."""
-    return dict(
-        batch_size=6,
-        num_workers=0,
-        sampler=dict(type='DefaultSampler', shuffle=False),
-        collate_fn=dict(type='default_collate'),
-        dataset=dict(type='mmlite.Views', method=name),
-    )

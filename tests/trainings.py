@@ -96,8 +96,7 @@ def save_teacher(config, file):
     teacher = runpy.run_path(str(config))['model']['distill']['teacher']
     torch.manual_seed(1)
     kwargs = {key: value for key, value in teacher.items() if key not in ('type', 'init_cfg')}
-    vit = ViT(**kwargs)
-    torch.save(dict(state_dict=vit.state_dict(), meta=dict(backbone=vit.describe())), file)
+    tiny_pretrain.save_backbone(file, ViT(**kwargs))
 
 
 CONTEXT = multiprocessing.get_context('forkserver')

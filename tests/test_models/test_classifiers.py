@@ -13,12 +13,12 @@ from mmengine.runner import set_random_seed
 from mmpretrain.structures import DataSample
 from task_recipes import (
     optim_wrapper,
-    save_backbone,
     scheduled,
     settings,
     step,
     without_gradient,
 )
+from tiny_pretrain import save_backbone
 
 from mmlite.registry import MODELS
 
@@ -178,7 +178,7 @@ def test_weights_of_every_method_have_their_place(name, tmp_path):
     torch.manual_seed(1)
     source = MODELS.build(given.backbone)
     path = save_backbone(tmp_path / 'a.pth', source)
-    ours = build(name, options=small | {CHECKPOINT: path}).backbone
+    ours = build(name, options=small | {CHECKPOINT: str(path)}).backbone
     ours.init_weights()
     theirs, taken = source.state_dict(), ours.state_dict()
     fresh = {f'{ours.norm_name}.{part}' for part in ('weight', 'bias')}
@@ -195,7 +195,7 @@ def test_weights_of_every_method_have_their_place(name, tmp_path):
 def test_a_classifier_gives_all_that_it_has_to_the_next_fine_tuning(tmp_path):
     source = build('vit-tiny', options=VIT)
     path = save_backbone(tmp_path / 'a.pth', source.backbone)
-    model = build('vit-tiny_supervised-init', options=VIT | {CHECKPOINT: path})
+    model = build('vit-tiny_supervised-init', options=VIT | {CHECKPOINT: str(path)})
     model.init_weights()
     for key, value in source.backbone.state_dict().items():
         assert torch.equal(model.backbone.state_dict()[key], value), key

@@ -6,8 +6,8 @@ import pytest
 import tiny
 import tiny_methods as methods
 import torch
-from mmengine.config import ConfigDict
 from mmengine.runner import Runner, load_checkpoint
+from mmpretrain.structures import DataSample
 from torch import nn
 
 from mmlite.errors import ArgumentError
@@ -109,10 +109,20 @@ def test_starts_equal_after_initialisation_and_loading(name, tmp_path):
 
 def run(name, folder, **changes):
     """Train for two epochs of two iterations; returns the final state dict and the losses."""
-    cfg = ConfigDict(
+    inputs, samples = methods.batch(name, images=12)
+    views = list(zip(*inputs, strict=True)) if isinstance(inputs, list) else inputs
+    samples = samples or [DataSample() for _ in views]
+    loader = dict(
+        batch_size=6,
+        num_workers=0,
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        collate_fn=dict(type='default_collate'),
+        dataset=[dict(inputs=v, data_samples=s) for v, s in zip(views, samples, strict=True)],
+    )
+    runner = Runner(
         model=methods.METHODS[name],
         work_dir=str(folder),
-        train_dataloader=methods.loader(name),
+        train_dataloader=loader,
         train_cfg=dict(type='mmlite.EpochTrainLoop', max_epochs=2),
         optim_wrapper=dict(optimizer=dict(type='AdamW', lr=0.01)),
         default_hooks=dict(checkpoint=dict(type='mmlite.CheckpointHook', interval=1)),
@@ -121,7 +131,6 @@ def run(name, folder, **changes):
         experiment_name=f'{name}-{len(changes)}-{folder.name}',
         **changes,
     )
-    runner = Runner.from_cfg(cfg)
     losses = tiny.Losses()
     runner.register_hook(losses)
     runner.train()

@@ -12,7 +12,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 from run_tool import run_tool
-from task_recipes import save_backbone, settings, step, table_rows, without_gradient
+from task_recipes import settings, step, table_rows, without_gradient
+from tiny_pretrain import save_backbone
 
 from mmlite.analysis.complexity import model_complexity
 from mmlite.errors import ArgumentError
@@ -155,7 +156,7 @@ def test_weights_of_masked_pre_training_load(tmp_path, log):
     torch.manual_seed(1)
     source = ViT(out_type='raw', pos_embed='sincos', weight_init='mae')
     path = save_backbone(tmp_path / 'a.pth', source)
-    options = {'model.backbone.init_cfg.checkpoint': path}
+    options = {'model.backbone.init_cfg.checkpoint': str(path)}
     model = build('upernet_vit-tiny_d2-mae-init', options=options)
     model.init_weights()
     ours = model.backbone
