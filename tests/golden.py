@@ -14,6 +14,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import torch
 
 HERE = Path(__file__).resolve().parent / 'data' / 'golden'
 SEED = 1
@@ -43,9 +44,15 @@ def weight(key, shape, seed=SEED):
 
 
 def weights(name, seed=SEED):
-    """Every floating-point entry of the official state dict of ``name``: {key: float32 array}."""
+    """Every floating-point entry of the official state dict of ``name``: {key: float32 tensor}."""
     keys = json.loads((HERE / f'{name}.keys.json').read_text())
-    return {k: weight(k, tuple(s), seed).astype(np.float32).reshape(s) for k, s in keys.items()}
+    values = {k: weight(k, tuple(s), seed).astype(np.float32).reshape(s) for k, s in keys.items()}
+    return {key: torch.from_numpy(value) for key, value in values.items()}
+
+
+def images(height, width=None, batch=2):
+    """Normalized images, by default square ones: float32 tensor (batch, 3, height, width)."""
+    return torch.from_numpy(array('images', (batch, 3, height, width or height)))
 
 
 def permutations(count, length, seed=SEED):
@@ -58,3 +65,8 @@ def load(name):
     """What the official code returned for ``name``: {field: array}."""
     with np.load(HERE / f'{name}.npz') as file:
         return {key: file[key] for key in file.files}
+
+
+def tensors(name):
+    """What :func:`load` gives, as tensors."""
+    return {key: torch.from_numpy(value) for key, value in load(name).items()}

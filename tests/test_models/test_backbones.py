@@ -25,21 +25,6 @@ VARIANTS = dict(
 variants = pytest.mark.parametrize(('cls', 'kwargs'), VARIANTS.values(), ids=VARIANTS)
 
 
-def images(size=224, batch=2):
-    return torch.from_numpy(golden.array('images', (batch, 3, size, size)))
-
-
-def wanted(name):
-    return {key: torch.from_numpy(value) for key, value in golden.load(name).items()}
-
-
-def official(name, prefix=''):
-    weights = golden.weights(name)
-    return {
-        k[len(prefix) :]: torch.from_numpy(v) for k, v in weights.items() if k.startswith(prefix)
-    }
-
-
 def load(model, state, unexpected=()):
     """Load official weights: nothing may be missing, only the named keys may be left over."""
     result = model.load_state_dict(state, strict=False)
@@ -52,25 +37,25 @@ def load(model, state, unexpected=()):
 
 
 def test_vit_tiny_golden():
-    want = wanted('vit_tiny')
+    want = golden.tensors('vit_tiny')
     head = ['head.weight', 'head.bias']
-    model = load(ViT(out_type='raw', out_indices=(0, 3, 7, 11)), official('vit_tiny'), head)
+    model = load(ViT(out_type='raw', out_indices=(0, 3, 7, 11)), golden.weights('vit_tiny'), head)
     with torch.no_grad():
-        *blocks, normed = model(images())
-        _, taps = model.encode(model.embed(images()), ['blocks.11'])
+        *blocks, normed = model(golden.images(224))
+        _, taps = model.encode(model.embed(golden.images(224)), ['blocks.11'])
     for got, name in zip([*blocks, taps['blocks.11']], (1, 4, 8, 12), strict=True):
         torch.testing.assert_close(got[:, ::7, ::8], want[f'block{name}'], **CLOSE)
     torch.testing.assert_close(normed[:, ::7, ::8], want['normed'], **CLOSE)
 
 
 def test_hiera_tiny_golden():
-    state, want = official('hiera_tiny'), wanted('hiera_tiny')
+    state, want = golden.weights('hiera_tiny'), golden.tensors('hiera_tiny')
     head = ['head.projection.weight', 'head.projection.bias']
     model = load(Hiera(out_type='avg_featmap'), state, head)
     maps = load(Hiera(), state, [*head, 'norm.weight', 'norm.bias'])
     with torch.no_grad():
-        logits = nn.functional.linear(model(images())[0], state[head[0]], state[head[1]])
-        stages = maps(images())
+        logits = nn.functional.linear(model(golden.images(224))[0], state[head[0]], state[head[1]])
+        stages = maps(golden.images(224))
     torch.testing.assert_close(logits.softmax(-1), want['logits'], **CLOSE)
     for index, stage in enumerate(stages):
         got = stage.permute(0, 2, 3, 1)[:, ::3, ::3, ::5]

@@ -70,11 +70,11 @@ def test_logits_are_those_of_the_official_model(name, official, head):
         f'head.fc.{key[len(head) :]}' if key.startswith(head) else f'backbone.{key}': value
         for key, value in golden.weights(official).items()
     }
-    model.load_state_dict({key: torch.from_numpy(value) for key, value in state.items()})
+    model.load_state_dict(state)
     with torch.no_grad():
-        logits = model(torch.from_numpy(golden.array('images', (2, 3, 224, 224))))
+        logits = model(golden.images(224))
     logits = logits.softmax(-1) if name == 'hiera-tiny' else logits
-    torch.testing.assert_close(logits, torch.from_numpy(golden.load(official)['logits']), **CLOSE)
+    torch.testing.assert_close(logits, golden.tensors(official)['logits'], **CLOSE)
 
 
 def test_initialisation_of_the_head_and_of_tables():

@@ -40,7 +40,7 @@ def shapes(name):
 def test_simple_feature_pyramid_golden(size, tolerance):
     """The official weights in our pyramid, on the official last map."""
     name = f'vitdet_tiny_{size}'
-    weights = {k: torch.from_numpy(v) for k, v in golden.weights(name).items()}
+    weights = golden.weights(name)
     pyramid = SimpleFeaturePyramid(192)
     # both list a level's parameters in the order of computation
     theirs = [k for k in weights if k.startswith('simfp_')]
@@ -51,15 +51,13 @@ def test_simple_feature_pyramid_golden(size, tolerance):
     backbone = MODELS.build(dict(cfg, img_size=size)).eval()
     backbone.load_state_dict({k[4:]: v for k, v in weights.items() if k.startswith('net.')})
     with torch.no_grad():
-        levels = pyramid(backbone(torch.from_numpy(golden.array('images', (1, 3, size, size)))))
-    want = golden.load(name)
+        levels = pyramid(backbone(golden.images(size, batch=1)))
+    want = golden.tensors(name)
     assert len(levels) == 5
     for level, key in zip(levels, ('p2', 'p3', 'p4', 'p5', 'p6'), strict=True):
         step = max(1, level.shape[-1] // 12)
         got = level[:, ::16, ::step, ::step]
-        torch.testing.assert_close(
-            got, torch.from_numpy(want[key]), rtol=tolerance[0], atol=tolerance[1]
-        )
+        torch.testing.assert_close(got, want[key], rtol=tolerance[0], atol=tolerance[1])
 
 
 @pytest.mark.parametrize(

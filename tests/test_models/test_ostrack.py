@@ -34,7 +34,7 @@ def official_weights(name):
         pattern, verb, new = next(r for r in rules if re.fullmatch(r[0], key))
         if verb == 'move':
             new = new(re.fullmatch(pattern, key)) if callable(new) else re.sub(pattern, new, key)
-            state[new] = torch.from_numpy(value)
+            state[new] = value
     return state
 
 
@@ -44,7 +44,7 @@ def official_weights(name):
 )
 @torch.no_grad()
 def test_golden(name, recipe_name):
-    model, want = recipe(recipe_name), golden.load(name)
+    model, want = recipe(recipe_name), golden.tensors(name)
     model.load_state_dict(official_weights(name))  # strictly
     inputs = {
         key: torch.from_numpy(golden.array(key, (2, 3, side, side)))
@@ -52,10 +52,10 @@ def test_golden(name, recipe_name):
     }
     out = model(inputs, mode='tensor')
     for key in ('score_map', 'size_map', 'offset_map', 'pred_boxes'):
-        torch.testing.assert_close(out[key], torch.from_numpy(want[key]), **CLOSE)
+        torch.testing.assert_close(out[key], want[key], **CLOSE)
     # the official features begin with the template's 64 tokens; every fifth token is kept
     feat = out['feat'].flatten(2).transpose(1, 2)[:, 1::5, ::8]
-    torch.testing.assert_close(feat, torch.from_numpy(want['feat'][:, 13:]), **CLOSE)
+    torch.testing.assert_close(feat, want['feat'][:, 13:], **CLOSE)
 
 
 @pytest.mark.parametrize('name, macs', [('vit-tiny', 2.855), ('vit-tiny-ce', 2.198)])
@@ -84,17 +84,16 @@ def test_schedule_counts_epochs_from_one(epoch, ratio):
 
 
 def test_score_target_is_the_official_one():
-    want = golden.load('track_utils')
-    boxes = torch.from_numpy(want['heatmap_gt_xywh'])
-    got = score_target(boxes, 16)[:, 0]
-    torch.testing.assert_close(got, torch.from_numpy(want['heatmap']), rtol=1e-5, atol=1e-6)
+    want = golden.tensors('track_utils')
+    got = score_target(want['heatmap_gt_xywh'], 16)[:, 0]
+    torch.testing.assert_close(got, want['heatmap'], rtol=1e-5, atol=1e-6)
     assert (got.flatten(1).amax(dim=1) == 1).all()
     # no peak outside the region
     assert score_target(torch.tensor([[1.2, 0.4, 0.2, 0.2]]), 16).max() < 1
 
 
 def test_window_is_the_official_one():
-    want = torch.from_numpy(golden.load('track_utils')['hann'])[0, 0]
+    want = golden.tensors('track_utils')['hann'][0, 0]
     torch.testing.assert_close(hann_window(16), want, rtol=1e-5, atol=1e-6)
 
 

@@ -56,9 +56,7 @@ def our_name(name, adapter):
     return f'backbone.{name}'
 
 
-@lru_cache(maxsize=1)
-def teacher_weights(name):
-    return {k: torch.from_numpy(v) for k, v in golden.weights(name).items()}
+teacher_weights = lru_cache(maxsize=1)(golden.weights)
 
 
 @pytest.fixture(scope='module', params=OFFICIAL)
@@ -67,11 +65,9 @@ def official(request):
     recipe, prefix, teacher = OFFICIAL[request.param]
     model = build(recipe)
     adapter = len(model.distill.pairs[0].adapter) - 1 if teacher else 0
-    names = {
-        key: our_name(key.removeprefix(prefix), adapter) for key in golden.weights(request.param)
-    }
-    state = {names[k]: torch.from_numpy(v) for k, v in golden.weights(request.param).items()}
-    assert model.load_state_dict(state, strict=True)  # the teacher is no part of it
+    weights = golden.weights(request.param)
+    names = {key: our_name(key.removeprefix(prefix), adapter) for key in weights}
+    model.load_state_dict({names[k]: v for k, v in weights.items()})  # the teacher is no part of it
     if teacher:
         result = model.distill.teacher.load_state_dict(teacher_weights(teacher), strict=False)
         assert set(result.missing_keys) <= {'norm.weight', 'norm.bias'}
@@ -80,21 +76,19 @@ def official(request):
 
 def test_losses_and_gradients_golden(official):
     name, model, names = official
-    want = golden.load(name)
+    want = golden.tensors(name)
     key = 'mask' if name.startswith('hiera') else 'ids_shuffle'
     model.zero_grad()
-    losses = model.loss(images(224), **{key: torch.from_numpy(want[key])})
+    losses = model.loss(images(224), **{key: want[key]})
     total = sum(losses.values())
     total.backward()
     given = dict(losses, loss=total)
     for field in [k for k in want if k.startswith('loss')]:
-        torch.testing.assert_close(
-            given[field].detach(), torch.tensor(want[field]).float(), **CLOSE, msg=field
-        )
+        torch.testing.assert_close(given[field].detach(), want[field].float(), **CLOSE, msg=field)
     parameters = dict(model.named_parameters())
     for field in [k for k in want if k.startswith('grad:')]:
         gradient = parameters[names[field.removeprefix('grad:')]].grad
-        torch.testing.assert_close(gradient, torch.from_numpy(want[field]), **GRADIENT, msg=field)
+        torch.testing.assert_close(gradient, want[field], **GRADIENT, msg=field)
 
 
 @pytest.mark.parametrize('name', ['mae_vit_tiny', 'hiera_mae_tiny'])
@@ -102,9 +96,8 @@ def test_predictions_golden(name):
     """All predictions, normalized targets and which patches are hidden."""
     recipe, _, _ = OFFICIAL[name]
     model = build(recipe).eval()
-    weights = {our_name(k, 0): torch.from_numpy(v) for k, v in golden.weights(name).items()}
-    model.load_state_dict(weights)
-    want = {k: torch.from_numpy(v) for k, v in golden.load(name).items()}
+    model.load_state_dict({our_name(k, 0): v for k, v in golden.weights(name).items()})
+    want = golden.tensors(name)
     with torch.no_grad():
         visible = model._choose(images(224), want.get('ids_shuffle', want['mask']))
         latent = model._latent(model._encode(images(224), visible))

@@ -55,7 +55,7 @@ def official_weights():
     for key, value in golden.weights('semfpn_vit_tiny').items():
         for theirs, ours in RENAMES if key.startswith('backbone.') else ():
             key = key.replace(theirs, ours)
-        state[key] = torch.from_numpy(value)
+        state[key] = value
     return state
 
 
@@ -63,9 +63,9 @@ def test_semantic_fpn_golden():
     """The released weights in our recipe: taps of the encoder and logits at stride 4."""
     model = build('semfpn_vit-tiny').eval()
     model.load_state_dict(official_weights())
-    want = {key: torch.from_numpy(v) for key, v in golden.load('semfpn_vit_tiny').items()}
+    want = golden.tensors('semfpn_vit_tiny')
     with torch.no_grad():
-        taps = model.backbone(torch.from_numpy(golden.array('images', (1, 3, 512, 512))))
+        taps = model.backbone(golden.images(512, batch=1))
         logits = model.decode_head(model.neck(taps))
     for index, tap in enumerate(taps):
         torch.testing.assert_close(tap[:, ::16, ::4, ::4], want[f'tap{index}'], **CLOSE)

@@ -8,10 +8,7 @@ import torch
 
 from mmlite.weights import convert
 
-
-@functools.cache
-def _official(name):
-    return {key: torch.from_numpy(value) for key, value in golden.weights(name).items()}
+_official = functools.cache(golden.weights)
 
 
 def official(name):

@@ -31,14 +31,6 @@ VITDET = dict(
 )
 
 
-def wanted(name):
-    return {key: torch.from_numpy(value) for key, value in golden.load(name).items()}
-
-
-def images(size=224, batch=2):
-    return torch.from_numpy(golden.array('images', (batch, 3, size, size)))
-
-
 @pytest.fixture
 def written(tmp_path):
     """Write a converted file and give its path."""
@@ -74,7 +66,8 @@ def test_mae_lite_finetuned_logits_through_the_command(tmp_path, capsys):
     model = pretrained(dst, out_type='avg_featmap', rel_pos='bias')
     head = nn.Linear(192, 10)
     head.load_state_dict(part(dst, 'head.fc.'))
-    torch.testing.assert_close(head(model(images())[0]), wanted('vit_tiny_rpe')['logits'], **CLOSE)
+    logits = head(model(golden.images(224))[0])
+    torch.testing.assert_close(logits, golden.tensors('vit_tiny_rpe')['logits'], **CLOSE)
     printed = capsys.readouterr().out
     assert f"init_cfg=dict(type='Pretrained', checkpoint='{dst}')" in printed
     assert "arch='tiny', rel_pos='bias'" in printed
@@ -84,20 +77,20 @@ def test_mae_lite_finetuned_logits_through_the_command(tmp_path, capsys):
 
 @torch.no_grad()
 def test_hiera_stages_and_logits(written):
-    path, want = written('hiera'), wanted('hiera_tiny')
-    for index, stage in enumerate(pretrained(path, Hiera)(images())):
+    path, want = written('hiera'), golden.tensors('hiera_tiny')
+    for index, stage in enumerate(pretrained(path, Hiera)(golden.images(224))):
         got = stage.permute(0, 2, 3, 1)[:, ::3, ::3, ::5]
         torch.testing.assert_close(got, want[f'stage{index}'], **CLOSE)
     head = nn.Linear(368, 10)
     head.load_state_dict(part(path, 'head.fc.'))
-    (pooled,) = pretrained(path, Hiera, out_type='avg_featmap')(images())
+    (pooled,) = pretrained(path, Hiera, out_type='avg_featmap')(golden.images(224))
     torch.testing.assert_close(head(pooled).softmax(-1), want['logits'], **CLOSE)
 
 
 @torch.no_grad()
 def test_vitdet_pyramid(written):
-    path, want = written('vitdet_320'), wanted('vitdet_tiny_320')
-    (last,) = pretrained(path, img_size=320, **VITDET)(images(320, 1))
+    path, want = written('vitdet_320'), golden.tensors('vitdet_tiny_320')
+    (last,) = pretrained(path, img_size=320, **VITDET)(golden.images(320, batch=1))
     torch.testing.assert_close(last[:, ::8, ::3, ::3], want['last_feat'], **CLOSE)
     neck = SimpleFeaturePyramid(192)
     neck.load_state_dict(part(path, 'neck.'))
