@@ -50,14 +50,12 @@ def test_values_of_the_official_code():
     np.testing.assert_allclose(entropy, want['entropy'], rtol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ('unit', 'distance'), [('patches', 7.281), ('paper', 101.9), ('pixels', 116.5)]
-)
-def test_uniform_attention(unit, distance):
+def test_uniform_attention():
     logits = torch.zeros(1, 2, 197, 197)
     logits[..., 0] = 50  # of the class token, which is removed before the softmax
     found, entropy = head_stats(logits, GRID, GRID, num_prefix=1)
-    np.testing.assert_allclose(found * units(16)[unit], [distance] * 2, rtol=1e-3)
+    for unit, distance in dict(patches=7.281, paper=101.9, pixels=116.5).items():
+        np.testing.assert_allclose(found * units(16)[unit], [distance] * 2, rtol=1e-3)
     np.testing.assert_allclose(entropy, [np.log(196)] * 2, atol=3e-4)
     expected = uniform_values((GRID, GRID))
     np.testing.assert_allclose(expected, (116.5, np.log(196)), rtol=1e-3)

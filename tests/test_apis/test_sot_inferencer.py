@@ -94,9 +94,7 @@ def test_a_config_and_its_weights(files):
 
 
 def test_missing_things_are_named(files, tmp_path):
-    config, checkpoint = files
-    with pytest.raises(UserError, match='no weights are given: tracking requires the checkpoint'):
-        SOTInferencer(config)
+    _, checkpoint = files
     with pytest.raises(CheckpointError, match='no.onnx does not exist'):
         SOTInferencer(tmp_path / 'no.onnx')
     with pytest.raises(UserError, match='no.onnx has its own weights and runs on the CPU'):

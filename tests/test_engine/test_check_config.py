@@ -186,9 +186,6 @@ def test_wrappers_are_looked_through(detector):
 @pytest.mark.parametrize(
     ('key', 'value', 'phase', 'message'),
     [
-        ('train_dataloader.dataset.data_root', '/no/such', 'train',
-         r"train_dataloader\.dataset\.data_root is '/no/such', which does not exist; put the "
-         r'data there or add --cfg-options train_dataloader\.dataset\.data_root=PATH'),
         ('val_dataloader.dataset.ann_file', 'gone.json', 'train', r'ann_file is .*gone\.json'),
         ('val_evaluator.ann_file', '/gone.json', 'train', r"val_evaluator\.ann_file is '/gone"),
         ('test_dataloader.dataset.data_prefix.img', 'gone/', 'test',
@@ -233,7 +230,6 @@ def test_missing_checkpoints_are_named(detector, tmp_path):
 @pytest.mark.parametrize(
     ('key', 'value', 'phase', 'message'),
     [
-        ('optim_wrapper.type', 'AmpOptimWrapper', 'train', 'needs a GPU.*--no-amp'),
         ('optim_wrapper.type', 'ApexOptimWrapper', 'train', 'needs a GPU.*--no-amp'),
         ('device', 'cuda:0', 'test', 'needs CUDA, but torch sees no GPU'),
     ],
@@ -255,7 +251,6 @@ def test_some_settings_need_a_gpu(key, value, phase, message, detector, monkeypa
     [
         (int, 'x', 'an integer'),
         (float, 'x', 'a number'),
-        (int | None, 'x', 'an integer'),
         (dict | list[dict] | None, 'x', 'a dict or a list'),
         (Sequence[int], 'x', 'a list'),
         (dict | None, 3, 'a dict'),
@@ -266,9 +261,7 @@ def test_some_settings_need_a_gpu(key, value, phase, message, detector, monkeypa
         (list[int], 64, None),
         (int | str, 'x', None),
         (Sequence[str], 'x', None),
-        (Sequence, 'x', None),
         (Path, 'x', None),
-        (None, 'x', None),
     ],
 )
 def test_values_are_refused_where_they_are_certainly_wrong(hint, value, expected):

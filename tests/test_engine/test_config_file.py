@@ -81,7 +81,6 @@ param_scheduler = [dict(type='A', end=size)]
         ('max_iters', r', param_scheduler\.0\.end, and --iters changes all of them$'),
         ('steps.0.type', r'settings with its value are train_dataloader\.dataset\.pipeline$'),
         ('lr', "^lr is not a setting: nothing reads 'lr'; did you mean optim_wrapper.optimizer.lr"),
-        ('optimizer.lr', "nothing reads 'optimizer'; did you mean optim_wrapper.optimizer.lr"),
         ('modle.depth', "nothing reads 'modle'; did you mean model"),
         ('whatever', "^whatever is not a setting: nothing reads 'whatever'$"),
     ],

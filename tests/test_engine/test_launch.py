@@ -74,9 +74,7 @@ def test_amp_and_back(cfg):
         launch.set_amp(cfg, True)
 
 
-def test_auto_scale_lr_needs_a_base(cfg):
-    with pytest.raises(UserError, match=r'--auto-scale-lr needs auto_scale_lr=dict\(base_batch'):
-        launch.set_auto_scale_lr(cfg)
+def test_auto_scale_lr_is_turned_on(cfg):
     cfg.auto_scale_lr = dict(enable=False, base_batch_size=64)
     launch.set_auto_scale_lr(cfg)
     assert cfg.auto_scale_lr == dict(enable=True, base_batch_size=64)
@@ -203,18 +201,8 @@ def test_nccl_needs_cuda(tmp_path, on_cpu):
         launch.read_config(write(tmp_path, ''), launcher='pytorch', cfg_options=options)
 
 
-def test_slurm_needs_gpus(tmp_path, on_cpu):
-    path = tiny.write_detector(tmp_path)
-    cfg = launch.read_config(path, work_dir=str(tmp_path / 'out'), launcher='slurm')
-    with pytest.raises(UserError, match='--launcher slurm needs a GPU for each process'):
-        launch.train(cfg)
-
-
 def test_a_work_dir_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     path = tiny.write_detector(tmp_path)
-    cfg = launch.read_config(path, work_dir=str(path / 'below_a_file'))
-    with pytest.raises(UserError, match=r'below_a_file cannot be written: .*py is not a directory'):
-        launch.train(cfg)
     monkeypatch.setattr('os.access', lambda path, mode: False)
     cfg = launch.read_config(path, work_dir=str(tmp_path / 'below_it'))
     with pytest.raises(UserError, match=rf'cannot be written: {tmp_path} is not writable'):

@@ -128,10 +128,8 @@ BOXES = {
     (10, 10, 0, 5): 'box x=10, y=10, w=0, h=5 cannot be cropped around: it must be finite and',
     (10, float('nan'), 5, 5): 'y=nan, w=5, h=5 cannot be cropped around: it must be finite and',
     (160, 10, 5, 5): 'lies outside the frame of 160x120 pixels',
-    (-5, 10, 5, 5): 'lies outside the frame',
     (10, 120, 5, 5): 'lies outside the frame',
     (10, 10, 5): 'must be four numbers: x, y, w, h',
-    ('a', 1, 1, 1): 'must be four numbers',
 }
 
 

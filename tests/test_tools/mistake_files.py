@@ -44,7 +44,6 @@ def save(config, path, **meta):
 def write_annotations(folder):
     """Files that are no annotations of the images in ``folder``, each in its own way."""
     (folder / 'empty.json').touch()
-    (folder / 'latin.json').write_bytes(b'{"images": "\xff\xfe"}')
     good = json.loads((folder / 'train.json').read_text())
     good['images'][0]['file_name'] = 'gone.png'
     (folder / 'gone.json').write_text(json.dumps(good))

@@ -1,11 +1,10 @@
 """Converters: what they refuse, each in one sentence, and what they leave untouched then."""
 
-import os
 import re
 
 import pytest
 import torch
-from official_files import converted, official, prefixed, vitdet
+from official_files import official, prefixed, vitdet
 from run_tool import run_tool
 
 from mmlite import stack
@@ -27,9 +26,6 @@ LINE = torch.zeros(192)
 MISTAKES = dict(
     empty=(lambda: dict(model={}), 'mae', 'holds no weights'),
     not_mae=(lambda: vitdet(320), 'mae', r"no mae checkpoint: .* ViTDet \(source vitdet\)"),
-    ours=(
-        lambda: converted('timm'), 'timm', 'look like those of mmlite itself, which need no conver'
-    ),
     registers=(lambda: plus(reg_token=LINE), 'timm', "'reg_token' is register tokens, which no"),
     rotary=(lambda: without(plus(), 'pos_embed'), 'timm', 'neither pos_embed nor tables'),
     no_grid=(lambda: plus(pos_embed=torch.zeros(1, 200, 192)), 'timm', '200 rows, which are no'),
@@ -66,7 +62,6 @@ def test_mistakes_are_told_in_one_sentence(mistake):
 @pytest.mark.parametrize(
     ('src', 'dst', 'code', 'message'),
     [
-        ('program.pth', 'a.pth', 1, 'asks for .*getcwd.*save its state_dict alone'),
         ('good.pth', 'a.bin', 2, r'a\.bin does not end in \.pth or \.safetensors'),
         ('good.pth', 'empty.pth', 2, r'empty\.pth exists: name another file or give --force'),
         ('wrong.pth', 'a.pth', 1, r'wrong\.pth: it is no timm checkpoint'),
@@ -74,7 +69,6 @@ def test_mistakes_are_told_in_one_sentence(mistake):
 )
 def test_mistakes_of_the_command(tmp_path, capsys, src, dst, code, message):
     (tmp_path / 'empty.pth').touch()
-    torch.save(dict(model={}, args=os.getcwd), tmp_path / 'program.pth')
     torch.save(dict(model={'a.weight': LINE}), tmp_path / 'wrong.pth')
     torch.save(official('vit_tiny'), tmp_path / 'good.pth')
     assert run_tool(CONVERT, tmp_path / src, tmp_path / dst, '--source', 'timm') == code

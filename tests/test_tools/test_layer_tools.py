@@ -151,7 +151,6 @@ ONE = ('--models', MODELS[0], *DATA)
         ('compare_layers', (*ONE, '--batch-size', 3), 2, 'make a batch of 2, but CKA requires >='),
         ('attention_stats', ONE[:2], 2, 'mae.py has no validation data'),
         ('compare_layers', (*ONE, '--image-size', 60), 2, 'squares of 8 pixels, into which 60x60'),
-        ('attention_stats', ('--models', *MODELS, *DATA[:6]), 2, 'MAE 32, Hi era 64 pixels): choo'),
         ('attention_stats', (*ONE, '--models', '{root}/mae.py:{root}/none.pth'), 1, 'none.pth'),
         ('compare_layers', (*ONE, '--models', '{root}/mae.py:{root}/hiera.pth'), 1, 'type=mmlite.'),
         ('attention_stats', (*ONE, '--models', '{root}/cnn.py'), 2, 'layers of ResNet cannot be r'),

@@ -43,7 +43,6 @@ TRAINING = {
 ANNOTATIONS = '{det} --cfg-options train_dataloader.dataset.ann_file='
 RUNNING = {
     'empty': (ANNOTATIONS + 'empty.json', 1, 'empty.json is no valid JSON'),
-    'latin': (ANNOTATIONS + 'latin.json', 1, "latin.json is no valid JSON: 'utf-8' codec"),
     'gone': (ANNOTATIONS + 'gone.json', 1, 'train/gone.png cannot be read: FileNotFoundError'),
     'text as images': (
         '{mae} --cfg-options train_dataloader.dataset.data_root={p}/texts', 1,
