@@ -1,5 +1,6 @@
 """Fixtures of every test: few threads, no window, mmengine's global state as it was before."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -38,6 +39,10 @@ def pytest_collection_modifyitems(config, items):
         left_out = [item for item in items if item.get_closest_marker('fault')]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_collection_finish():
+    gc.freeze()  # mmengine collects garbage for each data set, a second among all imported modules
 
 
 @pytest.fixture(autouse=True)
