@@ -6,7 +6,8 @@ import tiny_methods
 import torch
 from mmengine.config import Config
 from pretrain_recipes import RECIPES
-from torch import distributed, multiprocessing
+from torch import distributed
+from trainings import CONTEXT
 
 from mmlite.engine.cli import close_process_group
 from mmlite.models import CPUDistributedDataParallel
@@ -93,11 +94,17 @@ def test_checkpoint_goes_into_mask_rcnn_by_one_line(built, tmp_path):
             assert key == 'pos_embed' and not torch.equal(value, before[key])
 
 
+SHARING = ('beit/tokenizer', 'bootmae', 'd2-mae/d2-mae_hiera', 'dino', 'mocov3')
+"""Methods with more than gradients to keep alike: codebooks, moving averages, teachers."""
+
+
 def _be_one_of_two(rank, store, results):
-    """A process that trains every method on its own halves of batches."""
+    """A process that trains methods on its own halves of batches."""
     torch.set_num_threads(1)
     distributed.init_process_group('gloo', init_method=f'file://{store}', rank=rank, world_size=2)
-    results[rank] = {recipe: _train_two_steps(recipe, rank) for recipe in RECIPES}
+    results[rank] = {
+        recipe: _train_two_steps(recipe, rank) for recipe in RECIPES if recipe.startswith(SHARING)
+    }
     close_process_group()
 
 
@@ -116,12 +123,17 @@ def _train_two_steps(recipe, rank):
     return sum(p.detach().double().sum() for p in trainable).item()
 
 
-def test_two_processes_train_every_method(tmp_path):
-    """No parameter is left unused (DDP would raise in the second step), and both stay equal."""
-    with multiprocessing.Manager() as manager:
+def test_two_processes_stay_equal(tmp_path):
+    """And no parameter is left unused: DDP would raise in the second step."""
+    with CONTEXT.Manager() as manager:
         results = manager.dict()
         store = tmp_path / 'store'
-        multiprocessing.spawn(_be_one_of_two, args=(store, results), nprocs=2)
+        processes = [
+            CONTEXT.Process(target=_be_one_of_two, args=(rank, store, results)) for rank in range(2)
+        ]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
         first, second = results[0], results[1]
-    assert first.keys() == set(RECIPES)
-    assert first == second
+    assert len(first) == len(SHARING) and first == second
