@@ -2,7 +2,6 @@
 
 import csv
 import multiprocessing
-import pickle
 
 import numpy as np
 import pytest
@@ -161,9 +160,3 @@ def test_a_resumed_run_goes_on_with_the_report(tmp_path, monkeypatch):
 def test_a_share_is_a_number_from_0_to_1(share, tmp_path):
     with pytest.raises(ArgumentError, match=r'max_bad_share must be a number from 0 to 1'):
         BadSamples(tmp_path / 'bad.csv', 20, share)
-
-
-def test_the_policy_survives_being_sent_to_a_worker(tmp_path):
-    sent = pickle.loads(pickle.dumps(loader(tmp_path / 'bad.csv', BAD).dataset))
-    assert len([sent[index] for index in range(20)]) == 20
-    assert len(rows(tmp_path / 'bad.csv')) == 4
