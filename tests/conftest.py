@@ -57,6 +57,12 @@ def mmengine_state():
         manager._instance_dict.update(instances)
 
 
+@pytest.fixture(autouse=True)
+def local_rank(monkeypatch):
+    """Set what tools would leave in the environment of later tests."""
+    monkeypatch.setenv('LOCAL_RANK', '0')
+
+
 @pytest.fixture(params=['cpu', 'cuda'] if torch.cuda.is_available() else ['cpu'])
 def device(request):
     """Each device of this machine."""

@@ -233,7 +233,6 @@ def place(tmp_path_factory):
 @pytest.mark.parametrize(('command', 'sentence'), CASES, ids=lambda text: text[:40])
 def test_errors_are_quoted_exactly(command, sentence, place, capsys, monkeypatch):
     monkeypatch.chdir(place)
-    monkeypatch.setenv('LOCAL_RANK', '0')
     for module in ('checks.devices', 'launch'):
         monkeypatch.setattr(f'mmlite.engine.{module}.get_device', lambda: 'cpu')
     tool, *words = shlex.split(command)

@@ -70,7 +70,6 @@ SENTENCES = {
 
 @pytest.fixture(autouse=True)
 def on_cpu(monkeypatch):
-    monkeypatch.setenv('LOCAL_RANK', '0')
     monkeypatch.setattr('mmengine.device.utils.DEVICE', 'cpu')  # processes are forked
 
 

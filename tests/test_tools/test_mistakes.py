@@ -185,7 +185,6 @@ def params(cases):
 def run(place, tmp_path, monkeypatch, capsys):
     """Run a tool in an empty directory without GPU, and check its sentence."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv('LOCAL_RANK', '0')
     for module in ('checks.devices', 'launch'):
         monkeypatch.setattr(f'mmlite.engine.{module}.get_device', lambda: 'cpu')
     files = {name: text.format(p=place) for name, text in FILES.items()}

@@ -24,11 +24,6 @@ WRITERS = {'detection': tiny.write_detector, 'pre-training': tiny_pretrain.write
 GONE = {'optimizer', 'message_hub'}
 
 
-@pytest.fixture(autouse=True)
-def local_rank(monkeypatch):
-    monkeypatch.setenv('LOCAL_RANK', '0')
-
-
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
     """Function of a task: its config and the checkpoint after an epoch."""

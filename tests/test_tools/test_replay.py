@@ -44,11 +44,6 @@ RUNS = {
 """Name -> options of a run that stops at iteration 4, and what is named as the cause."""
 
 
-@pytest.fixture(autouse=True)
-def local_rank(monkeypatch):
-    monkeypatch.setenv('LOCAL_RANK', '0')
-
-
 def train(folder, **options):
     """Train until it stops; returns the directory of the step."""
     config = write_config(folder, **{'at': [3], **options})

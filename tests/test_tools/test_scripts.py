@@ -59,9 +59,8 @@ def scalars(work_dir):
     return {r['step']: r for r in records if 'loss' in r}, records[-1]
 
 
-def test_two_processes_train_as_one_with_the_same_total_batch(tmp_path, monkeypatch):
+def test_two_processes_train_as_one_with_the_same_total_batch(tmp_path):
     """Mask R-CNN; relative 1e-3 after three updates, 1e-5 before the first one."""
-    monkeypatch.setenv('LOCAL_RANK', '0')
     base = tiny_tasks.write('det', tmp_path).config
     spec = task_spec('det', size=96, classes=4, min_size=0.3, max_size=0.6, max_objects=1)
     generate(Job('det', tmp_path / 'coco', spec, seed=0, train=8, val=4))

@@ -14,11 +14,6 @@ from run_tool import run_tool
 WRITE = {'detector': tiny.write_detector, 'classifier': tiny_classifier.write}
 
 
-@pytest.fixture(autouse=True)
-def local_rank(monkeypatch):
-    monkeypatch.setenv('LOCAL_RANK', '0')
-
-
 def train(kind, tmp_path_factory):
     """Config and work directory of a training of two epochs."""
     config = WRITE[kind](tmp_path_factory.mktemp(kind))
