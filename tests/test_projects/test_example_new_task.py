@@ -14,6 +14,7 @@ from mmengine.registry import init_default_scope
 from run_tool import run_tool
 
 from mmlite.datasets.shapes import Job, generate, task_spec
+from mmlite.engine.logs import find_logs, read_records
 from mmlite.errors import DataError
 from mmlite.registry import MODELS
 from projects.example_new_task.extreme_points import ExtremePoints, PointAccuracy, extreme_points
@@ -134,9 +135,7 @@ def test_training_beats_the_constant_guess(data, tmp_path):
     config = tmp_path / 'tiny.py'
     config.write_text(TINY.format(base=str(CONFIG), data=str(data)))
     assert run_tool('train', config, '--work-dir', tmp_path / 'work') == 0
-    (log,) = tmp_path.glob('work/*/vis_data/scalars.json')
-    records = [json.loads(line) for line in log.read_text().splitlines()]
-    (found,) = (r for r in records if 'points/pck' in r)
+    (found,) = (r for r in read_records(*find_logs(tmp_path / 'work')) if 'points/pck' in r)
     assert found['points/pck'] > found['points/pck_constant'] + 10
 
 

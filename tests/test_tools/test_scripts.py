@@ -1,6 +1,5 @@
 """The shell scripts: several processes on one machine, Slurm jobs, and mistakes in their use."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ from run_tool import TOOLS, run_tool
 from trainings import free_port
 
 from mmlite.datasets.shapes import Job, generate, task_spec
+from mmlite.engine.logs import find_logs, read_records
 
 # Nothing is drawn at random while training: no augmentation, fixed order, every anchor and region
 # taken, and as many regions and positives in one image as in another. The mean over processes of
@@ -54,8 +54,7 @@ def script(name, *args, **environ):
 
 def scalars(work_dir):
     """Losses by iteration, and the metrics."""
-    (log,) = work_dir.glob('*/vis_data/scalars.json')
-    records = [json.loads(line) for line in log.read_text().splitlines()]
+    records = read_records(*find_logs(work_dir))
     return {r['step']: r for r in records if 'loss' in r}, records[-1]
 
 

@@ -1,6 +1,5 @@
 """A small detector and a small classifier through the tools: training and evaluation."""
 
-import json
 import pickle
 
 import cv2
@@ -10,6 +9,8 @@ import tiny
 import tiny_classifier
 import torch
 from run_tool import run_tool
+
+from mmlite.engine.logs import find_logs, read_records
 
 WRITE = {'detector': tiny.write_detector, 'classifier': tiny_classifier.write}
 
@@ -32,12 +33,6 @@ def classifier(tmp_path_factory):
     return train('classifier', tmp_path_factory)
 
 
-def scalars(work_dir):
-    """The scalar log of the only run of a work directory."""
-    (log,) = work_dir.glob('*/vis_data/scalars.json')
-    return [json.loads(line) for line in log.read_text().splitlines()]
-
-
 @pytest.mark.parametrize(
     ('kind', 'metric'), [('detector', 'coco/bbox_mAP'), ('classifier', 'accuracy/top1')]
 )
@@ -48,7 +43,7 @@ def test_testing_gives_the_metrics_that_training_printed(kind, metric, tmp_path,
     assert run_tool('test', config, *args) == 0
     metrics = mmengine.load(out)
     assert metrics[metric] >= 0
-    printed = [r for r in scalars(work) if metric in r][-1]
+    printed = [r for r in read_records(*find_logs(work)) if metric in r][-1]
     assert metrics == {key: value for key, value in printed.items() if key in metrics}
 
 
