@@ -122,7 +122,7 @@ def pairs(model, count=3):
     )
 
 
-def write_config(folder, root, extra='', shift=0.0, model=None):
+def write_config(folder, root, shift=0.0, model=None):
     """Write a config that tests a model on the sequences below ``root``, and a checkpoint.
 
     The model is the finder, ``shift`` the parameter of its checkpoint, or has random weights.
@@ -132,7 +132,7 @@ def write_config(folder, root, extra='', shift=0.0, model=None):
     built = MODELS.build(model or dict(type='mmlite.RectangleFinder', shift=shift))
     torch.save(dict(state_dict=built.state_dict(), meta={}), checkpoint)
     model = model or dict(type='mmlite.RectangleFinder')
-    config.write_text(CONFIG.format(root=str(root), model=model) + extra)
+    config.write_text(CONFIG.format(root=str(root), model=model))
     return config, checkpoint
 
 
