@@ -122,3 +122,30 @@ def test_a_tracker_runs_with_the_crops_that_it_is_trained_with(path):
     for name in ('template', 'search'):
         own = dict(size=getattr(model, f'{name}_size'), factor=getattr(model, f'{name}_factor'))
         assert own == {key: crop[name][key] for key in own}
+
+
+def read(name):
+    return Config.fromfile(ROOT / 'configs' / f'{name}.py')
+
+
+def test_schedules_of_the_paper():
+    """COCO: 100 epochs at batch 64, drops at 24/27 and 26/27. MAE: 1.5e-4 a 256 images."""
+    for name in ('vit-tiny-sfp', 'hiera-tiny-fpn'):
+        cfg = read(f'det/mask-rcnn_{name}_8xb8-amp-lsj-100e_coco-640px')
+        warm_up, drops = cfg.param_scheduler
+        assert cfg.train_cfg.max_iters == 100 * 118_000 // 64
+        assert drops.milestones == [184_375 * k // 27 for k in (24, 26)]
+        assert (warm_up.end, warm_up.by_epoch, drops.by_epoch) == (250, False, False)
+        assert cfg.train_dataloader.batch_size * 8 == cfg.auto_scale_lr.base_batch_size == 64
+    cfg = read('pretrain/mae/mae_vit-tiny_8xb512-amp-coslr-400e_in1k')
+    assert cfg.optim_wrapper.optimizer.lr == pytest.approx(1.5e-4 * 4096 / 256)
+    assert [schedule.end for schedule in cfg.param_scheduler] == [40, 400]
+
+
+@pytest.mark.parametrize(('target', 'ignored'), [('ade20k', True), ('cityscapes', False)])
+def test_label_zero_means_what_the_data_set_says(target, ignored):
+    cfg = read(f'seg/semfpn_vit-tiny_8xb2-amp-160k_{target}-512x512')
+    init_default_scope(cfg.default_scope)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        dataset = registry.DATASETS.build(dict(loader.dataset, lazy_init=True))
+        assert dataset.reduce_zero_label is ignored
