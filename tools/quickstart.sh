@@ -22,16 +22,17 @@ for config in "$mae" "$detector"; do
     $(python -c "from mmengine.config import Config; print(Config.fromfile('$config').make_data)")
 done
 echo '== 2/7 pre-training the teacher: MAE'
-python tools/train.py "$mae" --work-dir "$work/mae" --resume --epochs $epochs
+python tools/train.py "$mae" --work-dir "$work/mae" --resume --epochs $epochs \
+    --cfg-options randomness.seed=0
 echo '== 3/7 pre-training the student: D2-MAE'
 python tools/train.py "$d2mae" --work-dir "$work/d2-mae" --resume --epochs $epochs \
-    --cfg-options model.distill.teacher.init_cfg.checkpoint="$teacher"
+    --cfg-options randomness.seed=0 model.distill.teacher.init_cfg.checkpoint="$teacher"
 echo '== 4/7 drawing reconstructions'
 python tools/analysis_tools/vis_reconstruction.py "$d2mae" "$student" --num 6 \
     --out "$work/reconstructions.png"
 echo '== 5/7 fine-tuning the detector'
 python tools/train.py "$detector" --work-dir "$work" --resume \
-    --cfg-options model.backbone.init_cfg.checkpoint="$student" "$@"
+    --cfg-options randomness.seed=0 model.backbone.init_cfg.checkpoint="$student" "$@"
 echo '== 6/7 evaluating the last checkpoint'
 python tools/test.py "$detector" "$(cat "$work/last_checkpoint")" --work-dir "$work" \
     --out "$work/predictions.pkl"
