@@ -53,7 +53,7 @@ def test_no_thread_of_a_distributed_run_outlives_the_tool(end, tmp_path):
         meeting = f'file://{tmp_path}/meeting'
         dist.init_process_group('gloo', init_method=meeting, rank=0, world_size=1)
         trainer = Trainer()
-        assert 'pt_gloo_runloop' in threads()
+        assert Counter(threads()) - Counter(before)  # before torch 2.8 they have no names
         if end:
             raise end('end')
         return trainer

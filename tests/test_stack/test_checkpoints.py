@@ -142,7 +142,7 @@ def test_a_program_is_refused_and_not_run(tmp_path, legacy):
 @pytest.mark.parametrize(
     ('message', 'value'),
     [
-        ('asks for eval, and', reduced(eval, '1')),
+        ('eval, and', reduced(eval, '1')),  # builtins.eval before torch 2.8
         ('asks for torch.nn.modules.linear.Identity, and', torch.nn.Identity()),
         ('asks for numpy.dtypes.ObjectDType, and', np.array(['a', None])),
         ('asks for builtins.getattr, and', reduced(getattr, HistoryBuffer, 'update')),
