@@ -13,6 +13,7 @@ from mmengine.dist import broadcast_object_list, init_dist, is_main_process
 from mmengine.hooks import CheckpointHook as StockCheckpointHook
 from mmengine.logging import print_log
 from mmengine.model import MMDistributedDataParallel
+from mmengine.optim import OptimWrapperDict
 from mmengine.registry import RUNNERS
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from mmengine.utils.dl_utils import set_multi_processing
@@ -23,6 +24,7 @@ from mmlite.errors import DataError, UserError
 from .check_config import check_config, require
 from .checkpointing import find_checkpoint, saved_seed
 from .checks.data import datasets
+from .checks.values import walk
 from .cli import check_out_folder, report_errors_once
 from .config_file import load_config
 from .loops import keep_workers
@@ -42,6 +44,7 @@ TRAIN_LOOPS = {
     **dict.fromkeys(('EpochBasedTrainLoop', EpochBasedTrainLoop), 'mmlite.EpochTrainLoop'),
     **dict.fromkeys(('IterBasedTrainLoop', IterBasedTrainLoop), 'mmlite.IterTrainLoop'),
 }
+MASK_PARTS = ('.mask_head', '.loss_mask', '.panoptic_head')  # of a model that predicts masks
 # compares the checkpoint that a run starts from with the model
 FIT = dict(type='mmlite.CheckpointFitHook', whole=True)
 
@@ -134,6 +137,9 @@ def set_tta(cfg):
     missing = [key for key in ('tta_model', 'tta_pipeline') if not cfg.get(key)]
     if missing:
         raise UserError(f'--tta needs {" and ".join(missing)} in the config')
+    masks = any(path.endswith(MASK_PARTS) and part for path, part in walk(cfg.model, 'model'))
+    if masks and cfg.tta_model.type in ('DetTTAModel', 'mmdet.DetTTAModel'):
+        raise UserError('--tta: DetTTAModel merges boxes only, and this model predicts masks, too')
     cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
     for _, dataset in datasets(cfg, 'test'):
         dataset.pipeline = cfg.tta_pipeline
@@ -220,8 +226,26 @@ def _build_runner(cfg, phase):
     if get_device() == 'cpu':
         _join_processes(cfg)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    _count_accumulation(runner)
     runner.logger.info(f'mmlite {__version__}: {"; ".join(stack.changes())}')
     return runner
+
+
+def _count_accumulation(runner):
+    """Scale the learning rate by the images of an optimizer step, which may take iterations."""
+    scale = runner.scale_lr
+
+    def scale_lr(optim_wrapper, auto_scale_lr=None):
+        if not (auto_scale_lr or {}).get('enable'):
+            return
+        several = isinstance(optim_wrapper, OptimWrapperDict)
+        for wrapper in optim_wrapper.values() if several else [optim_wrapper]:
+            base, count = auto_scale_lr['base_batch_size'], wrapper._accumulative_counts
+            if count > 1:
+                runner.logger.info(f'{count} iterations a step: base {base} / {count} each')
+            scale(wrapper, dict(auto_scale_lr, base_batch_size=base / count))
+
+    runner.scale_lr = scale_lr
 
 
 def _fill_loaders(cfg):

@@ -1,5 +1,8 @@
 """What the command line makes of a config."""
 
+from types import SimpleNamespace
+from unittest.mock import Mock
+
 import pytest
 import tiny
 import torch
@@ -80,6 +83,15 @@ def test_auto_scale_lr_is_turned_on(cfg):
     assert cfg.auto_scale_lr == dict(enable=True, base_batch_size=64)
 
 
+def test_the_learning_rate_counts_accumulated_iterations():
+    scaled, wrapper = [], SimpleNamespace(_accumulative_counts=8)
+    runner = SimpleNamespace(scale_lr=lambda _, auto: scaled.append(auto), logger=Mock())
+    launch._count_accumulation(runner)
+    runner.scale_lr(wrapper, None)
+    runner.scale_lr(wrapper, dict(enable=True, base_batch_size=16))
+    assert scaled == [dict(enable=True, base_batch_size=2)]
+
+
 def choose(cfg, resume=None, **settings):
     """What a run starts from, and its seed."""
     cfg.merge_from_dict(dict(launcher='none', **settings))
@@ -131,6 +143,10 @@ def test_tta_wraps_model_and_pipeline(cfg):
         launch.set_tta(cfg)
     cfg.tta_pipeline = ['augmented']
     inner = cfg.model
+    cfg.model = dict(inner, roi_head=dict(mask_head=dict(type='FCNMaskHead')))
+    with pytest.raises(UserError, match='DetTTAModel merges boxes only'):
+        launch.set_tta(cfg)
+    cfg.model = inner
     launch.set_tta(cfg)
     assert cfg.model == dict(type='DetTTAModel', tta_cfg=dict(a=1), module=inner)
     assert cfg.test_dataloader.dataset.dataset.pipeline == ['augmented']
