@@ -5,6 +5,7 @@ import json
 
 from mmdet.datasets import CocoDataset as BaseCocoDataset
 from mmdet.datasets.api_wrappers import COCO
+from mmdet.datasets.transforms import LoadAnnotations
 
 from mmlite.errors import DataError
 from mmlite.registry import DATASETS
@@ -102,3 +103,22 @@ class CheckedCOCO(COCO):
             rows = enumerate(self.dataset['annotations'])
             self.dataset['annotations'] = [item for row, item in rows if row not in wrong]
         super().createIndex()
+
+
+load_masks = LoadAnnotations._load_masks
+
+
+def _load_masks(self, results):
+    """Load the masks of an image as polygons, or as bitmaps if one is run lengths (RLE).
+
+    mmdet ignores every object with run lengths where ``poly2mask=False``.
+    """
+    wanted = self.poly2mask
+    self.poly2mask = wanted or any(isinstance(i.get('mask'), dict) for i in results['instances'])
+    try:
+        load_masks(self, results)
+    finally:
+        self.poly2mask = wanted
+
+
+LoadAnnotations._load_masks = _load_masks

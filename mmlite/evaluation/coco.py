@@ -16,6 +16,14 @@ class CocoMetric(StockCocoMetric):
     ``<class>_precision`` that of the last metric.
     """
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if self._coco_api is not None:
+            for number, item in enumerate(self._coco_api.dataset.get('annotations', ()), 1):
+                item['id'] = number  # pycocotools takes 0 for "not matched"
+                item.setdefault('iscrowd', 0)
+            self._coco_api.createIndex()
+
     def compute_metrics(self, results):
         """One empty box of score 0 stands for no detection at all."""
         if not self.format_only and not any(len(prediction['labels']) for _, prediction in results):

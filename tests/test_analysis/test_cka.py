@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmlite.analysis.cka import CKA, compare_models, gram, hsic
+from mmlite.analysis.cka import CKA, gram, hsic
 
 
 def cka(batches):
@@ -92,26 +92,3 @@ def test_constant_features_have_no_similarity():
     value = measure.value()
     assert np.isnan(value[1:3]).all() and np.isnan(value[:, 1]).all()
     np.testing.assert_allclose(value[[0, 3], 0], 1)
-
-
-class Scripted:
-    """Stands in for a model: layers are fixed maps of the pixels."""
-
-    def __init__(self, *factors):
-        self.factors = factors
-        self.calls = 0
-
-    def features(self, pixels, reduce):
-        self.calls += 1
-        return [reduce(torch.tanh(factor * pixels)) for factor in self.factors]
-
-
-def test_models_see_the_same_images_and_the_reference_runs_once():
-    reference, other = Scripted(0.1, 1.0), Scripted(0.1, 2.0, 1.0)
-    measures = compare_models(reference, [reference, other], [normal(6, 5), normal(8, 5, seed=1)])
-    own, across = (measure.value() for measure in measures)
-    assert own.shape == (2, 2) and across.shape == (3, 2)
-    np.testing.assert_allclose(own, own.T)
-    np.testing.assert_allclose(across[[0, 2]], own)
-    np.testing.assert_allclose(own.diagonal(), 1)
-    assert reference.calls == other.calls == 2

@@ -9,13 +9,10 @@ from mmlite.datasets.check_segmentation import (
     ConfigLabels,
     Verdict,
     check_pair,
-    check_split,
     compare_config,
     find_pairs,
-    find_splits,
     judge_zero,
 )
-from mmlite.errors import DataError
 
 SIZE = (6, 8)  # height, width
 CLASSES = 4
@@ -141,18 +138,6 @@ def test_suffixes_choose_among_several_label_maps_of_an_image(tmp_path):
     assert (report.images, report.labels, report.problems) == (1, 1, [])
 
 
-def test_a_split_adds_up_its_pairs(tmp_path):
-    for number, labels in enumerate((None, planted(255, 4), planted(9, 2), planted(1, 8))):
-        write_pair(tmp_path, f'{number}', labels)
-    report = find_pairs(tmp_path / 'images', tmp_path / 'annotations')
-    seen = []
-    check_split(report, CLASSES, workers=3, progress=lambda: seen.append(1))
-    assert report.pixels.tolist() == [8 + 4 + 6, 32 + 8, 32, 32, 64]
-    assert report.shown.tolist() == [3, 4, 4, 4, 4]
-    assert report.ignored == 4 and len(seen) == 4
-    assert [(p.kind, p.file) for p in report.problems] == [('value', report.pairs[2][1])]
-
-
 @pytest.mark.parametrize(
     ('pixels', 'ignored', 'expected', 'why'),
     [
@@ -190,22 +175,3 @@ def test_a_config_is_compared_with_the_labels():
         'c.py: train_dataloader.dataset has 150 classes, but the data have 4',
         'c.py: model.head is 4, but train_dataloader.dataset has 2 classes',
     ]
-
-
-def test_wrong_folders_are_named(tmp_path):
-    folders = tmp_path / 'images/training', tmp_path / 'annotations/training'
-
-    def refused(message, call, *args):
-        with pytest.raises(DataError, match=message):
-            call(*args)
-
-    refused("folder '.*/gone' does not exist", find_splits, tmp_path / 'gone')
-    refused('has no images/training or images/validation: give the', find_splits, tmp_path)
-    folders[0].mkdir(parents=True)
-    refused("folder '.*annotations/training' is missing", find_splits, tmp_path)
-    folders[1].mkdir(parents=True)
-    assert find_splits(tmp_path) == {'training': folders}
-    refused(r"images/training' has no files that end in \.jpg", find_pairs, *folders)
-    (folders[0] / 'a.jpg').touch()
-    (folders[1] / 'b.png').touch()
-    refused("no image of '.*' has a label map in '.*annotations", find_pairs, *folders)

@@ -6,6 +6,8 @@ import math
 import pytest
 import tiny
 from mmdet.datasets import CocoDataset as StockCocoDataset
+from mmdet.datasets.transforms import LoadAnnotations
+from pycocotools import mask as coco_mask
 
 from mmlite.datasets import CocoDataset
 from mmlite.errors import DataError
@@ -117,3 +119,15 @@ def test_a_test_set_has_no_annotations(tmp_path):
     assert len(load(file, test_mode=True)) == 4
     with pytest.raises(DataError, match='annotations is missing'):
         load(file)
+
+
+def test_run_lengths_are_learned_as_polygons_are():
+    polygon = tiny.coco(images=1)['annotations'][0]['segmentation']
+    lengths = coco_mask.merge(coco_mask.frPyObjects(polygon, 64, 80))
+    lengths['counts'] = lengths['counts'].decode()  # as in a file
+    box = dict(ignore_flag=0, bbox=[0, 0, 1, 1], bbox_label=0)
+    instances = [dict(box, mask=mask) for mask in (polygon, lengths)]
+    load = LoadAnnotations(with_mask=True, poly2mask=False)
+    found = load(dict(instances=instances, ori_shape=(64, 80)))
+    assert not found['gt_ignore_flags'].any() and not load.poly2mask
+    assert found['gt_masks'].areas.tolist() == [576, 576]

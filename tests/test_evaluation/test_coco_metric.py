@@ -95,3 +95,13 @@ def test_aps_of_classes_do_not_depend_on_ids_and_order_in_the_file(ids, step, an
     ann_file.write_text(json.dumps(data))
     metrics = evaluate(CocoMetric, ann_file, [0], masks=False, classwise=True)
     assert metrics['coco/disc_precision'] == 1 and metrics['coco/star_precision'] == 0
+
+
+def test_ids_from_0_and_a_missing_iscrowd_do_not_lower_the_ap(ann_file):
+    data = json.loads(ann_file.read_text())
+    for number, item in enumerate(data['annotations']):
+        item['id'] = number
+        del item['iscrowd']
+    ann_file.write_text(json.dumps(data))
+    metrics = evaluate(CocoMetric, ann_file, [0, 1])
+    assert metrics['coco/bbox_mAP'] == metrics['coco/segm_mAP'] == 1
