@@ -138,7 +138,7 @@ def read_list(file, folder):
     try:
         lines = Path(file).read_text(encoding='utf-8').splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, 'strerror', None) or 'it is no text'
+        reason = getattr(error, 'strerror', None) or 'it is not text'
         raise DataError(f"list '{file}' cannot be read: {reason}") from error
     for number, line in enumerate(map(str.strip, lines), start=1):
         if not line:
@@ -151,9 +151,9 @@ def read_list(file, folder):
             path = f'{path.rpartition("_")[0]}/{path}'
         name, place = path.split('/')[0], f'{file}, line {number}'
         if not name:
-            raise DataError(f"{place}: '{line}' is no path of the form CLASS/FILE")
+            raise DataError(f"{place}: '{line}' is not of the form CLASS/FILE")
         if name not in listed:
-            raise DataError(f"{place}: '{name}' is no class folder of {folder}")
+            raise DataError(f"{place}: '{name}' is not a class folder of {folder}")
         if label is not None and int(label) != classes.index(name):
             raise DataError(
                 f"{place}: label {label} is not {classes.index(name)}, the number of '{name}' "

@@ -45,7 +45,7 @@ class LoadImageFromFile(BaseLoadImageFromFile):
         except Exception as error:  # decoders raise types of their own
             reason = f'{type(error).__name__}: {str(error).strip()}'
         if image is None:
-            reason = reason or 'it is no image that can be decoded'
+            reason = reason or 'it is not an image that can be decoded'
             raise DataError(f'image {path} cannot be read: {reason}')
         results['img'] = image.astype(np.float32) if self.to_float32 else image
         results['img_shape'] = results['ori_shape'] = image.shape[:2]

@@ -36,9 +36,9 @@ def read_records(file):
         try:
             record = json.loads(line)
         except json.JSONDecodeError as error:
-            raise DataError(f'{file}, line {number} is no valid JSON: {error}') from error
+            raise DataError(f'{file}, line {number} is not valid JSON: {error}') from error
         if not isinstance(record, dict):
-            raise DataError(f'{file}, line {number} is no JSON object')
+            raise DataError(f'{file}, line {number} is not a JSON object')
         records.append(record)
     if not records:
         raise DataError(f'{file} holds no record')

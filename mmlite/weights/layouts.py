@@ -113,7 +113,7 @@ def recognise(weights, source):
         looks = f'look like {layout.title}{named}'
     else:
         return layout
-    raise CheckpointError(f'it is no {source} checkpoint: its keys {looks}')
+    raise CheckpointError(f'it is not a {source} checkpoint: its keys {looks}')
 
 
 def all_rules(layout, names):

@@ -92,10 +92,10 @@ def parse_config(text, source):
             if isinstance(line, ast.Assign):
                 values[line.targets[0].id] = ast.literal_eval(_Literals().visit(line.value))
             elif not isinstance(getattr(line, 'value', None), ast.Constant):  # a docstring
-                raise ValueError(f'line {line.lineno} is no key = value')
+                raise ValueError(f'line {line.lineno} is not key = value')
     except Exception as error:  # a text can be wrong in any way
         raise CheckpointError(
-            f'{source}: the config that it records is no plain data ({error}): give --config'
+            f'{source}: the config that it records is not plain data ({error}): give --config'
         ) from error
     return Config(values)
 

@@ -64,7 +64,7 @@ INPUTS = {
         ['{tmp}/no.png', '{tmp}/text.png'], DataError,
         'no image can be used; the first: .*no.png does not exist',
     ),
-    'no image': ('{tmp}/text.png', DataError, 'text.png cannot be read: it is no image'),
+    'no image': ('{tmp}/text.png', DataError, 'text.png cannot be read: it is not an image'),
     'folder': ('{tmp}/empty', DataError, r"has no image .*; a pattern such as '.*/\*\*/\*.jpg'"),
     'pattern': ('{tmp}/*.bmp', UserError, r'\*.bmp matches no file: give an image file'),
     'array': (np.zeros((4, 4)), DataError, 'array 0 is of type float64'),

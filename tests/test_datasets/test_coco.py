@@ -96,7 +96,7 @@ def test_wrong_annotations_are_named(changes, message, tmp_path):
 @pytest.mark.parametrize(
     ('data', 'message'),
     [
-        ('{"images": [', 'is no valid JSON: '),
+        ('{"images": [', 'is not valid JSON: '),
         ('[]', 'a COCO file is a JSON object'),
         ({'images': []}, 'has the lists images, categories, annotations; categories is missing'),
         (dict(tiny.coco(), annotations={}), 'annotations is missing'),

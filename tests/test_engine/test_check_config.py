@@ -290,6 +290,6 @@ def test_one_process_of_a_machine_reads_the_labels(rank, read, tmp_path, monkeyp
     cfg = Config(dict(default_scope='mmpretrain', launcher='pytorch'))
     cfg.merge_from_dict({'model.head.num_classes': 3, 'train_dataloader.dataset': dataset})
     monkeypatch.setenv('LOCAL_RANK', rank)
-    message = "list.txt, line 2: '3' is no label from 0 to 2"
+    message = "list.txt, line 2: '3' is not a label from 0 to 2"
     with pytest.raises(DataError, match=message) if read else nullcontext():
         check_classes(cfg, ['train'])

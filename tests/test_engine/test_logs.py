@@ -49,7 +49,7 @@ def test_what_is_missing_is_named(tmp_path):
         curve(RECORDS, 'losss', 'x.json')
     with pytest.raises(UserError, match='x.json has no training step'):
         train_time(RECORDS[2:3], 'x.json')
-    with pytest.raises(DataError, match=r'scalars\.json, line 2 is no valid JSON'):
+    with pytest.raises(DataError, match=r'scalars\.json, line 2 is not valid JSON'):
         read_records(write(tmp_path, RECORDS[:1], end='\n{\n'))
     with pytest.raises(DataError, match='holds no record'):
         read_records(write(tmp_path, [], end=''))

@@ -64,7 +64,7 @@ def test_mistakes_are_told_in_one_sentence(mistake):
     [
         ('good.pth', 'a.bin', 2, r'a\.bin does not end in \.pth or \.safetensors'),
         ('good.pth', 'empty.pth', 2, r'empty\.pth exists: name another file or give --force'),
-        ('wrong.pth', 'a.pth', 1, r'wrong\.pth: it is no timm checkpoint'),
+        ('wrong.pth', 'a.pth', 1, r'wrong\.pth: it is not a timm checkpoint'),
     ],
 )
 def test_mistakes_of_the_command(tmp_path, capsys, src, dst, code, message):

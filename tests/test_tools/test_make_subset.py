@@ -167,7 +167,7 @@ def test_published_lists_are_converted(train, capsys):
         ('--per-class 2 --max 3', 2, '--max belongs to --long-tailed'),
         ('--from-list no.txt', 1, "list 'no.txt' cannot be read: No such file"),
         ('train/n01/n01_77.JPEG 0', 1, "line 1: image '{train}/n01/n01_77.JPEG' does not exist"),
-        ('n01/n01_1.JPEG\nn09/n09_1.JPEG', 1, "line 2: 'n09' is no class folder of {train}"),
+        ('n01/n01_1.JPEG\nn09/n09_1.JPEG', 1, "line 2: 'n09' is not a class folder of {train}"),
         ('train/n02/n02_1.JPEG 2', 1, "label 2 is not 1, the number of 'n02'"),
     ],
 )

@@ -42,11 +42,11 @@ TRAINING = {
 }  # fmt: skip
 ANNOTATIONS = '{det} --cfg-options train_dataloader.dataset.ann_file='
 RUNNING = {
-    'empty': (ANNOTATIONS + 'empty.json', 1, 'empty.json is no valid JSON'),
+    'empty': (ANNOTATIONS + 'empty.json', 1, 'empty.json is not valid JSON'),
     'gone': (ANNOTATIONS + 'gone.json', 1, 'train/gone.png cannot be read: FileNotFoundError'),
     'text as images': (
         '{mae} --cfg-options train_dataloader.dataset.data_root={p}/texts', 1,
-        'image {p}/texts/train/a/', 'is no image that can be decoded',
+        'image {p}/texts/train/a/', 'is not an image that can be decoded',
     ),
     'more blocks than there are': (
         '{cls} --cfg-options model.backbone.init_cfg.type=Pretrained '

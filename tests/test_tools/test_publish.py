@@ -160,7 +160,7 @@ MISTAKES = {
     'good.pth there.safetensors': (2, 'there.py exists: name another file'),
     'good.pth good.pth/a/mine.safetensors': (1, 'cannot write good.pth/a/mine.py: Not a directory'),
     'bare.pth mine.safetensors': (1, 'bare.pth: it records no config: give --config'),
-    'hostile.pth mine.safetensors': (1, 'hostile.pth: the config that it records is no plain data'),
+    'hostile.pth mine.safetensors': (1, 'hostile.pth: the config that it records is not plain'),
 }
 
 
@@ -192,7 +192,7 @@ def test_mistakes_are_one_sentence(tmp_path, monkeypatch, capsys, line, code, me
     ],
 )
 def test_a_config_that_is_a_program_is_not_published(text):
-    with pytest.raises(CheckpointError, match='a.pth: the config that it records is no plain data'):
+    with pytest.raises(CheckpointError, match='a.pth: the config that it records is not plain'):
         parse_config(f'x = 1\n{text}\n', 'a.pth')
 
 

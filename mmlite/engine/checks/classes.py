@@ -153,7 +153,7 @@ def _check_list(dataset, scope, count):
             label = line.strip().rpartition(' ')[2]
             if not label.isdecimal() or int(label) >= count:
                 raise DataError(
-                    f"{file}, line {number}: '{label}' is no label from 0 to {count - 1}, the "
+                    f"{file}, line {number}: '{label}' is not a label from 0 to {count - 1}, the "
                     f'classes of {HEAD}; a line is PATH LABEL'
                 )
 
