@@ -25,7 +25,7 @@ def plus(**extra):
 LINE = torch.zeros(192)
 MISTAKES = dict(
     empty=(lambda: dict(model={}), 'mae', 'holds no weights'),
-    not_mae=(lambda: vitdet(320), 'mae', r"no mae checkpoint: .* ViTDet \(source vitdet\)"),
+    not_mae=(lambda: vitdet(320), 'mae', r"not a mae checkpoint: .* ViTDet \(source vitdet\)"),
     registers=(lambda: plus(reg_token=LINE), 'timm', "'reg_token' is register tokens, which no"),
     rotary=(lambda: without(plus(), 'pos_embed'), 'timm', 'neither pos_embed nor tables'),
     no_grid=(lambda: plus(pos_embed=torch.zeros(1, 200, 192)), 'timm', '200 rows, which are no'),
