@@ -146,8 +146,8 @@ def _candidates(folder):
     pointer = folder / POINTER
     named = Path(pointer.read_text().strip()) if pointer.is_file() else None
     if named is not None:
-        # the directory may have been moved
-        named = named if named.parent != folder and named.is_file() else folder / named.name
+        own = folder / named.name  # the directory may have been moved or copied
+        named = named if named.is_file() and not own.is_file() else own
         found = [named, *(path for path in found if path.name != named.name)]
     return found
 

@@ -99,7 +99,7 @@ def test_half_pixels_round_to_even():
 
 @pytest.mark.parametrize('box', [
     (1, 2, 0, 5), (1, 2, -3, -4), (math.nan, 2, 3, 4), (1, 2, 3, math.nan), (1, math.inf, 3, 4),
-    (1, 2, 1e200, 1e200),
+    (1, 2, 1e200, 1e200), (-1e6, -1e6, 2e6, 2e6), (0, 0, 1e9, 1),
 ])  # fmt: skip
 def test_box_that_cannot_be_cropped_around(box):
     with pytest.raises(DataError, match='box x=.* cannot be cropped around'):

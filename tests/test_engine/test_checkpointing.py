@@ -2,6 +2,7 @@
 
 import enum
 import resource
+import shutil
 from collections import Counter, OrderedDict, deque, namedtuple
 from pathlib import Path
 
@@ -119,6 +120,8 @@ def test_the_pointer_decides(folder):
     assert find_checkpoint(folder) == folder / 'epoch_10.pth'
     (folder / POINTER).write_text(str(folder / 'epoch_9.pth'))
     assert find_checkpoint(folder) == folder / 'epoch_9.pth'
+    copy = shutil.copytree(folder, folder / 'copy')
+    assert find_checkpoint(copy) == copy / 'epoch_9.pth'
 
 
 @pytest.mark.parametrize('text', [None, '', '/elsewhere/epoch_10.pth', 'epoch_12.pth'])

@@ -16,7 +16,9 @@ from mmengine.model import BaseTTAModel
 from mmengine.model.wrappers import MMDistributedDataParallel
 from mmengine.runner import Runner
 
-from mmlite.engine.hooks import CheckpointFitHook, DDPCommHook
+from mmlite.engine.checkpointing import find_checkpoint
+from mmlite.engine.hooks import CheckpointFitHook, CheckpointHook, DDPCommHook
+from mmlite.engine.hooks.checkpoint import MIDWAY
 from mmlite.errors import CheckpointError
 from mmlite.registry import METRICS
 
@@ -147,6 +149,30 @@ def test_outdated_checkpoints_go_after_saving(tmp_path):
     run(config(tmp_path, 3, **LAST, **BEST))
     names = sorted(path.name for path in tmp_path.glob('*pth*'))
     assert names == ['best_score_epoch_3.pth', 'epoch_3.pth']
+
+
+@pytest.mark.parametrize('copied', [True, False])
+@pytest.mark.parametrize('best', [BEST, dict(save_best=['score', 'twin'], rule='greater')])
+def test_a_resumed_copy_leaves_the_original_alone(best, copied, tmp_path, monkeypatch):
+    compute = Rising.compute_metrics
+    monkeypatch.setattr(
+        Rising, 'compute_metrics', lambda *args: dict(compute(*args), twin=Rising.value)
+    )
+    first, second = tmp_path / 'first', tmp_path / 'second'
+    first.mkdir()
+    runner, _ = run(config(first, 2, **LAST, **best))
+    runner.message_hub.update_info(MIDWAY, str(first / 'epoch_1_iter_3.pth'))
+    hook = next(hook for hook in runner.hooks if isinstance(hook, CheckpointHook))
+    (first / 'epoch_1_iter_3.pth').touch()
+    hook._save(runner, 'epoch_2.pth', dict(epoch=2, iter=4))
+    before = sorted(first.iterdir())
+    (shutil.copytree if copied else shutil.move)(first, second)
+    cfg = config(second, 3, **LAST, **best)
+    cfg.load_from, cfg.resume = str(find_checkpoint(second)), True
+    run(cfg)
+    names = {path.name for path in second.glob('*.pth')}
+    assert names == {'epoch_3.pth', *(f'best_{k}_epoch_3.pth' for k in hook.key_indicators)}
+    assert sorted(first.glob('*')) == (before if copied else [])
 
 
 def test_a_new_best_under_an_old_name_is_kept(tmp_path):

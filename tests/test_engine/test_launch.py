@@ -1,5 +1,10 @@
 """What the command line makes of a config."""
 
+import json
+from types import SimpleNamespace
+from unittest.mock import Mock
+
+import numpy as np
 import pytest
 import tiny
 import torch
@@ -80,6 +85,15 @@ def test_auto_scale_lr_is_turned_on(cfg):
     assert cfg.auto_scale_lr == dict(enable=True, base_batch_size=64)
 
 
+def test_the_learning_rate_counts_accumulated_iterations():
+    scaled, wrapper = [], SimpleNamespace(_accumulative_counts=8)
+    runner = SimpleNamespace(scale_lr=lambda _, auto: scaled.append(auto), logger=Mock())
+    launch._count_accumulation(runner)
+    runner.scale_lr(wrapper, None)
+    runner.scale_lr(wrapper, dict(enable=True, base_batch_size=16))
+    assert scaled == [dict(enable=True, base_batch_size=2)]
+
+
 def choose(cfg, resume=None, **settings):
     """What a run starts from, and its seed."""
     cfg.merge_from_dict(dict(launcher='none', **settings))
@@ -131,6 +145,10 @@ def test_tta_wraps_model_and_pipeline(cfg):
         launch.set_tta(cfg)
     cfg.tta_pipeline = ['augmented']
     inner = cfg.model
+    cfg.model = dict(inner, roi_head=dict(mask_head=dict(type='FCNMaskHead')))
+    with pytest.raises(UserError, match='DetTTAModel merges boxes only'):
+        launch.set_tta(cfg)
+    cfg.model = inner
     launch.set_tta(cfg)
     assert cfg.model == dict(type='DetTTAModel', tta_cfg=dict(a=1), module=inner)
     assert cfg.test_dataloader.dataset.dataset.pipeline == ['augmented']
@@ -154,10 +172,13 @@ def test_predictions_are_dumped_beside_the_metrics(scope, evaluator, types, cfg)
     assert metrics[-1]['out_file_path'] == 'p.pkl'
 
 
+DRAWN = dict(type='mmdet.DetVisualizationHook', draw=True, score_thr=0.5)
+
+
 @pytest.mark.parametrize(
     ('scope', 'loop', 'expected'),
     [
-        ('mmdet', 'TestLoop', dict(type='mmdet.DetVisualizationHook', draw=True, score_thr=0.5)),
+        ('mmdet', 'TestLoop', dict(type='mmlite.PredictionHook', hook=DRAWN)),
         ('mmseg', 'TestLoop', dict(type='mmlite.SegPredictionHook')),  # ours has no score_thr
         ('mmengine', 'mmlite.SequenceTestLoop', dict(type='mmlite.TrackSheetHook')),
         ('mmlite', 'TestLoop', None),
@@ -172,9 +193,7 @@ def test_predictions_are_drawn_by_the_hook_of_the_scope(scope, loop, expected, c
             launch.set_show_dir(cfg, 'out')
         return
     launch.set_show_dir(cfg, tmp_path / 'out')
-    hook = dict(cfg.default_hooks.visualization)
-    assert (hook.pop('test_out_dir', None) or hook.pop('out_dir')) == str(tmp_path / 'out')
-    assert hook == expected
+    assert cfg.default_hooks.visualization == dict(expected, out_dir=str(tmp_path / 'out'))
 
 
 @pytest.fixture
@@ -207,3 +226,15 @@ def test_a_work_dir_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     cfg = launch.read_config(path, work_dir=str(tmp_path / 'below_it'))
     with pytest.raises(UserError, match=rf'cannot be written: {tmp_path} is not writable'):
         launch.train(cfg)
+
+
+@pytest.mark.parametrize('value', [float('nan'), np.float32('nan'), np.float64('-inf'), 0.5])
+def test_metrics_are_strict_json(value, cfg, tmp_path, monkeypatch):
+    loop = SimpleNamespace(dataloader=SimpleNamespace())
+    runner = SimpleNamespace(test_loop=loop, test=lambda: {'coco/AP': value})
+    monkeypatch.setattr(launch, '_build_runner', lambda *args: runner)
+    monkeypatch.setattr(launch, 'keep_workers', lambda loader: None)
+    cfg.default_hooks = {}
+    launch.test(cfg, tmp_path / 'metrics.json')
+    written = json.loads((tmp_path / 'metrics.json').read_text())
+    assert written == {'coco/AP': value if value == 0.5 else None}

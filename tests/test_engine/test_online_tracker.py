@@ -127,6 +127,7 @@ def test_the_data_type_and_device_of_the_network_are_used(device):
 BOXES = {
     (10, 10, 0, 5): 'box x=10, y=10, w=0, h=5 cannot be cropped around: it must be finite and',
     (10, float('nan'), 5, 5): 'y=nan, w=5, h=5 cannot be cropped around: it must be finite and',
+    (-1e6, -1e6, 2e6, 2e6): 'have an area of at most 8192 x 8192 pixels',
     (160, 10, 5, 5): 'lies outside the frame of 160x120 pixels',
     (10, 120, 5, 5): 'lies outside the frame',
     (10, 10, 5): 'must be four numbers: x, y, w, h',

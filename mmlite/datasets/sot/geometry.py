@@ -24,6 +24,8 @@ import numpy as np
 from mmlite.errors import DataError
 from mmlite.utils.names import check_known
 
+_LARGEST_SIDE = 2**13  # of a square box in pixels; the crop of a larger one exhausts the memory
+
 
 @dataclass(frozen=True)
 class CropWindow:
@@ -41,15 +43,17 @@ class CropWindow:
 
 
 def plan_crop(box, factor, size):
-    """Plan the window around a box, of side ``ceil(sqrt(w * h) * factor)``; DataError without area.
+    """Plan the window around a box, of side ``ceil(sqrt(w * h) * factor)``.
 
-    ``factor`` is 2 for templates and 4 for search regions of OSTrack-256.
+    ``factor`` is 2 for templates and 4 for search regions of OSTrack-256. DataError if the box is
+    not finite, or its area is 0 or above 8192 x 8192.
     """
     x, y, w, h = map(float, box)
-    if not all(map(math.isfinite, (x, y, w * h))) or min(w, h) <= 0:
+    finite = all(map(math.isfinite, (x, y, w * h)))
+    if not finite or min(w, h) <= 0 or w * h > _LARGEST_SIDE**2:
         raise DataError(
             f'box x={x:g}, y={y:g}, w={w:g}, h={h:g} cannot be cropped around: it must be finite '
-            'and have an area'
+            f'and have an area of at most {_LARGEST_SIDE} x {_LARGEST_SIDE} pixels'
         )
     side = math.ceil(math.sqrt(w * h) * factor)
     if side < 1:

@@ -46,7 +46,7 @@ class CropPair(BaseTransform):
         self.gray_prob, self.flip_prob, self.coords = gray_prob, flip_prob, coords
 
     def transform(self, results):
-        """Crop both frames; None where a box has no area or a crop shows only padding."""
+        """Crop both frames; None where a box has no area or is huge, or a crop is only padding."""
         rng = results['rng']
         gray, flip = rng.random(2) < (self.gray_prob, self.flip_prob)
         for frame, options in self.crops.items():
@@ -56,7 +56,7 @@ class CropPair(BaseTransform):
             around = jitter_box(rng, box, options['center_jitter'], options['scale_jitter'])
             try:
                 window = plan_crop(around, options['factor'], options['size'])
-            except DataError:  # the box has no area
+            except DataError:  # the box has no area, or is huge
                 return None
             if not shows_image(image.shape, window):
                 return None

@@ -44,6 +44,9 @@ class CheckpointHook(BaseCheckpointHook):
     def before_train(self, runner):
         """See mmengine; also remove what killed processes left behind."""
         super().before_train(runner)
+        self.best_ckpt_path = self._own(getattr(self, 'best_ckpt_path', None))
+        best = getattr(self, 'best_ckpt_path_dict', {})
+        self.best_ckpt_path_dict = {key: self._own(path) for key, path in best.items()}
         if is_main_process():
             for file in Path(self.out_dir).glob('.*.pth.*.partial'):
                 file.unlink()
@@ -99,10 +102,15 @@ class CheckpointHook(BaseCheckpointHook):
                     self.file_backend.remove(self.file_backend.join_path(self.out_dir, old))
                 self.keep_ckpt_ids.append(step)
                 runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
-            midway = runner.message_hub.runtime_info.pop(MIDWAY, None)
+            midway = self._own(runner.message_hub.runtime_info.pop(MIDWAY, None))
             if midway:
                 self.file_backend.remove(midway)
             self._save(runner, self.filename_tmpl.format(step), meta)
+
+    def _own(self, path):
+        """The file of that name in ``out_dir``, which may be moved or copied; None without it."""
+        own = path and self.file_backend.join_path(self.out_dir, Path(path).name)
+        return own if own and self.file_backend.exists(own) else None
 
     def _save(self, runner, name, meta):
         """Write a checkpoint, then the pointer to it; every process takes part."""
