@@ -113,8 +113,8 @@ def _load_masks(self, results):
 
     mmdet ignores every object with run lengths where ``poly2mask=False``.
     """
-    wanted = self.poly2mask
-    self.poly2mask = wanted or any(isinstance(i.get('mask'), dict) for i in results['instances'])
+    wanted, items = self.poly2mask, results.get('instances', ())
+    self.poly2mask = wanted or any(isinstance(item.get('mask'), dict) for item in items)
     try:
         load_masks(self, results)
     finally:

@@ -18,8 +18,11 @@ class CocoMetric(StockCocoMetric):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        if self._coco_api is not None:
-            for number, item in enumerate(self._coco_api.dataset.get('annotations', ()), 1):
+        items = self._coco_api.dataset.get('annotations', ()) if self._coco_api else ()
+        if any(
+            type(item['id']) is not int or item['id'] < 1 or 'iscrowd' not in item for item in items
+        ):
+            for number, item in enumerate(items, 1):
                 item['id'] = number  # pycocotools takes 0 for "not matched"
                 item.setdefault('iscrowd', 0)
             self._coco_api.createIndex()
