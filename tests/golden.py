@@ -68,5 +68,5 @@ def load(name):
 
 
 def tensors(name):
-    """What :func:`load` gives, as tensors."""
+    """Load the arrays of :func:`load` as tensors."""
     return {key: torch.from_numpy(value) for key, value in load(name).items()}

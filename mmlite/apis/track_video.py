@@ -133,7 +133,7 @@ class Recording:
 
 
 def open_window(title):
-    """Open a window; UserError where there is no screen, without which Qt would end the program."""
+    """Open a window; UserError without a screen, for want of which Qt would end the program."""
     named = os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')
     if sys.platform.startswith('linux') and not named:
         raise UserError(

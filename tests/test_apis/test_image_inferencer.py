@@ -41,7 +41,7 @@ def compare_seg(result, sample):
 
 
 def test_results_are_those_of_the_test_data(task, case, infer):
-    """Each picture goes through the config's own data set and the model's test_step."""
+    """Each drawing goes through the config's own data set and the model's test_step."""
     model, dataset = case.model(), case.dataset()
     results = infer(case.files()).results
     assert len(results) == len(dataset)
@@ -111,9 +111,9 @@ def test_data_from_memory_are_rgb(cases):
     cfg = case.cfg
     cfg.test_dataloader.dataset.pipeline = cfg.test_dataloader.dataset.pipeline[1:]
     inferencer = ClsInferencer(cfg, case.weights)
-    picture = cv2.imread(case.files()[0])
-    (result,) = inferencer(picture, top_k=3).results
-    wanted = ClsInferencer(case.config, case.weights)(picture[..., ::-1], top_k=3).results[0]
+    drawing = cv2.imread(case.files()[0])
+    (result,) = inferencer(drawing, top_k=3).results
+    wanted = ClsInferencer(case.config, case.weights)(drawing[..., ::-1], top_k=3).results[0]
     assert_same(result, wanted)
     cfg.model.data_preprocessor.update(mean=[33.0], std=[79.0])
     with pytest.raises(UserError, match='is for images of one channel'):
@@ -145,35 +145,35 @@ def test_a_detector_without_masks(tmp_path):
 # files
 
 
-def changed(picture, original):
-    """Where a drawn picture differs from the enlarged original, as far as that goes."""
+def changed(drawing, original):
+    """Where a drawn drawing differs from the enlarged original, as far as that goes."""
     scale = 480 / max(original.shape[:2])
     enlarged = cv2.resize(original, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     height, width = enlarged.shape[:2]
-    assert picture.shape[1] >= width
-    left = (picture.shape[1] - width) // 2
-    part = picture[:height, left : left + width].astype(int)
+    assert drawing.shape[1] >= width
+    left = (drawing.shape[1] - width) // 2
+    part = drawing[:height, left : left + width].astype(int)
     return np.abs(part - enlarged).max(2) > 40
 
 
-def look_cls(picture, original, result, palette):
+def look_cls(drawing, original, result, palette):
     top = 30 + 2 * 24 + 6  # the best class, two others and a gap
-    assert changed(picture[top:], original).mean() < 0.01
-    assert picture.shape[0] == top + 480 * original.shape[0] // max(original.shape[:2]) + 6
+    assert changed(drawing[top:], original).mean() < 0.01
+    assert drawing.shape[0] == top + 480 * original.shape[0] // max(original.shape[:2]) + 6
 
 
-def look_det(picture, original, result, palette):
-    differences = changed(picture, original)
+def look_det(drawing, original, result, palette):
+    differences = changed(drawing, original)
     x1, y1, x2, y2 = (result.boxes[0] * 480 / max(original.shape[:2])).round().astype(int)
     edge = differences[max(y2 - 2, 0) : y2 + 2, x1 + 4 : x2 - 4].max(0)
     assert edge.mean() > 0.7
     assert 0.01 < differences.mean() < 0.9
 
 
-def look_seg(picture, original, result, palette):
+def look_seg(drawing, original, result, palette):
     labels, counts = np.unique(result.label_map, return_counts=True)
     colour = palette[labels[counts.argmax()]][::-1]
-    near = np.abs(picture.astype(int) - colour).max(2) < 15
+    near = np.abs(drawing.astype(int) - colour).max(2) < 15
     assert near.mean() > 0.8 * counts.max() / counts.sum() / 3
 
 
@@ -188,8 +188,8 @@ def test_pictures_and_records_are_written(task, case, infer, tmp_path):
         names = record.pop('files')
         assert record == json.loads(json.dumps(result.record()))
         original = cv2.imread(files[0] if result.image == 'array 2' else result.image)
-        picture = cv2.imread(str(out / names[0]))
-        globals()[f'look_{task}'](picture, original, result, case.cfg.get('palette'))
+        drawing = cv2.imread(str(out / names[0]))
+        globals()[f'look_{task}'](drawing, original, result, case.cfg.get('palette'))
         if task == 'seg':
             labels = cv2.imread(str(out / names[1]), cv2.IMREAD_UNCHANGED)
             np.testing.assert_array_equal(labels, result.label_map)
@@ -209,10 +209,10 @@ def test_nothing_is_written_or_kept_without_need(case, infer, tmp_path, monkeypa
 
 
 def test_images_of_equal_names_are_told_apart(cases, inferencers, tmp_path):
-    picture = cv2.imread(cases('cls').files()[0])
+    drawing = cv2.imread(cases('cls').files()[0])
     for name in ('a/1.png', 'b/1.png', 'a/1_2.png', 'c/1.jpg'):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        cv2.imwrite(str(tmp_path / name), picture)
+        cv2.imwrite(str(tmp_path / name), drawing)
     files = [str(tmp_path / 'a' / '1.png'), str(tmp_path / '*' / '*.*')]
     done = inferencers('cls')(files, tmp_path / 'out', progress=False)
     names = {path.stem for path in done.files if path.suffix == '.jpg'}
