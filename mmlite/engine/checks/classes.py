@@ -29,7 +29,7 @@ def check_classes(cfg, stages):
 
     Raises:
         UserError: A head has another number of classes than a data set or than mixed labels.
-        DataError: Data sets have different class folders, a list has a label that is not a class, or
+        DataError: Data sets have different class folders, a list has a label of no class, or
             a directory has no image.
     """
     model, scope = cfg.get('model') or {}, cfg.get('default_scope') or 'mmengine'
