@@ -3,6 +3,7 @@
 from . import sot
 from .classification import ImageFolder, INaturalist
 from .coco import CocoDataset
+from .formats.loading import LoadLabelMap
 from .pretrain_transforms import BlockwiseMask, RandomResizedCrop, TwoSizeRandomResizedCrop
 from .sot import *  # noqa: F403
 from .transforms import ColorJitter, LoadImageFromFile
@@ -14,6 +15,7 @@ __all__ = [
     'INaturalist',
     'ImageFolder',
     'LoadImageFromFile',
+    'LoadLabelMap',
     'RandomResizedCrop',
     'TwoSizeRandomResizedCrop',
     *sot.__all__,

@@ -111,12 +111,13 @@ class SkippingDataset(WrappedDataset):
                 known = hasattr(self.dataset, 'get_data_info')
                 info = self.dataset.get_data_info(index) if known else {}
                 name = str(info.get('img_path') or f'sample {index}')
-                self.policy.note(name, _as_data_error(name, error))
+                self.policy.note(name, as_data_error(name, error))
             index = np.random.randint(len(self))
         raise DataError(f'{MAX_TRIES} samples drawn at random are bad: {self.policy.file}')
 
 
-def _as_data_error(name, error):
+def as_data_error(name, error):
+    """A :class:`DataError` of any exception, which says where it was raised."""
     if isinstance(error, DataError):
         return error
     frame = traceback.extract_tb(error.__traceback__)[-1]

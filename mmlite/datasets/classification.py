@@ -9,6 +9,8 @@ from mmlite.errors import DataError
 from mmlite.registry import DATASETS
 from mmlite.utils import IMAGE_SUFFIXES
 
+from .formats import folders  # noqa: F401  (class folders are judged)
+
 
 @DATASETS.register_module()
 class ImageFolder(CustomDataset):

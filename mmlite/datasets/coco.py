@@ -1,17 +1,20 @@
-"""COCO annotations that contradict themselves are refused or left out, not trained on."""
+"""COCO annotations, judged while they are loaded."""
 
 import functools
 import json
+import logging
+from collections import Counter
 
 from mmdet.datasets import CocoDataset as BaseCocoDataset
 from mmdet.datasets.api_wrappers import COCO
-from mmdet.datasets.transforms import LoadAnnotations
+from mmengine.logging import print_log
 
 from mmlite.errors import DataError
 from mmlite.registry import DATASETS
+from mmlite.utils.names import listed
 
 from . import coco_order  # noqa: F401  (labels follow the names of classes)
-from .coco_faults import check_coco
+from .formats.coco import judge_coco
 
 
 @DATASETS.register_module()
@@ -29,14 +32,15 @@ class CocoDataset(BaseCocoDataset):
             is unknown, and the fault of an annotation.
 
     Raises:
-        DataError: While loading, see :func:`~mmlite.datasets.coco_faults.check_coco`. Degenerate
+        DataError: While loading, see :func:`~mmlite.datasets.formats.coco.judge_coco`. Degenerate
             boxes (below one pixel) and crowds are fine; mmdet skips or ignores them.
     """
 
-    def __init__(self, *args, defer_faults=False, **kwargs):
+    def __init__(self, *args, pipeline: list = (), defer_faults=False, **kwargs):
         self.defer_faults = defer_faults
         self.bad_annotations = []
-        super().__init__(*args, **kwargs)
+        self._masks = any(isinstance(step, dict) and step.get('with_mask') for step in pipeline)
+        super().__init__(*args, pipeline=pipeline, **kwargs)
 
     def load_data_list(self):
         """Load and check ``ann_file``; see mmdet."""
@@ -44,24 +48,61 @@ class CocoDataset(BaseCocoDataset):
         self.COCOAPI = functools.partial(
             CheckedCOCO,
             classes=self.metainfo['classes'],
-            has_annotations=not self.test_mode,
+            annotated=not self.test_mode,
+            masks=self._masks,
             faults=faults,
         )
+        self._objects = 0
         samples = super().load_data_list()
         by_id = {sample['img_id']: sample for sample in samples} if faults else {}
         for fault in faults or ():
             sample = by_id.get(fault.image_id, {})
             sample.setdefault('fault', fault.reason)
             self.bad_annotations.append((sample.get('img_path', self.ann_file), fault.reason))
+        if not self.test_mode:
+            self._report(samples)
         return samples
+
+    def parse_data_info(self, raw_data_info):
+        """Parse the annotations of an image; see mmdet."""
+        self._objects += len(raw_data_info['raw_ann_info'])
+        return super().parse_data_info(raw_data_info)
+
+    def _report(self, samples):
+        """Warn of classes without an object, and of files whose objects are mostly not used."""
+        labels = Counter(
+            instance['bbox_label']
+            for sample in samples
+            for instance in sample['instances']
+            if not instance['ignore_flag']
+        )
+        names = self.metainfo['classes']
+        absent = [name for label, name in enumerate(names) if not labels[label]]
+        used, total = sum(labels.values()), self._objects
+        texts = []
+        if absent and total:
+            texts.append(f'no object of {listed(map(repr, absent), 5)}')
+        if used < total / 2:
+            texts.append(
+                f'{used} of {total} objects are used: the others are crowds, below one pixel, or '
+                'of classes that are not trained'
+            )
+        for text in texts:
+            print_log(f'{self.ann_file}: {text}', logger='current', level=logging.WARNING)
 
     def filter_data(self):
         """Filter as mmdet does, but keep samples with a fault, so that positions do not change."""
         kept = super().filter_data()
-        if not self.bad_annotations:
-            return kept
-        ids = {sample['img_id'] for sample in kept}
-        return [s for s in self.data_list if s['img_id'] in ids or 'fault' in s]
+        if self.bad_annotations:
+            ids = {sample['img_id'] for sample in kept}
+            kept = [s for s in self.data_list if s['img_id'] in ids or 'fault' in s]
+        if self.data_list and not kept:
+            raise DataError(
+                f'{self.ann_file}: none of its {len(self.data_list)} images is left by '
+                f'filter_cfg={dict(self.filter_cfg)}: they have no object of '
+                f'{listed(map(repr, self.metainfo["classes"]), 5)}, or are smaller than min_size'
+            )
+        return kept
 
     def prepare_data(self, idx):
         """Sample ``idx`` after the pipeline."""
@@ -76,25 +117,27 @@ class CheckedCOCO(COCO):
 
     Args:
         annotation_file (str): JSON file of the COCO format.
-        classes, has_annotations: See :func:`~mmlite.datasets.coco_faults.check_coco`.
+        classes, annotated, masks: See :func:`~mmlite.datasets.formats.coco.judge_coco`.
         faults (list, optional): Receives the faults, whose annotations are left out of the index;
             by default the first one is an error.
     """
 
-    def __init__(self, annotation_file, classes=(), has_annotations=True, faults=None):
-        self._check = annotation_file, classes, has_annotations
+    def __init__(self, annotation_file, classes=(), annotated=True, masks=False, faults=None):
+        self._check = annotation_file, classes, annotated, masks
         self._faults = faults
         try:
             super().__init__(annotation_file)
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            message = f'annotation file {annotation_file} is not valid JSON: {error}'
+            message = f'annotation file {annotation_file} is no valid JSON: {error}'
             raise DataError(message) from error
         except AssertionError as error:  # pycocotools' check of the top level
             raise DataError(f'{annotation_file}: a COCO file is a JSON object') from error
 
     def createIndex(self):  # noqa: N802 - pycocotools' name
         """Check ``self.dataset``, then index it."""
-        faults = check_coco(self.dataset, *self._check)
+        faults, repairs = judge_coco(self.dataset, *self._check)
+        for text in repairs:
+            print_log(text, logger='current', level=logging.WARNING)
         if faults and self._faults is None:
             raise DataError(faults[0].reason)
         if faults:
@@ -103,22 +146,3 @@ class CheckedCOCO(COCO):
             rows = enumerate(self.dataset['annotations'])
             self.dataset['annotations'] = [item for row, item in rows if row not in wrong]
         super().createIndex()
-
-
-load_masks = LoadAnnotations._load_masks
-
-
-def _load_masks(self, results):
-    """Load the masks of an image as polygons, or as bitmaps if one is run lengths (RLE).
-
-    mmdet ignores every object with run lengths where ``poly2mask=False``.
-    """
-    wanted, items = self.poly2mask, results.get('instances', ())
-    self.poly2mask = wanted or any(isinstance(item.get('mask'), dict) for item in items)
-    try:
-        load_masks(self, results)
-    finally:
-        self.poly2mask = wanted
-
-
-LoadAnnotations._load_masks = _load_masks

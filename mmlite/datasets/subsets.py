@@ -21,7 +21,8 @@ def find_classes(folder):
     if not folder.is_dir():
         wrong = 'is a file' if folder.is_file() else 'does not exist'
         raise DataError(f"folder '{folder}' {wrong}: give the one that holds the classes")
-    classes = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+    folders = [entry.name for entry in os.scandir(folder) if entry.is_dir()]
+    classes = sorted(name for name in folders if not name.startswith('.'))
     if not classes:
         raise DataError(f"'{folder}' has no class folders: give the folder that holds them")
     return classes

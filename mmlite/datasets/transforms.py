@@ -10,13 +10,17 @@ from mmpretrain.datasets import ColorJitter as BaseColorJitter
 from mmlite.errors import DataError
 from mmlite.registry import TRANSFORMS
 
+from .formats.images import SWAPPED, check_complete, check_depth, has_exif, read_header
+
 
 @TRANSFORMS.register_module()
 class LoadImageFromFile(BaseLoadImageFromFile):
-    """Load an image; a missing, unreadable or truncated file is named.
+    """Load an image; a file that cannot be read as it is meant is named.
 
-    Required key: ``img_path``. Added keys: ``img`` (H, W, 3) in BGR order, ``img_shape`` and
-    ``ori_shape`` (H, W).
+    Required key: ``img_path``. With the keys ``height`` and ``width``, or ``seg_map_path``, the
+    image has annotations. They decide whether an EXIF orientation is applied: if the stated size is
+    that of the stored pixels, it is not. Added keys: ``img`` (H, W, 3) in BGR order, ``img_shape``
+    and ``ori_shape`` (H, W).
 
     Args:
         to_float32 (bool): Convert the image to float32. Defaults to False.
@@ -25,7 +29,8 @@ class LoadImageFromFile(BaseLoadImageFromFile):
         backend_args (dict, optional): File backend, see :func:`mmengine.fileio.get`.
 
     Raises:
-        DataError: From a call, if the image cannot be read.
+        DataError: From a call, if the image cannot be read, is truncated, has values of more than 8
+            bits that would be lost, or contradicts its annotations in size or orientation.
     """
 
     def __init__(
@@ -37,33 +42,49 @@ class LoadImageFromFile(BaseLoadImageFromFile):
         path, image = results['img_path'], None
         try:
             content = fileio.get(path, backend_args=self.backend_args)
-            reason = truncation(content)
-            if not reason:
-                image = mmcv.imfrombytes(
-                    content, flag=self.color_type, backend=self.imdecode_backend
-                )
+            check_complete(content)
+            check_depth(content)
+            flag = self._oriented(content, results)
+            image = mmcv.imfrombytes(content, flag=flag, backend=self.imdecode_backend)
+            if image is None:
+                raise DataError('it is not an image that can be decoded')
+            self._check_size(image, results)
+        except DataError as error:
+            raise DataError(f'image {path} cannot be read: {error}') from error
         except Exception as error:  # decoders raise types of their own
             reason = f'{type(error).__name__}: {str(error).strip()}'
-        if image is None:
-            reason = reason or 'it is not an image that can be decoded'
-            raise DataError(f'image {path} cannot be read: {reason}')
+            raise DataError(f'image {path} cannot be read: {reason}') from error
         results['img'] = image.astype(np.float32) if self.to_float32 else image
         results['img_shape'] = results['ori_shape'] = image.shape[:2]
         return results
 
+    def _oriented(self, content, results):
+        """``color_type``, or that without EXIF orientation if annotations are for stored pixels."""
+        annotated = 'height' in results or results.get('seg_map_path')
+        if not annotated or self.color_type != 'color' or not has_exif(content):
+            return self.color_type
+        header = read_header(content)
+        stated = results.get('width'), results.get('height')
+        stored = header[:2]
+        if header.orientation == 1:
+            return self.color_type
+        if header.orientation in SWAPPED and stored != header.shown:
+            return 'color_ignore_orientation' if stated == stored else self.color_type
+        raise DataError(
+            f'its EXIF orientation is {header.orientation}, and its size does not tell whether the '
+            'annotations are for the stored or the shown pixels; for stored ones, set color_type='
+            "'color_ignore_orientation' of LoadImageFromFile, else save it upright"
+        )
 
-def truncation(content):
-    """Say how an encoded image is incomplete, or None; OpenCV fills up such images with grey."""
-    if not content:
-        return 'the file is empty'
-    if content[:2] == b'\xff\xd8' and content[-2:] != b'\xff\xd9':
-        # data may follow the end marker, but no scan without an end marker of its own: inside a
-        # scan, 0xff comes before 0x00 or a restart marker only
-        if content.rfind(b'\xff\xd9') <= content.rfind(b'\xff\xda'):
-            return 'the JPEG is truncated (no end-of-image marker)'
-    if content[:4] == b'\x89PNG' and b'IEND' not in content[-4096:]:
-        return 'the PNG is truncated (no IEND chunk)'
-    return None
+    @staticmethod
+    def _check_size(image, results):
+        stated = results.get('width'), results.get('height')
+        height, width = image.shape[:2]
+        if None not in stated and stated != (width, height):
+            raise DataError(
+                f'its size is {width} x {height}, but its annotations are for an image of '
+                f'{stated[0]} x {stated[1]} pixels'
+            )
 
 
 @TRANSFORMS.register_module()

@@ -1,5 +1,7 @@
 """Check of a whole config before anything is built: names, keys, values, files and devices."""
 
+import importlib.util
+
 from mmengine import registry as root
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
@@ -12,13 +14,25 @@ from .checks.data import check_checkpoints, check_data
 from .checks.devices import check_devices
 from .checks.signatures import Accepted, accepted_keys
 from .checks.types import TypeChecker, check_keys, find
-from .checks.values import LOADER, check_settings, check_value
+from .checks.values import LOADER, check_settings, check_value, walk
 from .config_file import TOP_LEVEL
 
 NEEDED = {
     'train': ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'),
     'test': ('model', 'test_dataloader', 'test_cfg', 'test_evaluator'),
 }
+
+STAGES = (
+    ('train_dataloader', 'train_cfg', 'optim_wrapper'),
+    *(
+        tuple(f'{stage}_{part}' for part in ('dataloader', 'cfg', 'evaluator'))
+        for stage in ('val', 'test')
+    ),
+)
+LOGGERS = {
+    f'{name}VisBackend': name.lower()
+    for name in ('Aim', 'ClearML', 'DVCLive', 'MLflow', 'Neptune', 'Tensorboard', 'Wandb')
+}  # class of mmengine -> the package that it needs
 
 REGISTRIES = {
     'model': (root.MODELS, None),
@@ -46,6 +60,8 @@ def check_config(cfg, phase='train', data=True):
     """
     _check_top_level(cfg)
     require(cfg, phase)
+    _check_stages(cfg)
+    _check_loggers(cfg)
     check_settings(cfg)
     check_keys(RANDOMNESS, 'the runner', cfg.get('randomness') or {}, 'randomness')
     checker = TypeChecker(cfg.get('default_scope') or 'mmengine')
@@ -90,6 +106,28 @@ def _check_top_level(cfg):
         # a variable may look like a key that takes a plain value, so only containers count
         if meant and isinstance(value, (dict, list)):
             raise UserError(f'the config has an unknown key {key!r}; did you mean {meant!r}?')
+
+
+def _check_stages(cfg):
+    """Refuse a stage of which a part is None, as mmengine would."""
+    for keys in STAGES:
+        missing = [key for key in keys if cfg.get(key) is None]
+        if 0 < len(missing) < len(keys):
+            raise UserError(
+                f'{" and ".join(missing)} is missing: set all of {", ".join(keys)}, '
+                'or set all of them to None'
+            )
+
+
+def _check_loggers(cfg):
+    """Refuse a logger of mmengine whose package is not installed."""
+    for path, node in walk(cfg.get('visualizer') or {}, 'visualizer'):
+        name = str(node.get('type')) if isinstance(node, dict) else ''
+        package = LOGGERS.get(name.removeprefix('mmengine.'))
+        if package and not importlib.util.find_spec(package):
+            raise UserError(
+                f'{path}.type={name} needs the package {package}: pip install {package}'
+            )
 
 
 def require(cfg, phase):

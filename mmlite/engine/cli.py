@@ -61,8 +61,32 @@ def sentence(error):
     return ' '.join(text.split())
 
 
+HIDDEN = {ord(mark): 0xE000 + ord(mark) for mark in ' ,()[]'}
+"""Characters that mmengine would drop or split at -> private ones."""
+
+QUOTED = re.compile(r"""(?<![^,(\[ ])(["'])(?![(\[]).*?\1(?![^,)\] ])""")
+INNER_SPACE = re.compile(r'(?<=[^\s,(\[]) +(?=[^\s,)\]])')
+
+
+def _shown(value):
+    """A value of ``--cfg-options`` with its hidden characters back."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_shown, value))
+    back = {hidden: mark for mark, hidden in HIDDEN.items()}
+    return value.translate(back) if isinstance(value, str) else value
+
+
 class CfgOptions(DictAction):
-    """``--cfg-options KEY=VALUE ...``, also given several times; the last item of a key counts."""
+    """``--cfg-options KEY=VALUE ...``, also given several times; the last item of a key counts.
+
+    Spaces within a string stay, and so do commas and brackets between quotes.
+    """
+
+    @staticmethod
+    def _parse_iterable(val):
+        for string in QUOTED, INNER_SPACE:
+            val = string.sub(lambda found: found[0].translate(HIDDEN), val)
+        return _shown(DictAction._parse_iterable(val))
 
     def __call__(self, parser, namespace, values, option_string=None):
         bad = [item for item in values if '=' not in item or item.startswith('=')]
@@ -110,7 +134,7 @@ def add_config_options(parser):
         action=CfgOptions,
         metavar='KEY=VALUE',
         help='override settings of the config, e.g. model.backbone.drop_path_rate=0.1 '
-        'train_dataloader.batch_size=4; lists as key="[a,b]" or key=a,b, without spaces',
+        'train_dataloader.batch_size=4; lists as key="[a,b]" or key=a,b',
     )
     for flag, text in (
         ('--epochs', 'train for N epochs; schedules and warm-up follow'),

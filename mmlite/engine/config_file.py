@@ -1,9 +1,11 @@
 """Config files and ``--cfg-options``; whatever is wrong with them becomes one sentence."""
 
 import difflib
+import importlib
 import inspect
 import json
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from mmengine.config import Config
@@ -12,6 +14,7 @@ from mmengine.runner import Runner
 from mmlite.errors import UserError
 from mmlite.utils.names import listed, near_names
 
+from .checks.types import registered_name
 from .checks.values import check_settings, walk
 from .overrides import apply_overrides
 
@@ -40,7 +43,8 @@ def load_config(path, options=None):
     Args:
         path (str | Path): Config file, or one of an installed package: ``'mmlite::det/NAME.py'``.
         options (dict | None): ``--cfg-options``, e.g. ``{'model.backbone.depth': 50}``, and
-            ``{'--image-size': 320}``, see :mod:`.overrides`, which is applied first.
+            ``{'--image-size': 320}``, see :mod:`.overrides`, which is applied first. A config may
+            state the latter, too: ``overrides = dict(iters=2000, image_size=320)``.
 
     Raises:
         UserError: The file or one of its bases is missing or fails; an option does not fit the
@@ -56,9 +60,25 @@ def load_config(path, options=None):
         raise
     except Exception as error:  # a config's own code may raise anything
         raise UserError(_describe(path, error)) from error
+    _name_types(cfg)
+    own = cfg._cfg_dict.pop('overrides', None) or {}
+    apply_overrides(cfg, {f'--{key.replace("_", "-")}': value for key, value in own.items()})
     merge_options(cfg, apply_overrides(cfg, options or {}))
     check_settings(cfg)
     return cfg
+
+
+def _name_types(cfg):
+    """Replace classes and their full names as ``type``, as pure-Python configs have, by names."""
+    scope = cfg.get('default_scope') or 'mmengine'
+    for _, node in walk(cfg._cfg_dict, ''):
+        target = node.get('type') if isinstance(node, dict) else None
+        if isinstance(target, str) and target.count('.') > 1:
+            module, _, leaf = target.rpartition('.')
+            with suppress(ImportError):  # mmengine confuses modules and functions of one name
+                target = getattr(importlib.import_module(module), leaf, target)
+        if callable(target) and (name := registered_name(target, scope)):
+            node['type'] = name
 
 
 def merge_options(cfg, options):

@@ -4,9 +4,9 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
-import mmengine
 import torch
 import torch.distributed as dist
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from mmengine.config import ConfigDict
 from mmengine.device import get_device
 from mmengine.dist import broadcast_object_list, init_dist, is_main_process
@@ -20,26 +20,35 @@ from mmengine.utils.dl_utils import set_multi_processing
 
 from mmlite import __version__, stack
 from mmlite.errors import DataError, UserError
+from mmlite.utils import write_json
+from mmlite.utils.images import warn_of_font
 
 from .check_config import check_config, require
-from .checkpointing import find_checkpoint, saved_seed
+from .checkpointing import find_checkpoint, saved_seed, to_plain
+from .checks.classes import listed_classes
 from .checks.data import datasets
 from .checks.values import walk
 from .cli import check_out_folder, report_errors_once
 from .config_file import load_config
+from .datasets import judge_loaders
 from .loops import keep_workers
 
-# scope -> the hook that draws predictions into a directory
+# scope -> the stock hook that draws predictions, None for our own
 DRAWING_HOOKS = {
-    'mmdet': lambda out: dict(type='mmdet.DetVisualizationHook', draw=True, test_out_dir=out),
-    'mmseg': lambda out: dict(type='mmlite.SegPredictionHook', out_dir=out),
-    'mmpretrain': lambda out: dict(
-        type='mmpretrain.VisualizationHook', enable=True, interval=1, out_dir=out
-    ),
+    'mmdet': dict(type='mmdet.DetVisualizationHook', draw=True),
+    'mmseg': None,
+    'mmpretrain': dict(type='mmpretrain.VisualizationHook', enable=True, interval=1),
 }
 # scope -> the metric that writes predictions to a file, if it is not DumpResults
 DUMPS = {'mmdet': 'mmdet.DumpDetResults', 'mmseg': 'mmlite.DumpSegResults'}
 # mmengine's loops -> ours, which resume exactly
+STOCK_READERS = {
+    'CocoDataset': 'mmlite.CocoDataset',
+    'CocoMetric': 'mmlite.CocoMetric',
+    'LoadImageFromFile': 'mmlite.LoadImageFromFile',
+}
+"""Stock readers -> ours, which judge what they read."""
+
 TRAIN_LOOPS = {
     **dict.fromkeys(('EpochBasedTrainLoop', EpochBasedTrainLoop), 'mmlite.EpochTrainLoop'),
     **dict.fromkeys(('IterBasedTrainLoop', IterBasedTrainLoop), 'mmlite.IterTrainLoop'),
@@ -77,7 +86,8 @@ def train(cfg):
 def test(cfg, out=None):
     """Check a config of :func:`set_test` and evaluate; returns metrics and writes them to ``out``.
 
-    On the main process, a DataError after the evaluation says that a part of the data was left out.
+    NaN is ``null`` there. On the main process, a DataError after the evaluation says that a part
+    of the data was left out.
     """
     _add_hooks(cfg, FIT)
     runner = _build_runner(cfg, 'test')
@@ -85,7 +95,7 @@ def test(cfg, out=None):
     metrics = runner.test()
     if is_main_process():
         if out:
-            mmengine.dump(metrics, out)
+            write_json(out, to_plain(metrics, 'metrics'))
         problem = getattr(runner.test_loop, 'problem', None)
         if problem:
             raise DataError(problem)
@@ -165,10 +175,16 @@ def set_show_dir(cfg, directory):
     if scope not in DRAWING_HOOKS:
         only = f'only for {", ".join(DRAWING_HOOKS)} and trackers'
         raise UserError(f'--show-dir cannot draw for default_scope={scope!r}, {only}')
-    drawing = DRAWING_HOOKS[scope](directory)
-    # settings of the stock hook, e.g. score_thr, are unknown to a hook of ours
-    kept = {} if drawing['type'].startswith('mmlite.') else hooks.get('visualization') or {}
-    hooks.visualization = ConfigDict({**kept, **drawing})
+    stock, drawing = DRAWING_HOOKS[scope], dict(type='mmlite.SegPredictionHook')
+    if stock:
+        hook = {**(hooks.get('visualization') or {}), **stock}  # e.g. with score_thr
+        drawing = dict(type='mmlite.PredictionHook', hook=hook)
+    hooks.visualization = ConfigDict(drawing, out_dir=directory)
+    font = get_font(findfont(FontProperties(family=['sans-serif'])))  # of the stock visualizers
+    named = (listed_classes(dataset, scope) or () for _, dataset in datasets(cfg, 'test'))
+    letters = {letter for names in named for name in names for letter in str(name)}
+    if not all(font.get_char_index(ord(letter)) for letter in letters):
+        warn_of_font()
 
 
 def _add_hooks(cfg, *hooks):
@@ -226,6 +242,7 @@ def _build_runner(cfg, phase):
     if get_device() == 'cpu':
         _join_processes(cfg)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    judge_loaders(runner)
     _count_accumulation(runner)
     runner.logger.info(f'mmlite {__version__}: {"; ".join(stack.changes())}')
     return runner
@@ -261,7 +278,13 @@ def _fill_loaders(cfg):
 
 
 def _replace_stock_classes(cfg):
-    """Replace mmengine's checkpoint hook and training loops."""
+    """Replace mmengine's checkpoint hook and training loops, and readers that lose data."""
+    names = dict(STOCK_READERS)
+    if cfg.get('default_scope') == 'mmseg':
+        names |= {'LoadAnnotations': 'mmlite.LoadLabelMap'}
+    for stage in ('train', 'val', 'test'):
+        _replace_types(cfg.get(f'{stage}_dataloader'), names)
+        _replace_types(cfg.get(f'{stage}_evaluator'), names)
     hooks = cfg.setdefault('default_hooks', ConfigDict())
     hook = hooks.setdefault('checkpoint', ConfigDict(type='CheckpointHook', interval=1))
     if hook is not None and hook.get('type') in ('CheckpointHook', StockCheckpointHook):
@@ -272,6 +295,21 @@ def _replace_stock_classes(cfg):
     kind = train.get('type')
     if isinstance(kind, (str, type)):
         train['type'] = TRAIN_LOOPS.get(kind, kind)
+
+
+def _replace_types(value, names):
+    """Replace types by ``names`` in nested dicts and lists."""
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            _replace_types(item, names)
+    elif isinstance(value, dict):
+        kind = value.get('type')
+        name = kind if isinstance(kind, str) else getattr(kind, '__name__', '')
+        name = name.removeprefix('mmdet.').removeprefix('mmseg.')
+        if name in names and 'mmlite' not in str(kind) and 'ignore_empty' not in value:
+            value['type'] = names[name]
+        for item in value.values():
+            _replace_types(item, names)
 
 
 def _use_gloo(cfg):

@@ -67,7 +67,16 @@ class Resumable:
     def run(self):
         """Train, from where a checkpoint was saved; returns the model."""
         self.runner.call_hook('before_train')
-        self.train()
+        try:
+            self.train()
+        except ValueError as error:
+            if 'more than 1 value per channel' in str(error):  # of a norm over the batch
+                raise UserError(
+                    f'a batch of one image, but the model has batch norms that need more: set '
+                    f'train_dataloader.batch_size >= 2 (it is {self.dataloader.batch_size}), or '
+                    'drop_last=True if only the last batch is that small'
+                ) from error
+            raise
         self.runner.call_hook('after_train')
         if self.bad_samples.read():
             self.runner.logger.warning(self.bad_samples.summary())

@@ -2,9 +2,10 @@
 
 import numpy as np
 from mmdet.evaluation import CocoMetric as StockCocoMetric
+from mmengine.fileio import get_local_path
 from pycocotools import mask as coco_mask
 
-import mmlite.datasets.coco_order  # noqa: F401  (labels follow the names of classes)
+from mmlite.datasets.coco import CheckedCOCO
 from mmlite.registry import METRICS
 
 
@@ -16,16 +17,12 @@ class CocoMetric(StockCocoMetric):
     ``<class>_precision`` that of the last metric.
     """
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        items = self._coco_api.dataset.get('annotations', ()) if self._coco_api else ()
-        if any(
-            type(item['id']) is not int or item['id'] < 1 or 'iscrowd' not in item for item in items
-        ):
-            for number, item in enumerate(items, 1):
-                item['id'] = number  # pycocotools takes 0 for "not matched"
-                item.setdefault('iscrowd', 0)
-            self._coco_api.createIndex()
+    def __init__(self, ann_file=None, *args, metric='bbox', format_only=False, **kwargs):
+        super().__init__(None, *args, metric=metric, format_only=format_only, **kwargs)
+        if ann_file is not None:
+            masks = 'segm' in self.metrics and not format_only
+            with get_local_path(ann_file, backend_args=self.backend_args) as path:
+                self._coco_api = CheckedCOCO(path, annotated=not format_only, masks=masks)
 
     def compute_metrics(self, results):
         """One empty box of score 0 stands for no detection at all."""

@@ -5,8 +5,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from mmengine.config import DictAction
-
+from mmlite.engine.cli import CfgOptions
 from mmlite.errors import UserError
 
 SEED = 'seed'
@@ -106,7 +105,7 @@ def option_words(options):
     for key, value in options.items():
         if _parse(option_text(value)) != value:
             raise UserError(
-                f'{key}={value!r} cannot be passed to a training: strings must not contain spaces, '
+                f'{key}={value!r} cannot be passed to a training: strings must not contain '
                 'commas, brackets or quotes, or look like a number'
             )
     words = [word for key, value in options.items() if key[0] == '-' for word in (key, str(value))]
@@ -125,7 +124,7 @@ def option_text(value):
 def _parse(text):
     """The value that ``--cfg-options`` reads; None for brackets that do not match."""
     try:
-        return DictAction._parse_iterable(text)
+        return CfgOptions._parse_iterable(text)
     except (AssertionError, RecursionError):
         return None
 

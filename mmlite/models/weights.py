@@ -31,6 +31,11 @@ def find_weights(contents):
     return {str(key): torch.as_tensor(value) for key, value in weights.items()}, others
 
 
+def unwrapped(key):
+    """Name of a weight without the prefixes of DistributedDataParallel and ``torch.compile``."""
+    return re.sub(r'^((module|_orig_mod)\.)+', '', key)
+
+
 def read_weights(contents, source, prefix=''):
     """Weights of the checkpoint ``source`` whose names start with ``prefix``, without it.
 
@@ -40,7 +45,7 @@ def read_weights(contents, source, prefix=''):
         weights, _ = find_weights(contents)
     except CheckpointError as error:
         raise CheckpointError(f'{source}: {error}') from error
-    weights = {re.sub(r'^((module|_orig_mod)\.)+', '', k): v for k, v in weights.items()}
+    weights = {unwrapped(key): value for key, value in weights.items()}
     if prefix is None:
         prefix = 'backbone.' if any(key.startswith('backbone.') for key in weights) else ''
     selected = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}

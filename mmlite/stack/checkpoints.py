@@ -8,9 +8,12 @@ import argparse
 import functools
 import hashlib
 import json
+import pickle
 import re
 import sys
+import warnings
 import zipfile
+from collections import OrderedDict
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -165,9 +168,17 @@ def _read_safetensors(path, map_location):
 def _read_pickle(path, map_location):
     _refuse_bomb(path)
     try:
-        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore', 'Detected pickle protocol')
+            checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # foreign bytes can fail in any way
-        raise CheckpointError(_explain(error, map_location)) from error
+        try:
+            checkpoint = _read_arrays(path)
+        except Exception as refusal:
+            error = refusal if 'GLOBAL' in str(refusal) else error
+            checkpoint = None
+        if checkpoint is None:
+            raise CheckpointError(_explain(error, map_location)) from error
     if not isinstance(checkpoint, dict):
         raise CheckpointError(f'holds a {type(checkpoint).__name__}, not a dict of weights')
     return checkpoint
@@ -188,6 +199,37 @@ def _refuse_bomb(path):
             f'was refused: it unpacks to {unpacked:,} bytes from {size:,}, and torch compresses '
             'nothing'
         )
+
+
+NAMED = tuple(entry for entry in ALLOWED if isinstance(entry, tuple))
+
+
+class ArrayUnpickler(pickle.Unpickler):
+    """Unpickler of plain data and NumPy arrays, such as detectron2's model zoo."""
+
+    known = {
+        'collections.OrderedDict': OrderedDict,
+        '_codecs.encode': lambda text, _: text.encode('latin1'),  # bytes in protocol 2
+        'numpy._core.numeric._frombuffer': np.zeros(0).__reduce_ex__(5)[0],
+        'numpy.core.numeric._frombuffer': np.zeros(0).__reduce_ex__(5)[0],
+        **{name: made for made, name in NAMED if name.startswith('numpy.')},
+    }
+
+    def find_class(self, module, name):
+        """The object of a name in :attr:`known`."""
+        if f'{module}.{name}' not in self.known:
+            raise pickle.UnpicklingError(f'GLOBAL {module}.{name} was not allowed')
+        return self.known[f'{module}.{name}']
+
+
+def _read_arrays(path):
+    """Contents of a plain pickle; None for a file of another kind, such as torch's own."""
+    with open(path, 'rb') as file:
+        if file.read(1) != pickle.PROTO:
+            return None
+        file.seek(0)
+        contents = ArrayUnpickler(file, encoding='latin1').load()
+    return contents if isinstance(contents, dict) else None
 
 
 def _explain(error, map_location):

@@ -1,7 +1,9 @@
 """Images and figures as bytes of a file, and images in a grid."""
 
 import base64
+import functools
 import io
+import warnings
 
 import cv2
 import numpy as np
@@ -94,10 +96,22 @@ def text_width(text, size=0.45):
     return cv2.getTextSize(text, FONT, size, 1)[0][0]
 
 
+@functools.cache
+def warn_of_font():
+    """Warn, once, of letters that drawings cannot show."""
+    warnings.warn(
+        'the font of drawn images lacks letters of some names, which appear as squares or question '
+        'marks: give class names (metainfo.classes) in Latin letters',
+        stacklevel=3,
+    )
+
+
 def put_text(image, text, origin, color=INK, size=0.45, width=None):
     """Write a line, its baseline beginning at ``origin`` (x, y); beyond ``width`` px it is cut."""
     if width is not None and text_width(text, size) > width:
         while text and text_width(f'{text}...', size) > width:
             text = text[:-1]
         text += '...'
+    if not text.isascii():
+        warn_of_font()
     cv2.putText(image, text, origin, FONT, size, color, 1, cv2.LINE_AA)

@@ -7,7 +7,7 @@ import torch
 
 from mmlite.errors import CheckpointError
 from mmlite.models import Hiera, ViT
-from mmlite.models.weights import find_weights
+from mmlite.models.weights import find_weights, unwrapped
 
 from .architecture import (
     bias_table,
@@ -32,7 +32,8 @@ def convert(contents, source, heads=None, keep_extra=False):
     which changes the features. The ``norm`` of D2-MAE, trained after the eighth block, is kept.
 
     Args:
-        contents (dict): From :func:`mmlite.stack.load`; ``module.`` before names is ignored.
+        contents (dict): From :func:`mmlite.stack.load`. ``module.`` and ``_orig_mod.`` before names
+            are ignored, and Lightning's ``model.``.
         source (str): Code base that wrote it, one of :data:`~mmlite.weights.SOURCES`.
         heads (int, optional): Attention heads (of the first stage of Hiera). Defaults to what
             tables of relative positions imply, else to what ``source`` builds at that width.
@@ -53,7 +54,10 @@ def convert(contents, source, heads=None, keep_extra=False):
         CheckpointError: The weights are not what ``source`` writes, or have no equivalent here.
     """
     weights, beside = find_weights(contents)
-    ledger = place(weights, recognise(weights, source), keep_extra)
+    names = {key: unwrapped(key) for key in weights}
+    if 'pytorch-lightning_version' in beside:
+        names = {key: unwrapped(name.removeprefix('model.')) for key, name in names.items()}
+    ledger = place(weights, names, recognise(names.values(), source), keep_extra)
     state = ledger.state
     if any(re.fullmatch(r'backbone\.blocks\.\d+\.proj\.weight', key) for key in state):
         cls, arguments = Hiera, hiera_arguments
@@ -104,10 +108,9 @@ class Ledger:
         return self.state.pop(name, None), self.origins.pop(name, ())
 
 
-def place(weights, layout, keep_extra):
-    """Give every weight its new name, or a reason to drop it."""
+def place(weights, names, layout, keep_extra):
+    """Give every weight its new name, or a reason to drop it; ``names`` are without wrappers."""
     ledger = Ledger()
-    names = {key: key.removeprefix('module.') for key in weights}
     rules = all_rules(layout, names.values())
     for key, name in names.items():
         verb, text = next(

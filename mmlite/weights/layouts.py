@@ -102,9 +102,8 @@ LAYOUTS = (
 )  # fmt: skip
 
 
-def recognise(weights, source):
+def recognise(keys, source):
     """The layout of weights: the first whose mark is among their names, if ``source`` has it."""
-    keys = [key.removeprefix('module.') for key in weights]
     layout = next((i for i in LAYOUTS if any(re.match(i.mark, key) for key in keys)), None)
     if layout is None:
         looks = f'are those of no source: {summarise(keys)}'

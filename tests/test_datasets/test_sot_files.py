@@ -145,6 +145,46 @@ def test_video_in_any_order(video):
         FrameFolderDataset(video.parent.parent)
 
 
+class OddVideo:
+    """A decoder of a video whose first 20 frames last ``stretch`` times as long; seeks miss."""
+
+    stretch = 1
+
+    def __init__(self, path, open_video=cv2.VideoCapture):
+        self._video, self._next = open_video(path), 0
+
+    def __getattr__(self, name):
+        return getattr(self._video, name)
+
+    def grab(self):
+        self._next += 1
+        return self._video.grab()
+
+    def read(self):
+        return self.grab(), self._video.retrieve()[1]
+
+    def get(self, what):
+        if what == cv2.CAP_PROP_POS_MSEC:
+            shown = self._next - 1
+            return 100.0 * (shown + (self.stretch - 1) * min(shown, 20))
+        return self._video.get(what)
+
+    def set(self, what, index):
+        self._next = max(index - 2, 0)
+        return self._video.set(what, self._next)
+
+
+@pytest.mark.parametrize('stretch', [1, 2])
+def test_every_frame_is_found_where_seeking_misses(stretch, video, monkeypatch):
+    monkeypatch.setattr(cv2, 'VideoCapture', OddVideo)
+    monkeypatch.setattr(OddVideo, 'stretch', stretch)
+    for _ in range(2):  # the second time from the index
+        frames = FrameFolderDataset(video.parent.parent)[0].frames
+        assert frames.seekable == (stretch == 1)
+        for number in (90, 3, 99, 15, 15):
+            np.testing.assert_allclose(frames.read(number), 2 * number, atol=3)
+
+
 @pytest.mark.parametrize('content', [None, b'', b'no video at all'])
 def test_no_video(tmp_path, video, content):
     file = tmp_path / 'x.mp4'

@@ -35,7 +35,7 @@ SHIPPED = {
         mae/mae-base_upernet_8xb2-amp-160k_ade20k-512x512 sem_fpn/fpn_r50_4xb4-160k_ade20k-512x512
         point_rend/pointrend_r50_4xb2-80k_cityscapes-512x1024""",
     mmpretrain: """mae/mae_vit-base-p16_8xb512-amp-coslr-300e_in1k
-        beit/beit_beit-base-p16_8xb256-amp-coslr-300e_in1k resnest/resnest50_32xb64_in1k
+        beit/beit_beit-base-p16_8xb256-amp-coslr-300e_in1k
         arcface/resnet50-arcface_8xb32_inshop deit/deit-tiny_4xb256_in1k
         resnet/resnet18_8xb16_cifar10
         mocov3/mocov3_vit-small-p16_16xb256-amp-coslr-300e_in1k
@@ -100,6 +100,10 @@ MISTAKES = {
     'default_scope=mmdett': "'mmdett' is not an installed OpenMMLab package; near names: mmdet",
     'default_scope=mmseg': "LoadAnnotations takes no 'with_bbox'",
     'visualizer.vis_backends.0.type=LocalBackend': 'vis_backends.0.type= ... LocalVisBackend',
+    'visualizer.vis_backends.0.type=MLflowVisBackend': 'needs the package mlflow',
+    'visualizer.vis_backends.0.type=mmengine.AimVisBackend': 'needs the package aim',
+    'val_evaluator=None': 'val_evaluator is missing: set all of val_dataloader, val_cfg, val_eval',
+    'val_cfg=None': 'val_cfg is missing',
     'model=x': "model must be a dict (got 'x')",
     'model._scope_=mmseq': "'mmseq' is not an installed OpenMMLab package; near names: mmseg",
     'model.type=RetinaNett': "model.type='RetinaNett' is not a registered model in scope 'mmdet'; "

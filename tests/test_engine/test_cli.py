@@ -109,6 +109,24 @@ def test_cfg_options_are_parsed():
     assert args.cfg_options == {'a': 1, 'b': 3}
 
 
+@pytest.mark.parametrize(
+    ('text', 'value'),
+    [
+        ('/my set/', '/my set/'),
+        ('"/a,b (1)/"', '/a,b (1)/'),
+        ("it's", "it's"),
+        ("[ 'a,b' , c d,'e']", ['a,b', 'c d', 'e']),
+        ('"[a, 1]"', ['a', 1]),
+        ('[(0.8, 0.9)]', [(0.8, 0.9)]),
+        ('(cat,)', ('cat',)),
+        ('None', None),
+        ('1e-4', 1e-4),
+    ],
+)
+def test_spaces_and_quoted_commas_stay_in_strings(text, value):
+    assert parse('--cfg-options', f'a={text}').cfg_options == {'a': value}
+
+
 @pytest.mark.parametrize('option', ['model.depth', '=3', 'a=[1,(2]'])
 def test_malformed_cfg_options_are_refused(option, capsys):
     with pytest.raises(SystemExit) as exit_:

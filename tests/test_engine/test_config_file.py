@@ -36,6 +36,29 @@ def test_what_is_wrong_with_a_file_is_one_sentence(files, message, tmp_path):
     assert '\n' not in str(error.value)
 
 
+def test_classes_and_their_full_names_become_names(tmp_path):
+    path = write(
+        tmp_path,
+        lazy="""
+from mmdet.models.losses.smooth_l1_loss import L1Loss
+from mmengine.hooks import EMAHook
+from mmengine.optim import OptimWrapper
+from torch.nn import BatchNorm2d
+default_scope = 'mmpretrain'
+model = dict(loss=dict(type=L1Loss), norm=dict(type=BatchNorm2d))
+custom_hooks = [dict(type=EMAHook), dict(type='mmdet.models.losses.smooth_l1_loss.L1Loss')]
+optim_wrapper = dict(type=OptimWrapper)
+""",
+    )
+    for _ in range(2):
+        cfg = load_config(path)
+        assert cfg.model.loss.type == cfg.custom_hooks[1].type == 'mmdet.L1Loss'
+        assert cfg.custom_hooks[0].type == 'mmengine.EMAHook'  # mmpretrain has one, too
+        assert cfg.optim_wrapper.type == 'OptimWrapper'
+        path = tmp_path / 'dumped.py'
+        cfg.dump(path)
+
+
 def test_missing_files_and_those_of_another_kind(tmp_path):
     (tmp_path / 'det').mkdir()
     (tmp_path / 'seg').mkdir()

@@ -1,8 +1,10 @@
 """What the command line makes of a config."""
 
+import json
 from types import SimpleNamespace
 from unittest.mock import Mock
 
+import numpy as np
 import pytest
 import tiny
 import torch
@@ -170,10 +172,13 @@ def test_predictions_are_dumped_beside_the_metrics(scope, evaluator, types, cfg)
     assert metrics[-1]['out_file_path'] == 'p.pkl'
 
 
+DRAWN = dict(type='mmdet.DetVisualizationHook', draw=True, score_thr=0.5)
+
+
 @pytest.mark.parametrize(
     ('scope', 'loop', 'expected'),
     [
-        ('mmdet', 'TestLoop', dict(type='mmdet.DetVisualizationHook', draw=True, score_thr=0.5)),
+        ('mmdet', 'TestLoop', dict(type='mmlite.PredictionHook', hook=DRAWN)),
         ('mmseg', 'TestLoop', dict(type='mmlite.SegPredictionHook')),  # ours has no score_thr
         ('mmengine', 'mmlite.SequenceTestLoop', dict(type='mmlite.TrackSheetHook')),
         ('mmlite', 'TestLoop', None),
@@ -188,9 +193,7 @@ def test_predictions_are_drawn_by_the_hook_of_the_scope(scope, loop, expected, c
             launch.set_show_dir(cfg, 'out')
         return
     launch.set_show_dir(cfg, tmp_path / 'out')
-    hook = dict(cfg.default_hooks.visualization)
-    assert (hook.pop('test_out_dir', None) or hook.pop('out_dir')) == str(tmp_path / 'out')
-    assert hook == expected
+    assert cfg.default_hooks.visualization == dict(expected, out_dir=str(tmp_path / 'out'))
 
 
 @pytest.fixture
@@ -223,3 +226,15 @@ def test_a_work_dir_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     cfg = launch.read_config(path, work_dir=str(tmp_path / 'below_it'))
     with pytest.raises(UserError, match=rf'cannot be written: {tmp_path} is not writable'):
         launch.train(cfg)
+
+
+@pytest.mark.parametrize('value', [float('nan'), np.float32('nan'), np.float64('-inf'), 0.5])
+def test_metrics_are_strict_json(value, cfg, tmp_path, monkeypatch):
+    loop = SimpleNamespace(dataloader=SimpleNamespace())
+    runner = SimpleNamespace(test_loop=loop, test=lambda: {'coco/AP': value})
+    monkeypatch.setattr(launch, '_build_runner', lambda *args: runner)
+    monkeypatch.setattr(launch, 'keep_workers', lambda loader: None)
+    cfg.default_hooks = {}
+    launch.test(cfg, tmp_path / 'metrics.json')
+    written = json.loads((tmp_path / 'metrics.json').read_text())
+    assert written == {'coco/AP': value if value == 0.5 else None}

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from mmlite.errors import ArgumentError
 from mmlite.models import Hiera, ViT
 
 CLOSE = dict(rtol=1e-4, atol=1e-5)
@@ -195,3 +196,9 @@ def test_hiera_window_positions_stay_aligned_with_units():
 def test_wrong_arguments_name_themselves(cls, kwargs, message):
     with pytest.raises(ValueError, match=message):
         cls(**kwargs)
+
+
+@pytest.mark.parametrize('size', [(96, 160), [96]])
+def test_img_size_of_hiera_is_one_integer(size):
+    with pytest.raises(ArgumentError, match='img_size must be one integer'):
+        Hiera(img_size=size)

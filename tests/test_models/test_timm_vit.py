@@ -207,3 +207,34 @@ def test_bad_weights_are_one_sentence(tmp_path):
         vit.init_weights()
     with pytest.raises(CheckpointError, match='cannot be loaded into timm model'):
         ours(tmp_path, timm_model(embed_dim=48))
+
+
+SWIN = dict(model_name='swin_tiny_patch4_window7_224', img_size=64)
+
+
+@pytest.mark.parametrize(
+    ('kwargs', 'channels'),
+    [
+        (dict(SWIN, features_only=True, out_indices=(2,)), 384),
+        (SWIN, 768),
+        (dict(model_name='resnet18', features_only=True, out_indices=(3,)), 256),
+    ],
+)
+def test_features_of_timm_have_channels_first(kwargs, channels):
+    model = MODELS.build(dict(type='mmpretrain.TIMMBackbone', **kwargs))
+    model.eval()
+    images = torch.rand(1, 3, 64, 64)
+    (found,) = model(images)
+    assert found.shape[1] == channels
+    expected = model.timm_model(images)
+    expected = expected[0] if isinstance(expected, list) else expected
+    channels_last = 'swin' in kwargs['model_name']
+    torch.testing.assert_close(found, expected.permute(0, 3, 1, 2) if channels_last else expected)
+
+
+@pytest.mark.parametrize('name', ['resnet188', 'vit_tiny_patch16_225', 'vit_tiny_patch16_224'])
+def test_features_that_timm_refuses(name):
+    with pytest.raises(ArgumentError, match=f"'{name}'.*(near names|set img_size)"):
+        MODELS.build(dict(type='mmpretrain.TIMMBackbone', model_name=name))(
+            torch.zeros(1, 3, 64, 64)
+        )

@@ -302,3 +302,17 @@ def test_model_zoos(tmp_path, url, monkeypatch, scheme):
         weight(f'{scheme}://hostile')
     with pytest.raises(CheckpointError, match="no 'other' among the checkpoints"):
         weight(f'{scheme}://other')
+
+
+@pytest.mark.parametrize('protocol', [2, 3, 4, 5])
+def test_pickles_of_arrays(tmp_path, protocol):
+    path = tmp_path / 'a.pkl'
+    weights = dict(weight=np.arange(6, dtype='f4').reshape(2, 3), steps=np.int64(3))
+    path.write_bytes(pickle.dumps(dict(model=weights, note=b'x'), protocol))
+    contents = load(path)
+    np.testing.assert_array_equal(contents['model']['weight'], weights['weight'])
+    assert (contents['model']['steps'], contents['note']) == (3, b'x')
+    path.write_bytes(pickle.dumps(dict(weights, other=program(tmp_path / 'made')), protocol))
+    with pytest.raises(CheckpointError, match='mkdir'):
+        load(path)
+    assert not (tmp_path / 'made').exists()

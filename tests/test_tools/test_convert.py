@@ -9,7 +9,7 @@ import timm.models.beit
 import timm.models.hiera
 import timm.models.vision_transformer
 import torch
-from official_files import FILES, converted, hiera_by_timm, mae_lite_finetuned, official
+from official_files import FILES, converted, hiera_by_timm, mae_lite_finetuned, official, prefixed
 from run_tool import run_tool
 from torch import nn
 
@@ -297,3 +297,13 @@ def test_safetensors_become_safetensors_that_load(tmp_path):
     pretrained(dst)
     with pytest.raises(CheckpointError, match='num_heads=12 but .* num_heads=3'):
         pretrained(dst, arch=dict(embed_dims=192, num_layers=12, num_heads=3))
+
+
+@pytest.mark.parametrize(
+    'prefix', ['_orig_mod.', 'module._orig_mod.', 'model.', 'model._orig_mod.']
+)
+def test_prefixes_of_wrappers(prefix):
+    lightning = {'pytorch-lightning_version': '2.0'} if prefix.startswith('model.') else {}
+    given = dict(state_dict=prefixed(prefix, official('vit_tiny')), **lightning)
+    plain = convert(dict(state_dict=official('vit_tiny')), 'timm')['state_dict']
+    torch.testing.assert_close(convert(given, 'timm')['state_dict'], plain, rtol=0, atol=0)

@@ -1,9 +1,10 @@
 """Images in a grid."""
 
 import numpy as np
+import pytest
 
 from mmlite.utils import image_grid
-from mmlite.utils.images import LINE
+from mmlite.utils.images import LINE, put_text, warn_of_font
 
 GAP = 6
 
@@ -45,3 +46,11 @@ def test_a_long_legend_breaks_into_lines():
     lines = grid[GAP + 9 + GAP :]
     assert len(lines) % LINE == 0 and len(lines) > 5 * LINE
     assert all((lines == color).all(-1).any() for _, color in legend)
+
+
+def test_letters_without_a_font_are_reported_once():
+    warn_of_font.cache_clear()
+    with pytest.warns(UserWarning, match='font') as warned:
+        for name in ('red', '红色', '绿色'):
+            put_text(filled(30, 90, 0), name, (2, 20))
+    assert len(warned) == 1

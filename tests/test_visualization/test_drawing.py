@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 import torch
 from mmengine.structures import PixelData
+from mmpretrain.structures import DataSample
+from mmpretrain.visualization import UniversalVisualizer
 from mmseg.structures import SegDataSample
+from torch.utils.data import Dataset
 
-from mmlite.engine.hooks import SegPredictionHook
+from mmlite.engine import launch
+from mmlite.engine.hooks import PredictionHook, SegPredictionHook
 from mmlite.errors import DataError, OutputError
 from mmlite.utils.images import LINE
 from mmlite.visualization import PALETTE, draw_instances, draw_label_maps
@@ -80,6 +84,11 @@ def runner(tmp_path):
     return SimpleNamespace(test_dataloader=SimpleNamespace(dataset=dataset))
 
 
+class TinyPrefixed(Dataset):
+    def __init__(self, data_prefix):
+        self.data_prefix = data_prefix
+
+
 def draw(runner, out_dir, truth=True, path=None):
     folder = runner.test_dataloader.dataset.data_prefix['img_path']
     sample = SegDataSample(metainfo=dict(img_path=str(path or f'{folder}/town/a.png')))
@@ -99,6 +108,26 @@ def test_the_hook_draws_every_prediction(truth, runner, tmp_path):
         np.testing.assert_allclose(drawn[SIDE // 4, column], color, atol=6)  # it is a JPEG
 
 
+@pytest.mark.parametrize(('folders', 'key', 'shown'), [
+    ([''], 'img', 'cam0/a.png'), (['cam0'], 'img_path', 'a.png'), ([None], 'img', 'a.png'),
+    (['cam0', 'cam1'], 'img', 'cam0/a.png'), (['cam1'], 'img', 'cam0/a.png'),
+])  # fmt: skip
+def test_equal_names_stay_apart(folders, key, shown, runner, tmp_path):
+    prefixes = [{} if folder is None else {key: f'{tmp_path}/{folder}'} for folder in folders]
+    inner = [TinyPrefixed(prefix) for prefix in prefixes]
+    runner.test_dataloader = SimpleNamespace(dataset=SimpleNamespace(datasets=inner), batch_size=4)
+    UniversalVisualizer.get_instance('test').dataset_meta = dict(classes=NAMES)
+    samples = [DataSample().set_pred_label(0).set_pred_score(torch.eye(4)[0]) for _ in range(2)]
+    samples[0].set_metainfo(dict(img_path=f'{tmp_path}/cam0/a.png'))
+    hook = PredictionHook(str(tmp_path / 'out'), launch.DRAWING_HOOKS['mmpretrain'])
+    batch = dict(inputs=torch.zeros(2, 3, SIDE, SIDE, dtype=torch.uint8))
+    hook.after_test_iter(runner, 2, batch, samples)
+    drawn = {
+        path.relative_to(tmp_path / 'out').as_posix() for path in tmp_path.rglob('out/**/*.png')
+    }
+    assert drawn == {f'{shown}_0.png', '9_0.png'}
+
+
 def test_paths_that_the_hook_reads_and_writes(runner, tmp_path):
     (tmp_path / 'file').touch()
     with pytest.raises(OutputError, match='cannot write .*file/out/town/a.jpg'):
@@ -108,4 +137,4 @@ def test_paths_that_the_hook_reads_and_writes(runner, tmp_path):
     inside = tmp_path / 'images/town/a.png'
     runner.test_dataloader.dataset.data_prefix['img_path'] = str(tmp_path / 'else')
     draw(runner, tmp_path / 'out', path=inside)
-    assert (tmp_path / 'out/a.jpg').is_file()  # outside of the data set, by its name
+    assert (tmp_path / 'out/images/town/a.jpg').is_file()  # outside of the data set

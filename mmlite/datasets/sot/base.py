@@ -93,7 +93,8 @@ class SequenceDataset(Dataset):
                 f'{entry.length} frames of {self._tree.where(entry.video)}'
             )
         if entry.is_video:
-            frames = VideoFrames(os.path.join(self._tree.root, entry.video), entry.length)
+            file = os.path.join(self._tree.root, entry.video)
+            frames = VideoFrames(file, entry.length, entry.seekable)
         else:
             frames = ImageFrames(self._tree, entry.video, entry.names)
         visible, cover = self._annotate(entry, boxes)

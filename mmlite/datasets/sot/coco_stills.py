@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 from mmlite.errors import DataError
 from mmlite.registry import DATASETS
 
-from ..coco_faults import check_coco
+from ..formats.coco import judge_coco
 from .base import warn_of_faults
 from .frames import ImageFrames
 from .index import KeptIndex
@@ -88,7 +88,7 @@ def read_objects(content, where):
         raise DataError(f'annotation file {where} is not valid JSON: {error}') from error
     if not isinstance(data, dict):
         raise DataError(f'{where} is not COCO: it must be a JSON object')
-    reasons = {fault.row: fault.reason for fault in check_coco(data, where)}
+    reasons = {fault.row: fault.reason for fault in judge_coco(data, where)[0]}
     places = {image['id']: place for place, image in enumerate(data['images'])}
     objects = dict(ids=[], boxes=[], images=[], faults=[])
     for row, item in enumerate(data['annotations']):

@@ -14,7 +14,7 @@ import numpy as np
 from mmlite.errors import DataError
 from mmlite.utils import IMAGE_SUFFIXES
 
-from ..transforms import truncation
+from ..formats.images import check_complete, check_depth
 
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg')
 _GRAB_AHEAD = 64  # up to this many frames, decoding and dropping is faster than seeking
@@ -72,16 +72,22 @@ class ImageFrames:
 
 
 class VideoFrames:
-    """Frames of a video file, read by OpenCV, whose seeking is exact at a constant frame rate.
+    """Frames of a video file, read by OpenCV.
 
-    Without a ``count``, all frames are decoded to count them: headers are often wrong.
+    OpenCV seeks by time. Where that would miss a frame, e.g. at a variable frame rate, frames are
+    decoded in order, and a jump back starts from the first.
+
+    Without a ``count``, all frames are decoded to count them: headers are often wrong. ``seekable``
+    says whether the time of each frame gives its number, and is found out along with it.
     """
 
-    def __init__(self, path, count=None):
-        self._path, self._count = str(path), count
+    def __init__(self, path, count=None, seekable=True):
+        self._path, self._count, self.seekable = str(path), count, seekable
         self._close()
         if count is None:
-            self._count = sum(1 for _ in iter(self._open().grab, False))
+            capture = self._open()
+            numbers = [_number(capture) for _ in iter(capture.grab, False)]
+            self._count, self.seekable = len(numbers), numbers == list(range(len(numbers)))
             self._close()
             if not self._count:
                 raise DataError(f'{self._path} has no frame that can be decoded')
@@ -93,11 +99,18 @@ class VideoFrames:
         if not 0 <= index < self._count:
             raise IndexError(f'frame {index} of {self._count}')
         capture = self._open()
-        if not self._next <= index <= self._next + _GRAB_AHEAD:
+        if self.seekable and not self._next <= index <= self._next + _GRAB_AHEAD:
             capture.set(cv2.CAP_PROP_POS_FRAMES, index)
             self._next = index
+        elif index < self._next:
+            self._close()
+            capture = self._open()
         decoded = all(capture.grab() for _ in range(index - self._next))
         decoded, image = capture.read() if decoded else (False, None)
+        if self.seekable and (not decoded or _number(capture) != index):  # the seek missed it
+            self._close()
+            self.seekable = False
+            return self.read(index)
         if not decoded:
             self._close()
             raise DataError(f'{self.where(index)} cannot be decoded')
@@ -121,25 +134,29 @@ class VideoFrames:
         self._capture, self._process, self._next = None, None, 0
 
     def __getstate__(self):
-        return {'_path': self._path, '_count': self._count}
+        return {'_path': self._path, '_count': self._count, 'seekable': self.seekable}
 
     def __setstate__(self, state):
         self._close()
         self.__dict__.update(state)
 
 
+def _number(capture):
+    """Number of the frame that was decoded last, by its time at a constant frame rate."""
+    return round(capture.get(cv2.CAP_PROP_POS_MSEC) * capture.get(cv2.CAP_PROP_FPS) / 1000)
+
+
 def decode_image(content, where):
     """Decode an image file as BGR ``uint8`` (H, W, 3), oriented by its EXIF header."""
-    reason = truncation(content)
-    if reason is None:
-        try:
-            image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-        except cv2.error as error:
-            raise DataError(f'image {where} cannot be read: {error.err}') from error
-        if image is not None:
-            return image
-        reason = 'it is not an image that can be decoded'
-    raise DataError(f'image {where} cannot be read: {reason}')
+    try:
+        check_complete(content)
+        check_depth(content)
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+        if image is None:
+            raise DataError('it is not an image that can be decoded')
+    except (DataError, cv2.error) as error:
+        raise DataError(f'image {where} cannot be read: {error}') from error
+    return image
 
 
 def sort_frames(names, where):

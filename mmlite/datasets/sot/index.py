@@ -25,7 +25,7 @@ from .annotations import read_boxes
 from .frames import VIDEO_SUFFIXES, FrameNames, VideoFrames, sort_frames
 from .storage import WatchedTree, stamp
 
-VERSION = 2
+VERSION = 3
 """To be increased when indices of earlier versions become invalid."""
 
 _WORKERS = 8  # threads: listing directories waits for the disk
@@ -45,6 +45,7 @@ class Entry:
     skip: int = 0  # lines of the annotation before the first frame
     gaps: bool = False  # allow numbers to be missing between frames
     length: int = 0  # frames; this and the rest by look_up()
+    seekable: bool = True  # of a video file, see VideoFrames
     names: FrameNames | None = None  # of the frames; None for a video file
     fault: str = ''  # why the sequence cannot be used
 
@@ -127,16 +128,17 @@ def look_up(tree, entry):
     """Fill in ``length``, ``names`` and ``fault`` of an entry from its files."""
     if entry.video is None:
         return entry
-    length, names, fault = 0, None, ''
+    length, seekable, names, fault = 0, True, None, ''
     try:
         if entry.is_video:
-            length = len(VideoFrames(os.path.join(tree.root, entry.video)))
+            frames = VideoFrames(os.path.join(tree.root, entry.video))
+            length, seekable = len(frames), frames.seekable
         else:
             names = FrameNames.of(_frame_names(tree, entry))
             length = len(names)
     except DataError as error:
         fault = str(error)
-    return replace(entry, length=length, names=names, fault=fault)
+    return replace(entry, length=length, seekable=seekable, names=names, fault=fault)
 
 
 def _index_file(root, key):

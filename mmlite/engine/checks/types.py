@@ -1,6 +1,7 @@
 """Check of every ``type=`` of a config against the registries, and of its keys."""
 
 import importlib
+from contextlib import suppress
 
 import mmcv.ops
 from mmengine import registry as root
@@ -97,6 +98,18 @@ def find(name, registry, scope):
     """Class of ``name`` in a root registry under ``scope``, or None."""
     has_child = '.' not in name and scope in registry.children
     return _get(registry, f'{scope}.{name}' if has_child else name)
+
+
+def registered_name(target, scope):
+    """Name by which a config of ``scope`` finds a registered class or function, or None."""
+    package, name = target.__module__.partition('.')[0], target.__name__
+    with suppress(UserError):  # from a package without registries
+        _import_scope(package, 'type')
+        for registry in _registries(package):
+            if registry.module_dict.get(name) is target:
+                bare = find(name, registry.root, scope) is target
+                return name if bare else f'{package}.{name}'
+    return None
 
 
 def _get(registry, name):

@@ -8,10 +8,10 @@ from .fit import CheckpointFitHook
 from .frozen_teacher import FrozenTeacherHook
 from .gradients import ClipEachTensorHook, ClipNormHook, FreezeLayersHook
 from .stop import StopHook
-from .visualization import SegPredictionHook, TrackSheetHook
+from .visualization import PredictionHook, SegPredictionHook, TrackSheetHook
 
 __all__ = [
     'CheckpointFitHook', 'CheckpointHook', 'ClipEachTensorHook', 'ClipNormHook', 'DDPCommHook',
     'EliminationScheduleHook', 'FiniteHook', 'FreezeLayersHook', 'FrozenTeacherHook',
-    'ReduceLossHook', 'SegPredictionHook', 'StopHook', 'TrackSheetHook',
+    'PredictionHook', 'ReduceLossHook', 'SegPredictionHook', 'StopHook', 'TrackSheetHook',
 ]  # fmt: skip

@@ -7,6 +7,7 @@ import numpy as np
 from mmengine.hooks import Hook
 
 from mmlite.datasets.transforms import LoadImageFromFile
+from mmlite.datasets.wrapped import parts
 from mmlite.evaluation.sot.ope import iou
 from mmlite.registry import HOOKS
 from mmlite.utils import encode_jpeg, write_bytes
@@ -31,17 +32,39 @@ class SegPredictionHook(Hook):
     def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         dataset = runner.test_dataloader.dataset
         names, colors = dataset.metainfo['classes'], dataset.metainfo['palette']
-        folder = (getattr(dataset, 'data_prefix', None) or {}).get('img_path')
         for sample in outputs:
             image = self._load({'img_path': sample.img_path})['img'][..., ::-1]
             maps = {'ground truth': sample.get('gt_sem_seg'), 'prediction': sample.pred_sem_seg}
             maps = {k: v.data[0].cpu().numpy() for k, v in maps.items() if v is not None}
             ignored = getattr(dataset, 'ignore_index', 255)
             drawn = draw_label_maps(image, maps, names, colors, ignored)
-            name = os.path.relpath(sample.img_path, folder) if folder else os.pardir
-            if name.startswith(os.pardir):
-                name = os.path.basename(sample.img_path)
-            write_bytes((self.out_dir / name).with_suffix('.jpg'), encode_jpeg(drawn, 92))
+            path = self.out_dir / _name(sample.img_path, dataset)
+            write_bytes(path.with_suffix('.jpg'), encode_jpeg(drawn, 92))
+
+
+@HOOKS.register_module()
+class PredictionHook(Hook):
+    """Draw every test result by a hook of mmdet or mmpretrain, which keeps the names of files only.
+
+    Args:
+        out_dir (str): Directory of the images, which keep their paths below the data set's.
+        hook (dict): Config of the hook.
+    """
+
+    def __init__(self, out_dir, hook):
+        self.out_dir, self._hook = Path(out_dir), HOOKS.build(hook)
+        self._key = 'test_out_dir' if hasattr(self._hook, 'test_out_dir') else 'out_dir'
+
+    def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        """Draw every sample of ``outputs``."""
+        loader = runner.test_dataloader
+        for index, sample in enumerate(outputs):
+            path = sample.get('img_path')  # images of CIFAR have none: the hook counts them
+            folder = _name(path, loader.dataset).parent if path else ''
+            setattr(self._hook, self._key, str(self.out_dir / folder))
+            alone = {**data_batch, 'inputs': data_batch['inputs'][index : index + 1]}
+            number = batch_idx * loader.batch_size + index
+            self._hook.after_test_iter(runner, number, alone, [sample])
 
 
 @HOOKS.register_module()
@@ -59,6 +82,14 @@ class TrackSheetHook(Hook):
         for sequence, track in zip(data_batch, outputs, strict=True):
             sheet = draw_sequence(sequence, track)
             write_bytes(self.out_dir / f'{track.name}.jpg', encode_jpeg(sheet, 95))
+
+
+def _name(path, dataset):
+    """Path of an image below the directory of the images of a data set, or of several."""
+    prefixes = [getattr(part, 'data_prefix', None) or {} for part in parts(dataset)]
+    folders = [p[key] for p in prefixes for key in ('img', 'img_path') if p.get(key)]
+    root = os.path.commonpath(map(os.path.abspath, folders or [os.path.dirname(path)]))
+    return Path(os.path.relpath(path, root).replace(f'{os.pardir}{os.sep}', ''))
 
 
 def draw_sequence(sequence, track):

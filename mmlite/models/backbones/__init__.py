@@ -1,5 +1,6 @@
 """Backbones: one class each, for every task."""
 
+from . import timm_features  # noqa: F401  (repairs mmpretrain)
 from .hiera import Hiera
 from .timm_vit import TimmViT
 from .vit import ViT

@@ -79,6 +79,11 @@ class Hiera(Backbone):
         check_known('out_type', out_type, OUT_TYPES)
         check_known('pos_mode', pos_mode, POSITIONS)
         check_known('weight_init', weight_init, HIERA_INITS)
+        if not isinstance(img_size, int):
+            raise ArgumentError(
+                f'img_size must be one integer, the side of the square pos_embed, whatever the '
+                f'size of images (got {img_size!r})'
+            )
         if img_size % UNIT:
             raise ArgumentError(f'img_size {img_size} is not a multiple of {UNIT}, a mask unit')
         depths = tuple(self.arch['num_layers'])

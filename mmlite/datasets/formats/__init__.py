@@ -1,0 +1,1 @@
+"""Formats of data sets: what people bring is taken, repaired and counted, or refused."""

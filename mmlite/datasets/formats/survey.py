@@ -1,0 +1,179 @@
+"""Reading of every file of a data set: counts by class, sizes, and what is wrong."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mmlite.errors import DataError
+
+from .images import check_complete, check_depth, read_header
+from .label_maps import count_values, decode_label_map
+
+UNLABELLED_SHARE = 0.2
+"""Least share of pixels from which label 0 is taken for a class; where all other classes occur, the
+share of an average class is enough."""
+
+
+@dataclass
+class Survey:
+    """Content of a split.
+
+    Attributes:
+        images (int): Number of images.
+        sizes (ndarray): (N, 2), shown width and height of the readable images.
+        counts (Counter): By class name (det: objects, cls: images) or label (seg: pixels).
+        shown (Counter): By the same key, number of images that have it.
+        problems (list[tuple[str, str]]): File, and what is wrong with it.
+    """
+
+    images: int
+    sizes: np.ndarray = None
+    counts: Counter = field(default_factory=Counter)
+    shown: Counter = field(default_factory=Counter)
+    problems: list = field(default_factory=list)
+
+
+def count_rows(surveys):
+    """Keys of the counts of all surveys, in order, each with the counts by split."""
+    keys = {key for survey in surveys for key in survey.counts}
+    order = sorted(keys, key=lambda key: (isinstance(key, str), key))
+    return [(key, [survey.counts[key] for survey in surveys]) for key in order]
+
+
+def survey_split(split, task, workers=8, progress=None):
+    """Read every image and label map of a split.
+
+    Args:
+        split (Split): Of a record.
+        task (str): Task of the record.
+        workers (int): Threads that read files. Defaults to 8.
+        progress (callable, optional): Called after every image, without arguments.
+
+    Returns:
+        Survey:
+    """
+    survey, sizes = Survey(len(split.images)), []
+    stated = [None] * len(split.images)
+    if task == 'det':
+        stated = [(image['width'], image['height']) for image in split.labels['images']]
+        _count_objects(split.labels, survey)
+    elif task == 'cls':
+        survey.counts.update(split.labels)
+        survey.shown.update(split.labels)
+    maps = split.labels if task == 'seg' else [None] * len(split.images)
+    with ThreadPoolExecutor(workers) as pool:  # decoders let other threads run
+        for size, problems, values in pool.map(read_pair, split.images, maps, stated):
+            sizes += [size] if size else []
+            survey.problems += problems
+            survey.counts.update(values)
+            survey.shown.update(values.keys())
+            if progress:
+                progress()
+    survey.sizes = np.array(sizes, int).reshape(-1, 2)
+    return survey
+
+
+def _count_objects(data, survey):
+    names = {category['id']: category['name'] for category in data['categories']}
+    objects = [item for item in data.get('annotations', ()) if not item.get('iscrowd')]
+    survey.counts.update(names[item['category_id']] for item in objects)
+    survey.shown.update(
+        names[category] for category, _ in {(i['category_id'], i['image_id']) for i in objects}
+    )
+
+
+def read_pair(image, label=None, stated=None):
+    """Read an image and its label map.
+
+    Args:
+        image, label (Path): The latter may be None.
+        stated (tuple[int, int], optional): Width and height according to the annotations.
+
+    Returns:
+        tuple: Shown size of the image or None, problems (file, reason), and pixels by label.
+    """
+    size, problems, values = None, [], {}
+    if Path(image).is_dir():
+        return size, problems, values  # a sequence
+    try:
+        content = Path(image).read_bytes()
+        check_complete(content)
+        check_depth(content)
+        header = read_header(content)
+        size = header.shown
+        if stated and stated not in (size, header[:2]):
+            raise DataError(f'{size[0]} x {size[1]} pixels, but stated {stated[0]} x {stated[1]}')
+    except (DataError, OSError) as error:
+        problems.append((str(image), _reason(error)))
+    if label is not None:
+        try:
+            labels = decode_label_map(Path(label).read_bytes())
+            values = count_values(labels)
+            if size and labels.shape != size[::-1]:
+                raise DataError(
+                    f'{labels.shape[1]} x {labels.shape[0]} pixels, its image {size[0]} x {size[1]}'
+                )
+        except (DataError, OSError) as error:
+            problems.append((str(label), _reason(error)))
+    return size, problems, values
+
+
+def _reason(error):
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+
+
+def judge_values(pixels, classes=None, ignored=255):
+    """Number of classes of label maps, and whether 0 is 'unlabelled' or the first class.
+
+    ADE20K's label maps have 0 for unlabelled pixels and 1 to C for the C classes, which requires
+    ``reduce_zero_label=True``. Where the classes are 0 to C - 1, that would drop the first class
+    and shift all others.
+
+    Args:
+        pixels (Counter): By label.
+        classes (int, optional): Number of classes C, where it is known.
+        ignored (int): Label of ignored pixels. Defaults to 255.
+
+    Returns:
+        tuple[int, bool | None, str]: Classes, ``reduce_zero_label`` (None: both fit), the reason.
+    """
+    total = sum(count for label, count in pixels.items() if label != ignored)
+    labels = sorted(label for label in pixels if label != ignored)
+    if not total:
+        return classes or 0, None, 'no pixel has a label'
+    largest = labels[-1]
+    share = pixels[0] / total
+    zero = f'0 takes {share:.1%} of the labelled pixels'
+    if not pixels[0]:
+        return classes or largest, True, 'no pixel is 0, so that the classes count from 1'
+    if classes is None:
+        return largest + 1, False, f'the largest label is {largest} and {zero}'
+    if largest == classes:
+        return classes, True, f'the largest label is {largest}, so that the classes count from 1'
+    common = share >= UNLABELLED_SHARE or (share >= 1 / classes and len(labels) == classes)
+    why = f'the largest label is {largest} and {zero}'
+    if largest == classes - 1 and (common or pixels[ignored]):
+        return classes, False, f'{why}, so that the classes count from 0'
+    return classes, None, f'{why}: 0 may be unlabelled or a class'
+
+
+def label_findings(pixels, classes, zero, ignored=255):
+    """Sentences about labels outside the range, absent classes and ignored pixels."""
+    first = int(bool(zero))
+    right = set(range(first, classes + first)) | ({0} if zero is not False else set())
+    outside = sorted(label for label in pixels if label not in right and label != ignored)
+    absent = sorted(set(range(first, classes + first)) - set(pixels))
+    findings = []
+    if outside:
+        listing = ', '.join(f'{label} ({pixels[label]} pixels)' for label in outside[:5])
+        findings.append(f'labels outside the range of {classes} classes: {listing}')
+    if absent:
+        shown = ', '.join(map(str, absent[:10])) + (', ...' if len(absent) > 10 else '')
+        findings.append(f'labels without a pixel: {shown}')
+    share = pixels[ignored] / max(sum(pixels.values()), 1)
+    if share > 0.2:
+        findings.append(f'the ignored label {ignored} takes {share:.1%} of the pixels')
+    return findings

@@ -1,0 +1,158 @@
+"""Label maps, class folders and sizes of images: loaded as they are, or refused by name."""
+
+import cv2
+import numpy as np
+import pytest
+from mmpretrain.datasets import CustomDataset
+from mmseg.datasets import BaseSegDataset
+from PIL import Image
+
+from mmlite.datasets import LoadLabelMap
+from mmlite.datasets.formats.judge import judge_dataset
+from mmlite.datasets.formats.label_maps import reduce_zero
+from mmlite.errors import DataError
+
+LABELS = np.repeat(np.arange(4, dtype=np.uint8), 8).reshape(4, 8)
+
+
+def palette(file, labels):
+    image = Image.frombytes('P', labels.shape[::-1], labels.tobytes())
+    image.putpalette([0, 0, 0, 200, 10, 10, 10, 200, 10, 10, 10, 200])
+    image.save(file)
+
+
+WRITERS = {
+    '8 bits': lambda file, labels: Image.fromarray(labels).save(file),
+    '16 bits': lambda file, labels: cv2.imwrite(str(file), labels.astype(np.uint16)),
+    'palette': palette,
+    'alpha': lambda file, labels: Image.fromarray(np.dstack([labels, labels * 0 + 255])).save(file),
+}
+
+
+def load(file, zero=False, classes=4, shape=(4, 8), mapping=None):
+    loader = LoadLabelMap()
+    loader.num_classes = classes
+    results = dict(img_path='a.jpg', seg_map_path=str(file), ori_shape=shape, seg_fields=[])
+    return loader(dict(results, reduce_zero_label=zero, label_map=mapping))['gt_seg_map']
+
+
+@pytest.mark.parametrize('kind', WRITERS)
+def test_label_maps_of_every_encoding_are_loaded_alike(kind, tmp_path):
+    WRITERS[kind](tmp_path / 'a.png', LABELS)
+    np.testing.assert_array_equal(load(tmp_path / 'a.png'), LABELS)
+
+
+def test_one_bit_and_more_than_255_classes(tmp_path):
+    Image.fromarray(LABELS > 1).save(tmp_path / 'a.png')
+    np.testing.assert_array_equal(load(tmp_path / 'a.png', classes=2), LABELS > 1)
+    large = LABELS.astype(np.uint16) * 100
+    cv2.imwrite(str(tmp_path / 'b.png'), large)
+    np.testing.assert_array_equal(load(tmp_path / 'b.png', classes=301), large)
+
+
+def test_zero_is_reduced_for_any_number_of_bits():
+    labels = np.array([[0, 1, 254, 255]])
+    for dtype in (np.uint8, np.uint16, np.int32):
+        np.testing.assert_array_equal(reduce_zero(labels.astype(dtype)), [[255, 0, 253, 255]])
+    np.testing.assert_array_equal(reduce_zero(np.array([[300, 0]], np.uint16)), [[299, 255]])
+
+
+def test_a_subset_of_classes_is_mapped_after_the_check(tmp_path):
+    WRITERS['8 bits'](tmp_path / 'a.png', LABELS)
+    mapping = {0: 255, 1: 0, 2: 255, 3: 1}
+    found = load(tmp_path / 'a.png', mapping=mapping)
+    np.testing.assert_array_equal(found, np.vectorize(mapping.get)(LABELS))
+
+
+@pytest.mark.parametrize(
+    ('image', 'options', 'message'),
+    [
+        (np.zeros((4, 8, 3), np.uint8), {}, 'its pixels are of mode RGB'),
+        (LABELS, dict(shape=(8, 4)), r'its size is 8 x 4, but image a\.jpg has 4 x 8 pixels'),
+        (LABELS, dict(classes=3), 'its value 3 is not a class: 3 classes have the values 0 to 2.*'
+         'set reduce_zero_label=True'),
+        (LABELS + 5, dict(classes=3), r'its value 5, 6, 7, 8 is not a class'),
+        (LABELS + 2, dict(classes=3, zero=True), 'its value 4, 5 is not a class: .* 1 to 3'),
+    ],
+)  # fmt: skip
+def test_wrong_label_maps_are_refused_by_name(image, options, message, tmp_path):
+    Image.fromarray(image).save(tmp_path / 'a.png')
+    with pytest.raises(DataError, match=rf'label map .*a\.png cannot be used: {message}'):
+        load(tmp_path / 'a.png', **options)
+
+
+def test_missing_label_maps_are_named(tmp_path):
+    with pytest.raises(DataError, match=r'label map .*gone\.png does not exist'):
+        load(tmp_path / 'gone.png')
+    with pytest.raises(DataError, match='has no label map: set data_prefix.seg_map_path'):
+        LoadLabelMap()(dict(img_path='a.jpg', reduce_zero_label=False))
+
+
+def segmentation(root, value, classes=('wall', 'door'), count=3, **options):
+    for number in range(count):
+        for folder, image in (('images', np.zeros((4, 8, 3), np.uint8)), ('maps', LABELS * 0)):
+            (root / folder).mkdir(exist_ok=True)
+            image = (
+                image
+                + value
+                * (folder == 'maps')
+                * (LABELS > 1).astype(np.uint8)[(...,) + (None,) * (image.ndim - 2)]
+            )
+            cv2.imwrite(str(root / folder / f'{number}.png'), image.astype(np.uint8))
+    prefix = dict(img_path=str(root / 'images'), seg_map_path=str(root / 'maps'))
+    options = dict(dict(reduce_zero_label=False, img_suffix='.png'), **options)
+    dataset = BaseSegDataset(metainfo=dict(classes=classes), data_prefix=prefix, **options)
+    dataset.pipeline.transforms = [LoadLabelMap()]
+    return dataset
+
+
+@pytest.mark.parametrize(
+    ('value', 'zero', 'words'),
+    [
+        (255, False, "no pixel of 'door' in 3 label maps of 3; 50.0% of the pixels are ignored"),
+        (1, True, "no pixel of 'door' .* reduce_zero_label=True"),
+        (1, False, ''),
+    ],
+)
+def test_classes_without_a_pixel_are_named(value, zero, words, tmp_path, capfd):
+    judge_dataset(segmentation(tmp_path, value, reduce_zero_label=zero))
+    output = ''.join(capfd.readouterr())
+    assert ('no pixel' in output) == bool(words)
+    with pytest.raises(AssertionError, match=words or 'nothing'):
+        raise AssertionError(output or 'nothing')
+
+
+def test_labels_that_are_ignored_cannot_be_classes(tmp_path):
+    dataset = segmentation(tmp_path, 1, classes=tuple(f'c{n}' for n in range(256)))
+    with pytest.raises(DataError, match='256 classes include the label 255'):
+        judge_dataset(dataset)
+
+
+def test_every_image_needs_its_label_map(tmp_path):
+    dataset = segmentation(tmp_path, 1)
+    (tmp_path / 'maps' / '1.png').unlink()
+    with pytest.raises(DataError, match=r'1\.png has no label map .*maps/1\.png'):
+        judge_dataset(dataset)
+    judge_dataset(dataset, tolerant=True)
+
+
+@pytest.mark.parametrize('suffix', ['.webp', '.tiff'])
+def test_images_left_out_by_their_suffix_are_counted(suffix, tmp_path, capfd):
+    for name in ('ant', 'bee', '.ipynb_checkpoints'):
+        (tmp_path / name).mkdir()
+        for file in ('0.png', f'1{suffix}', '._0.png'):
+            cv2.imwrite(str(tmp_path / name / file), np.zeros((4, 4, 3), np.uint8))
+    dataset = CustomDataset(data_root=str(tmp_path))
+    assert len(dataset) == 2 and dataset.metainfo['classes'] == ('ant', 'bee')
+    assert f'left out because of their suffix: 2 {suffix}' in ' '.join(capfd.readouterr())
+    assert len(CustomDataset(data_root=str(tmp_path), extensions=('.png', suffix))) == 4
+
+
+@pytest.mark.parametrize('names', [('bee', 'ant'), ('tiger', 'wolf')])
+def test_names_that_are_not_those_of_the_folders_are_refused(names, tmp_path):
+    for name in ('ant', 'bee'):
+        (tmp_path / name).mkdir()
+        cv2.imwrite(str(tmp_path / name / '0.png'), np.zeros((4, 4, 3), np.uint8))
+    CustomDataset(data_root=str(tmp_path), metainfo=dict(classes=('ant', 'bee')))
+    with pytest.raises(DataError, match=f"folder 'ant' .* would have the class '{names[0]}'"):
+        CustomDataset(data_root=str(tmp_path), metainfo=dict(classes=names))

@@ -1,0 +1,248 @@
+"""One data set written in every format is read alike, imported, and starts a training."""
+
+import copy
+import json
+import re
+from xml.etree import ElementTree
+
+import cv2
+import numpy as np
+import pytest
+import tiny
+from mmengine.config import Config
+
+from mmlite.datasets.formats.find import read_dataset
+from mmlite.datasets.formats.write import split_record, write_record
+from mmlite.engine.starter import starter_config
+from mmlite.errors import DataError, UserError
+
+NAMES = {1: 'red', 2: 'green'}
+
+
+def write_as_coco(root, split, data):
+    (root / 'annotations').mkdir(exist_ok=True)
+    (root / 'annotations' / f'instances_{split}2017.json').write_text(json.dumps(data))
+    return root / f'{split}2017'
+
+
+def write_as_yolo(root, split, data):
+    lines = {image['id']: [] for image in data['images']}
+    for item in data['annotations']:
+        values = np.array(item['segmentation'][0]).reshape(-1, 2) / (80, 64)
+        label = item['category_id'] - 1
+        lines[item['image_id']].append(' '.join(map(str, [label, *values.ravel().tolist()])))
+    (root / 'labels' / split).mkdir(parents=True)
+    for number, text in lines.items():
+        (root / 'labels' / split / f'{number}.txt').write_text('\n'.join(text))
+    (root / 'data.yaml').write_text(
+        'train: images/train\nval: images/val\nnames: {0: red, 1: green}\n'
+    )
+    return root / 'images' / split
+
+
+def write_as_voc(root, split, data):
+    (root / 'Annotations').mkdir(exist_ok=True)
+    (root / 'ImageSets' / 'Main').mkdir(parents=True, exist_ok=True)
+    stems = []
+    for image in data['images']:
+        stem = f'{split}{image["id"]}'
+        image['file_name'] = f'{stem}.png'
+        tree = ElementTree.Element('annotation')
+        ElementTree.SubElement(tree, 'filename').text = image['file_name']
+        for item in data['annotations']:
+            if item['image_id'] == image['id']:
+                x, y, w, h = item['bbox']
+                entry = ElementTree.SubElement(tree, 'object')
+                ElementTree.SubElement(entry, 'name').text = NAMES[item['category_id']]
+                box = ElementTree.SubElement(entry, 'bndbox')
+                corners = dict(xmin=x + 1, ymin=y + 1, xmax=x + w, ymax=y + h)
+                for key, value in corners.items():
+                    ElementTree.SubElement(box, key).text = str(value)
+        (root / 'Annotations' / f'{stem}.xml').write_bytes(ElementTree.tostring(tree))
+        stems.append(stem)
+    (root / 'ImageSets' / 'Main' / f'{split}.txt').write_text('\n'.join(stems))
+    return root / 'JPEGImages'
+
+
+def write_as_labelme(root, split, data):
+    (root / split).mkdir()
+    for image in data['images']:
+        shapes = [
+            dict(
+                label=NAMES[item['category_id']],
+                points=np.array(item['segmentation'][0]).reshape(-1, 2).tolist(),
+                shape_type='polygon',
+            )
+            for item in data['annotations']
+            if item['image_id'] == image['id']
+        ]
+        content = dict(imagePath=image['file_name'], imageWidth=80, imageHeight=64, shapes=shapes)
+        (root / split / f'{image["id"]}.json').write_text(json.dumps(content))
+    return root / split
+
+
+FORMATS = dict(
+    COCO=write_as_coco, YOLO=write_as_yolo, LabelMe=write_as_labelme,
+    **{'Pascal VOC': write_as_voc},
+)  # fmt: skip
+
+
+def write_format(root, kind):
+    root.mkdir(exist_ok=True)
+    for seed, split in enumerate(('train', 'val')):
+        data = copy.deepcopy(tiny.coco(seed=seed))
+        folder = FORMATS[kind](root, split, data)
+        folder.mkdir(parents=True, exist_ok=True)
+        for image in data['images']:
+            cv2.imwrite(str(folder / image['file_name']), np.full((64, 80, 3), 40, np.uint8))
+    return root
+
+
+def objects(split):
+    """(image stem's number, class, box) of every object."""
+    data = split.labels
+    names = {category['id']: category['name'] for category in data['categories']}
+    digits = {i['id']: re.search(r'\d+(?=\.)', i['file_name'])[0] for i in data['images']}
+    return sorted(
+        (digits[a['image_id']], names[a['category_id']], *np.round(a['bbox'], 2).tolist())
+        for a in data['annotations']
+    )
+
+
+@pytest.mark.parametrize('kind', FORMATS)
+def test_all_formats_of_boxes_are_read_alike(kind, tmp_path):
+    record = read_dataset(write_format(tmp_path / 'data', kind))
+    assert (record.task, record.format) == ('det', kind)
+    assert sorted(record.classes) == ['green', 'red']
+    for seed, split in enumerate(('train', 'val')):
+        expected = sorted(
+            (str(a['image_id']), NAMES[a['category_id']], *map(float, a['bbox']))
+            for a in tiny.coco(seed=seed)['annotations']
+        )
+        assert objects(record.splits[split]) == expected
+
+
+@pytest.mark.parametrize('kind', FORMATS)
+def test_an_import_is_read_as_its_source(kind, tmp_path):
+    record = read_dataset(write_format(tmp_path / 'data', kind))
+    write_record(record, tmp_path / 'copy')
+    again = read_dataset(tmp_path / 'copy')
+    assert again.format == 'COCO'
+    for split in ('train', 'val'):
+        assert objects(again.splits[split]) == objects(record.splits[split])
+        assert all(path.is_symlink() for path in again.splits[split].images)
+    with pytest.raises(UserError, match='is not empty'):
+        write_record(record, tmp_path / 'copy')
+
+
+def write_maps(root):
+    for split in ('training', 'validation'):
+        for kind in ('images', 'annotations'):
+            (root / kind / split).mkdir(parents=True)
+        for number in range(3):
+            cv2.imwrite(
+                str(root / 'images' / split / f'{number}.jpg'), np.zeros((8, 9, 3), np.uint8)
+            )
+            cv2.imwrite(
+                str(root / 'annotations' / split / f'{number}.png'), np.ones((8, 9), np.uint8)
+            )
+    return root
+
+
+def write_folders(root):
+    for split in ('train', 'val'):
+        for name in ('ant', 'bee', '.ipynb_checkpoints'):
+            (root / split / name).mkdir(parents=True)
+            cv2.imwrite(str(root / split / name / 'a.png'), np.zeros((8, 9, 3), np.uint8))
+    return root
+
+
+def write_videos(root):
+    for split in ('train', 'val'):
+        (root / split / 'cat').mkdir(parents=True)
+        (root / split / 'cat' / 'groundtruth.txt').write_text('1,2,3,4\n')
+        cv2.imwrite(str(root / split / 'cat' / '0001.png'), np.zeros((8, 9, 3), np.uint8))
+    return root
+
+
+@pytest.mark.parametrize(
+    ('write', 'task', 'train'),
+    [(write_maps, 'seg', 3), (write_folders, 'cls', 2), (write_videos, 'track', 1)],
+)
+def test_other_tasks_are_recognized_and_imported(write, task, train, tmp_path):
+    for folder in (write(tmp_path / 'data'), tmp_path / 'copy'):
+        record = read_dataset(folder)
+        assert record.task == task and len(record.splits['train'].images) == train
+        if folder.name == 'data':
+            write_record(record, tmp_path / 'copy')
+
+
+def test_a_data_set_without_a_validation_split_is_divided_once(tmp_path):
+    for name in ('ant', 'bee'):
+        (tmp_path / name).mkdir()
+        for number in range(10):
+            cv2.imwrite(str(tmp_path / name / f'{number}.png'), np.zeros((8, 9, 3), np.uint8))
+    parts = []
+    for _ in range(2):
+        record = read_dataset(tmp_path)
+        split_record(record, 0.8)
+        parts.append({name: split.images for name, split in record.splits.items()})
+        assert {len(parts[-1]['train']), len(parts[-1]['val'])} == {16, 4}
+        assert record.splits['val'].labels.count('ant') == 2
+    assert parts[0] == parts[1] and not set(parts[0]['train']) & set(parts[0]['val'])
+
+
+@pytest.mark.parametrize(
+    ('line', 'message'),
+    [
+        ('2 0.5 0.5 0.1 0.1', 'line 1: class 2 is not one of 0 to 1'),
+        ('0 0.5 0.5 0.1', 'line 1: 3 numbers after the class'),
+        ('0 0.5 0.5 0.1 1.5', 'is not within 0 to 1'),
+        ('red 0.5 0.5 0.1 0.1', 'is not numbers'),
+    ],
+)
+def test_wrong_lines_of_yolo_are_named(line, message, tmp_path):
+    root = write_format(tmp_path / 'data', 'YOLO')
+    (root / 'labels' / 'train' / '1.txt').write_text(line)
+    with pytest.raises(DataError, match=rf'train/1\.txt, {message}|{message}'):
+        read_dataset(root)
+
+
+def test_wrong_files_of_voc_and_labelme_are_named(tmp_path):
+    root = write_format(tmp_path / 'voc', 'Pascal VOC')
+    (root / 'Annotations' / 'train1.xml').write_text('<annotation><object/></annotation>')
+    with pytest.raises(DataError, match=r'train1\.xml: object 1 has no bndbox'):
+        read_dataset(root)
+    root = write_format(tmp_path / 'labelme', 'LabelMe')
+    file = root / 'train' / '0.json'
+    content = json.loads(file.read_text())
+    content['shapes'][0]['shape_type'] = 'line'
+    file.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r'0\.json: shape 1 .red. is a line of 4 points'):
+        read_dataset(root)
+
+
+def test_what_is_no_data_set_is_refused(tmp_path):
+    with pytest.raises(DataError, match='does not exist'):
+        read_dataset(tmp_path / 'gone')
+    (tmp_path / 'notes.txt').write_text('x')
+    with pytest.raises(DataError, match='is no known format: COCO'):
+        read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize('gpus', [0, 2])
+@pytest.mark.parametrize('backbone', ['vit-tiny', 'hiera-tiny'])
+@pytest.mark.parametrize('task', ['det', 'seg', 'cls', 'track'])
+def test_a_new_config_is_short_and_loads(task, backbone, gpus, tmp_path):
+    writers = dict(seg=write_maps, cls=write_folders, track=write_videos)
+    root = tmp_path / 'data'
+    root = writers[task](root) if task in writers else write_format(root, 'COCO')
+    record = read_dataset(root)
+    record.classes = record.classes or ['a', 'b']
+    text = starter_config(record, root, backbone, 'init.pth', gpus)
+    assert len(text.splitlines()) <= 25
+    file = tmp_path / 'new.py'
+    file.write_text(text)
+    cfg = Config.fromfile(file)
+    assert cfg.model.backbone.init_cfg.checkpoint == 'init.pth'
+    assert cfg.auto_scale_lr.enable and cfg.overrides
