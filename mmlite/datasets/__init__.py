@@ -3,7 +3,7 @@
 from . import sot
 from .classification import ImageFolder, INaturalist
 from .coco import CocoDataset
-from .formats.loading import LoadLabelMap
+from .formats.loading import LoadSegAnnotations
 from .pretrain_transforms import BlockwiseMask, RandomResizedCrop, TwoSizeRandomResizedCrop
 from .sot import *  # noqa: F403
 from .transforms import ColorJitter, LoadImageFromFile
@@ -15,7 +15,7 @@ __all__ = [
     'INaturalist',
     'ImageFolder',
     'LoadImageFromFile',
-    'LoadLabelMap',
+    'LoadSegAnnotations',
     'RandomResizedCrop',
     'TwoSizeRandomResizedCrop',
     *sot.__all__,

@@ -128,7 +128,7 @@ class CheckedCOCO(COCO):
         try:
             super().__init__(annotation_file)
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            message = f'annotation file {annotation_file} is no valid JSON: {error}'
+            message = f'annotation file {annotation_file} is not valid JSON: {error}'
             raise DataError(message) from error
         except AssertionError as error:  # pycocotools' check of the top level
             raise DataError(f'{annotation_file}: a COCO file is a JSON object') from error

@@ -281,7 +281,7 @@ def _replace_stock_classes(cfg):
     """Replace mmengine's checkpoint hook and training loops, and readers that lose data."""
     names = dict(STOCK_READERS)
     if cfg.get('default_scope') == 'mmseg':
-        names |= {'LoadAnnotations': 'mmlite.LoadLabelMap'}
+        names |= {'LoadAnnotations': 'mmlite.LoadSegAnnotations'}
     for stage in ('train', 'val', 'test'):
         _replace_types(cfg.get(f'{stage}_dataloader'), names)
         _replace_types(cfg.get(f'{stage}_evaluator'), names)

@@ -7,7 +7,7 @@ from mmpretrain.datasets import CustomDataset
 from mmseg.datasets import BaseSegDataset
 from PIL import Image
 
-from mmlite.datasets import LoadLabelMap
+from mmlite.datasets import LoadSegAnnotations
 from mmlite.datasets.formats.judge import judge_dataset
 from mmlite.datasets.formats.label_maps import reduce_zero
 from mmlite.errors import DataError
@@ -30,7 +30,7 @@ WRITERS = {
 
 
 def load(file, zero=False, classes=4, shape=(4, 8), mapping=None):
-    loader = LoadLabelMap()
+    loader = LoadSegAnnotations()
     loader.num_classes = classes
     results = dict(img_path='a.jpg', seg_map_path=str(file), ori_shape=shape, seg_fields=[])
     return loader(dict(results, reduce_zero_label=zero, label_map=mapping))['gt_seg_map']
@@ -85,7 +85,7 @@ def test_missing_label_maps_are_named(tmp_path):
     with pytest.raises(DataError, match=r'label map .*gone\.png does not exist'):
         load(tmp_path / 'gone.png')
     with pytest.raises(DataError, match='has no label map: set data_prefix.seg_map_path'):
-        LoadLabelMap()(dict(img_path='a.jpg', reduce_zero_label=False))
+        LoadSegAnnotations()(dict(img_path='a.jpg', reduce_zero_label=False))
 
 
 def segmentation(root, value, classes=('wall', 'door'), count=3, **options):
@@ -102,7 +102,7 @@ def segmentation(root, value, classes=('wall', 'door'), count=3, **options):
     prefix = dict(img_path=str(root / 'images'), seg_map_path=str(root / 'maps'))
     options = dict(dict(reduce_zero_label=False, img_suffix='.png'), **options)
     dataset = BaseSegDataset(metainfo=dict(classes=classes), data_prefix=prefix, **options)
-    dataset.pipeline.transforms = [LoadLabelMap()]
+    dataset.pipeline.transforms = [LoadSegAnnotations()]
     return dataset
 
 

@@ -226,7 +226,7 @@ def test_what_is_no_data_set_is_refused(tmp_path):
     with pytest.raises(DataError, match='does not exist'):
         read_dataset(tmp_path / 'gone')
     (tmp_path / 'notes.txt').write_text('x')
-    with pytest.raises(DataError, match='is no known format: COCO'):
+    with pytest.raises(DataError, match='is of no known format: COCO'):
         read_dataset(tmp_path)
 
 

@@ -25,7 +25,7 @@ WRONG = {  # annotation -> what is wrong with it, and what the report says
     30: (dict(category_id=9), 'annotation 31 has category_id 9'),
     31: (dict(bbox=None), "annotation 32 has bbox None, which is not"),
     44: (dict(image_id=777), 'annotation 45 is for image 777, which the file does not list'),
-    60: (dict(segmentation=[5]), 'cannot be prepared: TypeError'),
+    60: (dict(segmentation=[5]), 'annotation 61 has a segmentation that is a flat list'),
 }  # fmt: skip
 UNREADABLE = 19
 

@@ -147,7 +147,7 @@ CASES = {
         'one directory': ('--images {p}', 2, '--images and --annotations belong together'),
     },
     'dataset_converters/import_data': {
-        'nothing known': ('{p}/folder --to {p}/new', 1, "'{p}/folder' is no known format: COCO"),
+        'nothing known': ('{p}/folder --to {p}/new', 1, "'{p}/folder' is of no known format: COCO"),
     },
     'new': {
         'another task': ('seg {p}/cls/data', 2, 'is a data set of class folders (cls), not for'),

@@ -9,7 +9,7 @@ image_scale = (2048, 512)  # longest side, shortest side
 crop_size = (512, 512)
 train_pipeline = [
     dict(type='mmlite.LoadImageFromFile'),
-    dict(type='mmlite.LoadLabelMap'),
+    dict(type='mmlite.LoadSegAnnotations'),
     dict(type='RandomResize', scale=image_scale, ratio_range=(0.5, 2.0), keep_ratio=True),
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
     dict(type='RandomFlip', prob=0.5),
@@ -20,7 +20,7 @@ test_pipeline = [
     dict(type='mmlite.LoadImageFromFile'),
     dict(type='Resize', scale=image_scale, keep_ratio=True),
     # labels are loaded after the resizing: what is scored has the size of the original
-    dict(type='mmlite.LoadLabelMap'),
+    dict(type='mmlite.LoadSegAnnotations'),
     dict(type='PackSegInputs'),
 ]
 # relative to the size of the image: in the benchmark's files the shortest side has 512 pixels
@@ -37,7 +37,7 @@ tta_pipeline = [
                 dict(type='RandomFlip', prob=0.0, direction='horizontal'),
                 dict(type='RandomFlip', prob=1.0, direction='horizontal'),
             ],
-            [dict(type='mmlite.LoadLabelMap')],
+            [dict(type='mmlite.LoadSegAnnotations')],
             [dict(type='PackSegInputs')],
         ],
     ),

@@ -44,7 +44,7 @@ def read_dataset(path, strict=True):
         record = record or find(path)
     if record is None:
         raise DataError(
-            f"'{path}' is no known format: COCO (.json), YOLO (.yaml), Pascal VOC "
+            f"'{path}' is of no known format: COCO (.json), YOLO (.yaml), Pascal VOC "
             '(Annotations/*.xml), LabelMe, label maps (images/ and labels/), class folders, videos '
             'with groundtruth.txt, or images'
         )
@@ -84,7 +84,7 @@ def _is_coco(file):
     try:
         keys = json.loads(file.read_text(encoding='utf-8'))
     except ValueError as error:
-        raise DataError(f'annotation file {file} is no valid JSON: {error}') from error
+        raise DataError(f'annotation file {file} is not valid JSON: {error}') from error
     return {'images', 'categories'} <= set(keys)
 
 
@@ -108,7 +108,7 @@ def read_coco(root, files):
         try:
             data = json.loads(Path(file).read_text(encoding='utf-8'))
         except ValueError as error:
-            raise DataError(f'annotation file {file} is no valid JSON: {error}') from error
+            raise DataError(f'annotation file {file} is not valid JSON: {error}') from error
         masks = any(item.get('segmentation') for item in data.get('annotations', [])[:100])
         faults, repairs = judge_coco(data, str(file), annotated=split != 'test', masks=masks)
         if faults:

@@ -13,7 +13,7 @@ from mmlite.utils.names import listed
 from ..wrapped import parts
 from .images import read_header
 from .label_maps import count_values
-from .loading import LoadLabelMap
+from .loading import LoadSegAnnotations
 
 SAMPLE = 32  # files read of each data set
 
@@ -72,7 +72,7 @@ def judge_label_maps(dataset, tolerant=False):
             f'of the data set, the heads and the metric to a value from {len(names)}'
         )
     steps = getattr(dataset.pipeline, 'transforms', ())
-    loaders = [step for step in steps if isinstance(step, LoadLabelMap)]
+    loaders = [step for step in steps if isinstance(step, LoadSegAnnotations)]
     for step in loaders:
         step.num_classes = len(names)
     if tolerant or not loaders or not dataset.data_prefix.get('seg_map_path'):

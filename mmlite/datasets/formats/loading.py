@@ -29,7 +29,7 @@ LoadInstances._load_masks = _load_masks
 
 
 @TRANSFORMS.register_module()
-class LoadLabelMap(BaseLoadAnnotations):
+class LoadSegAnnotations(BaseLoadAnnotations):
     """Load the label map of an image for semantic segmentation.
 
     As mmseg's ``LoadAnnotations``, whose configs it serves, but labels of 16 bits stay as they are
