@@ -100,7 +100,7 @@ def check_option(cfg, key):
     Options are merged after the file has run, so a variable of the config has been used by then.
     """
     head = key.split('.')[0]
-    if head in TOP_LEVEL:
+    if head in TOP_LEVEL or not TOP_LEVEL & cfg.keys():  # a fragment, for configs to inherit from
         return
     leaves = [item for name in sorted(TOP_LEVEL & cfg.keys()) for item in walk(cfg[name], name)]
     if head not in cfg:

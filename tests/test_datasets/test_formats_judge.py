@@ -1,5 +1,7 @@
 """Label maps, class folders and sizes of images: loaded as they are, or refused by name."""
 
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -117,9 +119,7 @@ def segmentation(root, value, classes=('wall', 'door'), count=3, **options):
 def test_classes_without_a_pixel_are_named(value, zero, words, tmp_path, capfd):
     judge_dataset(segmentation(tmp_path, value, reduce_zero_label=zero))
     output = ''.join(capfd.readouterr())
-    assert ('no pixel' in output) == bool(words)
-    with pytest.raises(AssertionError, match=words or 'nothing'):
-        raise AssertionError(output or 'nothing')
+    assert ('no pixel' in output) == bool(words) and re.search(words, output)
 
 
 def test_labels_that_are_ignored_cannot_be_classes(tmp_path):

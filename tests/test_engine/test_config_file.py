@@ -119,3 +119,8 @@ def test_options_that_change_nothing_or_do_not_fit_are_named(key, message, tmp_p
 def test_options_that_something_reads_are_taken(key, tmp_path):
     cfg = load_config(write(tmp_path, leaf=SETTINGS), {key: 1})
     assert (cfg.model.new if key == 'model.new' else cfg[key]) == 1
+
+
+def test_a_fragment_takes_any_option(tmp_path):
+    """Files of ``configs/_base_`` have variables only; what reads them is another config."""
+    assert load_config(write(tmp_path, leaf='size = 8\n'), {'size': 9, 'new': 1}).size == 9
