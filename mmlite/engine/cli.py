@@ -1,8 +1,10 @@
 """Options of the command-line tools, and errors as one sentence."""
 
 import argparse
+import ast
 import functools
 import gc
+import json
 import math
 import os
 import re
@@ -10,6 +12,7 @@ import signal
 import sys
 import time
 from contextlib import contextmanager, suppress
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import torch.distributed as dist
@@ -61,43 +64,60 @@ def sentence(error):
     return ' '.join(text.split())
 
 
-HIDDEN = {ord(mark): 0xE000 + ord(mark) for mark in ' ,()[]'}
-"""Characters that mmengine would drop or split at -> private ones."""
-
-QUOTED = re.compile(r"""(?<![^,(\[ ])(["'])(?![(\[]).*?\1(?![^,)\] ])""")
-INNER_SPACE = re.compile(r'(?<=[^\s,(\[]) +(?=[^\s,)\]])')
+QUOTED = re.compile(r"""(?<![^,:({\[ ])(["']).*?\1(?![^,:)}\] ])""")
 
 
-def _shown(value):
-    """A value of ``--cfg-options`` with its hidden characters back."""
-    if isinstance(value, (list, tuple)):
-        return type(value)(map(_shown, value))
-    back = {hidden: mark for mark, hidden in HIDDEN.items()}
-    return value.translate(back) if isinstance(value, str) else value
+def parse_value(text):
+    """Read a value of ``--cfg-options``, as mmengine does, with spaces and quoted commas kept.
 
-
-class CfgOptions(DictAction):
-    """``--cfg-options KEY=VALUE ...``, also given several times; the last item of a key counts.
-
-    Spaces within a string stay, and so do commas and brackets between quotes.
+    A value is a number, True, False, None, a string, a list ``a,b`` or ``[a,b]``, a tuple ``(a,b)``
+    or, in the form of JSON or Python, a dict. Brackets that do not match are a ValueError.
     """
+    items = _split(text)
+    if items and items != [text]:
+        return [parse_value(item) for item in items]
+    text = text.strip()
+    ends = text[:1] + text[-1:]
+    if ends in ('[]', '()'):
+        items = [parse_value(item) for item in _split(text[1:-1])]
+        return items if ends == '[]' else tuple(items)
+    if ends in ('""', "''") and len(text) > 1:
+        text = text[1:-1]
+        if text[:1] + text[-1:] in ('[]', '()', '{}'):
+            return parse_value(text)
+    elif ends == '{}':
+        for read in (json.loads, ast.literal_eval):
+            with suppress(ValueError, SyntaxError):
+                return read(text)
+        raise ValueError(f'{text} is not a dict of JSON or Python')
+    return DictAction._parse_int_float_bool(text)
 
-    @staticmethod
-    def _parse_iterable(val):
-        for string in QUOTED, INNER_SPACE:
-            val = string.sub(lambda found: found[0].translate(HIDDEN), val)
-        return _shown(DictAction._parse_iterable(val))
+
+def _split(text):
+    """Split a text at the commas outside of quotes and brackets, of which the last may trail."""
+    masked = QUOTED.sub(lambda found: '"' * len(found[0]), text)
+    depths = list(accumulate((mark in '([{') - (mark in ')]}') for mark in masked))
+    cuts = [i for i, mark in enumerate(masked) if mark == ',' and depths[i] == 0]
+    if (',' in masked or masked[:1] in '([{') and depths and (depths[-1] or min(depths) < 0):
+        raise ValueError(f'brackets do not match in {text}')
+    items = [text[a + 1 : b] for a, b in pairwise([-1, *cuts, len(text)])]
+    return items if items[-1].strip() else items[:-1]
+
+
+class CfgOptions(argparse.Action):
+    """``--cfg-options KEY=VALUE ...``, also given several times; the last item of a key counts."""
 
     def __call__(self, parser, namespace, values, option_string=None):
-        bad = [item for item in values if '=' not in item or item.startswith('=')]
-        if bad:
-            raise argparse.ArgumentError(self, f'{bad[0]!r} is not of the form key=value')
-        earlier = getattr(namespace, self.dest) or {}
-        try:
-            super().__call__(parser, namespace, values, option_string)
-        except AssertionError as error:  # mmengine's check for balanced brackets
-            raise argparse.ArgumentError(self, str(error)) from error
-        setattr(namespace, self.dest, {**earlier, **getattr(namespace, self.dest)})
+        options = dict(getattr(namespace, self.dest) or {})
+        for item in values:
+            key, equals, text = item.partition('=')
+            if not key or not equals:
+                raise argparse.ArgumentError(self, f'{item!r} is not of the form key=value')
+            try:
+                options[key] = parse_value(text)
+            except ValueError as error:
+                raise argparse.ArgumentError(self, str(error)) from error
+        setattr(namespace, self.dest, options)
 
 
 class Override(argparse.Action):

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from mmlite.engine.cli import CfgOptions
+from mmlite.engine.cli import parse_value
 from mmlite.errors import UserError
 
 SEED = 'seed'
@@ -28,7 +28,7 @@ def parse_grid(items):
     grid = {}
     for item in items:
         key, _, text = item.partition('=')
-        values = _parse(f'[{text}]')
+        values = _parse(f'{text},')
         if not key or not values or '' in values:
             raise UserError(f'--grid {item!r} is not of the form KEY=V1,V2')
         grid[key] = grid.get(key, []) + values
@@ -124,8 +124,8 @@ def option_text(value):
 def _parse(text):
     """The value that ``--cfg-options`` reads; None for brackets that do not match."""
     try:
-        return CfgOptions._parse_iterable(text)
-    except (AssertionError, RecursionError):
+        return parse_value(text)
+    except ValueError:
         return None
 
 

@@ -119,15 +119,27 @@ def test_cfg_options_are_parsed():
         ('"[a, 1]"', ['a', 1]),
         ('[(0.8, 0.9)]', [(0.8, 0.9)]),
         ('(cat,)', ('cat',)),
+        ('/a (1)/b[2]', '/a (1)/b[2]'),
+        ('[x[1],(a b,)]', ['x[1]', ('a b',)]),
+        ("'it's, b',c", ["it's, b", 'c']),
+        ('(1,2),(3,4)', [(1, 2), (3, 4)]),
+        ('1,', [1]),
+        ('1,,-2', [1, '', -2]),
+        ('', ''),
+        ('[]', []),
         ('None', None),
+        ('"5"', 5),
         ('1e-4', 1e-4),
+        ('epoch_{}.pth', 'epoch_{}.pth'),
+        ('{"a": 1, "b": [true, null]}', {'a': 1, 'b': [True, None]}),
+        ("[{'a': (1, 2)},3]", [{'a': (1, 2)}, 3]),
     ],
 )
 def test_spaces_and_quoted_commas_stay_in_strings(text, value):
     assert parse('--cfg-options', f'a={text}').cfg_options == {'a': value}
 
 
-@pytest.mark.parametrize('option', ['model.depth', '=3', 'a=[1,(2]'])
+@pytest.mark.parametrize('option', ['model.depth', '=3', 'a=[1,(2]', 'a=1],[2', 'a={b}'])
 def test_malformed_cfg_options_are_refused(option, capsys):
     with pytest.raises(SystemExit) as exit_:
         parse('--cfg-options', option)
