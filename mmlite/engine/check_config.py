@@ -114,8 +114,8 @@ def _check_stages(cfg):
         missing = [key for key in keys if cfg.get(key) is None]
         if 0 < len(missing) < len(keys):
             raise UserError(
-                f'{" and ".join(missing)} is missing: set all of {", ".join(keys)}, '
-                'or set all of them to None'
+                f'the config has no {" and no ".join(missing)}: set all of {", ".join(keys)}, or '
+                'none of them'
             )
 
 

@@ -36,6 +36,17 @@ VARIABLES = {
 }
 """Variable of many configs -> the option that changes the settings made from it."""
 
+PACKAGES = ('', 'mmcv', 'mmdet', 'mmengine', 'mmpretrain', 'mmseg')
+OURS = {
+    'CheckpointHook': 'mmlite.CheckpointHook',
+    'CocoDataset': 'mmlite.CocoDataset',
+    'CocoMetric': 'mmlite.CocoMetric',
+    'EpochBasedTrainLoop': 'mmlite.EpochTrainLoop',
+    'IterBasedTrainLoop': 'mmlite.IterTrainLoop',
+    'LoadImageFromFile': 'mmlite.LoadImageFromFile',
+}
+"""Classes of :data:`PACKAGES` -> ours, which resume exactly and judge what they read."""
+
 
 def load_config(path, options=None):
     """Read a config file with its bases and merge the overrides of the command line.
@@ -65,6 +76,7 @@ def load_config(path, options=None):
     apply_overrides(cfg, {f'--{key.replace("_", "-")}': value for key, value in own.items()})
     merge_options(cfg, apply_overrides(cfg, options or {}))
     check_settings(cfg)
+    _replace_types(cfg)
     return cfg
 
 
@@ -79,6 +91,20 @@ def _name_types(cfg):
                 target = getattr(importlib.import_module(module), leaf, target)
         if callable(target) and (name := registered_name(target, scope)):
             node['type'] = name
+
+
+def _replace_types(cfg):
+    """Replace stock classes by ours."""
+    train = cfg.get('train_cfg') or {}
+    if 'by_epoch' in train and 'type' not in train:
+        train['type'] = 'EpochBasedTrainLoop' if train.pop('by_epoch') else 'IterBasedTrainLoop'
+    for _, node in walk(cfg._cfg_dict, ''):
+        kind = node.get('type') if isinstance(node, dict) else None
+        package, _, name = str(kind).rpartition('.')
+        if (package or cfg.get('default_scope')) == 'mmseg' and name == 'LoadAnnotations':
+            node['type'] = 'mmlite.LoadSegAnnotations'
+        elif package in PACKAGES and name in OURS and 'ignore_empty' not in node:
+            node['type'] = OURS[name]
 
 
 def merge_options(cfg, options):

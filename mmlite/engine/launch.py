@@ -6,31 +6,26 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from matplotlib.font_manager import FontProperties, findfont, get_font
 from mmengine.config import ConfigDict
 from mmengine.device import get_device
 from mmengine.dist import broadcast_object_list, init_dist, is_main_process
-from mmengine.hooks import CheckpointHook as StockCheckpointHook
 from mmengine.logging import print_log
-from mmengine.model import MMDistributedDataParallel
-from mmengine.optim import OptimWrapperDict
 from mmengine.registry import RUNNERS
-from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+from mmengine.runner import Runner
 from mmengine.utils.dl_utils import set_multi_processing
 
 from mmlite import __version__, stack
 from mmlite.errors import DataError, UserError
 from mmlite.utils import write_json
-from mmlite.utils.images import warn_of_font
 
 from .check_config import check_config, require
 from .checkpointing import find_checkpoint, saved_seed, to_plain
-from .checks.classes import listed_classes
 from .checks.data import datasets
 from .checks.values import walk
 from .cli import check_out_folder, report_errors_once
 from .config_file import load_config
 from .datasets import judge_loaders
+from .hooks.fit import optim_wrappers
 from .loops import keep_workers
 
 # scope -> the stock hook that draws predictions, None for our own
@@ -41,18 +36,6 @@ DRAWING_HOOKS = {
 }
 # scope -> the metric that writes predictions to a file, if it is not DumpResults
 DUMPS = {'mmdet': 'mmdet.DumpDetResults', 'mmseg': 'mmlite.DumpSegResults'}
-# mmengine's loops -> ours, which resume exactly
-STOCK_READERS = {
-    'CocoDataset': 'mmlite.CocoDataset',
-    'CocoMetric': 'mmlite.CocoMetric',
-    'LoadImageFromFile': 'mmlite.LoadImageFromFile',
-}
-"""Stock readers -> ours, which judge what they read."""
-
-TRAIN_LOOPS = {
-    **dict.fromkeys(('EpochBasedTrainLoop', EpochBasedTrainLoop), 'mmlite.EpochTrainLoop'),
-    **dict.fromkeys(('IterBasedTrainLoop', IterBasedTrainLoop), 'mmlite.IterTrainLoop'),
-}
 MASK_PARTS = ('.mask_head', '.loss_mask', '.panoptic_head')  # of a model that predicts masks
 # compares the checkpoint that a run starts from with the model
 FIT = dict(type='mmlite.CheckpointFitHook', whole=True)
@@ -62,9 +45,11 @@ def read_config(config, work_dir=None, cfg_options=None, launcher='none'):
     """Load a config and apply the command-line options that concern every phase."""
     cfg = load_config(config, cfg_options)
     cfg.launcher = launcher
-    cfg.work_dir = work_dir or cfg.get('work_dir') or f'./work_dirs/{Path(config).stem}'
+    work_dir = work_dir or cfg.get('work_dir') or f'./work_dirs/{Path(config).stem}'
+    cfg.work_dir = os.path.expanduser(work_dir)
     _fill_loaders(cfg)
-    _replace_stock_classes(cfg)
+    hooks = cfg.setdefault('default_hooks', ConfigDict())
+    hooks.setdefault('checkpoint', ConfigDict(type='mmlite.CheckpointHook', interval=1))
     if launcher != 'none' and get_device() == 'cpu':
         if (cfg_options or {}).get('env_cfg.dist_cfg.backend') == 'nccl':
             wrong = 'env_cfg.dist_cfg.backend=nccl needs CUDA, but torch sees no GPU'
@@ -75,6 +60,8 @@ def read_config(config, work_dir=None, cfg_options=None, launcher='none'):
 
 def train(cfg):
     """Check a config of :func:`read_config` and train; returns the runner."""
+    if (cfg.get('auto_scale_lr') or {}).get('enable'):
+        set_auto_scale_lr(cfg)
     _choose_checkpoint(cfg)
     fit = dict(FIT, whole=bool(cfg.get('resume')))
     _add_hooks(cfg, fit, dict(type='mmlite.FiniteHook'), dict(type='mmlite.StopHook'))
@@ -180,11 +167,6 @@ def set_show_dir(cfg, directory):
         hook = {**(hooks.get('visualization') or {}), **stock}  # e.g. with score_thr
         drawing = dict(type='mmlite.PredictionHook', hook=hook)
     hooks.visualization = ConfigDict(drawing, out_dir=directory)
-    font = get_font(findfont(FontProperties(family=['sans-serif'])))  # of the stock visualizers
-    named = (listed_classes(dataset, scope) or () for _, dataset in datasets(cfg, 'test'))
-    letters = {letter for names in named for name in names for letter in str(name)}
-    if not all(font.get_char_index(ord(letter)) for letter in letters):
-        warn_of_font()
 
 
 def _add_hooks(cfg, *hooks):
@@ -255,8 +237,7 @@ def _count_accumulation(runner):
     def scale_lr(optim_wrapper, auto_scale_lr=None):
         if not (auto_scale_lr or {}).get('enable'):
             return
-        several = isinstance(optim_wrapper, OptimWrapperDict)
-        for wrapper in optim_wrapper.values() if several else [optim_wrapper]:
+        for wrapper in optim_wrappers(optim_wrapper):
             base, count = auto_scale_lr['base_batch_size'], wrapper._accumulative_counts
             if count > 1:
                 runner.logger.info(f'{count} iterations a step: base {base} / {count} each')
@@ -277,41 +258,6 @@ def _fill_loaders(cfg):
             loader.setdefault('collate_fn', dict(type='default_collate'))
 
 
-def _replace_stock_classes(cfg):
-    """Replace mmengine's checkpoint hook and training loops, and readers that lose data."""
-    names = dict(STOCK_READERS)
-    if cfg.get('default_scope') == 'mmseg':
-        names |= {'LoadAnnotations': 'mmlite.LoadSegAnnotations'}
-    for stage in ('train', 'val', 'test'):
-        _replace_types(cfg.get(f'{stage}_dataloader'), names)
-        _replace_types(cfg.get(f'{stage}_evaluator'), names)
-    hooks = cfg.setdefault('default_hooks', ConfigDict())
-    hook = hooks.setdefault('checkpoint', ConfigDict(type='CheckpointHook', interval=1))
-    if hook is not None and hook.get('type') in ('CheckpointHook', StockCheckpointHook):
-        hook['type'] = 'mmlite.CheckpointHook'
-    train = cfg.get('train_cfg') or {}
-    if 'by_epoch' in train and 'type' not in train:
-        train['type'] = 'EpochBasedTrainLoop' if train.pop('by_epoch') else 'IterBasedTrainLoop'
-    kind = train.get('type')
-    if isinstance(kind, (str, type)):
-        train['type'] = TRAIN_LOOPS.get(kind, kind)
-
-
-def _replace_types(value, names):
-    """Replace types by ``names`` in nested dicts and lists."""
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            _replace_types(item, names)
-    elif isinstance(value, dict):
-        kind = value.get('type')
-        name = kind if isinstance(kind, str) else getattr(kind, '__name__', '')
-        name = name.removeprefix('mmdet.').removeprefix('mmseg.')
-        if name in names and 'mmlite' not in str(kind) and 'ignore_empty' not in value:
-            value['type'] = names[name]
-        for item in value.values():
-            _replace_types(item, names)
-
-
 def _use_gloo(cfg):
     """Set the backend of a distributed run on CPUs, and DDP without device ids."""
     cfg.setdefault('env_cfg', ConfigDict()).setdefault('dist_cfg', ConfigDict()).backend = 'gloo'
@@ -321,7 +267,7 @@ def _use_gloo(cfg):
         find_unused_parameters=cfg.get('find_unused_parameters', False),
     )
     cfg.model_wrapper_cfg = ConfigDict({**wrapper, 'device_ids': None})
-    if cfg.model_wrapper_cfg.type in ('MMDistributedDataParallel', MMDistributedDataParallel):
+    if cfg.model_wrapper_cfg.type == 'MMDistributedDataParallel':
         cfg.model_wrapper_cfg.type = 'mmlite.CPUDistributedDataParallel'
 
 

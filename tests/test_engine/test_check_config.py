@@ -86,7 +86,7 @@ MISTAKES = {
     'default_hooks.checkpoint.intervall=1': "'intervall'; did you mean 'interval'",  # open **kwargs
     'default_hooks.timer.type=ItrTimerHook': 'default_hooks.timer.type= ... IterTimerHook',
     'custom_hooks=[EMAHook]': "custom_hooks must be a list of dicts (got ['EMAHook'])",
-    'optim_wrapper.optimizer.lr=-1': 'optimizer.lr must be a number >= 0 (got -1)',
+    'optim_wrapper.optimizer.lr=-1': 'optimizer.lr must be a finite number >= 0',
     'optim_wrapper.optimizer.type=SDG': 'not a registered optimizer ... near names: SGD',
     'optim_wrapper.clip_gard.max_norm=1': "did you mean 'clip_grad'",
     'optim_wrapper.type=AmpOptimWraper': 'AmpOptimWrapper',
@@ -102,8 +102,11 @@ MISTAKES = {
     'visualizer.vis_backends.0.type=LocalBackend': 'vis_backends.0.type= ... LocalVisBackend',
     'visualizer.vis_backends.0.type=MLflowVisBackend': 'needs the package mlflow',
     'visualizer.vis_backends.0.type=mmengine.AimVisBackend': 'needs the package aim',
-    'val_evaluator=None': 'val_evaluator is missing: set all of val_dataloader, val_cfg, val_eval',
-    'val_cfg=None': 'val_cfg is missing',
+    'val_evaluator=None': 'has no val_evaluator: set all of val_dataloader, val_cfg, val_evaluator',
+    'val_cfg=None val_dataloader=None': 'has no val_dataloader and no val_cfg: set',
+    'test_dataloader=None': 'has no test_dataloader: set',
+    'auto_scale_lr.base_batch_size=0': 'auto_scale_lr.base_batch_size must be an integer >= 1',
+    'optim_wrapper.optimizer.lr=1e400': 'lr must be a finite number >= 0 (got inf)',
     'model=x': "model must be a dict (got 'x')",
     'model._scope_=mmseq': "'mmseq' is not an installed OpenMMLab package; near names: mmseg",
     'model.type=RetinaNett': "model.type='RetinaNett' is not a registered model in scope 'mmdet'; "

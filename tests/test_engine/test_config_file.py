@@ -59,6 +59,29 @@ optim_wrapper = dict(type=OptimWrapper)
         cfg.dump(path)
 
 
+@pytest.mark.parametrize(
+    ('given', 'used'),
+    [
+        ("type='CocoMetric'", 'mmlite.CocoMetric'),
+        ("type='mmdet.CocoDataset'", 'mmlite.CocoDataset'),
+        ("type='mine.CocoDataset'", 'mine.CocoDataset'),
+        ("type='mmdet.datasets.coco.CocoDataset'", 'mmlite.CocoDataset'),
+        ("type='LoadImageFromFile', to_float32=True", 'mmlite.LoadImageFromFile'),
+        ("type='LoadImageFromFile', ignore_empty=True", 'LoadImageFromFile'),  # ours lacks it
+        ("type='LoadAnnotations'", 'LoadAnnotations'),
+        ("type='mmseg.LoadAnnotations'", 'mmlite.LoadSegAnnotations'),
+        ("type='mmengine.IterBasedTrainLoop'", 'mmlite.IterTrainLoop'),
+        ('by_epoch=True', 'mmlite.EpochTrainLoop'),
+        ("type='mmengine.CheckpointHook'", 'mmlite.CheckpointHook'),
+    ],
+)
+def test_stock_classes_become_ours(given, used, tmp_path):
+    text = f"default_scope = 'mmdet'\ntrain_cfg = dict({given})\ntta_pipeline = [[train_cfg]]"
+    cfg = load_config(write(tmp_path, leaf=text))
+    assert cfg.train_cfg.type == used
+    assert cfg.tta_pipeline[0][0].get('type', used) == used
+
+
 def test_missing_files_and_those_of_another_kind(tmp_path):
     (tmp_path / 'det').mkdir()
     (tmp_path / 'seg').mkdir()

@@ -1,5 +1,6 @@
 """Boxes, masks and label maps over images, and the hook that draws segmentation results."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import cv2
@@ -15,7 +16,7 @@ from torch.utils.data import Dataset
 from mmlite.engine import launch
 from mmlite.engine.hooks import PredictionHook, SegPredictionHook
 from mmlite.errors import DataError, OutputError
-from mmlite.utils.images import LINE
+from mmlite.utils.images import LINE, warn_of_font
 from mmlite.visualization import PALETTE, draw_instances, draw_label_maps
 
 GAP, SIDE = 6, 320
@@ -126,6 +127,15 @@ def test_equal_names_stay_apart(folders, key, shown, runner, tmp_path):
         path.relative_to(tmp_path / 'out').as_posix() for path in tmp_path.rglob('out/**/*.png')
     }
     assert drawn == {f'{shown}_0.png', '9_0.png'}
+
+
+@pytest.mark.parametrize(('name', 'drawable'), [('chaise à <b>', True), ('红色', False), (3, True)])
+def test_names_that_the_stock_font_lacks_are_reported(name, drawable, runner):
+    warn_of_font.cache_clear()
+    runner.test_dataloader.dataset.metainfo = dict(classes=('red', name))
+    hook = PredictionHook('out', launch.DRAWING_HOOKS['mmpretrain'])
+    with nullcontext() if drawable else pytest.warns(UserWarning, match='Latin letters'):
+        hook.before_test(runner)
 
 
 def test_paths_that_the_hook_reads_and_writes(runner, tmp_path):

@@ -43,12 +43,12 @@ PART = 'a dict', _is_part
 PARTS = 'a list of dicts', _are_parts
 PART_OR_PARTS = 'a dict or a list of dicts', lambda v: isinstance(v, dict) or _are_parts(v)
 PATH = 'a path', lambda value: isinstance(value, (str, os.PathLike))
-NOT_NEGATIVE = 'a number >= 0', lambda value: _is_number(value) and value >= 0
+FINITE = 'a finite number >= 0', lambda value: _is_number(value) and 0 <= value < math.inf
 
 DICTS = 'model train_cfg val_cfg test_cfg optim_wrapper default_hooks env_cfg randomness'
 LISTS = 'val_dataloader test_dataloader param_scheduler val_evaluator test_evaluator'
 SETTINGS = {
-    **dict.fromkeys([*DICTS.split(), 'train_dataloader'], DICT),
+    **dict.fromkeys([*DICTS.split(), 'train_dataloader', 'auto_scale_lr'], DICT),
     **dict.fromkeys(LISTS.split(), PART_OR_PARTS),
     'custom_hooks': PARTS,
     'train_cfg.max_epochs': integer(1),
@@ -57,9 +57,10 @@ SETTINGS = {
     'train_cfg.val_begin': integer(0),
     'default_hooks.logger.interval': integer(1),
     'randomness.seed': integer(0, 2**32 - 1),
-    'optim_wrapper.optimizer.lr': NOT_NEGATIVE,
-    'optim_wrapper.optimizer.weight_decay': NOT_NEGATIVE,
-    'optim_wrapper.clip_grad.max_norm': NOT_NEGATIVE,
+    'optim_wrapper.optimizer.lr': FINITE,
+    'optim_wrapper.optimizer.weight_decay': FINITE,
+    'optim_wrapper.clip_grad.max_norm': FINITE,
+    'auto_scale_lr.base_batch_size': integer(1),
     'load_from': PATH,
     'work_dir': PATH,
     'log_level': one_of(('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')),

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from mmengine.hooks import Hook
 
 from mmlite.datasets.transforms import LoadImageFromFile
@@ -11,6 +12,7 @@ from mmlite.datasets.wrapped import parts
 from mmlite.evaluation.sot.ope import iou
 from mmlite.registry import HOOKS
 from mmlite.utils import encode_jpeg, write_bytes
+from mmlite.utils.images import warn_of_font
 from mmlite.visualization import TILE, draw_label_maps, draw_targets, even_indices, track_sheet
 
 
@@ -54,6 +56,14 @@ class PredictionHook(Hook):
     def __init__(self, out_dir, hook):
         self.out_dir, self._hook = Path(out_dir), HOOKS.build(hook)
         self._key = 'test_out_dir' if hasattr(self._hook, 'test_out_dir') else 'out_dir'
+
+    def before_test(self, runner):
+        """Warn of class names that the stock visualizers cannot draw."""
+        metainfo = getattr(runner.test_dataloader.dataset, 'metainfo', None) or {}
+        font = get_font(findfont(FontProperties(family=['sans-serif'])))
+        letters = set(''.join(map(str, metainfo.get('classes') or ())))
+        if not all(font.get_char_index(ord(letter)) for letter in letters):
+            warn_of_font()
 
     def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         """Draw every sample of ``outputs``."""
