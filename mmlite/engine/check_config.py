@@ -176,8 +176,8 @@ def _check_loader(checker, loader, path):
         for index, item in enumerate(loader):
             _check_loader(checker, item, f'{path}.{index}')
     elif isinstance(loader, dict):
-        for key, rule in LOADER.items():
-            check_value(f'{path}.{key}', loader.get(key), rule)
+        for key in LOADER.keys() & loader.keys():
+            check_value(f'{path}.{key}', loader[key], LOADER[key])
         check_keys(LOADER_KEYS, 'a data loader', loader, path)
         checker.walk(loader.get('dataset'), f'{path}.dataset', root.DATASETS)
         for key in ('sampler', 'batch_sampler'):

@@ -15,12 +15,12 @@ from mmlite.errors import UserError
 from mmlite.utils.names import listed, near_names
 
 from .checks.types import registered_name
-from .checks.values import check_settings, walk
+from .checks.values import check_settings, check_value, integer, one_of, walk
 from .overrides import apply_overrides
 
 SUFFIXES = ('.py', '.json', '.yaml', '.yml')
 
-TOP_LEVEL = frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
+TOP_LEVEL = frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg', 'launcher'}
 TOP_LEVEL |= set(
     'activation_checkpointing compile custom_imports device efficient_conv_bn_eval '
     'find_unused_parameters make_data model_wrapper_cfg runner_type strategy sweep_grid sync_bn '
@@ -28,13 +28,23 @@ TOP_LEVEL |= set(
 )
 """Top-level keys that mmengine or the tools read; any other is a variable of the config."""
 
-VARIABLES = {
-    'image_size': '--image-size',
-    'crop_size': '--image-size',
-    'max_epochs': '--epochs',
-    'max_iters': '--iters',
+USUAL = {
+    **dict.fromkeys(('image_size', 'crop_size', 'img_size', 'img_scale', 'imgsz'), '--image-size'),
+    **dict.fromkeys(('max_epochs', 'num_epochs', 'total_epochs', 'epochs'), '--epochs'),
+    **dict.fromkeys(('max_iters', 'num_iters', 'total_iters', 'iters'), '--iters'),
+    **dict.fromkeys(('samples_per_gpu', 'data'), 'train_dataloader.batch_size'),
+    'workers_per_gpu': 'train_dataloader.num_workers',
+    'runner': 'train_cfg',
+    'lr_config': 'param_scheduler',
+    'optimizer_config': 'optim_wrapper',
+    'checkpoint_config': 'default_hooks.checkpoint',
+    'log_config': 'default_hooks.logger',
+    'evaluation': 'train_cfg.val_interval',
+    'resume_from': '--resume',
+    'launcher': '--launcher',
+    'fp16': '--amp',
 }
-"""Variable of many configs -> the option that changes the settings made from it."""
+"""Names in variables of configs, and in other code bases -> what changes the setting here."""
 
 PACKAGES = ('', 'mmcv', 'mmdet', 'mmengine', 'mmpretrain', 'mmseg')
 OURS = {
@@ -73,8 +83,14 @@ def load_config(path, options=None):
         raise UserError(_describe(path, error)) from error
     _name_types(cfg)
     own = cfg._cfg_dict.pop('overrides', None) or {}
+    for key, value in own.items():
+        check_value('a key of overrides', key, one_of(('epochs', 'iters', 'image_size')))
+        check_value(f'overrides.{key}', value, integer(1))
     apply_overrides(cfg, {f'--{key.replace("_", "-")}': value for key, value in own.items()})
     merge_options(cfg, apply_overrides(cfg, options or {}))
+    for key in ('default_hooks', 'env_cfg', 'log_level', 'randomness'):
+        if cfg.get(key, 0) is None:
+            cfg._cfg_dict.pop(key)  # mmengine has a default, and takes no None
     check_settings(cfg)
     _replace_types(cfg)
     return cfg
@@ -131,12 +147,12 @@ def check_option(cfg, key):
     leaves = [item for name in sorted(TOP_LEVEL & cfg.keys()) for item in walk(cfg[name], name)]
     if head not in cfg:
         near = [path for path, _ in leaves if path.endswith(f'.{key}')]
-        near = near or near_names(head, TOP_LEVEL)
+        near = near or ([USUAL[head]] if head in USUAL else near_names(head, TOP_LEVEL))
         hint = f'; did you mean {listed(near, 4)}?' if near else ''
         raise UserError(f'{key} is not a setting: nothing reads {head!r}{hint}')
     made = [path for path, value in leaves if _holds(value, cfg[head])]
     hint = f'; settings with its value are {listed(made, 4)}' if made else ''
-    option = VARIABLES.get(head)
+    option = USUAL.get(head)
     hint += f', and {option} changes all of them' if option and made else ''
     raise UserError(
         f'{head} is a variable of the config, which was used before options are merged: set what '

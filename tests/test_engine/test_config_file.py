@@ -100,6 +100,24 @@ def test_missing_files_and_those_of_another_kind(tmp_path):
         load_config(tmp_path / 'a.json')
 
 
+@pytest.mark.parametrize(
+    ('overrides', 'message'),
+    [
+        ({'iterations': 3}, "a key of overrides must be one of .*iters.* \\(got 'iterations'\\)"),
+        ({'epochs': 0}, 'overrides.epochs must be an integer >= 1'),
+        ({'image_size': (64, 64)}, 'overrides.image_size must be an integer >= 1'),
+    ],
+)
+def test_overrides_of_a_config_are_checked(overrides, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        load_config(write(tmp_path, leaf=f'overrides = {overrides}\nmodel = dict()'))
+
+
+@pytest.mark.parametrize('key', ['default_hooks', 'env_cfg', 'log_level', 'randomness'])
+def test_none_is_the_default_of_mmengine(key, tmp_path):
+    assert key not in load_config(write(tmp_path, leaf='model = dict()'), {key: None})
+
+
 SETTINGS = """
 size = max_iters = 64
 steps = [dict(type='A')]
@@ -127,6 +145,10 @@ param_scheduler = [dict(type='A', end=size)]
         ('max_iters', r', param_scheduler\.0\.end, and --iters changes all of them$'),
         ('steps.0.type', r'settings with its value are train_dataloader\.dataset\.pipeline$'),
         ('lr', "^lr is not a setting: nothing reads 'lr'; did you mean optim_wrapper.optimizer.lr"),
+        ('num_epochs', "nothing reads 'num_epochs'; did you mean --epochs"),
+        ('img_scale', 'did you mean --image-size'),
+        ('launcher', 'did you mean --launcher'),
+        ('data.samples_per_gpu', 'did you mean train_dataloader.batch_size'),
         ('modle.depth', "nothing reads 'modle'; did you mean model"),
         ('whatever', "^whatever is not a setting: nothing reads 'whatever'$"),
     ],
@@ -140,8 +162,8 @@ def test_options_that_change_nothing_or_do_not_fit_are_named(key, message, tmp_p
 
 @pytest.mark.parametrize('key', ['model.new', 'sweep_grid', 'device', 'compile'])
 def test_options_that_something_reads_are_taken(key, tmp_path):
-    cfg = load_config(write(tmp_path, leaf=SETTINGS), {key: 1})
-    assert (cfg.model.new if key == 'model.new' else cfg[key]) == 1
+    cfg = load_config(write(tmp_path, leaf=SETTINGS), {key: True})
+    assert (cfg.model.new if key == 'model.new' else cfg[key]) is True
 
 
 def test_a_fragment_takes_any_option(tmp_path):

@@ -20,8 +20,13 @@ def integer(least, most=math.inf):
 
 
 def one_of(words):
-    """Rule for strings; anything else passes."""
-    return f'one of {", ".join(words)}', lambda value: not isinstance(value, str) or value in words
+    """Rule for words, or the integers that stand for them."""
+    return f'one of {", ".join(words)}', lambda value: isinstance(value, int) or value in words
+
+
+def or_none(rule):
+    """Rule that None passes, too."""
+    return rule[0], lambda value: value is None or rule[1](value)
 
 
 def _is_number(value):
@@ -37,42 +42,52 @@ def _are_parts(value):
     return isinstance(value, (list, tuple)) and all(map(_is_part, value))
 
 
-# a rule is what a value must be, in words, and a function that tells; None always passes
-DICT = 'a dict', lambda value: isinstance(value, dict)
+# a rule is what a value must be, in words, and a function that tells
+DICT = or_none(('a dict', lambda value: isinstance(value, dict)))
 PART = 'a dict', _is_part
-PARTS = 'a list of dicts', _are_parts
-PART_OR_PARTS = 'a dict or a list of dicts', lambda v: isinstance(v, dict) or _are_parts(v)
-PATH = 'a path', lambda value: isinstance(value, (str, os.PathLike))
+PARTS = or_none(('a list of dicts', _are_parts))
+PART_OR_PARTS = or_none(
+    ('a dict or a list of dicts', lambda value: isinstance(value, dict) or _are_parts(value))
+)
+BOOL = or_none(('True or False', lambda value: isinstance(value, bool)))
+PATH = or_none(('a path', lambda value: isinstance(value, (str, os.PathLike))))
 FINITE = 'a finite number >= 0', lambda value: _is_number(value) and 0 <= value < math.inf
 
 DICTS = 'model train_cfg val_cfg test_cfg optim_wrapper default_hooks env_cfg randomness'
 LISTS = 'val_dataloader test_dataloader param_scheduler val_evaluator test_evaluator'
+BOOLS = 'find_unused_parameters env_cfg.cudnn_benchmark auto_scale_lr.enable'
 SETTINGS = {
     **dict.fromkeys([*DICTS.split(), 'train_dataloader', 'auto_scale_lr'], DICT),
     **dict.fromkeys(LISTS.split(), PART_OR_PARTS),
+    **dict.fromkeys(BOOLS.split(), BOOL),
+    'compile': or_none(('True, False or a dict', lambda value: isinstance(value, (bool, dict)))),
+    'resume': or_none(one_of(('True', 'False', 'auto'))),
     'custom_hooks': PARTS,
     'train_cfg.max_epochs': integer(1),
     'train_cfg.max_iters': integer(1),
     'train_cfg.val_interval': integer(1),
     'train_cfg.val_begin': integer(0),
     'default_hooks.logger.interval': integer(1),
-    'randomness.seed': integer(0, 2**32 - 1),
+    'randomness.seed': or_none(integer(0, 2**32 - 1)),
+    'optim_wrapper.optimizer': ('a dict', lambda value: value is not None),
     'optim_wrapper.optimizer.lr': FINITE,
     'optim_wrapper.optimizer.weight_decay': FINITE,
-    'optim_wrapper.clip_grad.max_norm': FINITE,
-    'auto_scale_lr.base_batch_size': integer(1),
+    'optim_wrapper.clip_grad.max_norm': or_none(FINITE),
+    'auto_scale_lr.base_batch_size': or_none(integer(1)),
     'load_from': PATH,
     'work_dir': PATH,
     'log_level': one_of(('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')),
-    'env_cfg.mp_cfg.mp_start_method': one_of(multiprocessing.get_all_start_methods()),
+    'env_cfg.mp_cfg.mp_start_method': or_none(one_of(multiprocessing.get_all_start_methods())),
 }
 LOADER = {
-    'batch_size': integer(1),
+    'batch_size': or_none(integer(1)),
     'num_workers': integer(0),
-    'prefetch_factor': integer(1),
-    **dict.fromkeys(('dataset', 'sampler', 'batch_sampler'), PART),
+    'prefetch_factor': or_none(integer(1)),
+    'dataset': ('a dict', lambda value: value is not None and _is_part(value)),
+    **dict.fromkeys(('sampler', 'batch_sampler'), PART),
 }
 CHOICES = {
+    'CocoMetric.ann_file': ('a path', lambda value: value is not None),
     'CocoMetric.metric': one_of(('bbox', 'segm', 'proposal', 'proposal_fast')),
     'IoUMetric.iou_metrics': one_of(('mIoU', 'mDice', 'mFscore')),
 }  # class and argument -> rule of the argument, or of each item if it is a list
@@ -88,17 +103,19 @@ NOT_A_NUMBER = (dict, ConfigDict)
 def check_value(key, value, rule):
     """Raise a :class:`UserError` for a value that breaks a rule."""
     words, passes = rule
-    if value is not None and not passes(value):
+    if not passes(value):
         raise UserError(f'{key} must be {words} (got {value!r})')
 
 
 def check_settings(cfg):
     """Check the values that the runner itself reads; UserError."""
     for key, rule in SETTINGS.items():
-        value = cfg
-        for name in key.split('.'):
-            value = value.get(name) if hasattr(value, 'get') else None
-        check_value(key, value, rule)
+        *parents, name = key.split('.')
+        owner = cfg
+        for parent in parents:
+            owner = owner.get(parent) if hasattr(owner, 'get') else None
+        if hasattr(owner, 'get') and name in owner:
+            check_value(key, owner[name], rule)
     for name, hook in (cfg.get('default_hooks') or {}).items():
         check_value(f'default_hooks.{name}', hook, PART)
 
