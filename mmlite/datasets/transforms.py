@@ -10,7 +10,7 @@ from mmpretrain.datasets import ColorJitter as BaseColorJitter
 from mmlite.errors import DataError
 from mmlite.registry import TRANSFORMS
 
-from .formats.images import SWAPPED, check_complete, check_depth, has_exif, read_header
+from .formats.images import SWAPPED, decode_image, has_exif, read_header
 
 
 @TRANSFORMS.register_module()
@@ -39,15 +39,10 @@ class LoadImageFromFile(BaseLoadImageFromFile):
         super().__init__(to_float32, color_type, imdecode_backend, backend_args=backend_args)
 
     def transform(self, results):
-        path, image = results['img_path'], None
+        path = results['img_path']
         try:
             content = fileio.get(path, backend_args=self.backend_args)
-            check_complete(content)
-            check_depth(content)
-            flag = self._oriented(content, results)
-            image = mmcv.imfrombytes(content, flag=flag, backend=self.imdecode_backend)
-            if image is None:
-                raise DataError('it is not an image that can be decoded')
+            image = decode_image(content, self._oriented(content, results), self.imdecode_backend)
             self._check_size(image, results)
         except DataError as error:
             raise DataError(f'image {path} cannot be read: {error}') from error

@@ -1,6 +1,8 @@
 """Label maps, class folders and sizes of images: loaded as they are, or refused by name."""
 
 import re
+import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -9,7 +11,7 @@ from mmpretrain.datasets import CustomDataset
 from mmseg.datasets import BaseSegDataset
 from PIL import Image
 
-from mmlite.datasets import LoadSegAnnotations
+from mmlite.datasets import LoadImageFromFile, LoadSegAnnotations
 from mmlite.datasets.formats.judge import judge_dataset
 from mmlite.datasets.formats.label_maps import reduce_zero
 from mmlite.errors import DataError
@@ -23,7 +25,33 @@ def palette(file, labels):
     image.save(file)
 
 
+def few_bits(bits):
+    """Write a grey PNG of 2 or 4 bits, as tools that compress PNGs do."""
+
+    def write(file, labels):
+        packed = np.packbits(np.unpackbits(labels[..., None], axis=2)[..., 8 - bits :], axis=None)
+        header = struct.pack('>IIBBBBB', *labels.shape[::-1], bits, 0, 0, 0, 0)
+        rows = packed.reshape(len(labels), -1)
+        pixels = zlib.compress(b''.join(b'\0' + row.tobytes() for row in rows))
+        chunks = [(b'IHDR', header), (b'IDAT', pixels), (b'IEND', b'')]
+        file.write_bytes(
+            b'\x89PNG\r\n\x1a\n'
+            + b''.join(
+                struct.pack('>I', len(data))
+                + name
+                + data
+                + struct.pack('>I', zlib.crc32(name + data))
+                for name, data in chunks
+            )
+        )
+
+    return write
+
+
 WRITERS = {
+    '2 bits': few_bits(2),
+    '4 bits': few_bits(4),
+    '32 bits': lambda file, labels: Image.fromarray(labels.astype(np.int32)).save(file, 'TIFF'),
     '8 bits': lambda file, labels: Image.fromarray(labels).save(file),
     '16 bits': lambda file, labels: cv2.imwrite(str(file), labels.astype(np.uint16)),
     'palette': palette,
@@ -31,9 +59,9 @@ WRITERS = {
 }
 
 
-def load(file, zero=False, classes=4, shape=(4, 8), mapping=None):
+def load(file, zero=False, classes=4, shape=(4, 8), mapping=None, ignored=255):
     loader = LoadSegAnnotations()
-    loader.num_classes = classes
+    loader.num_classes, loader.ignore_index = classes, ignored
     results = dict(img_path='a.jpg', seg_map_path=str(file), ori_shape=shape, seg_fields=[])
     return loader(dict(results, reduce_zero_label=zero, label_map=mapping))['gt_seg_map']
 
@@ -75,12 +103,58 @@ def test_a_subset_of_classes_is_mapped_after_the_check(tmp_path):
          'set reduce_zero_label=True'),
         (LABELS + 5, dict(classes=3), r'its value 5, 6, 7, 8 is not a class'),
         (LABELS + 2, dict(classes=3, zero=True), 'its value 4, 5 is not a class: .* 1 to 3'),
+        (LABELS + 252, dict(ignored=254), 'its value 252, 253, 255 is not .* and 254 is ignored'),
+        (LABELS[:, :7], {}, r'its size is 7 x 4, but image a\.jpg has 8 x 4 pixels'),
+        (np.dstack([LABELS] * 4), {}, 'its pixels are of mode RGBA'),
+        (LABELS > 4, dict(shape=(8, 4)), 'its size is 8 x 4'),
     ],
 )  # fmt: skip
 def test_wrong_label_maps_are_refused_by_name(image, options, message, tmp_path):
     Image.fromarray(image).save(tmp_path / 'a.png')
     with pytest.raises(DataError, match=rf'label map .*a\.png cannot be used: {message}'):
         load(tmp_path / 'a.png', **options)
+
+
+def test_lossy_label_maps_are_refused(tmp_path):
+    """JPEG writes 1 or 2 for 0 near an edge, which are classes too."""
+    Image.fromarray(LABELS).save(tmp_path / 'a.png', 'JPEG')
+    with pytest.raises(DataError, match=r'a\.png .* it is a JPEG, whose compression changes'):
+        load(tmp_path / 'a.png')
+
+
+@pytest.mark.parametrize('ignored', [200, 254, 65535])
+@pytest.mark.parametrize('zero', [False, True])
+def test_any_label_may_be_ignored(ignored, zero, tmp_path):
+    maps = segmentation(tmp_path, 1, reduce_zero_label=zero, ignore_index=ignored)
+    labels = LABELS.astype(np.uint16) % 2 + zero
+    labels[LABELS == 3] = ignored
+    for file in (tmp_path / 'maps').iterdir():
+        cv2.imwrite(str(file), labels)
+    judge_dataset(maps)
+    np.testing.assert_array_equal(
+        maps[0]['gt_seg_map'], np.where(LABELS == 3, ignored, labels - zero)
+    )
+
+
+@pytest.mark.parametrize('flag', ['color', 'color_ignore_orientation'])
+@pytest.mark.parametrize('shown', [False, True])
+def test_label_maps_are_for_the_pixels_that_are_loaded(flag, shown, tmp_path):
+    maps = segmentation(tmp_path, 1)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for file in (tmp_path / 'images').iterdir():
+        Image.fromarray(np.zeros((4, 8, 3), np.uint8)).save(file, exif=exif)
+    for file in (tmp_path / 'maps').iterdir():
+        cv2.imwrite(str(file), (LABELS % 2).T if shown else LABELS % 2)
+    maps.pipeline.transforms.insert(0, LoadImageFromFile(color_type=flag))
+    if shown == (flag == 'color'):
+        judge_dataset(maps)
+        assert (
+            maps[0]['gt_seg_map'].shape == maps[0]['img'].shape[:2] == ((8, 4) if shown else (4, 8))
+        )
+    else:
+        with pytest.raises(DataError, match=r'label map .*0\.png cannot be used: its size is'):
+            judge_dataset(maps)
 
 
 def test_missing_label_maps_are_named(tmp_path):
@@ -111,15 +185,15 @@ def segmentation(root, value, classes=('wall', 'door'), count=3, **options):
 @pytest.mark.parametrize(
     ('value', 'zero', 'words'),
     [
-        (255, False, "no pixel of 'door' in 3 label maps of 3; 50.0% of the pixels are ignored"),
-        (1, True, "no pixel of 'door' .* reduce_zero_label=True"),
+        (255, False, "without a pixel: 'door'; the ignored label 255 takes 50.0% of the pixels"),
+        (1, True, "3 of 3 label maps, reduce_zero_label=True: classes without a pixel: 'door'"),
         (1, False, ''),
     ],
 )
 def test_classes_without_a_pixel_are_named(value, zero, words, tmp_path, capfd):
     judge_dataset(segmentation(tmp_path, value, reduce_zero_label=zero))
     output = ''.join(capfd.readouterr())
-    assert ('no pixel' in output) == bool(words) and re.search(words, output)
+    assert ('without a pixel' in output) == bool(words) and re.search(words, output)
 
 
 def test_labels_that_are_ignored_cannot_be_classes(tmp_path):

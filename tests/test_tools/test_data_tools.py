@@ -63,7 +63,7 @@ def test_masks_of_0_and_255_are_reported(tmp_path, capsys):
     for file in root.glob('annotations/*/*.png'):
         cv2.imwrite(str(file), np.eye(8, 9, dtype=np.uint8) * 255)
     assert run_tool('dataset_converters/check_data', root, '--classes', 2) == 1
-    assert 'labels without a pixel: 1' in capsys.readouterr().out
+    assert 'classes without a pixel: 1' in capsys.readouterr().out
 
 
 def test_class_folders_are_counted(tmp_path, capsys):

@@ -75,7 +75,10 @@ def check(record, args):
         classes = args.classes or len(record.classes) or None
         classes, zero, why = judge_values(pixels, classes, args.ignore_index)
         notes.append(f'reduce_zero_label={"?" if zero is None else zero}: {why}')
-        found += label_findings(pixels, classes, zero, args.ignore_index)
+        first = int(bool(zero))
+        named = len(record.classes) == classes
+        names = record.classes if named else range(first, classes + first)
+        found += label_findings(pixels, names, first, args.ignore_index)
     return surveys, notes, found
 
 

@@ -1,20 +1,24 @@
-"""Headers and completeness of encoded images."""
+"""Headers and decoding of image files."""
 
 import io
 import re
 import zlib
+from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
+import mmcv
 import numpy as np
 from PIL import Image
 
 from mmlite.errors import DataError
 
-JPEG, PNG = b'\xff\xd8', b'\x89PNG\r\n\x1a\n'
+JPEG, PNG, TIFF = b'\xff\xd8', b'\x89PNG\r\n\x1a\n', (b'II*\0', b'MM\0*')
 ORIENTATION = 0x0112  # EXIF tag
 SWAPPED = (5, 6, 7, 8)  # orientations that exchange width and height
 MARKER = re.compile(rb'\xff[^\x00\xff\xd0-\xd7]')  # others are a part of a scan
+Image.MAX_IMAGE_PIXELS = 2**30  # OpenCV's limit; aerial images exceed Pillow's
 
 
 class ImageHeader(NamedTuple):
@@ -32,42 +36,92 @@ class ImageHeader(NamedTuple):
         return (self.height, self.width) if swapped else (self.width, self.height)
 
 
-def read_header(source):
-    """Read the header of an image.
-
-    Args:
-        source (str | Path | bytes): File, or its content.
+@contextmanager
+def open_image(source):
+    """Open an image by Pillow: a file, or its content.
 
     Raises:
-        DataError: It is not an image of a known format; the sentence has no file name.
+        DataError: Whatever a decoder raises; the sentence has no file name.
     """
+    content = isinstance(source, bytes)
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            orientation = image.getexif().get(ORIENTATION, 1)
-            valid = orientation if orientation in range(1, 9) else 1
-            return ImageHeader(*image.size, image.mode, valid)
+        with Image.open(io.BytesIO(source) if content else source) as image:
+            yield image
+    except (DataError, MemoryError):
+        raise
+    except FileNotFoundError as error:
+        raise DataError('it does not exist') from error
     except Exception as error:  # decoders raise types of their own
-        if isinstance(error, FileNotFoundError):
-            raise DataError('it does not exist') from error
-        raise DataError(f'it is not an image that can be decoded ({error})') from error
+        raise undecodable(source if content else Path(source).read_bytes()) from error
+
+
+def undecodable(content):
+    """DataError: For content that is no image; what is there, e.g. a web page, is quoted."""
+    if not content:
+        return DataError('the file is empty')
+    return DataError(f'it is not an image that can be decoded: it begins with {content[:16]!r}')
+
+
+def read_header(source):
+    """Read the header of an image, a file or its content; see :func:`open_image`."""
+    with open_image(source) as image:
+        orientation = image.getexif().get(ORIENTATION, 1)
+        # Pillow has swapped the size of a TIFF
+        size = image.size[:: -1 if image.format == 'TIFF' and orientation in SWAPPED else 1]
+        return ImageHeader(*size, image.mode, orientation if orientation in range(1, 9) else 1)
 
 
 def has_exif(content):
     """Whether an encoded image may have an orientation."""
-    head = content[: 2**16]
-    return b'Exif' in head or b'eXIf' in head or b'EXIF' in content[-(2**16) :]
+    if content.startswith(JPEG):  # a segment before the first scan
+        return b'Exif' in content[: content.find(b'\xff\xda\0')]
+    name = b'eXIf' if content.startswith(PNG) else b'EXIF'
+    return content.startswith(TIFF) or name in content[: 2**16] or name in content[-(2**16) :]
 
 
-def check_depth(content):
-    """Refuse images of more than 8 bits that would be loaded almost black or not at all.
+def decode_image(content, flag='color', backend='cv2'):
+    """Decode an image if its file is whole and 8 bits can hold its values.
 
-    Decoders keep the upper 8 of 16 bits: the values of a camera with 10 to 14 bits would be lost.
+    Args:
+        content (bytes): Content of the file.
+        flag, backend (str): See :func:`mmcv.imfrombytes`. Default to BGR, oriented as EXIF says, by
+            OpenCV.
+
+    Returns:
+        ndarray: uint8, (H, W, 3) for colours.
 
     Raises:
         DataError: Reason, without the file name.
     """
-    deep_png = content.startswith(PNG) and content[24:25] == b'\x10'
-    if not deep_png and not content.startswith((b'II*\0', b'MM\0*')):
+    if not content:
+        raise undecodable(content)
+    if content.startswith(JPEG):
+        _check_jpeg(content)
+    elif content.startswith(PNG):
+        _check_png(content)
+    _check_depth(content)
+    try:
+        image = mmcv.imfrombytes(content, flag=flag, backend=backend)
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders raise types of their own
+        raise undecodable(content) from error
+    if image is None:
+        raise undecodable(content)
+    # libjpeg fills up with grey what a scan lacks
+    corners = (image[row, column] for row in (0, -1) for column in (0, -1))
+    if content.startswith(JPEG) and not all(corner.tobytes().strip(b'\x80') for corner in corners):
+        _check_jpeg(content, grey=True)
+    return image
+
+
+def _check_depth(content):
+    """Refuse images of more than 8 bits that would be loaded almost black or not at all.
+
+    Decoders keep the upper 8 of 16 bits: the values of a camera with 10 to 14 bits would be lost.
+    """
+    shallow = content.startswith((JPEG, b'RIFF', b'GIF8', b'BM'))
+    if shallow or (content.startswith(PNG) and content[24:25] != b'\x10'):
         return
     values = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None or values.dtype == np.uint8:
@@ -76,37 +130,16 @@ def check_depth(content):
     if values.dtype != np.uint16:
         kind = 'floating-point numbers' if values.dtype.kind == 'f' else 'integers'
         raise DataError(f'its values are {kind} of {bits} bits: save it with 8 bits')
-    if 0 < values.max() < 2**14:
+    largest = np.atleast_3d(values)[..., :3].max()  # an alpha channel is full
+    if 0 < largest < 2**14:
         raise DataError(
-            f'it has 16 bits but no value above {values.max()}, and would be loaded almost black: '
+            f'it has 16 bits but no value above {largest}, and would be loaded almost black: '
             'save it with 8 bits'
         )
 
 
-def check_complete(content):
-    """Refuse a truncated image, which decoders fill up with grey.
-
-    JPEG markers are walked to the end of the image, PNG chunks with their check sums; whatever
-    follows does not matter. Pillow reads the other formats.
-
-    Raises:
-        DataError: Reason, without the file name.
-    """
-    if not content:
-        raise DataError('the file is empty')
-    if content.startswith(JPEG):
-        _check_jpeg(content)
-    elif content.startswith(PNG):
-        _check_png(content)
-    else:
-        try:
-            with Image.open(io.BytesIO(content)) as image:
-                image.load()
-        except Exception as error:
-            raise DataError(f'it is not an image that can be decoded ({error})') from error
-
-
 def _check_png(content):
+    """Walk the chunks to the end, with the check sums of those that decoders must read."""
     position = len(PNG)
     while position + 12 <= len(content):
         length = int.from_bytes(content[position : position + 4], 'big')
@@ -114,7 +147,8 @@ def _check_png(content):
         if end > len(content):
             break
         chunk = memoryview(content)[position + 4 : end - 4]
-        if zlib.crc32(chunk) != int.from_bytes(content[end - 4 : end], 'big'):
+        critical = content[position + 4 : position + 5].isupper()
+        if critical and zlib.crc32(chunk) != int.from_bytes(content[end - 4 : end], 'big'):
             raise DataError('the PNG is damaged (a check sum is wrong)')
         if chunk[:4] == b'IEND':
             return
@@ -122,8 +156,9 @@ def _check_png(content):
     raise DataError('the PNG is truncated (no IEND chunk)')
 
 
-def _check_jpeg(content):
-    position, components, unit = 2, 0, None  # of pixels that are coded together: rows, columns
+def _check_jpeg(content, grey=False):
+    """Walk the markers to the end of the image; ``grey``: the only scan may end too early."""
+    position, components = 2, 0  # of a baseline image; later scans of others refine all pixels
     while (position := content.find(b'\xff', position)) >= 0:
         marker = content[position + 1 : position + 2]
         if marker == b'\xff':  # fill byte
@@ -132,20 +167,19 @@ def _check_jpeg(content):
             return
         elif marker == b'\xda':  # start of scan
             only = content[position + 4 : position + 5] == components
-            position = _end_of_scan(content, position + 2 + _length(content, position))
+            found = MARKER.search(content, position + 2 + _length(content, position))
+            position = found.start() if found else len(content)
             following = content[position + 1 : position + 2]
-            if only and following != b'\xd9':
-                return _check_last_pixels(content, position, unit)
+            if only and (grey or following != b'\xd9'):
+                return _check_last_pixels(content, position)
             # after a scan come the end, another scan or its tables
             if following not in (b'\xd9', b'\xda', b'\xc4', b'\xdb', b'\xdc', b'\xdd', b'\xfe'):
                 break
         elif b'\xd0' <= marker <= b'\xd8' or marker in (b'\x00', b'\x01'):
             position += 2
         else:
-            if marker in (b'\xc0', b'\xc1'):  # baseline; later scans of others refine all pixels
+            if marker in (b'\xc0', b'\xc1'):
                 components = content[position + 9 : position + 10]
-                factors = content[position + 11 : position + 11 + 3 * components[0] : 3]
-                unit = [8 * max(f & 15 for f in factors), 8 * max(f >> 4 for f in factors)]
             position += 2 + _length(content, position)
     raise DataError('the JPEG is truncated (no end-of-image marker)')
 
@@ -155,32 +189,34 @@ def _length(content, position):
     return int.from_bytes(content[position + 2 : position + 4], 'big')
 
 
-def _end_of_scan(content, position):
-    found = MARKER.search(content, position)
-    return found.start() if found else len(content)
+def _check_last_pixels(content, end):
+    """Refuse a baseline scan unless its last bytes draw the lower right corner.
 
-
-def _check_last_pixels(content, end, unit):
-    """Refuse a baseline scan without an end marker unless its bytes draw the lower right corner.
-
-    Cameras write trailers in place of the marker. ``end`` may lie in the trailer, so that more and
-    more bytes are left out until the pixels change. Zeros fill files of broken downloads.
+    Cameras write trailers in place of the end marker. ``end`` may lie in the trailer, so that more
+    and more bytes are altered until the pixels change. Zeros fill files of broken downloads.
     """
-    end = len(content[:end].rstrip(b'\0'))
+    ended = content[end : end + 2] == b'\xff\xd9'
+    if not ended:
+        end = len(content[:end].rstrip(b'\0'))
     readable = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) is not None
-    whole, left_out = _decode(content[:end]) if readable else None, 8
-    while whole is not None and left_out < end:
-        cut = _decode(content[: end - left_out])
-        if cut is None or cut.shape != whole.shape:
-            break
-        changed = np.argwhere((whole != cut).any(2))
-        if len(changed):
-            if (changed.max(0) >= np.subtract(whole.shape[:2], unit)).all():
+    scan, altered = bytearray(content[:end] + b'\xff\xd9'), 1
+    whole = _decode(scan) if readable else None
+    while whole is not None and altered < end:
+        last = slice(end - altered, end)
+        scan[last] = bytes(byte ^ 0x55 for byte in content[last])
+        other = _decode(scan)
+        if other is None or other.shape != whole.shape:  # the header is altered
+            if ended:  # of one colour
                 return
             break
-        left_out *= 2
-    raise DataError('the JPEG is truncated (no end-of-image marker)')
+        changed = np.argwhere((whole != other).any(2))
+        if len(changed) and (changed.max(0) >= np.subtract(whole.shape[:2], 32)).all():
+            return  # 32 is the largest unit
+        if len(changed) and altered >= 64:
+            break
+        altered *= 2
+    raise DataError('the JPEG is truncated: its pixels end too early')
 
 
-def _decode(scan):
-    return cv2.imdecode(np.frombuffer(scan + b'\xff\xd9', np.uint8), cv2.IMREAD_COLOR)
+def _decode(content):
+    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)

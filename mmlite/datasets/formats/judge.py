@@ -5,15 +5,16 @@ import os
 from collections import Counter
 
 import numpy as np
+from mmcv.transforms import LoadImageFromFile as LoadImage
 from mmengine.logging import print_log
 
 from mmlite.errors import DataError
-from mmlite.utils.names import listed
 
 from ..wrapped import parts
 from .images import read_header
 from .label_maps import count_values
 from .loading import LoadSegAnnotations
+from .survey import label_findings
 
 SAMPLE = 32  # files read of each data set
 
@@ -72,19 +73,31 @@ def judge_label_maps(dataset, tolerant=False):
             f'of the data set, the heads and the metric to a value from {len(names)}'
         )
     steps = getattr(dataset.pipeline, 'transforms', ())
-    loaders = [step for step in steps if isinstance(step, LoadSegAnnotations)]
+    loaders = [step for step in steps if isinstance(step, (LoadImage, LoadSegAnnotations))]
     for step in loaders:
-        step.num_classes = len(names)
-    if tolerant or not loaders or not dataset.data_prefix.get('seg_map_path'):
+        if isinstance(step, LoadSegAnnotations):
+            step.num_classes, step.ignore_index = len(names), ignored
+            break
+    else:
+        return
+    if tolerant or not dataset.data_prefix.get('seg_map_path'):
         return
     _check_counterparts(dataset)
     pixels, count = Counter(), 0
     for info in sample(dataset):
-        header = read_header(info['img_path'])
-        info['ori_shape'] = header.shown[::-1]
-        pixels.update(count_values(loaders[0].transform(info)['gt_seg_map']))
+        for step in loaders:
+            info = step(info)
+        pixels.update(count_values(info['gt_seg_map']))
         count += 1
-    _warn_of_absent(dataset, names, pixels, count)
+    absent = set(range(len(names))) - set(pixels)
+    if absent and (count == len(dataset) or len(set(pixels) - {ignored}) < 2):
+        findings = label_findings(pixels, names, ignored=ignored)
+        print_log(
+            f"'{dataset.data_prefix['seg_map_path']}', {count} of {len(dataset)} label maps, "
+            f'reduce_zero_label={bool(dataset.reduce_zero_label)}: {"; ".join(findings)}',
+            logger='current',
+            level=logging.WARNING,
+        )
 
 
 def _check_counterparts(dataset):
@@ -93,21 +106,6 @@ def _check_counterparts(dataset):
         path = info['seg_map_path']
         if '://' not in path and not os.path.isfile(path):
             raise DataError(f'image {info["img_path"]} has no label map {path}')
-
-
-def _warn_of_absent(dataset, names, pixels, count):
-    ignored = pixels.pop(dataset.ignore_index, 0)
-    total = ignored + sum(pixels.values())
-    absent = [repr(name) for label, name in enumerate(names) if label not in pixels]
-    if total and absent and (count == len(dataset) or len(pixels) < 2):
-        zero = 'True' if dataset.reduce_zero_label else 'False'
-        print_log(
-            f"'{dataset.data_prefix['seg_map_path']}': no pixel of {listed(absent, 5)} in "
-            f'{count} label maps of {len(dataset)}; {ignored / total:.1%} of the pixels are '
-            f'ignored (label {dataset.ignore_index}), reduce_zero_label={zero}',
-            logger='current',
-            level=logging.WARNING,
-        )
 
 
 def explain(config, error):

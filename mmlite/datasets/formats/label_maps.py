@@ -1,11 +1,11 @@
 """Label maps of semantic segmentation."""
 
-import io
-
 import numpy as np
-from PIL import Image
 
 from mmlite.errors import DataError
+from mmlite.utils.names import listed
+
+from .images import PNG, open_image
 
 MODES = ('1', 'L', 'P', 'I', 'I;16', 'I;16B', 'I;16L', 'LA')
 
@@ -13,7 +13,7 @@ MODES = ('1', 'L', 'P', 'I', 'I;16', 'I;16B', 'I;16L', 'LA')
 def decode_label_map(content):
     """Decode an image file whose pixels are labels.
 
-    Grey images of 8, 16 or 32 bits, one-bit images and indices of a palette are taken, an alpha
+    Grey images of up to 32 bits, one-bit images and indices of a palette are taken, an alpha
     channel beside grey is left out.
 
     Args:
@@ -23,21 +23,21 @@ def decode_label_map(content):
         ndarray: (H, W), uint8, uint16 or int32.
 
     Raises:
-        DataError: It has colours or floating-point values, or cannot be decoded.
+        DataError: It has colours or floating-point values, is a JPEG, or cannot be decoded.
     """
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            mode = image.mode
-            if mode not in MODES:
-                raise DataError(
-                    f'its pixels are of mode {mode}; a label map has one channel of integers, '
-                    'grey or with a palette'
-                )
-            labels = np.asarray(image.getchannel(0) if mode == 'LA' else image)
-    except DataError:
-        raise
-    except Exception as error:  # decoders raise types of their own
-        raise DataError(f'it is not an image that can be decoded ({error})') from error
+    with open_image(content) as image:
+        mode = image.mode
+        if mode not in MODES:
+            raise DataError(
+                f'its pixels are of mode {mode}; a label map has one channel of integers, '
+                'grey or with a palette'
+            )
+        if image.format == 'JPEG':
+            raise DataError('it is a JPEG, whose compression changes labels: save it as PNG')
+        labels = np.asarray(image.getchannel(0) if mode == 'LA' else image)
+    bits, color = content[24:26] if content.startswith(PNG) else (8, 0)
+    if bits < 8 and color == 0 and mode == 'L':
+        labels = labels // (255 // (2**bits - 1))  # Pillow spreads the values over 0 to 255
     if labels.dtype.itemsize == 1:
         return labels.astype(np.uint8)
     fits = 0 <= labels.min() and labels.max() < 2**16  # OpenCV warps 16 bits, not 32
@@ -73,15 +73,11 @@ def check_labels(labels, classes, ignore_index=255, reduced=False):
     """
     wrong = ((labels < 0) | (labels >= classes)) & (labels != ignore_index)
     if wrong.any():
-        values = np.unique(labels[wrong]) + reduced
-        shown = ', '.join(map(str, values[:5])) + (', ...' if len(values) > 5 else '')
-        first = int(reduced)
-        hint = (
-            '; if its classes count from 1, set reduce_zero_label=True of the data set'
-            if not reduced and values.tolist() == [classes]
-            else ''
-        )
+        values = (np.unique(labels[wrong]) + reduced).tolist()
+        hint = '; if its classes count from 1, set reduce_zero_label=True of the data set'
         raise DataError(
-            f'its value {shown} is not a class: {classes} classes have the values {first} to '
-            f'{classes - 1 + first}, and {ignore_index} is ignored{hint}'
+            f'its value {listed(map(str, values), 5)} is not a class: {classes} classes have the '
+            f'values {int(reduced)} to {classes - 1 + reduced}, and {ignore_index} is ignored'
+            + hint
+            * (not reduced and values == [classes])
         )

@@ -44,8 +44,8 @@ class LoadSegAnnotations(BaseLoadAnnotations):
         imdecode_backend (str): Without effect; Pillow decodes.
 
     Attributes:
-        num_classes (int, optional): Labels are 0 to ``num_classes`` - 1 or 255. Set where the data
-            set is judged.
+        num_classes (int, optional), ignore_index (int): Labels are 0 to ``num_classes`` - 1 or
+            ``ignore_index``. Set where the data set is judged.
 
     Raises:
         DataError: From a call; names the label map.
@@ -60,7 +60,7 @@ class LoadSegAnnotations(BaseLoadAnnotations):
             backend_args=backend_args,
         )
         self.reduce_zero_label = reduce_zero_label
-        self.num_classes = None
+        self.num_classes, self.ignore_index = None, 255
 
     def transform(self, results):
         path, zero = results.get('seg_map_path'), bool(results['reduce_zero_label'])
@@ -83,11 +83,11 @@ class LoadSegAnnotations(BaseLoadAnnotations):
                     f'{results["img_path"]} has {shape[1]} x {shape[0]} pixels'
                 )
             if zero:
-                labels = reduce_zero(labels)
+                labels = reduce_zero(labels, self.ignore_index)
             mapping = results.get('label_map')
             classes = len(mapping) if mapping else self.num_classes
             if classes:
-                check_labels(labels, classes, reduced=zero)
+                check_labels(labels, classes, self.ignore_index, zero)
         except FileNotFoundError as error:
             raise DataError(f'label map {path} does not exist') from error
         except DataError as error:

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from mmlite.errors import DataError
+from mmlite.utils.names import listed
 
-from .images import check_complete, check_depth, read_header
+from .images import decode_image, read_header
 from .label_maps import count_values, decode_label_map
 
 UNLABELLED_SHARE = 0.2
@@ -100,11 +101,8 @@ def read_pair(image, label=None, stated=None):
         return size, problems, values  # a sequence
     try:
         content = Path(image).read_bytes()
-        check_complete(content)
-        check_depth(content)
-        header = read_header(content)
-        size = header.shown
-        if stated and stated not in (size, header[:2]):
+        size = decode_image(content).shape[1::-1]
+        if stated and stated != size and stated != read_header(content)[:2]:
             raise DataError(f'{size[0]} x {size[1]} pixels, but stated {stated[0]} x {stated[1]}')
     except (DataError, OSError) as error:
         problems.append((str(image), _reason(error)))
@@ -160,20 +158,22 @@ def judge_values(pixels, classes=None, ignored=255):
     return classes, None, f'{why}: 0 may be unlabelled or a class'
 
 
-def label_findings(pixels, classes, zero, ignored=255):
-    """Sentences about labels outside the range, absent classes and ignored pixels."""
-    first = int(bool(zero))
-    right = set(range(first, classes + first)) | ({0} if zero is not False else set())
-    outside = sorted(label for label in pixels if label not in right and label != ignored)
-    absent = sorted(set(range(first, classes + first)) - set(pixels))
-    findings = []
-    if outside:
-        listing = ', '.join(f'{label} ({pixels[label]} pixels)' for label in outside[:5])
-        findings.append(f'labels outside the range of {classes} classes: {listing}')
-    if absent:
-        shown = ', '.join(map(str, absent[:10])) + (', ...' if len(absent) > 10 else '')
-        findings.append(f'labels without a pixel: {shown}')
+def label_findings(pixels, names, first=0, ignored=255):
+    """Sentences about labels outside the range, absent classes and ignored pixels.
+
+    Args:
+        pixels (Counter): By label.
+        names (Sequence): Classes.
+        first (int): Label of the first class. Defaults to 0.
+        ignored (int): Label of ignored pixels. Defaults to 255.
+    """
+    right = {*range(len(names) + first), ignored}
+    outside = [f'{label} ({pixels[label]} pixels)' for label in sorted(set(pixels) - right)]
+    absent = [repr(name) for label, name in enumerate(names, first) if not pixels[label]]
     share = pixels[ignored] / max(sum(pixels.values()), 1)
-    if share > 0.2:
-        findings.append(f'the ignored label {ignored} takes {share:.1%} of the pixels')
-    return findings
+    findings = {
+        f'labels outside the range of {len(names)} classes: {listed(outside, 5)}': outside,
+        f'classes without a pixel: {listed(absent, 5)}': absent,
+        f'the ignored label {ignored} takes {share:.1%} of the pixels': share > 0.2,
+    }
+    return [finding for finding, holds in findings.items() if holds]

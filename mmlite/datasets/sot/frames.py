@@ -9,12 +9,11 @@ import re
 from dataclasses import dataclass, replace
 
 import cv2
-import numpy as np
 
 from mmlite.errors import DataError
 from mmlite.utils import IMAGE_SUFFIXES
 
-from ..formats.images import check_complete, check_depth
+from ..formats.images import decode_image
 
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg')
 _GRAB_AHEAD = 64  # up to this many frames, decoding and dropping is faster than seeking
@@ -62,7 +61,11 @@ class ImageFrames:
 
     def read(self, index):
         path = self._path(index)
-        return decode_image(self._tree.read(path), self._tree.where(path))
+        content = self._tree.read(path)
+        try:
+            return decode_image(content)
+        except DataError as error:
+            raise DataError(f'image {self._tree.where(path)} cannot be read: {error}') from error
 
     def where(self, index):
         return self._tree.where(self._path(index))
@@ -144,19 +147,6 @@ class VideoFrames:
 def _number(capture):
     """Number of the frame that was decoded last, by its time at a constant frame rate."""
     return round(capture.get(cv2.CAP_PROP_POS_MSEC) * capture.get(cv2.CAP_PROP_FPS) / 1000)
-
-
-def decode_image(content, where):
-    """Decode an image file as BGR ``uint8`` (H, W, 3), oriented by its EXIF header."""
-    try:
-        check_complete(content)
-        check_depth(content)
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-        if image is None:
-            raise DataError('it is not an image that can be decoded')
-    except (DataError, cv2.error) as error:
-        raise DataError(f'image {where} cannot be read: {error}') from error
-    return image
 
 
 def sort_frames(names, where):
