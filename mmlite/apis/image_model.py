@@ -8,11 +8,11 @@ import numpy as np
 from mmengine import registry as root
 from mmengine.dataset import Compose
 from mmengine.fileio import load
+from mmpretrain.datasets import CustomDataset
 
 from mmlite.datasets.subsets import find_classes
 from mmlite.datasets.transforms import LoadImageFromFile
 from mmlite.engine.build import config_name
-from mmlite.engine.checks.classes import class_folder
 from mmlite.engine.checks.data import datasets
 from mmlite.engine.checks.types import TypeChecker, find
 from mmlite.errors import DataError, UserError
@@ -84,14 +84,16 @@ def read_classes(recorded, dataset, scope):
     missing.
     """
     try:
-        meta = DATASETS.build({**dataset, 'pipeline': [], 'lazy_init': True}).metainfo
+        built = DATASETS.build({**dataset, 'pipeline': [], 'lazy_init': True})
+        meta = built.metainfo
+        if isinstance(built, CustomDataset) and built.with_label and not built.ann_file:
+            meta.setdefault(
+                'classes', find_classes(built.img_prefix)
+            )  # as they are read in testing
     except Exception:  # data sets fail in many ways where files are missing, and names may be known
         kind = dataset['type']
         kind = find(kind, root.DATASETS, scope) if isinstance(kind, str) else kind
         meta = {**(getattr(kind, 'METAINFO', None) or {}), **(dataset.get('metainfo') or {})}
-    folder = class_folder(dataset, scope)
-    if not meta.get('classes') and folder and Path(folder).is_dir():
-        meta = dict(meta, classes=find_classes(folder))  # as where the folders are read for testing
     sources = [m for m in (recorded, meta) if isinstance(m.get('classes'), (list, tuple))]
     classes = tuple(sources[0]['classes']) if sources else None
     for source in sources:

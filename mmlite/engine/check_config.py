@@ -9,7 +9,6 @@ from torch.utils.data import DataLoader
 from mmlite.errors import UserError
 from mmlite.utils.names import misspelled
 
-from .checks.classes import check_classes
 from .checks.data import check_checkpoints, check_data
 from .checks.devices import check_devices
 from .checks.signatures import Accepted, accepted_keys
@@ -86,7 +85,6 @@ def check_config(cfg, phase='train', data=True):
     if data:
         stages = [phase, 'val'] if phase == 'train' and cfg.get('val_cfg') else [phase]
         check_data(cfg, stages)
-        check_classes(cfg, stages)
         check_checkpoints(cfg, phase)
 
 

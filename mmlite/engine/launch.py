@@ -24,7 +24,7 @@ from .checks.data import datasets
 from .checks.values import walk
 from .cli import check_out_folder, report_errors_once
 from .config_file import load_config
-from .datasets import judge_loaders
+from .datasets import judge_loaders, judged
 from .hooks.fit import optim_wrappers
 from .loops import keep_workers
 
@@ -223,7 +223,12 @@ def _build_runner(cfg, phase):
     os.makedirs(cfg.work_dir, exist_ok=True)
     if get_device() == 'cpu':
         _join_processes(cfg)
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    try:
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    except Exception:
+        with report_errors_once(cfg.launcher):  # of a model that cannot have its num_classes
+            list(judged(cfg, [phase]))
+        raise
     judge_loaders(runner)
     _count_accumulation(runner)
     runner.logger.info(f'mmlite {__version__}: {"; ".join(stack.changes())}')

@@ -11,11 +11,9 @@ import mmpretrain
 import mmseg
 import pytest
 import tiny
-from mmengine.config import Config
 
 from mmlite.engine import check_config as module
 from mmlite.engine.check_config import check_config, check_stage_data
-from mmlite.engine.checks.classes import check_classes
 from mmlite.engine.checks.values import check_argument
 from mmlite.engine.cli import add_config_options
 from mmlite.engine.config_file import load_config, merge_options
@@ -285,28 +283,3 @@ def test_values_are_refused_where_they_are_certainly_wrong(hint, value, expected
     with pytest.raises(UserError) if expected else nullcontext() as error:
         check_argument('Part', 'model.part', 'size', value, hint)
     assert not expected or str(error.value) == f'model.part.size must be {expected} (got {value!r})'
-
-
-def test_heads_have_the_classes_of_the_data(detector):
-    cfg = deepcopy(detector)
-    cfg.model.auxiliary_head = [dict(num_classes=2), dict(type='STDCHead', num_classes=7)]
-    cfg.model.mask_head = dict(num_classes=1, class_agnostic=True)
-    check_classes(cfg, ['train', 'val'])
-    cfg.model.auxiliary_head[0].num_classes = 5
-    message = r'model\.auxiliary_head\.0\.num_classes=5, but val_dataloader\.dataset has 2 cl'
-    with pytest.raises(UserError, match=message):
-        check_classes(cfg, ['val'])
-    cfg.model.language_model = dict()
-    check_classes(cfg, ['val'])
-
-
-@pytest.mark.parametrize(('rank', 'read'), [('0', True), ('1', False)])
-def test_one_process_of_a_machine_reads_the_labels(rank, read, tmp_path, monkeypatch):
-    (tmp_path / 'list.txt').write_text('a.jpg 0\nb.jpg 3\n')
-    dataset = dict(type='CustomDataset', data_root=str(tmp_path), ann_file='list.txt')
-    cfg = Config(dict(default_scope='mmpretrain', launcher='pytorch'))
-    cfg.merge_from_dict({'model.head.num_classes': 3, 'train_dataloader.dataset': dataset})
-    monkeypatch.setenv('LOCAL_RANK', rank)
-    message = "list.txt, line 2: '3' is not a label from 0 to 2"
-    with pytest.raises(DataError, match=message) if read else nullcontext():
-        check_classes(cfg, ['train'])

@@ -17,14 +17,6 @@ def place(tmp_path_factory):
 
 # id -> arguments, exit code, words of the sentence; FILES has what stands in braces
 TRAINING = {
-    'classes of ImageNet': (
-        '{cls} --cfg-options train_dataloader.dataset.type=ImageNet', 1,
-        "/train' has 3 class folders, but train_dataloader.dataset names 1000 classes; for",
-    ),
-    'no images': (
-        '{mae} --cfg-options train_dataloader.dataset.data_root={p}/none', 1,
-        "'{p}/none/train' has no image in directories of classes (.jpg",
-    ),
     'a file as folder': (
         '{mae} --cfg-options train_dataloader.dataset.data_prefix=mae.py', 1,
         "data_prefix is '{p}/pre/mae.py', which is not a directory",
@@ -42,6 +34,17 @@ TRAINING = {
 }  # fmt: skip
 ANNOTATIONS = '{det} --cfg-options train_dataloader.dataset.ann_file='
 RUNNING = {
+    'classes of ImageNet': (
+        '{cls} --cfg-options train_dataloader.dataset.type=ImageNet', 1,
+        "/train' has 3 class folders, but ImageNet names 1000 classes; for",
+    ),
+    'no images': (
+        '{mae} --cfg-options train_dataloader.dataset.data_root={p}/none', 1,
+        "'{p}/none/train' has no image in directories of classes (.bmp, .jpeg, .jpg",
+    ),
+    'no classes': (
+        '{cls} --cfg-options model.head.num_classes=0', 2, 'num_classes must be an integer >= 1',
+    ),
     'empty': (ANNOTATIONS + 'empty.json', 1, 'empty.json is not valid JSON'),
     'gone': (ANNOTATIONS + 'gone.json', 1, 'train/gone.png cannot be read: FileNotFoundError'),
     'text as images': (
@@ -57,6 +60,11 @@ RUNNING = {
     'resume from text': ('{mae} --resume {p}/text.pth', 1, 'text.pth', 'no checkpoint'),
 }  # fmt: skip
 TESTING = {
+    'a head that cannot be built': (
+        '{seg} {cls_pth} --cfg-options model.decode_head.num_classes=7 '
+        'model.decode_head.out_channels=9', 2,
+        'model.decode_head.num_classes=7, but BaseSegDataset of ',
+    ),
     'truncated': ('{cls} {p}/half.pth', 1, 'half.pth is truncated'),
     'another number of classes': (
         '{cls} {cls_pth} --cfg-options test_dataloader.dataset.data_root={p}/two '

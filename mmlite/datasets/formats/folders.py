@@ -1,14 +1,17 @@
 """Class folders, as mmpretrain's ``CustomDataset`` reads them.
 
 Importing this module makes its readers skip hidden directories and files, such as those of Jupyter
-and macOS, warn of images that they leave out because of their suffix, and refuse class names that
-are not those of the folders.
+and macOS, warn of images that they leave out because of their suffix, and refuse directories
+without an image, class names that are not those of the folders, and lists of another form.
 """
 
 import logging
+import re
 from collections import Counter
 from pathlib import PurePath
 
+import numpy as np
+from mmengine.fileio import list_from_file
 from mmengine.logging import print_log
 from mmpretrain.datasets import CustomDataset, custom
 
@@ -16,6 +19,7 @@ from mmlite.errors import DataError
 from mmlite.utils import IMAGE_SUFFIXES
 
 find_folders, find_samples = custom.find_folders, CustomDataset._find_samples
+load_data_list = CustomDataset.load_data_list
 
 
 def _find_folders(root, backend=None):
@@ -38,39 +42,60 @@ def _is_valid_file(self, filename):
 
 def _find_samples(self):
     """Find the samples; see mmpretrain."""
-    own = type(self).METAINFO.get('classes')
-    given = self.CLASSES
+    root, given = self.img_prefix, self.CLASSES
     try:
         samples = find_samples(self)
-    except AssertionError as error:
-        raise DataError(f"'{self.img_prefix}': {error}") from error
+    except (AssertionError, RuntimeError) as error:
+        folders = getattr(self, 'folder_to_idx', ())
+        if folders and given and len(folders) != len(given):
+            raise DataError(
+                f"'{root}' has {len(folders)} class folders, but {type(self).__name__} names "
+                f"{len(given)} classes; for data of your own write type='CustomDataset', without "
+                'metainfo.classes'
+            ) from error
+        where = ' in directories of classes' if self.with_label else ''
+        suffixes = ', '.join(sorted(self.extensions))
+        raise DataError(f"'{root}' has no image{where} ({suffixes})") from error
     finally:
         left_out = self.__dict__.pop('left_out', {})
         if left_out:
             counts = ', '.join(f'{count} {suffix}' for suffix, count in left_out.items())
             print_log(
-                f"'{self.img_prefix}': images left out because of their suffix: {counts}; "
+                f"'{root}': images left out because of their suffix: {counts}; "
                 f'extensions={tuple(sorted((*self.extensions, *left_out)))} of the data set '
                 'includes them',
                 logger='current',
                 level=logging.WARNING,
             )
-    if self.with_label and given is not None and given != own:
-        check_names(self.img_prefix, sorted(self.folder_to_idx), given)
+    if self.with_label and given is not None and given != type(self).METAINFO.get('classes'):
+        for folder, name in zip(sorted(self.folder_to_idx), given, strict=True):
+            if folder != name:
+                raise DataError(
+                    f"images of the folder '{folder}' in '{root}' would have the class {name!r}: "
+                    'labels count the folders in alphabetical order. Set metainfo.classes to their '
+                    'names in this order, or leave it out'
+                )
     return samples
 
 
-def check_names(root, folders, names):
-    """Refuse class names that are not those of the folders in their order."""
-    for folder, name in zip(folders, names, strict=False):
-        if folder != name:
-            raise DataError(
-                f"images of the folder '{folder}' in '{root}' would have the class {name!r}: "
-                'labels count the folders in alphabetical order. Set metainfo.classes to their '
-                'names in this order, or leave it out'
-            )
+def _load_data_list(self):
+    """Load paths and labels; see mmpretrain. Those of a list are kept in ``labels``, int64 (N,)."""
+    try:
+        samples = load_data_list(self)
+    except ValueError as error:
+        for number, line in enumerate(list_from_file(self.ann_file), 1):
+            if not re.fullmatch(r'.+ -?\d+', line.strip()):
+                raise DataError(
+                    f"{self.ann_file}, line {number}: '{line.strip()}' is not of the form PATH "
+                    'LABEL with an integer as LABEL'
+                ) from error
+        raise
+    if self.ann_file and self.with_label:
+        self.labels = np.array([sample['gt_label'] for sample in samples])
+    return samples
 
 
 custom.find_folders = _find_folders
 CustomDataset.is_valid_file = _is_valid_file
 CustomDataset._find_samples = _find_samples
+CustomDataset.load_data_list = _load_data_list
