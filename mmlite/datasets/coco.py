@@ -1,7 +1,6 @@
 """COCO annotations, judged while they are loaded."""
 
 import functools
-import json
 import logging
 from collections import Counter
 
@@ -15,6 +14,7 @@ from mmlite.utils.names import listed
 
 from . import coco_order  # noqa: F401  (labels follow the names of classes)
 from .formats.coco import judge_coco
+from .formats.record import read_json
 
 
 @DATASETS.register_module()
@@ -125,13 +125,10 @@ class CheckedCOCO(COCO):
     def __init__(self, annotation_file, classes=(), annotated=True, masks=False, faults=None):
         self._check = annotation_file, classes, annotated, masks
         self._faults = faults
-        try:
-            super().__init__(annotation_file)
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            message = f'annotation file {annotation_file} is not valid JSON: {error}'
-            raise DataError(message) from error
-        except AssertionError as error:  # pycocotools' check of the top level
-            raise DataError(f'{annotation_file}: a COCO file is a JSON object') from error
+        super().__init__()
+        self.dataset = read_json(annotation_file)
+        self.createIndex()
+        self.img_ann_map, self.cat_img_map = self.imgToAnns, self.catToImgs
 
     def createIndex(self):  # noqa: N802 - pycocotools' name
         """Check ``self.dataset``, then index it."""

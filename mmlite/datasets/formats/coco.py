@@ -81,6 +81,8 @@ class CocoJudge:
             self.repairs.append(f'{self.file}: {count} of {total} {what}')
 
     def _check_lists(self, annotated):
+        if not isinstance(self.data, dict):
+            self.refuse('a COCO file is a JSON object')
         required = ['images', 'categories'] + ['annotations'] * annotated
         missing = [key for key in required if not isinstance(self.data.get(key), list)]
         if missing:

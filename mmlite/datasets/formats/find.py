@@ -1,6 +1,5 @@
 """Recognition of the format of a data set."""
 
-import json
 import os
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from mmlite.utils import IMAGE_SUFFIXES
 
 from .coco import judge_coco
 from .labelme import read_labelme
-from .record import Record, Split, list_images
+from .record import Record, Split, list_images, read_json
 from .voc import read_voc
 from .yolo import find_yaml, read_yolo
 
@@ -81,11 +80,7 @@ def _is_coco(file):
     with open(file, encoding='utf-8', errors='replace') as text:
         if text.read(1) != '{':
             return False
-    try:
-        keys = json.loads(file.read_text(encoding='utf-8'))
-    except ValueError as error:
-        raise DataError(f'annotation file {file} is not valid JSON: {error}') from error
-    return {'images', 'categories'} <= set(keys)
+    return {'images', 'categories'} <= set(read_json(file))
 
 
 def _coco(root):
@@ -105,10 +100,7 @@ def read_coco(root, files):
     """Read COCO files, a dict of split -> path; images are looked for below ``root``."""
     record = Record('det', 'COCO', Path(root), {})
     for split, file in files.items():
-        try:
-            data = json.loads(Path(file).read_text(encoding='utf-8'))
-        except ValueError as error:
-            raise DataError(f'annotation file {file} is not valid JSON: {error}') from error
+        data = read_json(file)
         masks = any(item.get('segmentation') for item in data.get('annotations', [])[:100])
         faults, repairs = judge_coco(data, str(file), annotated=split != 'test', masks=masks)
         if faults:

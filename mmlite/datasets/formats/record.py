@@ -1,5 +1,7 @@
 """One record of a data set, whatever format it has on disk."""
 
+import gc
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +42,23 @@ class Record:
     findings: list[str] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
     reduce_zero_label: bool | None = None
+
+
+def read_json(file):
+    """Content of a JSON file, in UTF-8 or, with a byte order mark, in UTF-16 or UTF-32.
+
+    Raises:
+        DataError: Names the file.
+    """
+    collecting = gc.isenabled()
+    gc.disable()  # none of the millions of objects is garbage; looking for it takes a third
+    try:
+        return json.loads(Path(file).read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise DataError(f'annotation file {file} is not valid JSON: {error}') from error
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def list_images(folder, recursive=True):
