@@ -33,6 +33,7 @@ USUAL = {
     **dict.fromkeys(('max_epochs', 'num_epochs', 'total_epochs', 'epochs'), '--epochs'),
     **dict.fromkeys(('max_iters', 'num_iters', 'total_iters', 'iters'), '--iters'),
     **dict.fromkeys(('samples_per_gpu', 'data'), 'train_dataloader.batch_size'),
+    'classes': 'train_dataloader.dataset.metainfo.classes',
     'workers_per_gpu': 'train_dataloader.num_workers',
     'runner': 'train_cfg',
     'lr_config': 'param_scheduler',
@@ -153,7 +154,8 @@ def check_option(cfg, key):
     made = [path for path, value in leaves if _holds(value, cfg[head])]
     hint = f'; settings with its value are {listed(made, 4)}' if made else ''
     option = USUAL.get(head)
-    hint += f', and {option} changes all of them' if option and made else ''
+    if option:
+        hint += f', and {option} changes all of them' if made else f', or use {option}'
     raise UserError(
         f'{head} is a variable of the config, which was used before options are merged: set what '
         f'was made from it instead{hint}'

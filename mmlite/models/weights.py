@@ -54,6 +54,9 @@ def read_weights(contents, source, prefix=''):
         raise CheckpointError(
             f"{source}: no key starts with '{prefix}'; its keys start with {', '.join(heads)}"
         )
+    broken = [k for k, v in selected.items() if v.is_floating_point() and v.isnan().any()]
+    if broken:
+        raise CheckpointError(f'{source}: {broken[0]!r} holds NaN, as of a training that diverged')
     return selected
 
 
@@ -76,6 +79,8 @@ def check_weights(model, weights, source, exact=False):
     advice = 'give the config that it was trained with'
     expected = model.state_dict()
     if missing:
+        if not weights.keys() & expected.keys():
+            advice = f'its keys are {summarise(weights)}'
         raise CheckpointError(
             f'{source} does not hold this model: {len(missing)} of {len(expected)} tensors are not '
             f'in it (first {missing[0]!r}); {advice}'

@@ -28,6 +28,11 @@ from safetensors import safe_open
 from ..errors import CheckpointError, CheckpointNotFoundError
 
 ZIP_MAGIC = b'PK\x03\x04'
+LEGACY_MAGIC = b'l\xfc\x9cF\xf9 j\xa8P\x19'  # in the first bytes of files of torch before 1.6
+OTHER_FILES = {
+    b'version https:': 'a pointer of Git LFS, not the file itself: fetch that by "git lfs pull"',
+    **dict.fromkeys((b'<!', b'<html', b'<?xml'), 'a web page: download the file again'),
+}
 STATISTICS = ('current', 'max', 'mean', 'min')
 
 
@@ -139,8 +144,15 @@ def _read(path, map_location, name):
         raise CheckpointNotFoundError(f'Checkpoint {name} does not exist.')
     if not path.stat().st_size:
         raise CheckpointError(f'Checkpoint {name} is empty.')
-    read = _read_safetensors if path.suffix == '.safetensors' else _read_pickle
     try:
+        with path.open('rb') as file:
+            head = file.read(16)
+        for mark, kind in OTHER_FILES.items():
+            if head.startswith(mark):
+                raise CheckpointError(f'is {kind}')
+        is_zip = head.startswith(ZIP_MAGIC)
+        named_so = path.suffix == '.safetensors' and not is_zip
+        read = _read_safetensors if named_so or head[8:9] == b'{' else _read_pickle
         return read(path, map_location)
     except CheckpointError as error:
         raise CheckpointError(f'Checkpoint {name} {error}.') from error.__cause__
@@ -168,17 +180,16 @@ def _read_safetensors(path, map_location):
 def _read_pickle(path, map_location):
     _refuse_bomb(path)
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings('ignore', 'Detected pickle protocol')
-            checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+        with path.open('rb') as file, warnings.catch_warnings():
+            head = file.read(32)
+            file.seek(0)
+            if head[:1] == pickle.PROTO and LEGACY_MAGIC not in head:
+                checkpoint = ArrayUnpickler(file, encoding='latin1').load()
+            else:
+                warnings.filterwarnings('ignore', 'Detected pickle protocol')
+                checkpoint = torch.load(file, map_location=map_location, weights_only=True)
     except Exception as error:  # foreign bytes can fail in any way
-        try:
-            checkpoint = _read_arrays(path)
-        except Exception as refusal:
-            error = refusal if 'GLOBAL' in str(refusal) else error
-            checkpoint = None
-        if checkpoint is None:
-            raise CheckpointError(_explain(error, map_location)) from error
+        raise CheckpointError(_explain(error, map_location)) from error
     if not isinstance(checkpoint, dict):
         raise CheckpointError(f'holds a {type(checkpoint).__name__}, not a dict of weights')
     return checkpoint
@@ -220,16 +231,6 @@ class ArrayUnpickler(pickle.Unpickler):
         if f'{module}.{name}' not in self.known:
             raise pickle.UnpicklingError(f'GLOBAL {module}.{name} was not allowed')
         return self.known[f'{module}.{name}']
-
-
-def _read_arrays(path):
-    """Contents of a plain pickle; None for a file of another kind, such as torch's own."""
-    with open(path, 'rb') as file:
-        if file.read(1) != pickle.PROTO:
-            return None
-        file.seek(0)
-        contents = ArrayUnpickler(file, encoding='latin1').load()
-    return contents if isinstance(contents, dict) else None
 
 
 def _explain(error, map_location):

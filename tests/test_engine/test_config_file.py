@@ -120,6 +120,7 @@ def test_none_is_the_default_of_mmengine(key, tmp_path):
 
 SETTINGS = """
 size = max_iters = 64
+crop_size = 7
 steps = [dict(type='A')]
 model = dict(size=size, scale=(size, size), depth=2)
 optim_wrapper = dict(optimizer=dict(lr=0.1))
@@ -143,6 +144,7 @@ param_scheduler = [dict(type='A', end=size)]
             'param_scheduler.0.end$',
         ),
         ('max_iters', r', param_scheduler\.0\.end, and --iters changes all of them$'),
+        ('crop_size', 'set what was made from it instead, or use --image-size$'),
         ('steps.0.type', r'settings with its value are train_dataloader\.dataset\.pipeline$'),
         ('lr', "^lr is not a setting: nothing reads 'lr'; did you mean optim_wrapper.optimizer.lr"),
         ('num_epochs', "nothing reads 'num_epochs'; did you mean --epochs"),

@@ -242,6 +242,30 @@ def test_a_checkpoint_fits_the_model_but_not_one_of_other_heads(whole, tmp_path)
         fit(model, checkpoint_of(model, num_heads=3), whole, tmp_path)
 
 
+@pytest.mark.parametrize('whole', [True, False])
+@pytest.mark.parametrize(
+    ('container', 'prefix'),
+    [('model', ''), (None, ''), ('state_dict', '_orig_mod.'), ('net', 'module.module.')],
+)
+def test_weights_reach_mmengine_under_any_key_and_prefix(container, prefix, whole, tmp_path):
+    model = tiny.TinyModel()
+    weights = {f'{prefix}{key}': value.numpy() for key, value in model.state_dict().items()}
+    checkpoint = {container: weights} if container else weights
+    fit(model, checkpoint, whole, tmp_path)
+    torch.testing.assert_close(checkpoint['state_dict'], model.state_dict())
+
+
+@pytest.mark.parametrize('whole', [True, False])
+def test_weights_of_another_model_or_of_a_diverged_training(whole, tmp_path):
+    model = tiny.TinyModel()
+    other = {f'student.{key}': value for key, value in model.state_dict().items()}
+    with pytest.raises(CheckpointError, match=r'11 of 11 .*; its keys are student\.'):
+        fit(model, other, whole, tmp_path)
+    model.head.weight.data[0, 2] = float('nan')
+    with pytest.raises(CheckpointError, match=r"x.pth: 'head.weight' holds NaN"):
+        fit(model, checkpoint_of(model), whole, tmp_path)
+
+
 def test_fine_tuning_may_start_from_parts_but_evaluation_may_not(tmp_path):
     model = tiny.TinyModel()
     partial, other = checkpoint_of(model), checkpoint_of(model)

@@ -170,9 +170,12 @@ def test_a_bomb_is_refused(tmp_path, compression):
         (lambda data: data[:-100], 'is truncated: it has no central directory'),
         (lambda data: data[:100] + b'\xff' * 60 + data[160:], 'is damaged or no checkpoint of'),
         (lambda data: b'', 'is empty'),
-        (lambda data: b'<!DOCTYPE html>', 'is damaged or no checkpoint of torch'),
+        (lambda data: b'hello', 'is damaged or no checkpoint of torch'),
+        (lambda data: b'\x80\x04.', 'is damaged or no checkpoint of torch'),
+        (lambda data: b'<!DOCTYPE html>', 'is a web page: download the file again'),
+        (lambda data: b'version https://git-lfs.github.com/spec/v1', 'is a pointer of Git LFS'),
     ],
-    ids=['half', 'end', 'flipped', 'empty', 'text'],
+    ids=['half', 'end', 'flipped', 'empty', 'text', 'pickle', 'page', 'pointer'],
 )
 def test_damaged_files(tmp_path, spoil, message):
     path = save(tmp_path / 'a.pth', w=torch.ones(1000))
@@ -302,6 +305,17 @@ def test_model_zoos(tmp_path, url, monkeypatch, scheme):
         weight(f'{scheme}://hostile')
     with pytest.raises(CheckpointError, match="no 'other' among the checkpoints"):
         weight(f'{scheme}://other')
+
+
+def test_files_are_read_by_what_they_hold(tmp_path):
+    """Whatever their names end in."""
+    weights = dict(w=torch.arange(3.0))
+    save_file(weights, tmp_path / 'a.bin')
+    torch.save(weights, tmp_path / 'b.safetensors')
+    torch.save(weights, tmp_path / 'c.pth', _use_new_zipfile_serialization=False)
+    for name in ('a.bin', 'b.safetensors', 'c.pth'):
+        contents = load(tmp_path / name)
+        assert torch.equal(contents.get('state_dict', contents)['w'], weights['w'])
 
 
 @pytest.mark.parametrize('protocol', [2, 3, 4, 5])

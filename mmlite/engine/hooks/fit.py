@@ -1,5 +1,7 @@
 """A hook that refuses a checkpoint of another model, which mmengine would load in parts."""
 
+from collections import OrderedDict
+
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.optim import OptimWrapperDict
@@ -10,11 +12,12 @@ from mmlite.registry import HOOKS
 
 @HOOKS.register_module()
 class CheckpointFitHook(Hook):
-    """Check the checkpoint that a run starts from, and the backbone that it describes.
+    """Check the checkpoint that a run starts from, and give mmengine its weights by their names.
 
     Args:
         whole (bool): Every parameter of the model must be in the file with its shape, as evaluation
-            and resuming require. Otherwise mmengine logs what does not fit. Defaults to True.
+            and resuming require. Otherwise one must, and mmengine logs what does not fit. Defaults
+            to True.
 
     Raises:
         CheckpointError: While loading; names the file, the parameter and both shapes.
@@ -29,8 +32,12 @@ class CheckpointFitHook(Hook):
         source = runner.cfg.get('load_from') or f'the latest checkpoint of {runner.work_dir}'
         model = unwrap_model(runner.model)
         check_architecture(model, checkpoint, source)
-        if self.whole:
-            check_weights(model, read_weights(checkpoint, source), source)
+        weights = OrderedDict(read_weights(checkpoint, source))
+        if self.whole or not weights.keys() & model.state_dict().keys():
+            check_weights(model, weights, source)
+        # mmengine finds no weights under another key, or under names with several prefixes
+        weights._metadata = getattr(checkpoint.get('state_dict'), '_metadata', {})
+        checkpoint['state_dict'] = weights
 
 
 def unwrap_model(model):
