@@ -102,13 +102,12 @@ def check_heads(dataset, cfg):
                 f'{len(names)} classes ({listed(map(repr, names), 5)}): set {key} to {len(names)}'
                 + ('' if hasattr(dataset, 'folder_to_idx') else other)
             )
-    labels, count = getattr(dataset, 'labels', None), heads.get(HEAD)
-    if count and isinstance(labels, np.ndarray):
-        wrong = np.flatnonzero((labels < 0) | (labels >= count))
+    if heads.get(HEAD) and isinstance(labels := getattr(dataset, 'labels', None), np.ndarray):
+        wrong = np.flatnonzero((labels < 0) | (labels >= heads[HEAD]))
         if len(wrong):
             raise DataError(
                 f"{_place(dataset)}, line {wrong[0] + 1}: '{labels[wrong[0]]}' is not a label from "
-                f'0 to {count - 1}, the classes of {HEAD}'
+                f'0 to {heads[HEAD] - 1}, the classes of {HEAD}'
             )
 
 
@@ -131,20 +130,19 @@ def _heads(cfg):
     """
     model = cfg.get('model') or {}
     model = model.get('module', model)  # with --tta
-    preprocessor = model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
-    length, mixes = preprocessor.get('num_classes'), (model.get('train_cfg') or {}).get('augments')
     for path, head in walk(model, 'model') if 'language_model' not in model else ():
-        if not (HEADS.fullmatch(path) and isinstance(head, dict)) or head.get('class_agnostic'):
-            continue
+        head = head if HEADS.fullmatch(path) and isinstance(head, dict) else {}
         key, count = f'{path}.num_classes', head.get('num_classes')
-        if count is None or OTHER.search(str(head.get('type'))):
+        if count is None or head.get('class_agnostic') or OTHER.search(str(head.get('type'))):
             continue
         check_value(key, count, integer(1))
-        if key == HEAD and mixes and length != count:
-            raise UserError(
-                f'{HEAD}={count}, but labels are mixed as vectors of '
-                f'model.data_preprocessor.num_classes={length}: set both to the number of classes'
-            )
+        if key == HEAD and (model.get('train_cfg') or {}).get('augments'):
+            preprocessor = model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
+            if (length := preprocessor.get('num_classes')) != count:
+                raise UserError(
+                    f'{HEAD}={count}, but labels are mixed as vectors of model.data_preprocessor.'
+                    f'num_classes={length}: set both to the number of classes'
+                )
         yield key, count
 
 
