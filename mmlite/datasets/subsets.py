@@ -12,6 +12,8 @@ import numpy as np
 from mmlite.errors import DataError, UserError
 from mmlite.utils import IMAGE_SUFFIXES
 
+from .formats.record import is_hidden
+
 PARETO_POWER = 6  # of ImageNet-LT (Liu et al., arXiv 1904.05160)
 
 
@@ -22,7 +24,7 @@ def find_classes(folder):
         wrong = 'is a file' if folder.is_file() else 'does not exist'
         raise DataError(f"folder '{folder}' {wrong}: give the one that holds the classes")
     folders = [entry.name for entry in os.scandir(folder) if entry.is_dir()]
-    classes = sorted(name for name in folders if not name.startswith('.'))
+    classes = sorted(name for name in folders if not is_hidden(name))
     if not classes:
         raise DataError(f"'{folder}' has no class folders: give the folder that holds them")
     return classes
@@ -35,7 +37,7 @@ def find_images(folder):
         images[name] = sorted(
             path.relative_to(folder).as_posix()
             for path in Path(folder, name).rglob('*')
-            if path.suffix.lower() in IMAGE_SUFFIXES
+            if path.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(path.relative_to(folder))
         )
         if not images[name]:
             raise DataError(

@@ -210,12 +210,13 @@ def test_every_image_needs_its_label_map(tmp_path):
     judge_dataset(dataset, tolerant=True)
 
 
-@pytest.mark.parametrize('suffix', ['.webp', '.tiff'])
+@pytest.mark.parametrize('suffix', ['.webp', '.tiff', '.gif', '.jfif', '.avif'])
 def test_images_left_out_by_their_suffix_are_counted(suffix, tmp_path, capfd):
-    for name in ('ant', 'bee', '.ipynb_checkpoints'):
-        (tmp_path / name).mkdir()
-        for file in ('0.png', f'1{suffix}', '._0.png'):
-            cv2.imwrite(str(tmp_path / name / file), np.zeros((4, 4, 3), np.uint8))
+    image = cv2.imencode('.png', np.zeros((4, 4, 3), np.uint8))[1].tobytes()
+    for name in ('ant', 'bee', '.ipynb_checkpoints', '__MACOSX/ant', 'ant/.ipynb_checkpoints'):
+        (tmp_path / name).mkdir(parents=True)
+        for file in ('0.png', f'1{suffix}', '._0.png', '.DS_Store'):
+            (tmp_path / name / file).write_bytes(image)
     dataset = CustomDataset(data_root=str(tmp_path))
     assert len(dataset) == 2 and dataset.metainfo['classes'] == ('ant', 'bee')
     assert f'left out because of their suffix: 2 {suffix}' in ' '.join(capfd.readouterr())

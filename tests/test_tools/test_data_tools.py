@@ -40,7 +40,7 @@ def test_problems_of_files_are_listed_and_the_exit_code_is_1(tmp_path, capsys):
     (root / 'images' / 'validation' / '0.jpg').write_bytes(b'\xff\xd8')
     assert run_tool('dataset_converters/check_data', root, '--classes', 2) == 1
     out, err = capsys.readouterr()
-    assert f'{maps}/1.png: 9 x 4 pixels, its image 9 x 8' in out
+    assert f'{maps}/1.png: its size is 9 x 4, but image' in out
     assert 'no label map in' in out and 'the JPEG is truncated' in out
     assert 'labels outside the range of 2 classes: 7 (72 pixels)' in out
     assert 'error: 5 problems in the data' in err

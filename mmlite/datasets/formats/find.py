@@ -8,7 +8,7 @@ from mmlite.utils import IMAGE_SUFFIXES
 
 from .coco import judge_coco
 from .labelme import read_labelme
-from .record import Record, Split, list_images, read_json
+from .record import Record, Split, is_hidden, list_images, read_json
 from .voc import read_voc
 from .yolo import find_yaml, read_yolo
 
@@ -72,7 +72,7 @@ def split_of(name):
 
 
 def _subfolders(path):
-    return [item for item in sorted(path.iterdir()) if item.is_dir() and item.name[0] != '.']
+    return [item for item in sorted(path.iterdir()) if item.is_dir() and not is_hidden(item.name)]
 
 
 def _is_coco(file):

@@ -16,7 +16,8 @@ from mmengine.logging import print_log
 from mmpretrain.datasets import CustomDataset, custom
 
 from mmlite.errors import DataError
-from mmlite.utils import IMAGE_SUFFIXES
+
+from .record import is_hidden
 
 find_folders, find_samples = custom.find_folders, CustomDataset._find_samples
 load_data_list = CustomDataset.load_data_list
@@ -24,19 +25,17 @@ load_data_list = CustomDataset.load_data_list
 
 def _find_folders(root, backend=None):
     """Names of the class folders, and name -> label."""
-    names = [name for name in find_folders(root, backend)[0] if not name.startswith('.')]
+    names = [name for name in find_folders(root, backend)[0] if not is_hidden(name)]
     return names, {name: label for label, name in enumerate(names)}
 
 
 def _is_valid_file(self, filename):
     """Whether a file is an image of the data set; others are counted by their suffix."""
-    path = PurePath(filename)
-    if path.name.startswith('.'):
+    if is_hidden(filename):
         return False
     valid = filename.lower().endswith(self.extensions)
-    suffix = path.suffix.lower()
-    if not valid and suffix in IMAGE_SUFFIXES:
-        self.__dict__.setdefault('left_out', Counter())[suffix] += 1
+    if not valid:
+        self.__dict__.setdefault('left_out', Counter())[PurePath(filename).suffix.lower()] += 1
     return valid
 
 
@@ -59,11 +58,12 @@ def _find_samples(self):
     finally:
         left_out = self.__dict__.pop('left_out', {})
         if left_out:
-            counts = ', '.join(f'{count} {suffix}' for suffix, count in left_out.items())
+            counts = ', '.join(
+                f'{count} {suffix or "without"}' for suffix, count in left_out.items()
+            )
             print_log(
-                f"'{root}': images left out because of their suffix: {counts}; "
-                f'extensions={tuple(sorted((*self.extensions, *left_out)))} of the data set '
-                'includes them',
+                f"'{root}': files left out because of their suffix: {counts}; those that "
+                'extensions=(...) of the data set names are read',
                 logger='current',
                 level=logging.WARNING,
             )

@@ -4,7 +4,7 @@ import gc
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from mmlite.errors import DataError
 from mmlite.utils import IMAGE_SUFFIXES
@@ -61,6 +61,11 @@ def read_json(file):
             gc.enable()
 
 
+def is_hidden(path):
+    """Whether a relative path belongs to a program, such as Jupyter or the Finder of macOS."""
+    return any(part.startswith('.') or part == '__MACOSX' for part in PurePath(path).parts)
+
+
 def list_images(folder, recursive=True):
     """Images of a directory in order, and the number of other files by suffix.
 
@@ -74,8 +79,7 @@ def list_images(folder, recursive=True):
         raise DataError(f"'{folder}' is not a directory")
     images, others = [], Counter()
     for path in sorted(folder.rglob('*') if recursive else folder.iterdir()):
-        hidden = any(part.startswith('.') for part in path.relative_to(folder).parts)
-        if hidden or not path.is_file():
+        if is_hidden(path.relative_to(folder)) or not path.is_file():
             continue
         if path.suffix.lower() in IMAGE_SUFFIXES:
             images.append(path)

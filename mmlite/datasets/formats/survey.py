@@ -10,8 +10,9 @@ import numpy as np
 from mmlite.errors import DataError
 from mmlite.utils.names import listed
 
-from .images import decode_image, read_header
-from .label_maps import count_values, decode_label_map
+from ..transforms import LoadImageFromFile
+from .label_maps import count_values
+from .loading import LoadSegAnnotations
 
 UNLABELLED_SHARE = 0.2
 """Least share of pixels from which label 0 is taken for a class; where all other classes occur, the
@@ -87,40 +88,37 @@ def _count_objects(data, survey):
 
 
 def read_pair(image, label=None, stated=None):
-    """Read an image and its label map.
+    """Read an image and its label map as in training.
 
     Args:
         image, label (Path): The latter may be None.
         stated (tuple[int, int], optional): Width and height according to the annotations.
 
     Returns:
-        tuple: Shown size of the image or None, problems (file, reason), and pixels by label.
+        tuple: Size of the loaded image or (), problems (file, reason), and pixels by label.
     """
-    size, problems, values = None, [], {}
+    problems, values = [], {}
+    info = dict(img_path=str(image), seg_fields=[], reduce_zero_label=False)
     if Path(image).is_dir():
-        return size, problems, values  # a sequence
+        return (), problems, values  # a sequence
+    if stated:
+        info['width'], info['height'] = stated
+    if label is not None:
+        info['seg_map_path'] = str(label)
     try:
-        content = Path(image).read_bytes()
-        size = decode_image(content).shape[1::-1]
-        if stated and stated != size and stated != read_header(content)[:2]:
-            raise DataError(f'{size[0]} x {size[1]} pixels, but stated {stated[0]} x {stated[1]}')
-    except (DataError, OSError) as error:
-        problems.append((str(image), _reason(error)))
+        LoadImageFromFile().transform(info)
+    except DataError as error:
+        problems.append((str(image), _reason(error.__cause__)))
     if label is not None:
         try:
-            labels = decode_label_map(Path(label).read_bytes())
-            values = count_values(labels)
-            if size and labels.shape != size[::-1]:
-                raise DataError(
-                    f'{labels.shape[1]} x {labels.shape[0]} pixels, its image {size[0]} x {size[1]}'
-                )
-        except (DataError, OSError) as error:
-            problems.append((str(label), _reason(error)))
-    return size, problems, values
+            values = count_values(LoadSegAnnotations().transform(info)['gt_seg_map'])
+        except DataError as error:
+            problems.append((str(label), _reason(error.__cause__)))
+    return info.get('ori_shape', ())[::-1], problems, values
 
 
 def _reason(error):
-    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+    return getattr(error, 'strerror', None) or str(error)
 
 
 def judge_values(pixels, classes=None, ignored=255):
