@@ -80,7 +80,7 @@ class CocoDataset(BaseCocoDataset):
         absent = [name for label, name in enumerate(names) if not labels[label]]
         used, total = sum(labels.values()), self._objects
         texts = []
-        if absent and total:
+        if absent:
             texts.append(f'no object of {listed(map(repr, absent), 5)}')
         if used < total / 2:
             texts.append(
@@ -133,10 +133,10 @@ class CheckedCOCO(COCO):
     def createIndex(self):  # noqa: N802 - pycocotools' name
         """Check ``self.dataset``, then index it."""
         faults, repairs = judge_coco(self.dataset, *self._check)
-        for text in repairs:
-            print_log(text, logger='current', level=logging.WARNING)
         if faults and self._faults is None:
             raise DataError(faults[0].reason)
+        for text in repairs:
+            print_log(text, logger='current', level=logging.WARNING)
         if faults:
             self._faults += faults
             wrong = {fault.row for fault in faults}

@@ -80,9 +80,16 @@ def test_small_and_overhanging_boxes_and_crowds_are_fine(changes, tmp_path):
         (dict(bbox=[0, 0, -5, 5]), r'annotation 2 has a box of no valid size: .*\[0, 0, -5, 5\]'),
         (dict(bbox=[0, math.nan, 5, 5]), 'of no valid size'),
         (dict(bbox=[0, 0, 5]), r'annotation 2 has bbox \[0, 0, 5\], which is not \[x, y, width, '),
-        (dict(bbox=None), r"annotation id 2 has no 'bbox'"),
+        (dict(bbox=None), r"annotation 2 has no 'bbox'"),
+        *((dict(bbox=box), r'annotation 2 has bbox .* is not \[x, y, width, height\]$') for box in (
+            ['0', '0', '5', '5'], [0, 0, 5, 5, 5], [0, 0, True, 5], [[0, 0], [5, 5]], {'x': 1}, [],
+        )),
+        (dict(bbox=[0, 0, math.inf, 5]), 'of no valid size'),
+        *((dict(image_id=v), 'has image_id .* which is not an integer$') for v in (1.5, True, [])),
+        (dict(image_id='0'), "is for image '0', which the file does not list"),
+        *((dict(iscrowd=v), r'annotation 2 has iscrowd .* is not 0 or 1') for v in (7, 'no', [])),
         (dict(id=None), r"annotation number 1 has no 'id'"),
-        (dict(id=1), r'several annotations have the id 1'),
+        (dict(id=1), r'annotation 1 has an id that several annotations have'),
     ],
 )  # fmt: skip
 def test_wrong_annotations_are_named(changes, message, tmp_path):
@@ -103,7 +110,7 @@ def test_wrong_annotations_are_named(changes, message, tmp_path):
         (dict(tiny.coco(), images=[dict(id=0, height=1)]), "image id 0 has no 'width'"),
         (dict(tiny.coco(), images=[5]), "image number 0 has no 'id'"),
         (dict(tiny.coco(), categories=[dict(id=1, name='red')]),
-         r"class 'green' of metainfo is not among its categories \(red\)"),
+         r"class 'green' of metainfo is not among its categories \('red'\)"),
     ],
 )  # fmt: skip
 def test_files_of_another_form_are_named(data, message, tmp_path):
