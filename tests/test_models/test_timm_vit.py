@@ -232,6 +232,20 @@ def test_features_of_timm_have_channels_first(kwargs, channels):
     torch.testing.assert_close(found, expected.permute(0, 3, 1, 2) if channels_last else expected)
 
 
+@pytest.mark.parametrize(
+    ('kwargs', 'message'),
+    [
+        (dict(model_name='resnet18.a1_in1kk'), 'near names: resnet18.a1_in1k'),
+        (dict(model_name=18), 'cannot build model_name 18'),
+        (dict(model_name='resnet18', features_only=True, out_indices=(1, 9)), r'indices=\(1, 9\)'),
+        (dict(model_name='resnet18', checkpoint_path='/no.pth'), "given checkpoint_path='/no.pth'"),
+    ],
+)
+def test_features_that_timm_cannot_build(kwargs, message):
+    with pytest.raises(ArgumentError, match=message):
+        MODELS.build(dict(type='mmpretrain.TIMMBackbone', **kwargs))
+
+
 @pytest.mark.parametrize('name', ['resnet188', 'vit_tiny_patch16_225', 'vit_tiny_patch16_224'])
 def test_features_that_timm_refuses(name):
     with pytest.raises(ArgumentError, match=f"'{name}'.*(near names|set img_size)"):

@@ -70,6 +70,15 @@ tta_pipeline = [pipeline[0], dict(type='TestTimeAug', transforms=[
     assert cv2.imread(str(show / '0.png')) is not None
 
 
+def test_ground_truth_of_another_size_is_not_drawn(detector, tmp_path, capsys):
+    """The small pipeline resizes after ``LoadAnnotations``, and masks would not fit the image."""
+    config, work = detector
+    args = ('--show-dir', tmp_path / 'show', '--work-dir', tmp_path)
+    assert run_tool('test', config, work / 'epoch_2.pth', *args) == 0
+    assert 'ground truth is not drawn' in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / 'show').iterdir()) == ['0.png', '1.png']
+
+
 def test_a_probe_starts_from_the_checkpoint(classifier, tmp_path):
     """It has another head, and moves nothing of the encoder."""
     config, work = classifier

@@ -132,11 +132,12 @@ def test_equal_names_stay_apart(folders, key, shown, runner, tmp_path):
 @pytest.mark.parametrize(('name', 'drawable'), [('chaise à <b>', True), ('红色', False), (3, True)])
 def test_names_that_the_stock_font_lacks_are_reported(name, drawable, runner):
     warn_of_font.cache_clear()
-    UniversalVisualizer.get_instance('test')
+    runner.visualizer = UniversalVisualizer.get_instance('test')
     runner.test_dataloader.dataset.metainfo = dict(classes=('red', name))
     hook = PredictionHook('out', launch.DRAWING_HOOKS['mmpretrain'])
     with nullcontext() if drawable else pytest.warns(UserWarning, match='Latin letters'):
         hook.before_test(runner)
+    assert runner.visualizer.dataset_meta['classes'] == ['red', str(name)]
 
 
 def test_paths_that_the_hook_reads_and_writes(runner, tmp_path):

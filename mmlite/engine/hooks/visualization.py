@@ -3,12 +3,14 @@
 import os
 from pathlib import Path
 
+import cv2
 import numpy as np
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from mmengine.hooks import Hook
 
 from mmlite.datasets.transforms import LoadImageFromFile
 from mmlite.datasets.wrapped import parts
+from mmlite.errors import DataError
 from mmlite.evaluation.sot.ope import iou
 from mmlite.registry import HOOKS
 from mmlite.utils import encode_jpeg, write_bytes
@@ -56,25 +58,46 @@ class PredictionHook(Hook):
     def __init__(self, out_dir, hook):
         self.out_dir, self._hook = Path(out_dir), HOOKS.build(hook)
         self._key = 'test_out_dir' if hasattr(self._hook, 'test_out_dir') else 'out_dir'
+        self._resized_truth = False
 
     def before_test(self, runner):
-        """Warn of class names that the stock visualizers cannot draw."""
-        metainfo = getattr(runner.test_dataloader.dataset, 'metainfo', None) or {}
+        """Make class names strings; warn of what is drawn in part."""
+        dataset = runner.test_dataloader.dataset
+        metainfo = getattr(dataset, 'metainfo', None) or {}
+        names = [str(name) for name in metainfo.get('classes') or ()]
+        runner.visualizer.dataset_meta = {**metainfo, 'classes': names}
         font = get_font(findfont(FontProperties(family=['sans-serif'])))
-        letters = set(''.join(map(str, metainfo.get('classes') or ())))
-        if not all(font.get_char_index(ord(letter)) for letter in letters):
+        if not all(font.get_char_index(ord(letter)) for letter in set(''.join(names)) - {'\n'}):
             warn_of_font()
+        # the stock hooks draw ground truth upon the original image
+        pipelines = (getattr(part, 'pipeline', None) for part in parts(dataset))
+        steps = next((p.transforms for p in pipelines if hasattr(p, 'transforms')), [])
+        steps = [type(step).__name__ for step in steps]
+        loaded = steps.index('LoadAnnotations') if 'LoadAnnotations' in steps else len(steps)
+        self._resized_truth = any(name.endswith('Resize') for name in steps[loaded:])
+        if self._resized_truth:
+            runner.logger.warning(
+                'ground truth is not drawn, as the test pipeline resizes it: put LoadAnnotations '
+                'behind Resize'
+            )
 
     def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         """Draw every sample of ``outputs``."""
         loader = runner.test_dataloader
         for index, sample in enumerate(outputs):
+            if self._resized_truth:
+                sample.pop('gt_instances', None)
             path = sample.get('img_path')  # images of CIFAR have none: the hook counts them
             folder = _name(path, loader.dataset).parent if path else ''
             setattr(self._hook, self._key, str(self.out_dir / folder))
             alone = {**data_batch, 'inputs': data_batch['inputs'][index : index + 1]}
             number = batch_idx * loader.batch_size + index
-            self._hook.after_test_iter(runner, number, alone, [sample])
+            try:
+                self._hook.after_test_iter(runner, number, alone, [sample])
+            except cv2.error as error:
+                raise DataError(
+                    f'the prediction for {path} cannot be drawn: OpenCV writes no file of that name'
+                ) from error
 
 
 @HOOKS.register_module()

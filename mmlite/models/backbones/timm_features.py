@@ -1,13 +1,12 @@
 """mmpretrain's ``TIMMBackbone`` with maps (B, C, H, W) of any model, and errors in words."""
 
-import timm
 from mmpretrain.models import TIMMBackbone
 from mmpretrain.registry import MODELS
 from timm.layers import Format
 
 from mmlite.errors import ArgumentError
 
-from .timm_vit import create
+from .timm_vit import refusals
 
 
 @MODELS.register_module(name='TIMMBackbone', force=True)
@@ -15,9 +14,8 @@ class TimmFeatures(TIMMBackbone):
     """``TIMMBackbone`` that turns channels-last maps (Swin) and names what timm refuses."""
 
     def __init__(self, model_name, *args, **kwargs):
-        if not timm.is_model(model_name):
-            create(model_name)  # raises, with similar names
-        super().__init__(model_name, *args, **kwargs)
+        with refusals(model_name, kwargs):
+            super().__init__(model_name, *args, **kwargs)
         self.model_name = model_name
 
     def forward(self, x):

@@ -1,7 +1,7 @@
 """Plain vision transformers of timm with the taps of :class:`~.vit.ViT`."""
 
-import difflib
 import re
+from contextlib import contextmanager
 
 import timm
 import torch
@@ -13,6 +13,7 @@ from torch import nn
 
 from mmlite.errors import ArgumentError, CheckpointError
 from mmlite.registry import MODELS
+from mmlite.utils.names import near_names, with_near
 
 from ..weights import summarise
 from .vit import ViT
@@ -152,15 +153,22 @@ class TimmViT(ViT):
 
 def create(model_name, **kwargs):
     """Call ``timm.create_model`` without weights; an ArgumentError names similar models."""
-    try:
+    with refusals(model_name, kwargs):
         return timm.create_model(model_name, **kwargs)
+
+
+@contextmanager
+def refusals(model_name, kwargs):
+    """Turn whatever timm raises while it builds a model into an ArgumentError."""
+    try:
+        yield
     except Exception as error:  # assertions and type errors of any depth
         names = [*timm.list_models(), *timm.list_models(pretrained=True)]
-        near = [] if model_name in names else difflib.get_close_matches(model_name, names)
-        hint = f'; near names: {", ".join(near)}' if near else ''
-        raise ArgumentError(
-            f"timm cannot build model_name '{model_name}': {_reason(error)}{hint}"
-        ) from error
+        near = [] if model_name in names else near_names(str(model_name), names)
+        given = ', '.join(f'{key}={value!r}' for key, value in kwargs.items() if value is not None)
+        reason = f'{_reason(error)} (given {given})' if given else _reason(error)
+        message = f'timm cannot build model_name {model_name!r}: {reason}'
+        raise ArgumentError(with_near(message, near)) from error
 
 
 def check_plain(model, name):
