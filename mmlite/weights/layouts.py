@@ -85,7 +85,8 @@ LAYOUTS = (
         ),
     ),
     Layout(
-        "MAE-Lite, or have Lightning's prefix 'model.'", r'model\.patch_embed\.|base_encoder\.|tch_model\.|attn_adapter\.',
+        "MAE-Lite, or have Lightning's prefix 'model.'",
+        r'model\.patch_embed\.|base_encoder\.|tch_model\.|attn_adapter\.',
         ('mae-lite',), r'(?:model|base_encoder)\.',
         (
             (r'base_encoder\.head\..*', DROP, 'projector of MoCo-v3'),
