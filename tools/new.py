@@ -3,11 +3,13 @@
     python tools/new.py det data/mine --out my-objects.py
     new.py cls data/mine --backbone hiera-tiny --init work_dirs/mae/epoch_400.pth
 
-DATA is what import_data.py wrote. Batch size, length and image size follow from the number of
-images and the GPUs of this machine.
+DATA is what import_data.py wrote; pre-training takes any directory of images. Batch size, length
+and image size follow from the number of images and the GPUs of this machine.
 """
 
 import argparse
+import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -17,8 +19,11 @@ import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
 from mmlite.datasets.formats.find import read_dataset
 from mmlite.datasets.formats.survey import judge_values, survey_split
 from mmlite.engine.cli import non_negative_int, tool
+from mmlite.engine.config_file import load_config
 from mmlite.engine.starter import starter_config
 from mmlite.errors import UserError
+from mmlite.models.weights import load_pretrained
+from mmlite.registry import MODELS
 from mmlite.utils import Progress, write_text
 
 
@@ -27,7 +32,7 @@ def parse_args(argv):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add('task', choices=['det', 'seg', 'cls', 'track'])
+    add('task', choices=['pretrain', 'det', 'seg', 'cls', 'track'])
     add('data', type=Path, help='directory')
     add('--backbone', choices=['vit-tiny', 'hiera-tiny'], default='vit-tiny')
     add('--init', metavar='FILE', help='pre-trained checkpoint; default: random weights')
@@ -53,22 +58,34 @@ def count_labels(record):
 @tool
 def main(argv=None):
     args = parse_args(argv)
+    out = args.out or Path(f'{args.data.resolve().name}_{args.task}.py')
+    if out.exists():
+        raise UserError(f"'{out}' exists: choose another by --out")
     record = read_dataset(args.data)
-    if record.task != args.task:
+    if args.task == 'pretrain':
+        record.task = 'pretrain'
+        images = record.splits['train'].images
+        args.data = Path(os.path.commonpath([image.parent for image in images]))
+    elif record.task != args.task:
         raise UserError(
             f"'{args.data}' is a data set of {record.format} ({record.task}), not for {args.task}"
         )
-    if record.task == 'seg':
+    elif record.task == 'seg':
         count_labels(record)
-    out = args.out or Path(f'{args.data.name}_{args.task}.py')
-    if out.exists():
-        raise UserError(f'{out} exists: choose another by --out')
-    text = starter_config(record, args.data, args.backbone, args.init, args.gpus)
-    write_text(out, text)
-    several = args.gpus > 1
-    launch = f'bash tools/dist_train.sh {out} {args.gpus}' if several else f'mmlite train {out}'
-    print(f'{out} is written. Look at what the model will see, and train:\n')
-    print(f'    mmlite browse {out} --output-dir images\n    {launch}')
+    write_text(out, starter_config(record, args.data, args.backbone, args.init, args.gpus))
+    try:
+        cfg = load_config(out)
+        if args.init:
+            load_pretrained(MODELS.build(cfg.model.backbone), args.init)
+    except UserError:
+        out.unlink()
+        raise
+    name = shlex.quote(str(out))
+    launch = (
+        f'bash tools/dist_train.sh {name} {args.gpus}' if args.gpus > 1 else f'mmlite train {name}'
+    )
+    print(f"'{out}' is written. Look at what the model will see, and train:\n")
+    print(f'    mmlite browse {name} --output-dir images\n    {launch}')
 
 
 if __name__ == '__main__':

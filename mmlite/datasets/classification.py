@@ -18,8 +18,12 @@ class ImageFolder(CustomDataset):
 
     With ``with_label=False``, images may be anywhere below ``data_prefix``, in directories of their
     classes or without directories, and a label that ``ann_file`` has after a path is left out: the
-    same lists serve pre-training and fine-tuning.
+    same lists serve pre-training and fine-tuning. ``extensions`` are by default all that the suite
+    reads.
     """
+
+    def __init__(self, *args, extensions=IMAGE_SUFFIXES, **kwargs):
+        super().__init__(*args, extensions=extensions, **kwargs)
 
     def load_data_list(self):
         samples = super().load_data_list()

@@ -3,16 +3,19 @@
 import copy
 import json
 import re
+from functools import partial
 from xml.etree import ElementTree
 
 import cv2
 import numpy as np
 import pytest
 import tiny
-from mmengine.config import Config
 
 from mmlite.datasets.formats.find import read_dataset
 from mmlite.datasets.formats.write import split_record, write_record
+from mmlite.engine.check_config import check_config
+from mmlite.engine.checks.data import check_data
+from mmlite.engine.config_file import load_config
 from mmlite.engine.starter import starter_config
 from mmlite.errors import DataError, UserError
 
@@ -232,17 +235,33 @@ def test_what_is_no_data_set_is_refused(tmp_path):
 
 @pytest.mark.parametrize('gpus', [0, 2])
 @pytest.mark.parametrize('backbone', ['vit-tiny', 'hiera-tiny'])
-@pytest.mark.parametrize('task', ['det', 'seg', 'cls', 'track'])
+@pytest.mark.parametrize('task', ['pretrain', 'det', 'seg', 'cls', 'track'])
 def test_a_new_config_is_short_and_loads(task, backbone, gpus, tmp_path):
-    writers = dict(seg=write_maps, cls=write_folders, track=write_videos)
-    root = tmp_path / 'data'
-    root = writers[task](root) if task in writers else write_format(root, 'COCO')
+    writers = dict(seg=write_maps, track=write_videos, cls=write_folders, pretrain=write_folders)
+    write = writers.get(task, partial(write_format, kind='COCO'))
+    root = tmp_path / 'it\'s a "name"'
+    write_record(read_dataset(write(tmp_path / 'source')), root)
     record = read_dataset(root)
-    record.classes = record.classes or ['a', 'b']
+    record.task = task
+    record.classes = ["a'b", 'Größe "c"']
     text = starter_config(record, root, backbone, 'init.pth', gpus)
     assert len(text.splitlines()) <= 25
     file = tmp_path / 'new.py'
     file.write_text(text)
-    cfg = Config.fromfile(file)
+    cfg = load_config(file)
+    cfg.optim_wrapper.type = 'OptimWrapper'  # AMP needs a GPU
+    check_config(cfg, 'train', data=False)
+    check_data(cfg, ['train'] if task == 'pretrain' else ['train', 'val'])
     assert cfg.model.backbone.init_cfg.checkpoint == 'init.pth'
-    assert cfg.auto_scale_lr.enable and cfg.overrides
+    batch = 2 if gpus else dict(det=4, seg=3).get(task, 2)
+    assert cfg.auto_scale_lr.enable and cfg.train_dataloader.batch_size == batch
+    if task in ('det', 'seg'):
+        assert cfg.train_cfg.max_iters == (2000 if gpus else 400)
+        classes = cfg.train_dataloader.dataset.metainfo.classes
+        assert classes == tuple(record.classes)
+    elif task != 'track':  # 2 images, one step an epoch
+        epochs = dict(cls=(200, 1000), pretrain=(400, 5000))[task]
+        assert cfg.train_cfg.max_epochs == epochs[gpus > 0]
+    else:
+        assert cfg.train_cfg.max_epochs == (20 if gpus else 4)
+        assert cfg.train_dataloader.dataset.samples_per_epoch == 200

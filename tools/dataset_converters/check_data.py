@@ -15,10 +15,10 @@ import sys
 from pathlib import Path
 
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
-from mmlite.analysis.report.data import survey_page
+from mmlite.analysis.report.data import UNITS, count_table, survey_page
 from mmlite.datasets.formats.find import match_maps, read_dataset
 from mmlite.datasets.formats.record import Record
-from mmlite.datasets.formats.survey import count_rows, judge_values, label_findings, survey_split
+from mmlite.datasets.formats.survey import judge_values, label_findings, survey_split
 from mmlite.engine.cli import positive_int, tool
 from mmlite.engine.config_file import load_config
 from mmlite.engine.datasets import judge_config
@@ -84,20 +84,17 @@ def check(record, args):
 
 def write_lines(record, surveys, notes, found):
     """The report as lines of text."""
-    yield f'{record.root}: {record.format}, {len(record.classes) or "unnamed"} classes'
+    items, counted = UNITS[record.task]
+    classes = f', {len(record.classes) or "unnamed"} classes' if counted else ''
+    yield f'{record.root}: {record.format}{classes}'
     for name, survey in surveys.items():
-        line = f'{name}: {survey.images} images'
+        line = f'{name}: {survey.images} {items}'
         if len(survey.sizes):
             low, high = survey.sizes.min(0), survey.sizes.max(0)
             line += f', {low[0]} x {low[1]} to {high[0]} x {high[1]} pixels'
         yield line
-    keys = [key for key, _ in count_rows(surveys.values())]
-    if keys:
-        unit = dict(det='objects', seg='pixels').get(record.task, 'images')
-        header = ['class', *(f'{name}: {unit}, images' for name in surveys)]
-        rows = [
-            (key, *(f'{s.counts[key]} {s.shown[key]:>6}' for s in surveys.values())) for key in keys
-        ]
+    header, rows = count_table(record, surveys)
+    if rows:
         yield render_table(header, rows, left=1)
     yield from notes
     yield from found[:LISTED]

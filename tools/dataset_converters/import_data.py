@@ -33,13 +33,18 @@ def parse_args(argv):
 def main(argv=None):
     args = parse_args(argv)
     record = read_dataset(args.path)
-    if args.split is not None and 'val' not in record.splits:
-        split_record(record, args.split, args.seed)
+    if args.split is not None:
+        if record.task == 'pretrain' or 'val' in record.splits:
+            why = 'there is a validation split' if 'val' in record.splits else 'there are no labels'
+            record.findings.append(f'--split is left out: {why}')
+        else:
+            split_record(record, args.split, args.seed)
     write_record(record, args.to)
     for text in record.findings:
         print(text)
     counts = ', '.join(f'{len(s.images)} {name}' for name, s in record.splits.items())
-    print(f'{record.format} -> {args.to}: {counts}; {len(record.classes)} classes')
+    classes = f'; {len(record.classes)} classes' if record.classes else ''
+    print(f'{record.format} -> {args.to}: {counts}{classes}')
     if 'val' not in record.splits and record.task != 'pretrain':
         print('there is no validation split: --split 0.9 makes one')
 

@@ -28,7 +28,6 @@ train_dataloader = dict(
         data_root=data_root,
         data_prefix='train',
         with_label=False,
-        extensions=('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm'),
         pipeline=train_pipeline,
     ),
 )

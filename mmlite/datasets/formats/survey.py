@@ -10,6 +10,7 @@ import numpy as np
 from mmlite.errors import DataError
 from mmlite.utils.names import listed
 
+from ..sot.frame_folder import FrameFolderDataset
 from ..transforms import LoadImageFromFile
 from .label_maps import count_values
 from .loading import LoadSegAnnotations
@@ -26,7 +27,8 @@ class Survey:
     Attributes:
         images (int): Number of images.
         sizes (ndarray): (N, 2), shown width and height of the readable images.
-        counts (Counter): By class name (det: objects, cls: images) or label (seg: pixels).
+        counts (Counter): By class name (det: objects, cls: images) or label (seg: pixels); of
+            tracking, frames and boxes.
         shown (Counter): By the same key, number of images that have it.
         problems (list[tuple[str, str]]): File, and what is wrong with it.
     """
@@ -100,7 +102,7 @@ def read_pair(image, label=None, stated=None):
     problems, values = [], {}
     info = dict(img_path=str(image), seg_fields=[], reduce_zero_label=False)
     if Path(image).is_dir():
-        return (), problems, values  # a sequence
+        return _read_sequence(image)
     if stated:
         info['width'], info['height'] = stated
     if label is not None:
@@ -115,6 +117,21 @@ def read_pair(image, label=None, stated=None):
         except DataError as error:
             problems.append((str(label), _reason(error.__cause__)))
     return info.get('ori_shape', ())[::-1], problems, values
+
+
+def _read_sequence(folder):
+    try:
+        sequence = open_sequence(folder)
+        shapes = [sequence.frames.read(number).shape for number in range(len(sequence))]
+    except DataError as error:
+        return (), [(str(folder), str(error))], {}
+    values = dict(frames=len(sequence), boxes=int(sequence.visible.sum()))
+    return shapes[0][1::-1], [], values
+
+
+def open_sequence(folder):
+    """:class:`~mmlite.datasets.sot.sequence.Sequence` of a directory; no index is kept."""
+    return FrameFolderDataset(folder, rebuild_index=None)[0]
 
 
 def _reason(error):

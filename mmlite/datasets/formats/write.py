@@ -22,6 +22,10 @@ def split_record(record, share, seed=0):
     """
     if not 0 < share < 1:
         raise UserError(f'--split must be between 0 and 1 (got {share:g})')
+    if 'train' not in record.splits:
+        raise UserError(
+            f"'{record.root}' has no training split (it has {', '.join(record.splits)})"
+        )
     whole = record.splits['train']
     groups = defaultdict(list)
     for index in range(len(whole.images)):
@@ -83,9 +87,10 @@ def _write_coco(folder, name, split):
 
 
 def _write_maps(folder, name, split):
-    names = link_all(split.images, folder / 'images' / name)
+    # whatever they are, one suffix: the reader takes one, and decoders look at the content
+    names = link_all(split.images, folder / 'images' / name, '.jpg')
     for file, label in zip(names, split.labels, strict=True):
-        link(label, folder / 'annotations' / name / (Path(file).stem + label.suffix))
+        link(label, folder / 'annotations' / name / f'{Path(file).stem}.png')
 
 
 def _write_classes(folder, name, split):
@@ -98,14 +103,18 @@ def _write_plain(folder, name, split):
     link_all(split.images, folder / name)
 
 
-def link_all(paths, folder):
-    """Link files into a directory; equal names get a number. Returns the new names, a list."""
+def link_all(paths, folder, suffix=None):
+    """Link files into a directory, with ``suffix`` or their own; equal names get a number.
+
+    Returns:
+        list[str]: The new names.
+    """
     taken, names = set(), []
     for path in paths:
-        name, number = path.name, 1
+        name, number = path.stem + (suffix or path.suffix), 1
         while Path(name).stem in taken:
             number += 1
-            name = f'{path.stem}_{number}{path.suffix}'
+            name = f'{path.stem}_{number}{suffix or path.suffix}'
         taken.add(Path(name).stem)
         link(path, folder / name)
         names.append(name)

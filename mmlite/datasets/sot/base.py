@@ -39,7 +39,7 @@ class SequenceDataset(Dataset):
             :class:`~mmlite.datasets.sot.storage.Tree`.
         split (str): One of ``splits``.
         rebuild_index (bool): Rebuild the index, needed after changes within the directories of
-            sequences. Defaults to False.
+            sequences; with None no index is read or kept. Defaults to False.
         **options: Further arguments that the index depends on; ``*_file`` are paths.
 
     Raises:

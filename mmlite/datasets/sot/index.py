@@ -58,11 +58,14 @@ class Entry:
 class KeptIndex:
     """A JSON file that is valid while nothing changes that ``tree`` was asked for.
 
-    ``key`` distinguishes the indices of one root: data set, split and options.
+    ``key`` distinguishes the indices of one root: data set, split and options. Without ``kept``
+    there is no file.
     """
 
-    def __init__(self, root, key):
-        self._file = _index_file(root, key)  # creates the directory before the root is stamped
+    def __init__(self, root, key, kept=True):
+        self._file = (
+            _index_file(root, key) if kept else None
+        )  # creates the directory before the root is stamped
         self.tree = WatchedTree(root)
 
     def load(self, unpack):
@@ -98,8 +101,11 @@ class KeptIndex:
 
 
 def load_index(tree, key, find, rebuild=False):
-    """Load the entries of a data set from its index, or build it from those of ``find(tree)``."""
-    index = KeptIndex(tree.root, key)
+    """Load the entries of a data set from its index, or build it from those of ``find(tree)``.
+
+    With ``rebuild=None`` no index is read or kept.
+    """
+    index = KeptIndex(tree.root, key, rebuild is not None)
     kept = None if rebuild else index.load(lambda rows: list(map(_unpack, rows)))
     if kept is None:
         entries = find(index.tree)
