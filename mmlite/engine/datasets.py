@@ -20,6 +20,9 @@ from .cli import report_errors_once
 STAGES = ('train', 'val', 'test')
 HEAD = 'model.head.num_classes'
 HEADS = re.compile(r'model\.(head|(roi_head\.)?(bbox|mask)_head|(decode|auxiliary)_head)(\.\d+)?')
+IGNORING = re.compile(  # what has to know the label of ignored pixels
+    r'model\.((decode|auxiliary)_head(\.\d+)?|data_preprocessor)|(val|test)_evaluator(\.\d+)?'
+)
 OTHER = re.compile('STDCHead|SideAdapterCLIPHead')  # classes of their own, such as boundaries
 
 
@@ -53,6 +56,7 @@ def judge(dataset, cfg, seen, tolerant=False):
         if len(list(parts(part))) == 1:  # not a wrapper
             check_names(part, seen)
             check_heads(part, cfg)
+            check_ignored(part, cfg)
             seen.append(part)
 
 
@@ -109,6 +113,29 @@ def check_heads(dataset, cfg):
                 f"{_place(dataset)}, line {wrong[0] + 1}: '{labels[wrong[0]]}' is not a label from "
                 f'0 to {heads[HEAD] - 1}, the classes of {HEAD}'
             )
+
+
+def check_ignored(dataset, cfg):
+    """Compare the ignored label of label maps with heads, padding and metrics; all default to 255.
+
+    A loss would take an index out of its range, and a metric would count the pixels.
+    """
+    if not hasattr(dataset, 'ignore_index'):
+        return
+    ignored, model = dataset.ignore_index, cfg.get('model') or {}
+    for top in ('model', 'val_evaluator', 'test_evaluator'):
+        settings = model.get('module', model) if top == 'model' else cfg.get(top)
+        for path, item in walk(settings, top):
+            if not IGNORING.fullmatch(path) or not isinstance(item, dict):
+                continue
+            if top != 'model' and 'IoUMetric' not in str(item.get('type')):
+                continue
+            key = 'seg_pad_val' if path.endswith('processor') else 'ignore_index'
+            if item.get(key, 255) != ignored:
+                raise UserError(
+                    f'{path}.{key}={item.get(key, 255)}, but {type(dataset).__name__} of '
+                    f'{_place(dataset)!r} ignores the label {ignored}: set both to one value'
+                )
 
 
 def class_names(dataset):

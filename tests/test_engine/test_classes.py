@@ -10,7 +10,7 @@ from mmengine.dataset import BaseDataset, ConcatDataset
 from mmpretrain.datasets import CustomDataset, ImageNet
 
 from mmlite.datasets.wrapped import WrappedDataset
-from mmlite.engine.datasets import judge
+from mmlite.engine.datasets import check_ignored, judge
 from mmlite.errors import DataError, UserError
 
 NAMES = tuple(map(str, range(80)))
@@ -147,3 +147,30 @@ def test_mixed_labels_have_the_classes_of_the_head(place, length):
     message = f'vectors of model.data_preprocessor.num_classes={length}' if length != 3 else ''
     with refusal(message):
         judge(Named(), cfg, [])
+
+
+HEAD_254 = {'model.decode_head.ignore_index': 254}
+PAD_254 = {'model.data_preprocessor.seg_pad_val': 254}
+
+
+@pytest.mark.parametrize(
+    ('ignored', 'settings', 'message'),
+    [
+        (255, {}, ''),
+        (255, {'model.decode_head.ignore_index': 0}, r'^model\.decode_head\.ignore_index=0, but'),
+        (254, {}, r"^model\.decode_head\.ignore_index=255, but Named of 'a\.json' ignores the "
+         'label 254: set both to one value$'),
+        (254, HEAD_254, r'^model\.data_preprocessor\.seg_pad_val=255, but'),
+        (254, HEAD_254 | PAD_254, r'^val_evaluator\.0\.ignore_index=255, but'),
+        (254, HEAD_254 | PAD_254 | {'val_evaluator.0.ignore_index': 254}, ''),
+    ],
+)  # fmt: skip
+def test_all_ignore_the_same_label(ignored, settings, message):
+    heads = dict(decode_head=dict(num_classes=2), data_preprocessor=dict(size=(8, 8)))
+    metrics = [dict(type='IoUMetric'), dict(type='CocoMetric')]
+    cfg = Config(dict(model=heads, val_evaluator=metrics))
+    cfg.merge_from_dict(settings)
+    dataset = Named(ann_file='a.json', metainfo=dict(classes=('red', 'green')), lazy_init=True)
+    dataset.ignore_index = ignored
+    with refusal(message):
+        check_ignored(dataset, cfg)
