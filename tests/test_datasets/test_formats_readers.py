@@ -195,33 +195,178 @@ def test_a_data_set_without_a_validation_split_is_divided_once(tmp_path):
     assert parts[0] == parts[1] and not set(parts[0]['train']) & set(parts[0]['val'])
 
 
-@pytest.mark.parametrize(
-    ('line', 'message'),
-    [
-        ('2 0.5 0.5 0.1 0.1', 'line 1: class 2 is not one of 0 to 1'),
-        ('0 0.5 0.5 0.1', 'line 1: 3 numbers after the class'),
-        ('0 0.5 0.5 0.1 1.5', 'is not within 0 to 1'),
-        ('red 0.5 0.5 0.1 0.1', 'is not numbers'),
-    ],
-)
+BAD_LINES = [
+    ('2 0.5 0.5 0.1 0.1', 'line 1: class 2 is not one of 0 to 1'),
+    ('1.5 0.5 0.5 0.1 0.1', 'class 1.5 is not one of 0 to 1'),
+    ('nan 0.5 0.5 0.1 0.1', 'class nan is not one of 0 to 1'),
+    ('0 0.5 0.5 0.1', 'line 1: 3 numbers after the class'),
+    ('\n\n0 0.5 0.5 0.1 0.1 0.98', 'line 3: 5 numbers after the class'),
+    ('0 0.5 0.5 0.1 1.5', 'is not within 0 to 1'),
+    ('0 40 30 10 10', 'is not within 0 to 1'),
+    ('red 0.5 0.5 0.1 0.1', 'is not numbers'),
+    ('# comment', 'is not numbers'),
+    ('0,0.5,0.5,0.1,0.1', 'is not numbers'),
+    ('0 0.5 0.5 0.1 nan', r'line 1 has the box .* = \[36\.0, nan, 8\.0, nan\]'),
+    ('0 0.5 0.5 -0.005 0.1', 'line 1 has the box'),
+    (b'0 0.5 0.5 0.1 0.1 \xe9', 'is not text in UTF-8'),
+]
+
+
+@pytest.mark.parametrize(('line', 'message'), BAD_LINES)
 def test_wrong_lines_of_yolo_are_named(line, message, tmp_path):
     root = write_format(tmp_path / 'data', 'YOLO')
-    (root / 'labels' / 'train' / '1.txt').write_text(line)
-    with pytest.raises(DataError, match=rf'train/1\.txt, {message}|{message}'):
+    line = line if isinstance(line, bytes) else line.encode()
+    (root / 'labels' / 'train' / '1.txt').write_bytes(line)
+    with pytest.raises(DataError, match=rf'train/1\.txt.*{message}'):
         read_dataset(root)
 
 
-def test_wrong_files_of_voc_and_labelme_are_named(tmp_path):
-    root = write_format(tmp_path / 'voc', 'Pascal VOC')
-    (root / 'Annotations' / 'train1.xml').write_text('<annotation><object/></annotation>')
-    with pytest.raises(DataError, match=r'train1\.xml: object 1 has no bndbox'):
+@pytest.mark.parametrize(
+    'lines', [b'1 0.5 0.5 0.1 0.1\r\n\r\n', b'\xef\xbb\xbf1.0\t0.5 0.5 .1 1e-1', b'1 .5 .5 .1 .1 ']
+)
+def test_lines_of_yolo_of_other_forms_are_read(lines, tmp_path):
+    root = write_format(tmp_path / 'data', 'YOLO')
+    (root / 'labels' / 'train' / '1.txt').write_bytes(lines)
+    found = [row for row in objects(read_dataset(root).splits['train']) if row[0] == '1']
+    assert found == [('1', 'green', 36.0, 28.8, 8.0, 6.4)]
+
+
+@pytest.mark.parametrize(
+    ('names', 'message'),
+    [
+        *((text, 'names must be a list of different names') for text in (
+            '', 'red', '[]', '[red, red]', 'x.names')),
+        ('{0: red, 2: green}', 'the keys of names must be 0 to 1'),
+        ('[red, green]\nnc: 3', 'nc is 3, but there are 2 names'),
+        ('[red, green', 'is not valid YAML'),
+        ('[red, green]\npath: /gone', r'/gone/images/train. of the YOLO data set does not exist'),
+    ],
+)  # fmt: skip
+def test_wrong_descriptions_of_yolo_are_named(names, message, tmp_path):
+    root = write_format(tmp_path / 'data', 'YOLO')
+    (root / 'data.yaml').write_text(f'train: images/train\nval: images/val\nnames: {names}\n')
+    with pytest.raises(DataError, match=message) as error:
         read_dataset(root)
-    root = write_format(tmp_path / 'labelme', 'LabelMe')
+    assert '\n' not in str(error.value)
+
+
+def test_yolo_needs_no_yaml_and_its_label_files_are_counted(tmp_path):
+    root = write_format(tmp_path / 'data', 'YOLO')
+    expected = objects(read_dataset(root).splits['train'])
+    (root / 'data.yaml').write_text(
+        "train: images/train\nval: images/val\nnames: {'0': red, '1': 'a: b'}"
+    )
+    assert read_dataset(root).classes == ['red', 'a: b']
+    (root / 'data.yaml').unlink()
+    (root / 'classes.txt').write_text('red\ngreen\n')
+    (root / 'labels' / 'train' / 'alone.txt').write_text('')
+    record = read_dataset(root)
+    assert record.format == 'YOLO' and objects(record.splits['train']) == expected
+    assert '1 label files have no image, such as' in record.findings[0]
+
+
+def _voc(path, text):
+    """A change of the first element at a path of an annotation."""
+    return lambda tree: setattr(tree.find(path), 'text', text)
+
+
+def _size(width):
+    text = f'<size><width>{width}</width><height>64</height></size>'
+    return lambda tree: tree.append(ElementTree.fromstring(text))
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (_voc('object/bndbox/xmin', 'x'), r'object 1 has no bndbox'),
+        (_voc('object/bndbox/xmin', 'nan'), 'red has the box'),
+        (_voc('object/bndbox/xmax', 'inf'), 'red has the box'),
+        (_voc('object/bndbox/xmax', '-5'), r'object 1 .red. has the corners'),
+        (_voc('object/name', ' '), r'object 1 .. has the corners'),
+        (_size('x'), 'its size cannot be used'),
+        (_size(64), r'its size is 64 x 64, but .* 80 x 64'),
+        *((change, None) for change in (
+            _size(0), _size('80.0'), _voc('object/name', ' red\n'),
+            _voc('filename', 'C:\\other.png'),
+            lambda tree: tree.find('object').insert(0, ElementTree.fromstring(
+                '<part><name>head</name><bndbox><xmin>1</xmin></bndbox></part>')))),
+    ],
+)  # fmt: skip
+def test_files_of_voc_are_read_or_named(change, message, tmp_path):
+    root = write_format(tmp_path, 'Pascal VOC')
+    expected = objects(read_dataset(root).splits['train'])
+    file = root / 'Annotations' / 'train1.xml'
+    tree = ElementTree.parse(file).getroot()
+    change(tree)
+    file.unlink()
+    file = root / 'Annotations' / 'deeper' / 'train1.xml'
+    file.parent.mkdir()
+    file.write_bytes(ElementTree.tostring(tree))
+    (root / 'ImageSets' / 'Main' / 'train.txt').write_text(
+        'train0\n \ntrain1 1\ntrain1\ntrain2\ntrain3'
+    )
+    if message is None:
+        assert objects(read_dataset(root).splits['train']) == expected
+        return
+    with pytest.raises(DataError, match=rf'train1\.xml.*{message}'):
+        read_dataset(root)
+
+
+@pytest.mark.parametrize('text', [' 1 ', 'True', '0'])
+def test_difficult_objects_of_voc_are_ignored(text, tmp_path):
+    root = write_format(tmp_path, 'Pascal VOC')
+    file = root / 'Annotations' / 'train1.xml'
+    file.write_text(
+        file.read_text().replace('<object>', f'<object><difficult>{text}</difficult>', 1)
+    )
+    labels = read_dataset(root).splits['train'].labels['annotations']
+    assert sum(item['iscrowd'] for item in labels) == (text != '0')
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(shapes=None), 'is not a file of LabelMe'), (dict(shapes=[None]), 'is not a file of'),
+        (dict(imagePath=None), 'is not a file of'), (dict(imagePath='gone.png'), 'does not exist'),
+        (dict(imageWidth=64), r'its size is 64 x 64'), (dict(imageWidth='x'), 'its size cannot be'),
+        (dict(shape_type='line'), r'shape 1 .red. is a line of 4 points'),
+        (dict(shape_type='point', points=[[1, 2]]), 'is a point of 1 points'),
+        (dict(points=[[1, 2, 3]] * 3), 'are not pairs of numbers'), (dict(label=' '), 'no label'),
+        (dict(points=[[1, 2], [3, 4], [float('nan'), 5]]), 'not all finite'),
+        (dict(points=[[900, 900], [950, 900], [950, 950]]), 'red has the box'),
+        (dict(points=[[0, 0], [1e10, 0], [1e10, 1e10]]), 'near the image'),
+        (dict(imageWidth='80'), None), (dict(label=' red '), None), (dict(group_id=1), None),
+        (dict(imageData='aGVsbG8=', imagePath='..\\a\\0.png', imageWidth=None), None),
+    ],
+)  # fmt: skip
+def test_files_of_labelme_are_read_or_named(changes, message, tmp_path):
+    root = write_format(tmp_path, 'LabelMe')
+    expected = objects(read_dataset(root).splits['train'])
     file = root / 'train' / '0.json'
     content = json.loads(file.read_text())
-    content['shapes'][0]['shape_type'] = 'line'
-    file.write_text(json.dumps(content))
-    with pytest.raises(DataError, match=r'0\.json: shape 1 .red. is a line of 4 points'):
+    for key, value in changes.items():
+        place = (
+            content['shapes'][0]
+            if key in ('shape_type', 'points', 'label', 'group_id')
+            else content
+        )
+        place[key] = value
+    file.write_text(json.dumps(content), encoding='utf-8-sig')
+    if message is None:
+        assert objects(read_dataset(root).splits['train']) == expected
+        return
+    with pytest.raises(DataError, match=rf'0\.json.*{message}'):
+        read_dataset(root)
+
+
+@pytest.mark.parametrize(('kind', 'file'), [
+    ('YOLO', 'images/train/1.png'), ('Pascal VOC', 'JPEGImages/train1.png'),
+    ('LabelMe', 'train/1.png'),
+])  # fmt: skip
+def test_images_that_cannot_be_read_are_named(kind, file, tmp_path):
+    root = write_format(tmp_path, kind)
+    (root / file).write_bytes(b'not an image')
+    with pytest.raises(DataError, match=rf'its image .*{file} .*is not an image'):
         read_dataset(root)
 
 

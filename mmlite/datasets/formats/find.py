@@ -8,15 +8,14 @@ from mmlite.utils import IMAGE_SUFFIXES
 
 from .coco import judge_coco
 from .labelme import read_labelme
-from .record import Record, Split, is_hidden, list_images, read_json
+from .record import Record, Split, is_hidden, list_images, read_json, read_lines
 from .voc import read_voc
-from .yolo import find_yaml, read_yolo
+from .yolo import NAMES, find_yaml, read_yolo
 
 TRAIN, VAL = ('train', 'training', 'train2017'), ('val', 'valid', 'validation', 'val2017')
 TEST = ('test', 'testing', 'test2017')
 MAPS = ('annotations', 'labels', 'masks', 'ann_dir', 'gtFine', 'SegmentationClass')
 IMAGES = ('images', 'img_dir', 'leftImg8bit', 'JPEGImages')
-NAMES = ('classes.txt', 'names.txt', 'labels.txt', 'obj.names')
 
 
 def read_dataset(path, strict=True):
@@ -57,8 +56,8 @@ def read_dataset(path, strict=True):
 def _read_file(path):
     if path.suffix in ('.yaml', '.yml'):
         return read_yolo(path)
-    if path.suffix == '.json' and _is_coco(path):
-        return read_coco(path.parent, {'train': path})
+    if path.suffix == '.json' and (data := _coco_content(path)):
+        return read_coco(path.parent, {'train': (path, data)})
     raise DataError(f"'{path}' is neither a COCO file (.json) nor the YAML file of YOLO")
 
 
@@ -75,32 +74,31 @@ def _subfolders(path):
     return [item for item in sorted(path.iterdir()) if item.is_dir() and not is_hidden(item.name)]
 
 
-def _is_coco(file):
-    """Whether a JSON file begins as a COCO file: an object, whose lists come in any order."""
-    with open(file, encoding='utf-8', errors='replace') as text:
-        if text.read(1) != '{':
-            return False
-    return {'images', 'categories'} <= set(read_json(file))
+def _coco_content(file):
+    """Content of a COCO file; None of another JSON file."""
+    data = read_json(file)
+    return data if isinstance(data, dict) and {'images', 'categories'} <= set(data) else None
 
 
 def _coco(root):
     files = [*root.glob('*.json'), *root.glob('annotations/*.json'), *root.glob('*/*.coco.json')]
-    files = [file for file in sorted(files) if _is_coco(file)]
-    named = {}
-    for file in files:
+    named, unnamed = {}, []
+    for file in sorted(files):
         split = split_of(file.name) or split_of(file.parent.name)
-        if split and split not in named:
-            named[split] = file
-    if not named and len(files) == 1:
-        named = {'train': files[0]}
+        if split not in named and (data := _coco_content(file)):
+            if split:
+                named[split] = file, data
+            else:
+                unnamed.append((file, data))
+    if not named and len(unnamed) == 1:
+        named = {'train': unnamed[0]}
     return read_coco(root, named) if named else None
 
 
 def read_coco(root, files):
-    """Read COCO files, a dict of split -> path; images are looked for below ``root``."""
+    """Read COCO files, a dict of split -> (path, content); images are looked for below ``root``."""
     record = Record('det', 'COCO', Path(root), {})
-    for split, file in files.items():
-        data = read_json(file)
+    for split, (file, data) in files.items():
         masks = any(item.get('segmentation') for item in data.get('annotations', [])[:100])
         faults, repairs = judge_coco(data, str(file), annotated=split != 'test', masks=masks)
         if faults:
@@ -139,13 +137,13 @@ def _yolo(root):
 def _voc(root):
     candidates = [root, *root.glob('VOCdevkit/*'), *root.glob('VOC*')]
     for folder in candidates:
-        if (folder / 'JPEGImages').is_dir() and any((folder / 'Annotations').glob('*.xml')):
+        if (folder / 'JPEGImages').is_dir() and any((folder / 'Annotations').rglob('*.xml')):
             return read_voc(folder)
     return None
 
 
 def _labelme(root):
-    for file in [*root.glob('*.json'), *root.glob('*/*.json')][:1]:
+    for file in [*root.glob('*.json'), *root.glob('*/*.json')][:20]:
         with open(file, encoding='utf-8', errors='replace') as text:
             if '"shapes"' in text.read(2**20):
                 return read_labelme(root)
@@ -192,11 +190,8 @@ def match_maps(images, maps, record):
 
 
 def _class_names(root):
-    for name in NAMES:
-        if (root / name).is_file():
-            lines = (root / name).read_text(encoding='utf-8').splitlines()
-            return [line.strip() for line in lines if line.strip()]
-    return []
+    files = [root / name for name in NAMES if (root / name).is_file()]
+    return list(filter(None, read_lines(files[0]))) if files else []
 
 
 def _videos(root):

@@ -1,13 +1,11 @@
 """LabelMe: a JSON file of polygons beside each image."""
 
-import json
 import math
 from pathlib import Path
 
 from mmlite.errors import DataError
 
-from .images import read_header
-from .record import CocoBuilder, Record, polygon_box
+from .record import CocoBuilder, Record, image_size, polygon_box, read_json
 
 POINTS = 32  # of the polygon that stands for a circle
 
@@ -34,7 +32,8 @@ def read_labelme(root):
         for image, size, shapes in items:
             builder.add_image(image, *size)
             for name, points in shapes:
-                builder.add_object(name, polygon_box(points), [points])
+                where = f'{Path(image).with_suffix(".json")}: {name}'
+                builder.add_object(where, name, polygon_box(points), [points])
         if items:
             record.splits[split] = builder.split()
     return record
@@ -42,28 +41,20 @@ def read_labelme(root):
 
 def _parse(file):
     """Image path, its size, and shapes as (class, polygon)."""
-    try:
-        data = json.loads(file.read_text(encoding='utf-8'))
-        image = file.parent / Path(data['imagePath'].replace('\\', '/')).name
-        shapes = data['shapes']
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f'{file} is not a file of LabelMe (imagePath, shapes): {error}') from error
-    if not image.is_file():
-        raise DataError(f'{file}: its image {image} does not exist')
-    header = read_header(image)
-    stated = data.get('imageWidth'), data.get('imageHeight')
-    if None not in stated and stated not in (header[:2], header.shown):
-        raise DataError(
-            f'{file}: its size is {stated[0]} x {stated[1]}, but {image} has '
-            f'{header.width} x {header.height} pixels'
-        )
-    size = stated if None not in stated else header.shown
-    return image, size, [_polygon(shape, number, file) for number, shape in enumerate(shapes, 1)]
+    data = read_json(file)
+    data = data if isinstance(data, dict) else {}
+    name, shapes = data.get('imagePath'), data.get('shapes')
+    if type(name) is not str or type(shapes) is not list or not set(map(type, shapes)) <= {dict}:
+        raise DataError(f'{file} is not a file of LabelMe: imagePath is a name, shapes a list')
+    image = file.parent / Path(name.replace('\\', '/')).name
+    size = image_size(image, file, (data.get('imageWidth'), data.get('imageHeight')))
+    polygons = [_polygon(shape, number, file) for number, shape in enumerate(shapes, 1)]
+    return image, size, polygons
 
 
 def _polygon(shape, number, file):
     kind, points = shape.get('shape_type') or 'polygon', shape.get('points') or []
-    name = shape.get('label')
+    name = str(shape.get('label') or '').strip()
     try:
         points = [(float(x), float(y)) for x, y in points]
     except (TypeError, ValueError) as error:
@@ -82,4 +73,4 @@ def _polygon(shape, number, file):
         )
     if not name:
         raise DataError(f'{file}: shape {number} has no label')
-    return str(name), [round(value, 3) for point in points for value in point]
+    return name, [round(value, 3) for point in points for value in point]

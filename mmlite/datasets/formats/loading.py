@@ -1,5 +1,7 @@
 """Loading of annotations that OpenMMLab's loaders lose silently."""
 
+import copy
+
 from mmcv.transforms import LoadAnnotations as BaseLoadAnnotations
 from mmdet.datasets.transforms import LoadAnnotations as LoadInstances
 from mmengine import fileio
@@ -17,12 +19,10 @@ def _load_masks(self, results):
 
     mmdet ignores every object with run lengths if ``poly2mask=False``.
     """
-    wanted = self.poly2mask
-    self.poly2mask = wanted or any(isinstance(i.get('mask'), dict) for i in results['instances'])
-    try:
-        load_masks(self, results)
-    finally:
-        self.poly2mask = wanted
+    if any(isinstance(item.get('mask'), dict) for item in results['instances']):
+        self = copy.copy(self)  # other images keep their polygons
+        self.poly2mask = True
+    load_masks(self, results)
 
 
 LoadInstances._load_masks = _load_masks

@@ -2,12 +2,16 @@
 
 import gc
 import json
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from mmlite.errors import DataError
 from mmlite.utils import IMAGE_SUFFIXES
+
+from .coco import mask_fault
+from .images import read_header
 
 TASKS = ('det', 'seg', 'cls', 'track', 'pretrain')
 
@@ -66,6 +70,36 @@ def is_hidden(path):
     return any(part.startswith('.') or part == '__MACOSX' for part in PurePath(path).parts)
 
 
+def read_lines(file):
+    """Lines of a text file in UTF-8, stripped."""
+    try:
+        text = Path(file).read_text(encoding='utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise DataError(f'{file} is not text in UTF-8: {error}') from error
+    return [line.strip() for line in text.splitlines()]
+
+
+def image_size(image, file, stated=()):
+    """Shown width and height of an image, or what the annotation ``file`` has ``stated``.
+
+    Raises:
+        DataError: The image cannot be read, or has another size.
+    """
+    try:
+        header = read_header(image)
+        size = tuple(int(float(value or 0)) for value in stated)
+    except (DataError, TypeError, ValueError) as error:
+        raise DataError(f'{file}: its image {image} or its size cannot be used: {error}') from error
+    if not size or 0 in size:
+        return header.shown
+    if size not in (header[:2], header.shown):
+        raise DataError(
+            f'{file}: its size is {size[0]} x {size[1]}, but {image} has '
+            f'{header.width} x {header.height} pixels'
+        )
+    return size
+
+
 def list_images(folder, recursive=True):
     """Images of a directory in order, and the number of other files by suffix.
 
@@ -106,8 +140,25 @@ class CocoBuilder:
         image = dict(id=number, file_name=str(path), width=width, height=height)
         self.data['images'].append(image)
 
-    def add_object(self, name, box, polygons=None, ignored=False):
-        """Add an object by class name, ``[x, y, width, height]`` in pixels, and polygons."""
+    def add_object(self, where, name, box, polygons=None, ignored=False):
+        """Add an object by class name, ``[x, y, width, height]`` in pixels, and polygons.
+
+        Raises:
+            DataError: Begins with ``where`` the object is written; the box is not finite or outside
+                the image, or a polygon is not one.
+        """
+        x, y, width, height = box
+        image = self.data['images'][-1]
+        sizes = 0 <= width < math.inf and 0 <= height < math.inf
+        inside = -width <= x <= image['width'] and -height <= y <= image['height']
+        if not sizes or not inside:
+            raise DataError(
+                f'{where} has the box [x, y, width, height] = {[float(v) for v in box]}, which is '
+                f'not within its image of {image["width"]} x {image["height"]} pixels'
+            )
+        fault = mask_fault(polygons, (image['width'], image['height'])) if polygons else None
+        if fault:
+            raise DataError(f'{where} has {fault}')
         annotation = dict(
             id=len(self.data['annotations']) + 1,
             image_id=len(self.data['images']),

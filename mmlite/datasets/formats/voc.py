@@ -5,8 +5,7 @@ from xml.etree import ElementTree
 
 from mmlite.errors import DataError
 
-from .images import read_header
-from .record import CocoBuilder, Record
+from .record import CocoBuilder, Record, image_size, list_images, read_lines
 
 CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
 
@@ -25,16 +24,19 @@ def read_voc(root):
         DataError: Names the file and the object.
     """
     root = Path(root)
-    names = {path.stem: path for path in sorted((root / 'Annotations').glob('*.xml'))}
+    names = {path.stem: path for path in sorted((root / 'Annotations').rglob('*.xml'))}
     splits = {}
     for split in ('train', 'val', 'test', 'trainval'):
         file = root / 'ImageSets' / 'Main' / f'{split}.txt'
         if file.is_file():
-            splits[split] = [line.split()[0] for line in file.read_text().splitlines() if line]
+            lines = filter(None, read_lines(file))
+            stems = [line if line in names else line.split()[0] for line in lines]
+            splits[split] = list(dict.fromkeys(stems))
     if not {'train', 'val'} <= set(splits):
         splits = {'train': splits.get('trainval') or splits.get('train') or sorted(names)}
     else:
         splits.pop('trainval', None)
+    images = {path.stem: path for path in list_images(root / 'JPEGImages')[0]}
     parsed = {}
     for split, stems in splits.items():
         for stem in stems:
@@ -42,7 +44,7 @@ def read_voc(root):
                 if split == 'test':
                     continue  # without annotations
                 raise DataError(f'{root}: split {split} lists {stem}, which has no XML file')
-            parsed[stem] = _parse(names[stem], root)
+            parsed[stem] = _parse(names[stem], images, root)
     found = [item for _, _, objects in parsed.values() for item in objects]
     first = int(min((min(box) for _, box, _ in found), default=1) >= 1)
     classes = sorted({name for name, _, _ in found})
@@ -61,38 +63,30 @@ def read_voc(root):
             builder.add_image(image, *size)
             for name, (x1, y1, x2, y2), hard in objects:
                 box = [x1 - first, y1 - first, x2 - x1 + first, y2 - y1 + first]
-                builder.add_object(name, box, ignored=hard)
+                builder.add_object(f'{names[stem]}: {name}', name, box, ignored=hard)
         if builder.data['images']:
             record.splits[split] = builder.split()
     return record
 
 
-def _parse(file, root):
+def _parse(file, images, root):
     """Image path, size and objects (class, corners, difficult) of an XML file."""
     try:
         tree = ElementTree.parse(file).getroot()
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise DataError(f'{file} is not XML: {error}') from error
-    image = root / 'JPEGImages' / (tree.findtext('filename') or f'{file.stem}.jpg')
-    if not image.is_file():
-        image = next(iter(sorted((root / 'JPEGImages').glob(f'{file.stem}.*'))), image)
-    if not image.is_file():
-        raise DataError(f'{file}: its image {image} does not exist')
-    header = read_header(image)
-    stated = tuple(int(float(tree.findtext(f'size/{key}') or 0)) for key in ('width', 'height'))
-    if all(stated) and stated not in (header[:2], header.shown):
-        raise DataError(
-            f'{file}: its size is {stated[0]} x {stated[1]}, but {image} has '
-            f'{header.width} x {header.height} pixels'
-        )
+    name = (tree.findtext('filename') or f'{file.stem}.jpg').strip()
+    image = images.get(file.stem, root / 'JPEGImages' / name)
+    size = image_size(image, file, [tree.findtext(f'size/{key}') for key in ('width', 'height')])
     objects = []
     for number, item in enumerate(tree.iter('object'), 1):
-        name = item.findtext('name')
+        name = (item.findtext('name') or '').strip()
         try:
             box = [float(item.findtext(f'bndbox/{key}')) for key in CORNERS]
         except (TypeError, ValueError) as error:
             raise DataError(f'{file}: object {number} has no bndbox of {CORNERS}') from error
         if not name or box[2] < box[0] or box[3] < box[1]:
             raise DataError(f'{file}: object {number} ({name}) has the corners {box}')
-        objects.append((name, box, item.findtext('difficult') == '1'))
-    return image, stated if all(stated) else header.shown, objects
+        hard = (item.findtext('difficult') or '').strip().lower() in ('1', 'true')
+        objects.append((name, box, hard))
+    return image, size, objects
