@@ -34,6 +34,7 @@ DRAWING_HOOKS = {
     'mmseg': None,
     'mmpretrain': dict(type='mmpretrain.VisualizationHook', enable=True, interval=1),
 }
+VISUALIZERS = dict(mmdet='mmdet.DetLocalVisualizer', mmpretrain='mmpretrain.UniversalVisualizer')
 # scope -> the metric that writes predictions to a file, if it is not DumpResults
 DUMPS = {'mmdet': 'mmdet.DumpDetResults', 'mmseg': 'mmlite.DumpSegResults'}
 MASK_PARTS = ('.mask_head', '.loss_mask', '.panoptic_head')  # of a model that predicts masks
@@ -166,6 +167,9 @@ def set_show_dir(cfg, directory):
     if stock:
         hook = {**(hooks.get('visualization') or {}), **stock}  # e.g. with score_thr
         drawing = dict(type='mmlite.PredictionHook', hook=hook)
+        visualizer = cfg.get('visualizer') or {}
+        if visualizer.get('type', 'Visualizer') == 'Visualizer':  # which draws no samples
+            cfg.visualizer = ConfigDict(visualizer, type=VISUALIZERS[scope])
     hooks.visualization = ConfigDict(drawing, out_dir=directory)
 
 

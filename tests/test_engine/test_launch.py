@@ -194,6 +194,8 @@ def test_predictions_are_drawn_by_the_hook_of_the_scope(scope, loop, expected, c
         return
     launch.set_show_dir(cfg, tmp_path / 'out')
     assert cfg.default_hooks.visualization == dict(expected, out_dir=str(tmp_path / 'out'))
+    drawn = scope == 'mmdet'  # by stock hooks, which need a visualizer of samples
+    assert cfg.get('visualizer') == (dict(type='mmdet.DetLocalVisualizer') if drawn else None)
 
 
 @pytest.fixture

@@ -113,7 +113,8 @@ def test_the_hook_draws_every_prediction(truth, runner, tmp_path):
     ([''], 'img', 'cam0/a.png'), (['cam0'], 'img_path', 'a.png'), ([None], 'img', 'a.png'),
     (['cam0', 'cam1'], 'img', 'cam0/a.png'), (['cam1'], 'img', 'cam0/a.png'),
 ])  # fmt: skip
-def test_equal_names_stay_apart(folders, key, shown, runner, tmp_path):
+@pytest.mark.parametrize('views', [False, True])
+def test_equal_names_stay_apart(views, folders, key, shown, runner, tmp_path):
     prefixes = [{} if folder is None else {key: f'{tmp_path}/{folder}'} for folder in folders]
     inner = [TinyPrefixed(prefix) for prefix in prefixes]
     runner.test_dataloader = SimpleNamespace(dataset=SimpleNamespace(datasets=inner), batch_size=4)
@@ -121,8 +122,8 @@ def test_equal_names_stay_apart(folders, key, shown, runner, tmp_path):
     samples = [DataSample().set_pred_label(0).set_pred_score(torch.eye(4)[0]) for _ in range(2)]
     samples[0].set_metainfo(dict(img_path=f'{tmp_path}/cam0/a.png'))
     hook = PredictionHook(str(tmp_path / 'out'), launch.DRAWING_HOOKS['mmpretrain'])
-    batch = dict(inputs=torch.zeros(2, 3, SIDE, SIDE, dtype=torch.uint8))
-    hook.after_test_iter(runner, 2, batch, samples)
+    images = torch.zeros(2, 3, SIDE, SIDE, dtype=torch.uint8)
+    hook.after_test_iter(runner, 2, dict(inputs=[images, images] if views else images), samples)
     drawn = {
         path.relative_to(tmp_path / 'out').as_posix() for path in tmp_path.rglob('out/**/*.png')
     }

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from mmengine.hooks import Hook
 
@@ -83,14 +84,16 @@ class PredictionHook(Hook):
 
     def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         """Draw every sample of ``outputs``."""
-        loader = runner.test_dataloader
+        loader, inputs = runner.test_dataloader, data_batch['inputs']
+        if not isinstance(inputs, torch.Tensor) and getattr(inputs[0], 'ndim', 4) == 4:
+            inputs = inputs[0]  # the first view of test-time augmentation
         for index, sample in enumerate(outputs):
             if self._resized_truth:
                 sample.pop('gt_instances', None)
             path = sample.get('img_path')  # images of CIFAR have none: the hook counts them
             folder = _name(path, loader.dataset).parent if path else ''
             setattr(self._hook, self._key, str(self.out_dir / folder))
-            alone = {**data_batch, 'inputs': data_batch['inputs'][index : index + 1]}
+            alone = {**data_batch, 'inputs': inputs[index : index + 1]}
             number = batch_idx * loader.batch_size + index
             try:
                 self._hook.after_test_iter(runner, number, alone, [sample])
