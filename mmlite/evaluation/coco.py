@@ -6,7 +6,6 @@ from mmengine.fileio import get_local_path
 from pycocotools import mask as coco_mask
 
 from mmlite.datasets.coco import CheckedCOCO
-from mmlite.datasets.formats.coco import check_classes
 from mmlite.registry import METRICS
 
 
@@ -20,19 +19,10 @@ class CocoMetric(StockCocoMetric):
 
     def __init__(self, ann_file=None, *args, metric='bbox', format_only=False, **kwargs):
         super().__init__(None, *args, metric=metric, format_only=format_only, **kwargs)
-        self._file = ann_file
         if ann_file is not None:
             masks = 'segm' in self.metrics and not format_only
             with get_local_path(ann_file, backend_args=self.backend_args) as path:
                 self._coco_api = CheckedCOCO(path, annotated=not format_only, masks=masks)
-
-    @StockCocoMetric.dataset_meta.setter
-    def dataset_meta(self, meta):
-        """The loops set it before training: the file has to have the classes."""
-        StockCocoMetric.dataset_meta.fset(self, meta)
-        if self._coco_api is not None and (names := meta.get('classes')):
-            known = [category['name'] for category in self._coco_api.cats.values()]
-            check_classes(known, names, self._file)
 
     def compute_metrics(self, results):
         """One empty box of score 0 stands for no detection at all."""

@@ -74,6 +74,10 @@ def _subfolders(path):
     return [item for item in sorted(path.iterdir()) if item.is_dir() and not is_hidden(item.name)]
 
 
+def _split_folders(path):
+    return {split_of(item.name): item for item in _subfolders(path) if split_of(item.name)}
+
+
 def _coco_content(file):
     """Content of a COCO file; None of another JSON file."""
     data = read_json(file)
@@ -155,7 +159,7 @@ def _label_maps(root):
     for images in (root / name for name in IMAGES if (root / name).is_dir()):
         for maps in (root / name for name in MAPS if (root / name).is_dir()):
             record = Record('seg', 'label maps', root, {}, _class_names(root))
-            pairs = {split_of(f.name): f for f in _subfolders(images) if split_of(f.name)}
+            pairs = _split_folders(images)
             for split, folder in (pairs or {'train': images}).items():
                 labels = maps / folder.name if pairs else maps
                 if labels.is_dir():
@@ -196,7 +200,7 @@ def _class_names(root):
 
 def _videos(root):
     """Directories with a ``groundtruth.txt`` each, of splits or without."""
-    splits = {split_of(f.name): f for f in _subfolders(root) if split_of(f.name)}
+    splits = _split_folders(root)
     record = Record('track', 'videos', root, {})
     for split, folder in (splits or {'train': root}).items():
         # LaSOT has directories of classes above its sequences
@@ -207,7 +211,7 @@ def _videos(root):
 
 
 def _class_folders(root):
-    splits = {split_of(f.name): f for f in _subfolders(root) if split_of(f.name)}
+    splits = _split_folders(root)
     record = Record('cls', 'class folders', root, {})
     for split, folder in (splits or {'train': root}).items():
         folders = _subfolders(folder)
