@@ -102,7 +102,7 @@ def warn_of_font():
     warnings.warn(
         'the font of drawn images lacks letters of some names, which appear as squares or question '
         'marks: give class names (metainfo.classes) in Latin letters',
-        stacklevel=3,
+        stacklevel=2,
     )
 
 
