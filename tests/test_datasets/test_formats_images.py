@@ -136,6 +136,13 @@ def test_truncated_images_are_refused_by_name(name, tmp_path):
         LoadImageFromFile()({'img_path': str(file)})
 
 
+@pytest.mark.parametrize('content', [JPG, PROGRESSIVE, RESTARTS, PNG])
+def test_images_are_refused_wherever_they_are_cut(content):
+    for end in [*range(800), *range(800, len(content) - 2, 97)]:
+        with pytest.raises(DataError):
+            decode_image(content[:end])
+
+
 @pytest.mark.parametrize('keep', [0.3, 0.5, 0.95])
 @pytest.mark.parametrize(
     ('kind', 'options'),

@@ -2,6 +2,7 @@
 
 import io
 import re
+import struct
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from mmlite.errors import DataError
 JPEG, PNG, TIFF = b'\xff\xd8', b'\x89PNG\r\n\x1a\n', (b'II*\0', b'MM\0*')
 ORIENTATION = 0x0112  # EXIF tag
 SWAPPED = (5, 6, 7, 8)  # orientations that exchange width and height
+SEGMENT = struct.Struct('>xBH').unpack_from  # marker and length
+ALONE = (0x00, 0x01, *range(0xD0, 0xD9), 0xFF)  # markers without a length, fill bytes
 MARKER = re.compile(rb'\xff[^\x00\xff\xd0-\xd7]')  # others are a part of a scan
 Image.MAX_IMAGE_PIXELS = 2**30  # OpenCV's limit; aerial images exceed Pillow's
 
@@ -158,35 +161,27 @@ def _check_png(content):
 
 def _check_jpeg(content, grey=False):
     """Walk the markers to the end of the image; ``grey``: the only scan may end too early."""
-    position, components = 2, 0  # of a baseline image; later scans of others refine all pixels
-    while (position := content.find(b'\xff', position)) >= 0:
-        marker = content[position + 1 : position + 2]
-        if marker == b'\xff':  # fill byte
-            position += 1
-        elif marker == b'\xd9':  # end of image
-            return
-        elif marker == b'\xda':  # start of scan
+    position, components = 2, b''  # of a baseline image; later scans of others refine all pixels
+    while 0 <= (position := content.find(b'\xff', position)) <= len(content) - 4:
+        marker, length = SEGMENT(content, position)
+        if marker in (0xC0, 0xC1):
+            components = content[position + 9 : position + 10]
+        elif marker == 0xDA:  # start of scan
             only = content[position + 4 : position + 5] == components
-            found = MARKER.search(content, position + 2 + _length(content, position))
+            found = MARKER.search(content, position + 2 + length)
             position = found.start() if found else len(content)
             following = content[position + 1 : position + 2]
             if only and (grey or following != b'\xd9'):
                 return _check_last_pixels(content, position)
-            # after a scan come the end, another scan or its tables
-            if following not in (b'\xd9', b'\xda', b'\xc4', b'\xdb', b'\xdc', b'\xdd', b'\xfe'):
-                break
-        elif b'\xd0' <= marker <= b'\xd8' or marker in (b'\x00', b'\x01'):
-            position += 2
-        else:
-            if marker in (b'\xc0', b'\xc1'):
-                components = content[position + 9 : position + 10]
-            position += 2 + _length(content, position)
+            if following == b'\xd9':  # end of image
+                return
+            if following not in (b'\xda', b'\xc4', b'\xdb', b'\xdc', b'\xdd', b'\xfe'):
+                break  # neither another scan nor its tables
+            continue
+        elif marker in ALONE:
+            length = -1 if marker == 0xFF else 0
+        position += 2 + length
     raise DataError('the JPEG is truncated (no end-of-image marker)')
-
-
-def _length(content, position):
-    """Length of the segment whose marker is at ``position``."""
-    return int.from_bytes(content[position + 2 : position + 4], 'big')
 
 
 def _check_last_pixels(content, end):
