@@ -87,9 +87,8 @@ def read_classes(recorded, dataset, scope):
         built = DATASETS.build({**dataset, 'pipeline': [], 'lazy_init': True})
         meta = built.metainfo
         if isinstance(built, CustomDataset) and built.with_label and not built.ann_file:
-            meta.setdefault(
-                'classes', find_classes(built.img_prefix)
-            )  # as they are read in testing
+            # as they are read in testing
+            meta.setdefault('classes', find_classes(built.img_prefix))
     except Exception:  # data sets fail in many ways where files are missing, and names may be known
         kind = dataset['type']
         kind = find(kind, root.DATASETS, scope) if isinstance(kind, str) else kind
