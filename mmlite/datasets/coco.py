@@ -1,6 +1,7 @@
 """COCO annotations, judged while they are loaded."""
 
 import functools
+import gc
 import logging
 from collections import Counter
 
@@ -126,8 +127,14 @@ class CheckedCOCO(COCO):
         self._check = annotation_file, classes, annotated, masks
         self._faults = faults
         super().__init__()
-        self.dataset = read_json(annotation_file)
-        self.createIndex()
+        collecting = gc.isenabled()
+        gc.disable()  # none of the millions of objects is garbage; looking for it takes a third
+        try:
+            self.dataset = read_json(annotation_file)
+            self.createIndex()
+        finally:
+            if collecting:
+                gc.enable()
         self.img_ann_map, self.cat_img_map = self.imgToAnns, self.catToImgs
 
     def createIndex(self):  # noqa: N802 - pycocotools' name

@@ -1,6 +1,5 @@
 """One record of a data set, whatever format it has on disk."""
 
-import gc
 import json
 import math
 from collections import Counter
@@ -54,15 +53,10 @@ def read_json(file):
     Raises:
         DataError: Names the file.
     """
-    collecting = gc.isenabled()
-    gc.disable()  # none of the millions of objects is garbage; looking for it takes a third
     try:
         return json.loads(Path(file).read_bytes())
     except (ValueError, RecursionError) as error:
         raise DataError(f'annotation file {file} is not valid JSON: {error}') from error
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def is_hidden(path):
