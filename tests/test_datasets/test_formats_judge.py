@@ -14,6 +14,7 @@ from PIL import Image
 from mmlite.datasets import LoadImageFromFile, LoadSegAnnotations
 from mmlite.datasets.formats.judge import judge_dataset
 from mmlite.datasets.formats.label_maps import reduce_zero
+from mmlite.engine.datasets import readable_errors
 from mmlite.errors import DataError
 
 LABELS = np.repeat(np.arange(4, dtype=np.uint8), 8).reshape(4, 8)
@@ -231,3 +232,21 @@ def test_names_that_are_not_those_of_the_folders_are_refused(names, tmp_path):
     CustomDataset(data_root=str(tmp_path), metainfo=dict(classes=('ant', 'bee')))
     with pytest.raises(DataError, match=f"folder 'ant' .* would have the class '{names[0]}'"):
         CustomDataset(data_root=str(tmp_path), metainfo=dict(classes=names))
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(img_suffix='.jpg'), r'images. has no image that ends in \.jpg \(it has 3 \.png\)'),
+        (dict(ann_file='empty.txt'), r"the list '.*empty\.txt' names no image"),
+    ],
+)
+def test_segmentation_without_images_is_refused(options, message, tmp_path):
+    segmentation(tmp_path, 1)
+    (tmp_path / 'empty.txt').touch()
+    if 'ann_file' in options:
+        options = dict(ann_file=str(tmp_path / 'empty.txt'))
+    prefix = dict(img_path=str(tmp_path / 'images'), seg_map_path=str(tmp_path / 'maps'))
+    config = dict(type='BaseSegDataset', data_prefix=prefix, **options)
+    with pytest.raises(DataError, match=message), readable_errors(dict(dataset=config)):
+        BaseSegDataset(data_prefix=prefix, **options)

@@ -168,6 +168,8 @@ def _check_jpeg(content, grey=False):
             components = content[position + 9 : position + 10]
         elif marker == 0xDA:  # start of scan
             only = content[position + 4 : position + 5] == components
+            if only and components != b'\x04' and content.endswith(b'\xff\xd9') and not grey:
+                return  # where it ends too early, libjpeg draws grey
             found = MARKER.search(content, position + 2 + length)
             position = found.start() if found else len(content)
             following = content[position + 1 : position + 2]
@@ -185,33 +187,29 @@ def _check_jpeg(content, grey=False):
 
 
 def _check_last_pixels(content, end):
-    """Refuse a baseline scan unless its last bytes draw the lower right corner.
+    """Refuse a baseline scan unless its last bytes decide about the last pixel.
 
-    Cameras write trailers in place of the end marker. ``end`` may lie in the trailer, so that more
-    and more bytes are altered until the pixels change. Zeros fill files of broken downloads.
+    Cameras write trailers in place of the end marker. ``end`` may lie in the trailer, so that bytes
+    ever farther away are altered. Zeros fill files of broken downloads.
     """
     ended = content[end : end + 2] == b'\xff\xd9'
     if not ended:
         end = len(content[:end].rstrip(b'\0'))
     readable = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) is not None
-    scan, altered = bytearray(content[:end] + b'\xff\xd9'), 1
-    whole = _decode(scan) if readable else None
-    while whole is not None and altered < end:
-        last = slice(end - altered, end)
-        scan[last] = bytes(byte ^ 0x55 for byte in content[last])
-        other = _decode(scan)
-        if other is None or other.shape != whole.shape:  # the header is altered
-            if ended:  # of one colour
+    whole, distance, tries = _decode(content[:end]) if readable else None, 1, 20
+    while whole is not None and distance < end and tries:
+        changed = bytes([content[end - distance] ^ 0x55])
+        other = _decode(content[: end - distance] + changed + content[end - distance + 1 : end])
+        if other is None or other.shape != whole.shape:  # in the header
+            if ended and tries == 20:  # an image of one colour
                 return
             break
-        changed = np.argwhere((whole != other).any(2))
-        if len(changed) and (changed.max(0) >= np.subtract(whole.shape[:2], 32)).all():
-            return  # 32 is the largest unit
-        if len(changed) and altered >= 64:
-            break
-        altered *= 2
+        if (whole[-1, -1] != other[-1, -1]).any():
+            return
+        tries -= (whole != other).any()
+        distance += distance // 2 + 1
     raise DataError('the JPEG is truncated: its pixels end too early')
 
 
-def _decode(content):
-    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+def _decode(scan):
+    return cv2.imdecode(np.frombuffer(scan + b'\xff\xd9', np.uint8), cv2.IMREAD_COLOR)

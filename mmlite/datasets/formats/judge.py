@@ -124,7 +124,10 @@ def explain(config, error):
     folder = prefix.get('img_path') if isinstance(prefix, dict) else None
     folder = os.path.join(config.get('data_root') or '', folder or '')
     suffix = config.get('img_suffix', '.jpg')
-    if folder and os.path.isdir(folder) and 'need at least one array' in str(error):
+    empty = 'need at least one array' in str(error)
+    if empty and config.get('ann_file'):
+        return DataError(f"the list '{config['ann_file']}' names no image")
+    if empty and os.path.isdir(folder):
         found = Counter(
             os.path.splitext(name)[1] for _, _, files in os.walk(folder) for name in files
         )
