@@ -23,7 +23,7 @@ default_hooks.update(checkpoint=dict(type='CheckpointHook', interval=1))
 WRONG = {  # annotation -> what is wrong with it, and what the report says
     17: (dict(bbox=[1, 2, -3, 4]), 'annotation 18 has a box of no valid size'),
     30: (dict(category_id=9), 'annotation 31 has category_id 9'),
-    31: (dict(bbox=None), "annotation id 32 has no 'bbox'"),
+    31: (dict(bbox=None), "annotation 32 has no 'bbox'"),
     44: (dict(image_id=777), 'annotation 45 is for image 777, which the file does not list'),
     60: (dict(segmentation=[5]), 'annotation 61 has a segmentation that is a flat list'),
 }  # fmt: skip
