@@ -29,7 +29,7 @@ def apply():
     configs.install()
     if finder.stands_in('mmcv._ext'):
         _repair_early_mmcv()
-        _changes.append('mmcv.ops: NMS, soft-NMS and RoIAlign on torchvision kernels')
+        _changes.append('mmcv.ops: operators in torch and torchvision')
     if finder.stands_in('pkg_resources'):
         _changes.append('pkg_resources: stand-in for mmengine')
     _changes.append('mmengine checkpoints: read with weights_only=True')

@@ -1,16 +1,21 @@
 """The stand-in for ``mmcv._ext``: what it refuses and how it says so."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from mmcv import _ext
 from mmcv.ops import RoIAlign, RoIPool, roi_align
+from mmcv.ops.roi_align import RoIAlignFunction
 from mmdet.structures.mask import structures
 
 from mmlite.errors import UserError
+from mmlite.stack import ops
 
 
 def test_one_roi_align_wherever_it_is_imported_from():
-    assert roi_align is _ext.roi_align is structures.roi_align
+    assert roi_align is RoIAlignFunction.apply is structures.roi_align is ops.roi_align
     assert RoIAlign.forward.__globals__['roi_align'] is roi_align
 
 
@@ -33,3 +38,14 @@ def test_every_operator_name_exists():
         _ext.any_name_at_all()
     with pytest.raises(AttributeError, match='__path__'):
         _ext.__path__  # noqa: B018
+
+
+def test_functions_also_where_the_extension_is_imported_first():
+    program = """
+import mmlite, mmcv._ext
+from mmcv.ops import RoIAlign, roi_align
+from mmlite.stack import ops
+print(roi_align is ops.roi_align is RoIAlign.forward.__globals__['roi_align'])
+"""
+    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
+    assert done.stdout.split() == ['True'], done.stderr
