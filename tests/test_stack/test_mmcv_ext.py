@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 from mmcv import _ext
-from mmcv.ops import RoIAlign, RoIPool, roi_align
+from mmcv.ops import PrRoIPool, RoIAlign, roi_align
 from mmcv.ops.roi_align import RoIAlignFunction
 from mmdet.structures.mask import structures
 
@@ -19,15 +19,9 @@ def test_one_roi_align_wherever_it_is_imported_from():
     assert RoIAlign.forward.__globals__['roi_align'] is roi_align
 
 
-def test_max_pooling_is_refused():
-    images = torch.randn(1, 1, 4, 4)
-    with pytest.raises(UserError, match="roi_align with pool_mode='max' .*pip install"):
-        RoIAlign(2, pool_mode='max')(images, torch.tensor([[0.0, 0, 0, 2, 2]]))
-
-
 def test_operator_without_kernel_names_itself():
-    call = RoIPool(2)
-    with pytest.raises(NotImplementedError, match='roi_pool_forward .*pip install') as caught:
+    call = PrRoIPool(2)
+    with pytest.raises(NotImplementedError, match='prroi_pool_forward .*pip install') as caught:
         call(torch.ones(1, 1, 4, 4), torch.tensor([[0.0, 0, 0, 2, 2]]))
     assert isinstance(caught.value, UserError) and '\n' not in str(caught.value)
 

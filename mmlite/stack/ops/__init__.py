@@ -8,14 +8,34 @@ line of :data:`FUNCTIONS`; where no gradient is asked for, a function of ``mmcv.
 import importlib
 import sys
 
+from .box_iou_rotated import box_iou_rotated
+from .carafe import carafe
+from .deform_roi_pool import deform_roi_pool
+from .masked_conv2d import masked_conv2d
 from .nms import nms
+from .nms_rotated import nms_rotated
+from .psa_mask import psa_mask
 from .roi_align import roi_align
+from .roi_align_rotated import roi_align_rotated
+from .roi_pool import roi_pool
 from .soft_nms import softnms
 
-KERNELS = {'nms': nms, 'softnms': softnms}
+KERNELS = {
+    'box_iou_rotated': box_iou_rotated,
+    'nms': nms,
+    'nms_rotated': nms_rotated,
+    'softnms': softnms,
+}
 """Name in ``mmcv._ext`` -> function."""
 FUNCTIONS = {
+    'carafe.CARAFEFunction': carafe,
+    'carafe.CARAFENaiveFunction': carafe,
+    'deform_roi_pool.DeformRoIPoolFunction': deform_roi_pool,
+    'masked_conv.MaskedConv2dFunction': masked_conv2d,
+    'psa_mask.PSAMaskFunction': psa_mask,
     'roi_align.RoIAlignFunction': roi_align,
+    'roi_align_rotated.RoIAlignRotatedFunction': roi_align_rotated,
+    'roi_pool.RoIPoolFunction': roi_pool,
 }
 """Autograd function, below ``mmcv.ops`` -> function that takes the place of its ``apply``."""
 
