@@ -1,4 +1,4 @@
-"""Helpers of the operators: floating types that a kernel takes, and the refusal of the others."""
+"""What several operators need."""
 
 import functools
 
@@ -9,9 +9,18 @@ from mmlite.stack.versions import BUILD_FULL_MMCV
 
 
 def widened(*tensors):
-    """The tensors in their common floating type, at least float32, which every kernel takes."""
-    dtype = functools.reduce(torch.promote_types, (t.dtype for t in tensors), torch.float32)
-    return [t.to(dtype) for t in tensors]
+    """The tensors (None too) in their common type, at least float32, which every kernel takes."""
+    given = (t.dtype for t in tensors if t is not None)
+    dtype = functools.reduce(torch.promote_types, given, torch.float32)
+    return [t if t is None else t.to(dtype) for t in tensors]
+
+
+def reduced(loss, reduction):
+    """The loss by ``reduction`` 'none', 'sum' or 'mean', of the rows."""
+    assert reduction in ('none', 'mean', 'sum'), f'{reduction!r} is not none, mean or sum'
+    if reduction == 'none':
+        return loss
+    return loss.sum() / len(loss) if reduction == 'mean' else loss.sum()
 
 
 def not_provided(operator):

@@ -2,6 +2,8 @@
 
 import torch
 
+from .bbox_overlaps import overlaps
+
 NAIVE, LINEAR, GAUSSIAN = range(3)  # the codes of mmcv.ops.soft_nms
 
 
@@ -17,7 +19,6 @@ def softnms(boxes, scores, dets, iou_threshold, sigma, min_score, method, offset
     the kept boxes and lowered scores. Returns their int64 indices (K,) in the order in which they
     were taken.
     """
-    areas = (boxes[:, 2:] - boxes[:, :2] + offset).prod(dim=1)
     scores = scores.clone()
     left = torch.arange(len(boxes), device=boxes.device)
     kept = []
@@ -28,10 +29,7 @@ def softnms(boxes, scores, dets, iou_threshold, sigma, min_score, method, offset
         kept.append(taken)
         left = left[left != taken]
 
-        top_left = torch.maximum(boxes[left, :2], boxes[taken, :2])
-        bottom_right = torch.minimum(boxes[left, 2:], boxes[taken, 2:])
-        inter = (bottom_right - top_left + offset).clamp(min=0).prod(dim=1)
-        iou = (inter / (areas[left] + areas[taken] - inter)).nan_to_num(0)
+        iou = overlaps(boxes[left], boxes[taken], offset=offset)
         if method == GAUSSIAN:
             scores[left] *= torch.exp(-(iou**2) / sigma)
         else:
