@@ -7,6 +7,7 @@ from mmcv.ops.multi_scale_deform_attn import (
     MultiScaleDeformableAttnFunction,
     multi_scale_deformable_attn_pytorch,
 )
+from parity import check
 
 SHAPES = torch.tensor([[6, 4], [3, 2], [1, 1]])
 STARTS = torch.tensor([0, 24, 30])
@@ -24,16 +25,23 @@ def test_outputs_and_gradients(device, heads, channels):
     """Also of points far outside."""
     torch.manual_seed(0)
     shapes = [(2, 31, heads, channels), (2, 5, heads, 3, 2, 2), (2, 5, heads, 3, 2)]
-    value, locations, weights = (torch.rand(s, dtype=torch.float64, device=device) for s in shapes)
+    value, locations, weights = (torch.rand(shape, dtype=torch.float64) for shape in shapes)
     tensors = [value - 0.5, locations * 2 - 0.5, weights]
-    tensors = [t.requires_grad_() for t in tensors]
-    output = attend(*tensors)
-    expected = multi_scale_deformable_attn_pytorch(tensors[0], SHAPES, *tensors[1:])
-    torch.testing.assert_close(output, expected)
-    g = torch.randn_like(output)
-    torch.testing.assert_close(
-        torch.autograd.grad(output, tensors, g), torch.autograd.grad(expected, tensors, g)
+    check(
+        attend,
+        lambda value, *rest: multi_scale_deformable_attn_pytorch(value, SHAPES, *rest),
+        *(t.requires_grad_() for t in tensors),
+        device=device,
     )
+
+
+@pytest.mark.parametrize('batch, queries', [(0, 5), (2, 0)])
+def test_no_queries(device, batch, queries):
+    value = torch.zeros(batch, 31, 2, 4, device=device, requires_grad=True)
+    locations = torch.zeros(batch, queries, 2, 3, 2, 2, device=device, requires_grad=True)
+    output = attend(value, locations, locations[..., 0])
+    output.sum().backward()
+    assert output.shape == (batch, queries, 8) and not value.grad.any()
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,12 @@ import torch
 import torch.multiprocessing as mp
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS
+from parity import check, maps
 from torch import distributed as dist
 from torch import nn
+from torch.nn import functional as F
 
-import mmlite  # noqa: F401  also in the processes that the test starts
+from mmlite.stack.ops import sync_bn  # first in the processes that the test starts, too
 
 BATCHES = {'default': [3, 3], 'N': [3, 1], 'empty': [4, 0]}
 
@@ -45,6 +47,16 @@ def test_one_process_is_batch_norm(device, mode, momentum):
     x = data(seed=3).to(device)
     torch.testing.assert_close(layer.eval()(x), plain.eval()(x))
     assert type(revert_sync_batchnorm(layer)).__name__ == '_BatchNormXd'
+
+
+def test_types(device):
+    x, weight = maps(4, 5, 3, 2), torch.rand(5, dtype=torch.float64, requires_grad=True)
+    check(
+        lambda x, *affine: sync_bn.sync_batch_norm(x, None, None, *affine, 0.1, 1e-5, None, 1, 'N'),
+        lambda x, *affine: F.batch_norm(x, None, None, *affine, training=True),
+        *(x, weight, torch.zeros_like(weight, requires_grad=True)),
+        device=device,
+    )
 
 
 def work(rank, folder):
