@@ -38,4 +38,5 @@ def __getattr__(name):
 
 
 if __name__ == 'mmcv._ext':
-    ops.install()
+    for name in ops.install():
+        NOT_PROVIDED.pop(name, None)

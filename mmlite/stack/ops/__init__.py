@@ -6,6 +6,7 @@ line of :data:`FUNCTIONS`; where no gradient is asked for, a function of ``mmcv.
 """
 
 import importlib
+import inspect
 import sys
 
 from .bbox_overlaps import bbox_overlaps
@@ -57,13 +58,20 @@ FUNCTIONS = {
 
 
 def install():
-    """Put the functions in the place of mmcv's, under every name that ``mmcv.ops`` has for them."""
+    """Put the functions in the place of mmcv's, under every name that ``mmcv.ops`` has for them.
+
+    Returns the names in mmcv's own, among them those of all kernels that nothing calls any more.
+    """
+    names = set()
     for path, function in FUNCTIONS.items():
         module, name = path.split('.')
         original = getattr(importlib.import_module(f'mmcv.ops.{module}'), name)
+        for method in (original.forward, original.backward):
+            names.update(inspect.unwrap(method).__code__.co_names)
         original.apply = staticmethod(function)
         for module in [m for n, m in sys.modules.items() if f'{n}.'.startswith('mmcv.ops.')]:
             for alias, value in list(vars(module).items()):
                 if getattr(value, '__self__', None) is original:  # roi_align = ....apply
                     setattr(module, alias, function)
     sys.modules['mmcv.ops.sync_bn'].dist = DIST
+    return names
