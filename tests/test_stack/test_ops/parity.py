@@ -6,11 +6,13 @@ import torch
 from torch.autograd import gradcheck
 
 
-def check(operator, slow, *inputs, device='cpu', differentiable=True, half=True):
+def check(operator, slow, *inputs, device='cpu', differentiable=True, half=True, syncs=False):
     """Compare outputs and gradients, and ask for half precision and autocast.
 
     ``inputs`` are float64 of the CPU; the gradients of those that require them are compared.
-    Half precision has to give what float32 gives, rounded, and autocast to change nothing.
+    Half precision has to give what float32 gives, rounded, and autocast to change nothing. Unless
+    the operator ``syncs``, it has to run on the meta device, whose tensors have no values to read
+    and do not mix with those of the CPU.
     """
     there = [t.detach().to(device).requires_grad_(t.requires_grad) for t in inputs]
     output, expected = operator(*there), slow(*inputs)
@@ -21,6 +23,10 @@ def check(operator, slow, *inputs, device='cpu', differentiable=True, half=True)
     for grad, wanted in zip(grads, gradients((expected * weight).sum(), inputs), strict=True):
         torch.testing.assert_close(grad.cpu(), wanted, rtol=1e-5, atol=1e-7)
     assert not differentiable or gradcheck(operator, there, nondet_tol=1e-9, fast_mode=True)
+
+    if not syncs:
+        gone = [t.detach().to('meta').requires_grad_(t.requires_grad) for t in inputs]
+        gradients(operator(*gone).sum(), gone)
 
     for dtype in (torch.float16, torch.bfloat16, torch.float32) if half else ():
         half = [t.detach().to(dtype if t.requires_grad else torch.float32) for t in there]

@@ -44,8 +44,13 @@ def test_losses(device, function, layer, slow, background, gamma, alpha, weight)
     logits = torch.tensor(LOGITS, dtype=torch.float64, requires_grad=True)
     targets = torch.tensor([background if t == 3 else t for t in TARGETS], device=device)
     given = None if weight is None else torch.tensor(weight, device=device)
+
+    def operator(logits):
+        there = given if given is None else given.to(logits.device)
+        return function(logits, targets.to(logits.device), gamma, alpha, there, 'none')
+
     check(
-        lambda logits: function(logits, targets, gamma, alpha, given, 'none'),
+        operator,
         lambda logits: slow(logits, gamma, alpha, weight),
         logits,
         device=device,
