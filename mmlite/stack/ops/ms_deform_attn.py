@@ -44,10 +44,30 @@ def ms_deform_attn(
     head = torch.arange(heads, device=value.device)[:, None, None]
     indices = [(first + line + column) * heads + head for line in lines for column in columns]
 
-    output = F.embedding_bag(
-        torch.stack(indices, 3).view(-1, 4 * levels * points),
-        rows.reshape(-1, channels),
-        per_sample_weights=torch.stack(shares, 3).view(-1, 4 * levels * points),
-        mode='sum',
-    )
+    rows = rows.reshape(-1, channels)
+    bags = torch.stack(indices, 3).view(-1, 4 * levels * points)
+    shares = torch.stack(shares, 3).view(bags.shape)
+    output = F.embedding_bag(bags, rows.detach(), per_sample_weights=shares, mode='sum')
+    output = RowGradient.apply(output, rows, bags, shares.detach())
     return output.view(batch, queries, heads * channels).to(value.dtype)
+
+
+class RowGradient(torch.autograd.Function):
+    """Gradient of the rows (R, D) of bags (N, K) by a bag for each row.
+
+    That of ``embedding_bag`` itself allocates (N * K, D) on a GPU.
+    """
+
+    @staticmethod
+    def forward(ctx, output, rows, bags, shares):
+        ctx.save_for_backward(bags, shares)
+        ctx.count = len(rows)
+        return output.view_as(output)
+
+    @staticmethod
+    def backward(ctx, grad):
+        bags, shares = ctx.saved_tensors
+        row, order = bags.flatten().sort()
+        starts = torch.searchsorted(row, torch.arange(ctx.count, device=row.device))
+        options = dict(per_sample_weights=shares.flatten()[order], mode='sum')
+        return grad, F.embedding_bag(order // bags.shape[1], grad, starts, **options), None, None
