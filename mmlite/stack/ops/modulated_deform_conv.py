@@ -16,9 +16,9 @@ def modulated_deform_conv2d(
     Of ``input`` (B, C, H, W) and ``weight`` (O, C / groups, kh, kw) it gives (B, O, h, w) of the
     type of ``offset``. ``offset`` (B, deform_groups * kh * kw * 2, h, w) holds y and x of each
     point in pixels, and ``mask`` is (B, deform_groups * kh * kw, h, w), or None for 1 everywhere.
-    Both may be larger than h x w, as in DyHead: the memory of each image is then read as if it had
-    that size. A point a pixel or more outside is 0 and has no gradient. Raises ValueError for an
-    input that is not 4D or smaller than the kernel.
+    With a mask, both may be larger than h x w, as in DyHead: the memory of each image is then read
+    as if it had that size. A point a pixel or more outside is 0 and has no gradient. Raises
+    ValueError for an input that is not 4D or smaller than the kernel.
     """
     if input.dim() != 4:
         raise ValueError(f'Expected 4D tensor as input, got {input.dim()}D tensor instead.')
@@ -33,11 +33,11 @@ def modulated_deform_conv2d(
 
     output_type = offset.dtype
     input, offset, mask, weight, bias = widened(input, offset, mask, weight, bias)
-    offset, mask = (t if t is None else _reread(t, size) for t in (offset, mask))
+    if mask is not None:
+        offset, mask = _reread(offset, size), _reread(mask, size)
     offset = _fixed_outside(offset, input.shape[2:], kernel, *options, deform_groups)
-    return torchvision.ops.deform_conv2d(input, offset, weight, bias, *options, mask).to(
-        output_type
-    )
+    output = torchvision.ops.deform_conv2d(input, offset, weight, bias, *options, mask)
+    return output.to(output_type)
 
 
 def _reread(points, size):

@@ -177,6 +177,7 @@ def test_no_images(device):
         (3, (4, 4), dict(im2col_step=2), AssertionError, 'divisible by im2col_step'),
         (1, (4, 4), dict(bias=True), AssertionError, 'bias is False'),
         (1, (2, 4), {}, ValueError, r'too small \(output would be 0x2\)'),
+        (1, (5, 4), {}, RuntimeError, 'offset'),
         (1, (4,), {}, ValueError, '4D tensor as input, got 3D'),
     ],
 )
