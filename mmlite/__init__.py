@@ -9,6 +9,7 @@ __version__ = '0.1.0'
 EXPORTS = {
     'mmlite.models': ('Hiera', 'OSTrack', 'TimmViT', 'ViT'),
     'mmlite.engine.build': ('init_model',),
+    'mmlite.engine.swap': ('swap_backbone',),
     'mmlite.apis': (
         'ClsInferencer',
         'DetInferencer',

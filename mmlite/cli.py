@@ -27,6 +27,7 @@ COMMANDS = {
     'config': 'analysis_tools/print_config.py',
     'flops': 'analysis_tools/get_flops.py',
     'score': 'analysis_tools/score_tracker.py',
+    'run': 'run.py',
     'check': 'check_stack.py',
 }
 """Command -> program below ``tools/``."""

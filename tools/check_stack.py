@@ -90,8 +90,10 @@ def operator_rows():
     missing = getattr(_ext, 'NOT_PROVIDED', None)
     if missing is None:
         return [Row('mmcv.ops', found='compiled mmcv')]
+    from mmlite.stack.ops import FUNCTIONS, KERNELS
+
     return [
-        Row('mmcv.ops: nms, soft_nms, batched_nms, roi_align', found='torchvision'),
+        Row(f'mmcv.ops: {len(FUNCTIONS) + len(KERNELS)} operators', found='torch and torchvision'),
         Row(f'mmcv.ops: {len(missing)} other kernels', found='none', state='raise if called'),
     ]
 

@@ -2,8 +2,8 @@
 
 ``import mmlite`` calls :func:`apply`: where they are missing, :mod:`.mmcv_ext` stands in for the
 compiled half of ``mmcv.ops`` and :mod:`.pkg_resources` for that of setuptools; mmengine reads
-checkpoints as data (:mod:`.checkpoints`); and configs inherit from those of the suite by
-``_base_ = 'mmlite::...'`` (:mod:`.configs`).
+checkpoints as data (:mod:`.checkpoints`); configs inherit from those of the suite by
+``_base_ = 'mmlite::...'`` (:mod:`.configs`); and :mod:`.mends` of the wheels are made.
 """
 
 import sys
@@ -12,7 +12,7 @@ from . import finder, versions
 
 versions.check()  # one sentence here rather than a traceback from the imports below
 
-from . import checkpoints, configs  # noqa: E402
+from . import checkpoints, configs, mends  # noqa: E402
 from .checkpoints import load  # noqa: E402
 
 __all__ = ['apply', 'changes', 'load']
@@ -27,9 +27,11 @@ def apply():
     finder.install()
     checkpoints.install()
     configs.install()
+    mends.install()
+    _changes.append('mmcv, mmdet, mmpretrain: hues, names of NumPy 1, SSD, a message')
     if finder.stands_in('mmcv._ext'):
         _repair_early_mmcv()
-        _changes.append('mmcv.ops: NMS, soft-NMS and RoIAlign on torchvision kernels')
+        _changes.append('mmcv.ops: operators in torch and torchvision')
     if finder.stands_in('pkg_resources'):
         _changes.append('pkg_resources: stand-in for mmengine')
     _changes.append('mmengine checkpoints: read with weights_only=True')

@@ -1,4 +1,4 @@
-"""Stand-in modules, found by Python's import system only where the real module is missing."""
+"""Stand-ins for missing modules, and calls after the import of others."""
 
 import pkgutil
 import sys
@@ -20,6 +20,30 @@ class StandInFinder(MetaPathFinder):
         """Spec of a stand-in, an ordinary source file; None for any other module."""
         path = STAND_INS.get(fullname)
         return path and spec_from_file_location(fullname, path)
+
+
+class AfterImport(MetaPathFinder):
+    """Calls the functions of a table, module -> function, with a module once it is imported."""
+
+    def __init__(self, calls):
+        self.calls = calls
+
+    def find_spec(self, fullname, path=None, target=None):
+        """Spec that the other finders give, with the call added; None for any other module."""
+        if fullname not in self.calls:
+            return None
+        others = (finder for finder in sys.meta_path if finder is not self)
+        specs = (finder.find_spec(fullname, path, target) for finder in others)
+        spec = next(filter(None, specs), None)
+        if spec:
+            execute = spec.loader.exec_module
+
+            def exec_module(module):
+                execute(module)
+                self.calls[fullname](module)
+
+            spec.loader.exec_module = exec_module
+        return spec
 
 
 def install():

@@ -11,6 +11,7 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
 from mmlite.analysis.complexity import detector_complexity
+from mmlite.errors import ArgumentError
 from mmlite.models import SimpleFeaturePyramid
 from mmlite.registry import MODELS
 
@@ -58,6 +59,29 @@ def test_simple_feature_pyramid_golden(size, tolerance):
         step = max(1, level.shape[-1] // 12)
         got = level[:, ::16, ::step, ::step]
         torch.testing.assert_close(got, want[key], rtol=tolerance[0], atol=tolerance[1])
+
+
+@pytest.mark.parametrize(
+    ('first', 'count', 'built'), [(0, 6, 4), (1, 5, 3), (1, 3, 3), (2, 1, 1), (3, 3, 1), (0, 2, 2)]
+)
+def test_levels_of_the_pyramid_are_those_of_the_whole(first, count, built):
+    """The same numbers from stride 4 * 2^first on; a level that nobody reads has no weights."""
+    torch.manual_seed(0)
+    whole = SimpleFeaturePyramid(16, 8, num_outs=6)
+    part = SimpleFeaturePyramid(16, 8, num_outs=count, start_level=first)
+    assert len(part.levels) == built
+    for mine, other in zip(part.levels, whole.levels[first:], strict=False):
+        mine.load_state_dict(other.state_dict())
+    maps = [torch.rand(1, 16, 8, 16)]
+    want = whole(maps)[first : first + count]
+    assert [level.shape[-1] for level in want] == [64, 32, 16, 8, 4, 2][first : first + count]
+    torch.testing.assert_close(part(maps), want, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize('options', [dict(num_outs=0), dict(start_level=4), dict(start_level=-1)])
+def test_levels_that_do_not_exist_are_refused(options):
+    with pytest.raises(ArgumentError, match=f'{next(iter(options))} .* must be'):
+        SimpleFeaturePyramid(16, **options)
 
 
 @pytest.mark.parametrize(

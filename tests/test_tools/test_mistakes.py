@@ -182,6 +182,9 @@ CASES = {
     'model_converters/convert': {
         'a folder': ('{p}/folder x.pth --source mae', 1, '{p}/folder is a directory, not a file'),
     },
+    'run': {
+        'a script': ('train.py --amp', 2, "'train.py' is not a program; a script is run by"),
+    },
 }  # fmt: skip
 LOCKED = 'sweep'  # makes its folder first, to keep other sweeps out
 HAVE_BEGUN = {'train': RUNNING, 'test': TESTING}

@@ -19,18 +19,22 @@ class SimpleFeaturePyramid(BaseModule):
     Args:
         in_channels (int | Sequence[int]): Channels of the (last) input, divisible by 4.
         out_channels (int): Channels of every level. Defaults to 256.
-        num_outs (int): Levels, at least 4: strides 4, 8, 16, 32; from the fifth on each level
-            subsamples the one before. Defaults to 5.
+        num_outs (int): Number of levels. Levels of stride 64 and more subsample the level before.
+            Defaults to 5.
+        start_level (int): First level: 0 has stride 4, 1 stride 8, 2 stride 16, 3 stride 32.
+            Levels below it are not built. Defaults to 0.
     """
 
-    def __init__(self, in_channels, out_channels=256, num_outs=5, init_cfg=None):
+    def __init__(self, in_channels, out_channels=256, num_outs=5, start_level=0, init_cfg=None):
         super().__init__(init_cfg)
         dim = in_channels if isinstance(in_channels, int) else in_channels[-1]
-        if num_outs < 4:
-            raise ArgumentError(f'num_outs {num_outs} must be >= 4')
+        if num_outs < 1:
+            raise ArgumentError(f'num_outs {num_outs} must be >= 1')
+        if start_level not in range(4):
+            raise ArgumentError(f'start_level {start_level} must be 0, 1, 2 or 3')
         if dim % 4:
             raise ArgumentError(f'in_channels {dim} is not divisible by 4')
-        self.num_extra = num_outs - 4
+        self.num_extra = start_level + num_outs - 4
         up4 = [
             nn.ConvTranspose2d(dim, dim // 2, 2, stride=2), LN2d(dim // 2), nn.GELU(),
             nn.ConvTranspose2d(dim // 2, dim // 4, 2, stride=2),
@@ -38,7 +42,7 @@ class SimpleFeaturePyramid(BaseModule):
         up2 = [nn.ConvTranspose2d(dim, dim // 2, 2, stride=2)]
         scales = [(up4, dim // 4), (up2, dim // 2), ([], dim), ([nn.MaxPool2d(2)], dim)]
         self.levels = nn.ModuleList()
-        for layers, width in scales:
+        for layers, width in scales[start_level : start_level + num_outs]:
             layers += [nn.Conv2d(width, out_channels, 1, bias=False), LN2d(out_channels)]
             layers.append(nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False))
             self.levels.append(nn.Sequential(*layers, LN2d(out_channels)))
