@@ -66,11 +66,12 @@ def test_masks_of_two_directories_are_judged_by_the_number_of_classes(
     assert f'reduce_zero_label={zero}' in capsys.readouterr().out
 
 
-def test_masks_of_0_and_255_are_reported(tmp_path, capsys):
+@pytest.mark.parametrize('tool', ['check_data', 'check_ade20k'])
+def test_masks_of_0_and_255_are_reported(tool, tmp_path, capsys):
     root = write_maps(tmp_path / 'data')
     for file in root.glob('annotations/*/*.png'):
         cv2.imwrite(str(file), np.eye(8, 9, dtype=np.uint8) * 255)
-    assert run_tool('dataset_converters/check_data', root, '--classes', 2) == 1
+    assert run_tool(f'dataset_converters/{tool}', root, '--classes', 2) == 1
     assert 'classes without a pixel: 1' in capsys.readouterr().out
 
 
