@@ -81,10 +81,12 @@ def test_generated_data_are_those_that_the_config_expects(path):
         stuff = STUFF if job.task == 'seg' else ()
         assert stuff + job.spec.class_names == tuple(dataset.metainfo.classes)
         assert job.spec.size == cfg.image_size
+    heads = [cfg.model.get(key) or {} for key in ('head', 'bbox_head')]
     if 'roi_head' in cfg.model:
-        assert cfg.model.roi_head.bbox_head.num_classes == job.spec.classes
-    if 'num_classes' in (cfg.model.get('head') or {}):
-        assert cfg.model.head.num_classes == job.spec.classes
+        stages = cfg.model.roi_head.bbox_head
+        heads += stages if isinstance(stages, list) else [stages]
+    for head in heads:
+        assert head.get('num_classes', job.spec.classes) == job.spec.classes
     for head in ('decode_head', 'auxiliary_head'):
         if head in cfg.model:
             assert cfg.model[head].num_classes == len(dataset.metainfo.classes)

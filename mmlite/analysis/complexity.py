@@ -3,6 +3,8 @@
 from contextlib import ExitStack, contextmanager
 
 import torch
+from mmengine.structures import BaseDataElement
+from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -50,18 +52,33 @@ def detector_complexity(model, shape, num_rois=1000, num_mask_rois=100):
 
     def run():
         model.rpn_head(model.extract_feat(torch.zeros(1, 3, *shape, device=device)))
-        for _, head, extractor, count in heads:
-            size = extractor.roi_layers[0].output_size
-            head(torch.zeros(count, extractor.out_channels, *size, device=device))
+        for _, stages, extractors, count in heads:
+            if not isinstance(stages, nn.ModuleList):
+                stages, extractors = [stages], [extractors]
+            for head, extractor in zip(stages, extractors, strict=True):  # of a cascade
+                size = extractor.roi_layers[0].output_size
+                head(torch.zeros(count, extractor.out_channels, *size, device=device))
 
     return _by_part(model, parts, run)
 
 
 def model_complexity(model, shape):
-    """Parameters and MACs of a model's children, for one image of ``shape`` (H, W) in pixels."""
-    image = torch.zeros(1, 3, *shape, device=next(model.parameters()).device)
+    """Parameters and MACs of a model's children, for one image of ``shape`` (H, W) in pixels.
+
+    Models with queries compute from values, which the meta device has not: they move to the CPU,
+    with weights of 0.
+    """
     children = {name: child for name, child in model.named_children() if count_params(child)}
-    return _by_part(model, children, lambda: model(image))
+    if not any(hasattr(module, 'num_queries') for module in model.modules()):
+        image = torch.zeros(1, 3, *shape, device=next(model.parameters()).device)
+        return _by_part(model, children, lambda: model(image))
+    model.to_empty(device='cpu')
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.data.zero_()
+    keys = ('img_shape', 'ori_shape', 'pad_shape', 'batch_input_shape')
+    meta = dict.fromkeys(keys, shape) | dict(scale_factor=(1, 1), padding_size=[0] * 4)
+    image, samples = torch.zeros(1, 3, *shape), [BaseDataElement(metainfo=meta)]
+    return _by_part(model, children, lambda: model(image, samples, mode='predict'))
 
 
 def tracker_complexity(model):
@@ -97,10 +114,11 @@ def _by_part(model, parts, run):
 
     with torch.no_grad(), _countable_attention(), FlopCounterMode(display=False) as counter:
         with ExitStack() as stack:
-            for name, module in parts.items():
-                # instead of a hook: mmseg calls ``forward`` itself
-                module.forward = counted(name, module.forward)
-                stack.callback(delattr, module, 'forward')
+            for name, part in parts.items():
+                for module in part if isinstance(part, nn.ModuleList) else [part]:
+                    # instead of a hook: mmseg calls ``forward`` itself
+                    module.forward = counted(name, module.forward)
+                    stack.callback(delattr, module, 'forward')
             run()
     return {name: (count_params(module), macs[name]) for name, module in parts.items()}
 

@@ -80,12 +80,15 @@ MASK_RCNN = 'mask-rcnn_vit-tiny-sfp_8xb8-amp-lsj-100e_coco-640px'
 EVALUATED = {  # name -> row of get_flops.py with the MACs
     MASK_RCNN: 'total, mask head not run',
     'mask-rcnn_hiera-tiny-fpn_8xb8-amp-lsj-100e_coco-640px': 'total, mask head not run',
+    'cascade-mask-rcnn_vit-tiny-sfp_8xb2-12e_coco': 'total, mask head not run',
+    'retinanet_hiera-tiny-fpn_8xb2-12e_coco': 'total',
     'vit-tiny_8xb128-coslr-300e_in1k': 'total',
     'vit-tiny-rpe_8xb128-coslr-300e_in1k': 'total',
     'hiera-tiny_8xb128-coslr-300e_in1k': 'total',
     'vit-tiny_1xb512-amp-coslr-150e_pets': 'total',
     'semfpn_vit-tiny_8xb2-amp-160k_ade20k-512x512': 'total',
     'upernet_hiera-tiny_8xb2-amp-160k_ade20k-512x512': 'total',
+    'mask2former_hiera-tiny_8xb2-160k_ade20k-512x512': 'total',
     'ostrack_vit-tiny-ce_4xb32-300e_sot-256px': 'total',
 }
 
@@ -93,7 +96,9 @@ EVALUATED = {  # name -> row of get_flops.py with the MACs
 @pytest.mark.parametrize(('name', 'total'), EVALUATED.items(), ids=EVALUATED)
 def test_cost_is_what_get_flops_prints(name, total, capsys):
     entry = ENTRIES[name]
-    assert run_tool('analysis_tools/get_flops', ROOT / entry['Config']) == 0
+    task = entry['Config'].split('/')[1]
+    shape = {'det': ('--shape', 640), 'seg': ('--shape', 512)}.get(task, ())
+    assert run_tool('analysis_tools/get_flops', ROOT / entry['Config'], *shape) == 0
     lines = [re.split(r' {2,}', line.strip()) for line in capsys.readouterr().out.splitlines()]
     rows = {name: numbers for name, *numbers in lines if len(numbers) == 2}
     parameters, gmac = rows[total]

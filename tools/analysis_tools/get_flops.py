@@ -12,6 +12,7 @@ import sys
 
 import torch
 from mmengine.registry import init_default_scope
+from mmengine.utils import to_2tuple
 
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
 from mmlite.analysis.complexity import (
@@ -66,7 +67,7 @@ def complexity(model, args, cfg):
             raise UserError('--shape: a tracker has the sizes of its config, change model.*_size')
         sizes = f'{model.template_size} (template) and {model.search_size} pixels (search region)'
         return tracker_complexity(model), sizes
-    sides = args.shape or [cfg.get('image_size', 224)]
+    sides = args.shape or to_2tuple(cfg.get('image_size', 224))
     if len(sides) > 2:
         raise UserError(f'--shape takes one or two numbers of pixels, got {len(sides)}')
     shape = (sides[0], sides[-1])

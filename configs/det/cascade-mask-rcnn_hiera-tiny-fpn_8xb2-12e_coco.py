@@ -1,0 +1,6 @@
+"""Cascade Mask R-CNN of mmdet on Hiera-Tiny."""
+
+_base_ = 'mmdet::cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco.py'
+from mmlite import swap_backbone
+
+model, optim_wrapper, param_scheduler = swap_backbone(_base_, 'hiera-tiny')

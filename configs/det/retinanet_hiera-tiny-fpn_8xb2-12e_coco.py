@@ -1,0 +1,6 @@
+"""RetinaNet of mmdet on Hiera-Tiny."""
+
+_base_ = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
+from mmlite import swap_backbone
+
+model, optim_wrapper, param_scheduler = swap_backbone(_base_, 'hiera-tiny')
