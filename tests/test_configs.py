@@ -92,6 +92,18 @@ def test_generated_data_are_those_that_the_config_expects(path):
             assert cfg.model[head].num_classes == len(dataset.metainfo.classes)
 
 
+@each([path for path in SHAPES if path.parent.name in ('det', 'seg')])
+def test_a_batch_has_the_size_of_the_generated_images(path):
+    """Nothing of the size of the real data is left in the data preprocessor."""
+    cfg = Config.fromfile(path)
+    init_default_scope(cfg.default_scope)
+    preprocess = registry.MODELS.build(cfg.model.data_preprocessor)
+    size = tuple(cfg.get('crop_size', (cfg.image_size, cfg.image_size)))
+    for training in (True, False):
+        batch = preprocess(dict(inputs=[torch.zeros(3, *size)]), training)
+        assert batch['inputs'].shape[2:] == size
+
+
 def test_checkpoints_of_generated_data_come_from_a_recipe_of_the_tree():
     """``work_dirs/NAME/epoch_N.pth`` is the last epoch of a recipe for generated images."""
     recipes = {path.stem: Config.fromfile(path) for path in SHAPES}

@@ -199,6 +199,15 @@ def test_weights_and_arguments_go_to_the_backbone(tmp_path):
     assert (cfg.model.backbone.window_size, cfg.model.neck.in_channels) == (0, 384)
 
 
+def test_single_settings_can_be_changed(tmp_path):
+    """The rest of a head stays, its new channels included."""
+    text = SWAP + 'model.update(decode_head=dict(num_classes=3))\n'
+    recipe = 'mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py'
+    head = swapped(tmp_path, recipe, 'hiera-tiny', text).model.decode_head
+    assert (head.type, head.num_classes) == ('SegformerHead', 3)
+    assert head.in_channels == [46, 92, 184, 368]
+
+
 @pytest.mark.parametrize(
     ('recipe', 'backbone', 'message'),
     [

@@ -1,5 +1,7 @@
 """Backbones of the suite in recipes of mmdet and mmseg."""
 
+from mmengine.config import ConfigDict
+
 from mmlite.errors import UserError
 from mmlite.models import Hiera, ViT
 from mmlite.utils.names import check_known
@@ -43,8 +45,9 @@ def swap_backbone(recipe, name, checkpoint=None, **options):
             otherwise.
 
     Returns:
-        tuple[dict, dict, list[dict]]: ``model``, what changes in the recipe's; ``optim_wrapper``
-        and ``param_scheduler``.
+        tuple[ConfigDict, ConfigDict, list[dict]]: ``model``, what changes in the recipe's;
+        ``optim_wrapper`` and ``param_scheduler``. ``model.update(decode_head=dict(num_classes=3))``
+        changes single settings.
 
     Raises:
         UserError: The recipe has no backbone, or a neck that does not take its maps as a list.
@@ -57,7 +60,9 @@ def swap_backbone(recipe, name, checkpoint=None, **options):
         options['init_cfg'] = dict(type='Pretrained', checkpoint=checkpoint)
     if name.startswith('vit') and recipe.get('default_scope') == 'mmdet':
         options = WINDOWS | options
-    return swap_model(recipe['model'], *BACKBONES[name], options), *swap_optimization(recipe)
+    model = swap_model(recipe['model'], *BACKBONES[name], options)
+    wrapper, schedule = swap_optimization(recipe)
+    return ConfigDict(model), ConfigDict(wrapper), schedule
 
 
 def swap_model(given, cls, arch, options):

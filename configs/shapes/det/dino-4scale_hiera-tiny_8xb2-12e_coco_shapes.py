@@ -4,7 +4,8 @@ _base_ = './mask-rcnn_vit-tiny-sfp_8xb8-amp-lsj-100e_coco-640px_shapes.py'
 from mmlite.engine.config_file import load_config
 
 model = load_config('mmlite::det/dino-4scale_hiera-tiny_8xb2-12e_coco.py').model
-model.update(_delete_=True, data_preprocessor=_base_.model.data_preprocessor)
+model['_delete_'] = True
+model.data_preprocessor = _base_.model.data_preprocessor
 model.update(num_queries=100)  # of 765 positions
 model.bbox_head.num_classes = len(_base_.classes)
 val_evaluator = dict(metric='bbox')
