@@ -10,6 +10,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmengine.structures import BaseDataElement, PixelData
 
 from mmlite import registry
 from mmlite.datasets.shapes import STUFF
@@ -99,8 +100,10 @@ def test_a_batch_has_the_size_of_the_generated_images(path):
     init_default_scope(cfg.default_scope)
     preprocess = registry.MODELS.build(cfg.model.data_preprocessor)
     size = tuple(cfg.get('crop_size', (cfg.image_size, cfg.image_size)))
+    labels = BaseDataElement(gt_sem_seg=PixelData(data=torch.zeros(1, *size)))
+    samples = dict(data_samples=[labels]) if path.parent.name == 'seg' else {}
     for training in (True, False):
-        batch = preprocess(dict(inputs=[torch.zeros(3, *size)]), training)
+        batch = preprocess(dict(inputs=[torch.zeros(3, *size)], **samples), training)
         assert batch['inputs'].shape[2:] == size
 
 
