@@ -13,6 +13,7 @@ from mmdet.evaluation.functional import YTVIS, YTVISeval
 from mmdet.models.dense_heads import SSDHead
 from mmdet.structures import DetDataSample
 from mmengine import ConfigDict, dump
+from mmengine.registry import DefaultScope
 from mmpretrain.evaluation import RetrievalAveragePrecision, RetrievalRecall
 from mmpretrain.models import multimodal
 from mmpretrain.registry import MODELS
@@ -88,12 +89,13 @@ def test_ssd_predicts():
         ratios=[[2], [2]], min_sizes=[8, 16], max_sizes=[16, 32],
     )  # fmt: skip
     nms = dict(type='nms', iou_threshold=0.5)
-    head = SSDHead(
-        num_classes=3,
-        in_channels=(4, 4),
-        anchor_generator=anchors,
-        test_cfg=ConfigDict(nms_pre=100, score_thr=0.0, max_per_img=5, nms=nms),
-    )
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        head = SSDHead(
+            num_classes=3,
+            in_channels=(4, 4),
+            anchor_generator=anchors,
+            test_cfg=ConfigDict(nms_pre=100, score_thr=0.0, max_per_img=5, nms=nms),
+        )
     features = [torch.randn(1, 4, 4, 4), torch.randn(1, 4, 2, 2)]
     sample = DetDataSample(metainfo=dict(img_shape=(32, 32), scale_factor=(1, 1)))
     (found,) = head.predict(features, [sample])

@@ -154,6 +154,9 @@ CASES = {
         'a file': ('{p}/text', 1, "'{p}/text' is neither a COCO file (.json) nor the YAML file"),
         'one directory': ('--images {p}', 2, '--images and --annotations belong together'),
     },
+    'dataset_converters/check_ade20k': {
+        'a file': ('{p}/text', 1, "'{p}/text' is neither a COCO file (.json) nor the YAML file"),
+    },
     'dataset_converters/import_data': {
         'nothing known': ('{p}/folder --to {p}/new', 1, "'{p}/folder' is of no known format: COCO"),
     },
