@@ -28,7 +28,7 @@ def apply():
     checkpoints.install()
     configs.install()
     mends.install()
-    _changes.append('mmcv, mmdet, mmpretrain: hues, names of NumPy 1, SSD, a message')
+    _changes.append('mmcv, mmdet, mmseg, mmpretrain: errors of the wheels (mmlite.stack.mends)')
     if finder.stands_in('mmcv._ext'):
         _repair_early_mmcv()
         _changes.append('mmcv.ops: operators in torch and torchvision')
