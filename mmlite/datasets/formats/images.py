@@ -59,7 +59,7 @@ def open_image(source):
 
 
 def undecodable(content):
-    """DataError: For content that is no image; what is there, e.g. a web page, is quoted."""
+    """DataError: For content that is not an image; what is there, e.g. a web page, is quoted."""
     if not content:
         return DataError('the file is empty')
     return DataError(f'it is not an image that can be decoded: it begins with {content[:16]!r}')

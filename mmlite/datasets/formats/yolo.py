@@ -34,7 +34,7 @@ def _read_yaml(file):
 
 
 def _read_names(file):
-    """What a YAML file would say of a directory with a list of names."""
+    """Content of the YAML file that a directory with a list of names lacks."""
     images = file.parent / 'images'
     places = {name: f'images/{name}' for name in SPLITS if (images / name).is_dir()}
     return dict(places or {'train': 'images'}, names=list(filter(None, read_lines(file))))
