@@ -37,7 +37,7 @@ SIZES = (128, 256, 512)
 """Sides of images in pixels, of which the smallest is taken that a model trains with."""
 REGIONS = 32
 """Largest number of regions of an image."""
-REMOVED = {'init_cfg', 'pretrained', 'checkpoint', 'teacher_ckpt', 'batch_augments'}
+REMOVED = {'init_cfg', 'pretrained', 'teacher_ckpt', 'batch_augments'}
 WORDS = (
     'atto femto pico nano xxs xxsmall xs xsmall tiny t small s medium m base b large l swinl huge '
     'h xlarge xl x giant g'
@@ -49,6 +49,7 @@ TYPICAL = {
     'dcnv2': '*mdconv-c3-c5*',
     'guided_anchoring': 'ga-retinanet*',
     'regnet': 'regnetx-400mf*',
+    'resnet': 'resnet18_*',
     'san': '*b16_coco-stuff*',
     'swin': '*coco.py|*in1k-pre_upernet_8xb2-160k*',
     'v3det': '*r50*',
@@ -192,7 +193,7 @@ def _at_some_size(run, model, cfg):
 
 
 def _state(error):
-    if re.search(r'No module named|not installed|pip install|requires extra', str(error)):
+    if re.search(r'No module named|not installed|install |requires extra', str(error)):
         return PACKAGE
     return DOWNLOAD if re.search('huggingface.co|urlopen|HTTP', str(error)) else FAILS
 
@@ -251,9 +252,11 @@ def _lighten(node, root, folder):
     """Remove what loads weights or pads images, and most regions; make paths absolute."""
     if isinstance(node, dict):
         for key in REMOVED & node.keys():
-            node[key] = None
+            del node[key]
+        if 'checkpoint' in node:  # without a default
+            node['checkpoint'] = None
         for key in ('num', 'max_per_img'):  # of samplers and of proposals
-            if isinstance(node.get(key), int):
+            if isinstance(node.get(key), int) and ('nms' in node or key == 'num'):
                 node[key] = min(node[key], REGIONS)
     for key, value in node.items() if isinstance(node, dict) else enumerate(node):
         if isinstance(value, str) and value.startswith('configs/'):
