@@ -6,6 +6,9 @@ from torch.nn.modules.utils import _pair
 
 from .common import widened
 
+FAR = -1e6
+"""Position in pixels that is outside of any image."""
+
 
 def modulated_deform_conv2d(
     input, offset, mask, weight, bias=None, stride=1, padding=0, dilation=1, groups=1,
@@ -17,8 +20,8 @@ def modulated_deform_conv2d(
     type of ``offset``. ``offset`` (B, deform_groups * kh * kw * 2, h, w) holds y and x of each
     point in pixels, and ``mask`` is (B, deform_groups * kh * kw, h, w), or None for 1 everywhere.
     With a mask, both may be larger than h x w, as in DyHead: the memory of each image is then read
-    as if it had that size. A point a pixel or more outside is 0 and has no gradient. Raises
-    ValueError for an input that is not 4D or smaller than the kernel.
+    as if it had that size. A point a pixel or more outside, or at NaN, is 0 and has no gradient.
+    Raises ValueError for an input that is not 4D or smaller than the kernel.
     """
     if input.dim() != 4:
         raise ValueError(f'Expected 4D tensor as input, got {input.dim()}D tensor instead.')
@@ -52,8 +55,10 @@ def _fixed_outside(offset, size, kernel, stride, padding, dilation, deform_group
     """The offset without the gradient of points that are a pixel or more outside.
 
     At exactly -1, torchvision's kernel gives the gradient from within. Offsets of 0, from which
-    every training starts, put the points of a padded border there.
+    every training starts, put the points of a padded border there. NaN, with which it reads memory
+    that is not the image's, becomes a point far outside.
     """
+    offset = offset.nan_to_num(nan=FAR, posinf=FAR, neginf=FAR)
     kh, kw = kernel
     points = offset.unflatten(1, (deform_groups, kh, kw, 2))
     outside = False

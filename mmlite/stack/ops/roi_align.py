@@ -17,9 +17,11 @@ def roi_align(
     it gives (K, C, *output_size). ``spatial_scale`` is in feature pixels per image pixel;
     ``sampling_ratio`` counts samples per bin and axis, 0 for as many as the bin has pixels; if
     ``aligned``, the center of the first pixel is at 0.5. ``pool_mode`` is ``'avg'`` or ``'max'``
-    of the samples; the maximum of no samples is -FLT_MAX, as mmcv's.
+    of the samples; the maximum of no samples is -FLT_MAX, as mmcv's. A corner that is infinite or
+    NaN, as of a network that diverged, counts as 0: torchvision's kernel would crash.
     """
     pixels, boxes = widened(input, rois)
+    boxes = boxes.nan_to_num(nan=0, posinf=0, neginf=0)
     pool = _average if pool_mode == 'avg' else _maximum
     options = (_pair(output_size), spatial_scale, sampling_ratio, aligned)
     return pool(pixels, boxes, *options).to(input.dtype)

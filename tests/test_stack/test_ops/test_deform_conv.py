@@ -156,6 +156,21 @@ def test_switchable_atrous_convolution(device):
     assert layer.offset_s.weight.grad.any()
 
 
+@pytest.mark.parametrize('value', [torch.nan, torch.inf, -torch.inf, 1e30])
+def test_points_that_are_nowhere_are_zero(device, value):
+    """As of a network that diverged: no crash, and no memory of others."""
+    x, weight = torch.randn(1, 2, 6, 6, device=device), torch.randn(3, 2, 3, 3, device=device)
+    offset = torch.zeros(1, 18, 6, 6, device=device)
+    offset[:, 0::2, :, 3:] = value
+    offset.requires_grad_()
+    out = deform_conv2d(x, offset, weight, 1, 1)
+    plain = F.conv2d(x, weight, padding=1)
+    torch.testing.assert_close(out[..., :3], plain[..., :3], rtol=1e-4, atol=1e-4)
+    assert not out[..., 3:].any()
+    (grad,) = torch.autograd.grad(out.sum(), offset)
+    assert not grad[..., 3:].any() and grad.isfinite().all()
+
+
 def test_input_smaller_than_the_kernel(device):
     """mmcv's layer pads it, and the offset with it, and crops the output."""
     layer = DeformConv2d(2, 3, 3, padding=1).to(device)

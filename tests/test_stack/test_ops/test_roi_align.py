@@ -51,3 +51,14 @@ def test_no_boxes(device, pool_mode, sampling_ratio, batch):
     assert output.shape == (0, 3, 2, 2)
     output.sum().backward()
     assert images.grad.shape == images.shape and not images.grad.any()
+
+
+@pytest.mark.parametrize('pool_mode', ['avg', 'max'])
+@pytest.mark.parametrize('sampling_ratio', [0, 2])
+@pytest.mark.parametrize('corner', [torch.nan, torch.inf, -torch.inf])
+def test_boxes_that_are_nowhere(device, pool_mode, sampling_ratio, corner):
+    """As of a network that diverged: no crash, and nothing changes for the other boxes."""
+    rois = torch.tensor([[0, corner, 1, 4, 5], [1, 1, 2, 5, 6.0]], device=device)
+    output = roi_align(maps().to(device), rois, 2, 1.0, sampling_ratio, pool_mode)
+    zero = roi_align(maps().to(device), rois.nan_to_num(0, 0, 0), 2, 1.0, sampling_ratio, pool_mode)
+    assert torch.equal(output, zero)
