@@ -19,12 +19,14 @@ from mmlite.experiments.sweep import Sweep
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        conflict_handler='resolve',  # several initializations
     )
     add = parser.add_argument
     add_config_options(parser)
     add('--init', nargs='+', default=[], metavar='NAME[=CHECKPOINT]',
-        help='initializations of the backbone: a checkpoint, or none for a bare name')  # fmt: skip
+        help='initializations of the backbone, as for tools/train.py, with any NAME')  # fmt: skip
     add('--seeds', nargs='+', type=non_negative_int, default=[], help='random seeds')
     add('--grid', nargs='+', action='extend', default=[], metavar='KEY=V1,V2',
         help="settings to vary, each with each (default: the config's sweep_grid)")  # fmt: skip

@@ -1,5 +1,5 @@
 """The paper's best tracker of its size: from D2-MAE's weights (LaSOT AUC 66.1, paper)."""
 
 _base_ = './ostrack_vit-tiny-ce_4xb32-300e_sot-256px.py'
-checkpoint = 'work_dirs/d2-mae_vit-tiny_8xb512-amp-coslr-400e_in1k/epoch_400.pth'
+checkpoint = 'checkpoints/d2-mae_vit-tiny_400e_in1k.pth'
 model = dict(backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=checkpoint)))

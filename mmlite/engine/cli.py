@@ -20,6 +20,8 @@ from mmengine.config import DictAction
 
 from mmlite.errors import Stopped, UserError
 
+from .initializations import METHODS
+
 INTERRUPTED = 128 + 2  # the shell's code for a program ended by Ctrl-C
 
 
@@ -146,7 +148,7 @@ positive_float = _number(float, 'a number > 0', lambda value: 0 < value < math.i
 
 
 def add_config_options(parser):
-    """Add ``config``, ``--cfg-options``, ``--epochs``, ``--iters``, ``--image-size``."""
+    """Add ``config``, ``--cfg-options`` and the options of :mod:`.overrides`."""
     parser.add_argument('config', help='config file')
     parser.add_argument(
         '--cfg-options',
@@ -162,6 +164,11 @@ def add_config_options(parser):
         ('--image-size', 'side of the training crop in pixels; padding and windows follow'),
     ):
         parser.add_argument(flag, type=positive_int, action=Override, metavar='N', help=text)
+    parser.add_argument(
+        '--init', action=Override, metavar='NAME',
+        help='initialization of the backbone: a checkpoint, the name of a pre-training with or '
+        f'without one, NAME=CHECKPOINT ({", ".join(METHODS)}), or scratch',
+    )  # fmt: skip
 
 
 def add_launch_options(parser):

@@ -23,8 +23,8 @@ SUFFIXES = ('.py', '.json', '.yaml', '.yml')
 TOP_LEVEL = frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg', 'launcher'}
 TOP_LEVEL |= set(
     'activation_checkpointing compile custom_imports device efficient_conv_bn_eval '
-    'find_unused_parameters make_data model_wrapper_cfg runner_type strategy sweep_grid sync_bn '
-    'tta_model tta_pipeline'.split()
+    'find_unused_parameters init_layer_decay make_data model_wrapper_cfg runner_type strategy '
+    'sweep_grid sync_bn tta_model tta_pipeline'.split()
 )
 """Top-level keys that mmengine or the tools read; any other is a variable of the config."""
 

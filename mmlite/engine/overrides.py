@@ -1,10 +1,11 @@
-"""The length of a training and the image size, which occur in many keys, as one option each."""
+"""Length, image size and initialization of a training, each of many keys, as one option each."""
 
 import math
 
 from mmlite.errors import UserError
 
 from .checks.values import walk
+from .initializations import set_init
 
 MODEL_SIZES = ('img_size', 'pad_size_divisor', 'size', 'crop_size', 'search_size')
 PIPELINE_SIZES = ('scale', 'crop_size', 'size', 'second_scale')
@@ -15,12 +16,14 @@ PATCH = 16  # of every backbone here; a unit of Hiera has two patches a side
 
 
 def apply_overrides(cfg, options):
-    """Apply ``--epochs``, ``--iters`` and ``--image-size`` of ``options``; returns the others."""
+    """Apply ``--epochs``, ``--iters``, ``--image-size``, ``--init``; returns other ``options``."""
     for unit in ('epochs', 'iters'):
         if (length := options.get(f'--{unit}')) is not None:
             set_length(cfg, unit, length)
     if (size := options.get('--image-size')) is not None:
         set_image_size(cfg, size)
+    if (init := options.get('--init')) is not None:
+        set_init(cfg, init, options.get('load_from', cfg.get('load_from')))
     return {key: value for key, value in options.items() if not key.startswith('--')}
 
 

@@ -6,10 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 from mmlite.engine.cli import parse_value
+from mmlite.engine.initializations import METHODS, find_init
 from mmlite.errors import UserError
 
 SEED = 'seed'
-INIT = 'model.backbone.init_cfg'
+INIT = '--init'
 GRID = 'sweep_grid'  # variable of a config: the default grid of its sweeps
 
 
@@ -55,23 +56,17 @@ def grid_axes(grid):
 
 
 def init_axis(items, backbone):
-    """Label and settings of initializations, ``NAME=CHECKPOINT``, or ``NAME`` for no checkpoint.
+    """Label and ``--init`` of initializations of ``model.backbone``, see :func:`.find_init`.
 
-    The latter removes the ``init_cfg`` of ``model.backbone`` if that loads one.
+    Items are names, checkpoints, or ``NAME=CHECKPOINT`` with any name.
     """
-    current = backbone.get('init_cfg') or []
-    kinds = [item.get('type') for item in ([current] if isinstance(current, dict) else current)]
-    kinds = {getattr(kind, '__name__', kind) for kind in kinds}
-    unload = {INIT: None} if kinds & {'Pretrained', 'PretrainedInit'} else {}
-    # without this, keys of another kind of initialization would remain
-    clear = {f'{INIT}._delete_': True} if 'init_cfg' in backbone else {}
     values = []
     for item in items:
-        name, equals, path = item.partition('=')
-        if not name or (equals and not path):
+        label, equals, path = item.partition('=')
+        if not label or (equals and not path):
             raise UserError(f'--init {item!r} is not of the form NAME=CHECKPOINT or NAME')
-        load = {**clear, f'{INIT}.type': 'Pretrained', f'{INIT}.checkpoint': path}
-        values.append((name, load if equals else unload))
+        name, path = find_init(path if equals and label not in METHODS else item, backbone)
+        values.append((label, {INIT: '='.join(filter(None, (name, path)))}))
     return values
 
 

@@ -13,6 +13,7 @@ import torch
 
 from mmlite.engine.cli import sentence, stopped_by_signals
 from mmlite.engine.config_file import load_config
+from mmlite.engine.initializations import own_backbone
 from mmlite.errors import OutputError, UserError
 from mmlite.utils.progress import format_seconds
 
@@ -37,7 +38,7 @@ class Sweep:
     Args:
         config (str | Path): Config file.
         work_dir (str | Path, optional): Defaults to ``work_dirs/sweep_<config name>``.
-        inits (Sequence[str]): ``NAME=CHECKPOINT``, or ``NAME`` for no checkpoint.
+        inits (Sequence[str]): See :func:`~.grid.init_axis`.
         seeds (Sequence[int]): Random seeds.
         grid (dict[str, list], optional): See :func:`~.grid.grid_axes`. Defaults to the config's
             ``sweep_grid``.
@@ -54,15 +55,7 @@ class Sweep:
         self.work_dir = Path(work_dir or Path('work_dirs', f'sweep_{Path(config).stem}'))
         self.axes = {}
         if inits:
-            backbone = (cfg.get('model') or {}).get('backbone')
-            if backbone is None:
-                raise UserError('--init needs model.backbone, which the config does not have')
-            if cfg.get('load_from'):
-                raise UserError(
-                    f'--init would have no effect, as the config loads all weights from load_from='
-                    f'{cfg.load_from!r}: add --cfg-options load_from=None'
-                )
-            self.axes['init'] = init_axis(inits, backbone)
+            self.axes['init'] = init_axis(inits, own_backbone(cfg, cfg.get('load_from')))
         self.axes |= grid_axes(grid or cfg.get(GRID) or {})
         if seeds:
             self.axes[SEED] = [(str(seed), {'randomness.seed': seed}) for seed in seeds]

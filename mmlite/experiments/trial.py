@@ -14,6 +14,7 @@ from pathlib import Path
 from mmlite.engine import launch
 from mmlite.engine.check_config import check_config
 from mmlite.engine.cli import sentence
+from mmlite.engine.initializations import split_init
 from mmlite.errors import UserError
 from mmlite.utils import write_json
 from mmlite.utils.paths import suite_path
@@ -39,8 +40,8 @@ class Training:
         self.record, self.log = self.folder / 'trial.json', self.folder / 'train.log'
         self.options = {**options, **trial.options}
         self.identity = {**self.options, **dict.fromkeys(flags, True), 'config': recipe}
-        checkpoint = Path(str(self.options.get(f'{INIT}.checkpoint')))
-        if checkpoint.is_file():
+        _, checkpoint = split_init(self.options.get(INIT, ''))
+        if checkpoint and Path(checkpoint).is_file():
             self.identity[CHECKPOINT] = file_digest(checkpoint)
         self.result = self.failure = self.process = None
         self.resumed = (self.folder / 'last_checkpoint').is_file()

@@ -110,7 +110,7 @@ def test_the_table_compares_with_both_baselines(scorecard, folder, tmp_path, cap
     record = tmp_path / 'card' / 'second' / 'init=supervised_seed=0' / 'trial.json'
     settings = json.loads(record.read_text())['settings']
     baseline = tmp_path / 'card' / 'first' / 'init=scratch_seed=0' / 'epoch_2.pth'
-    assert settings['model.backbone.init_cfg.checkpoint'] == str(baseline)
+    assert settings['--init'] == f'supervised={baseline}'
     assert settings['train_cfg.max_epochs'] == 2
     output = capsys.readouterr().out
     assert re.search(r'\| supervised +\| +- \| +125.0 ± 7.1 \(\+20.0\) \|', output)
@@ -151,7 +151,7 @@ def test_another_checkpoint_joins_but_no_other_settings(scorecard, folder, capsy
     write_preset(folder, folder / 'small.py', 'other.py', epochs=3)
     assert scorecard(checkpoint(folder, 'a'), preset='other.py') == 2
     weights, epochs = capsys.readouterr().err.splitlines()
-    assert re.search(r'first/init=a_seed=0/trial.json: model\S+checkpoint was .* and is n', weights)
+    assert re.search(r'first/init=a_seed=0/trial.json: --init was .* and is n', weights)
     assert (
         'second/init=scratch_seed=0/trial.json: train_cfg.max_epochs was 2 and is now 3' in epochs
     )

@@ -174,7 +174,7 @@ CHANGES = {
 def test_a_trial_belongs_to_its_settings(change, finished, tmp_path):
     checkpoint = tmp_path / 'mae.pth'
     checkpoint.write_text('weights')
-    each = Trial('init=mae', ('mae',), None, {f'{INIT}.checkpoint': str(checkpoint)})
+    each = Trial('init=mae', ('mae',), None, {INIT: f'mae={checkpoint}'})
 
     def training():
         lr = 0.2 if change == 'lr' else 0.1
@@ -275,8 +275,8 @@ def test_an_unknown_metric_costs_no_training(sweep, capsys):
 
 MISTAKES = {
     '--init scratch mae=no.pth': (1, "model.backbone.init_cfg.checkpoint='no.pth' does not exist"),
-    '--init a --cfg-options model.backbone=None': (2, '--init needs model.backbone, which'),
-    '--init a --cfg-options load_from=x.pth': (2, '--init would have no effect, as the config'),
+    '--init mae --cfg-options model.backbone=None': (2, '--init needs model.backbone, which'),
+    '--init mae --cfg-options load_from=x.pth': (2, '--init would have no effect, as the config'),
     '--grid optim_wrapper.optimizer.lrr=1,2': (2, "did you mean 'lr'?"),
     '--seeds 0 --cfg-options randomness.seed=1': (2, 'seed sets randomness.seed, but --cfg-opt'),
     '--seeds 0 --auto-scale-lr': (2, '--auto-scale-lr needs auto_scale_lr=dict(base_batch_size'),

@@ -3,7 +3,6 @@
 import math
 
 import pytest
-from mmengine.config import Config
 from tiny import write_log
 
 from mmlite.errors import UserError
@@ -11,7 +10,6 @@ from mmlite.experiments import grid
 from mmlite.experiments.results import Table, choose_metric, companions, read_metrics
 from mmlite.experiments.trial import last_error
 
-TRUNCATED = dict(type='TruncNormal', std=0.02)
 LR = 'optim_wrapper.optimizer.lr'
 SCHEDULES = [{'a.max_epochs': 50, 's.0.end': 10, 's.1.begin': 10}, {'a.max_epochs': 100}]
 
@@ -45,27 +43,15 @@ def test_axes_are_called_by_the_last_part_of_their_keys():
         grid.grid_axes(dict(lr=0.1))
 
 
-@pytest.mark.parametrize(
-    ('current', 'scratch'),
-    [
-        (dict(), None),
-        (dict(init_cfg=None), None),
-        (dict(init_cfg=TRUNCATED), TRUNCATED),
-        (dict(init_cfg=dict(type='Pretrained', checkpoint='a.pth', prefix='x.')), None),
-        (dict(init_cfg=[dict(type='Pretrained', checkpoint='a.pth')]), None),
-    ],
-)
-def test_initializations_replace_that_of_the_config(current, scratch):
-    """The options leave exactly the initialization that is asked for."""
-    found = []
-    for _, options in grid.init_axis(['scratch', 'mae=b/c=1.pth'], current):
-        config = Config(dict(model=dict(backbone=dict(current, depth=1))))
-        for key, value in options.items():
-            config.merge_from_dict({key: value})
-        found.append(config.model.backbone)
-    assert found[0].get('init_cfg') == scratch and found[0].depth == 1
-    pretrained = dict(type='Pretrained', checkpoint='b/c=1.pth')
-    assert found[1].to_dict() == dict(depth=1, init_cfg=pretrained)
+def test_initializations_are_the_options_of_a_training():
+    """Any name may label a checkpoint; one of the suite brings its form and its usual file."""
+    items = ['scratch', 'mae', 'beit=b/c=1.pth', 'mine=b/c=1.pth']
+    assert grid.init_axis(items, dict(type='mmlite.ViT')) == [
+        ('scratch', {'--init': 'scratch'}),
+        ('mae', {'--init': 'mae=checkpoints/mae_vit-tiny_400e_in1k.pth'}),
+        ('beit', {'--init': 'beit=b/c=1.pth'}),
+        ('mine', {'--init': 'b/c=1.pth'}),
+    ]
 
 
 @pytest.mark.parametrize('value', [' a.pth', 'a,b.pth', '(a).pth,b', '17', "'a'"])
@@ -110,8 +96,7 @@ def test_trials_are_all_combinations_with_readable_directories():
         'init=mae_schedule=50-10_seed=1',
     ]
     assert trials[3].labels == ('mae', '50,10') and trials[3].seed == '1'
-    init = {f'{grid.INIT}.type': 'Pretrained', f'{grid.INIT}.checkpoint': 'm.pth'}
-    assert trials[3].options == {**init, **SCHEDULES[0], 'randomness.seed': 1}
+    assert trials[3].options == {'--init': 'mae=m.pth', **SCHEDULES[0], 'randomness.seed': 1}
 
 
 @pytest.mark.parametrize(
@@ -220,7 +205,7 @@ def test_a_tie_marks_both_and_nan_never_wins(nan, table):
 
 def test_curves_are_means_over_the_seeds_in_ascending_order(tmp_path):
     """Two initializations and blocks in no order; one combination is not finished."""
-    axes = {'init': grid.init_axis(['mae=a', 'moco=b'], {})} | grid.grid_axes(
+    axes = {'init': grid.init_axis(['mae=a.pth', 'moco=b.pth'], {})} | grid.grid_axes(
         {'blocks': [12, 0, 6]}
     )
     axes['seed'] = [(str(seed), {'randomness.seed': seed}) for seed in (0, 1)]

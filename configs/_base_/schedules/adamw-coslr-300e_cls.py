@@ -1,7 +1,7 @@
 """MAE-Lite's fine-tuning (Table S1): 1e-3 per 256 images, 5 epochs of warm-up, 300 epochs.
 
 From random weights all layers learn at one rate; a recipe that starts from pre-trained weights sets
-``layer_decay_rate``.
+``layer_decay_rate``, and ``--init NAME`` sets that of the method.
 """
 
 max_epochs = 300
@@ -15,6 +15,7 @@ optim_wrapper = dict(
     # biases, norms, positions and class token are not decayed; relative position tables are
     paramwise_cfg=dict(layer_decay_rate=1.0, flat_decay_mult=0.0, respect_no_weight_decay=True),
 )
+init_layer_decay = True
 param_scheduler = [
     dict(
         type='LinearLR', start_factor=1e-6, by_epoch=True, begin=0, end=5,
