@@ -1,9 +1,6 @@
-"""From BootMAE, its images normalized as in pre-training (paper: 77.9); the layer decay is ours."""
+"""From BootMAE (paper: 77.9); the layer decay is ours."""
 
 _base_ = './vit-tiny_8xb128-coslr-300e_in1k.py'
 checkpoint = 'checkpoints/bootmae_vit-tiny_400e_in1k.pth'
-model = dict(
-    data_preprocessor=dict(mean=[127.5] * 3, std=[127.5] * 3),
-    backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=checkpoint)),
-)
+model = dict(backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=checkpoint)))
 optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=0.85))

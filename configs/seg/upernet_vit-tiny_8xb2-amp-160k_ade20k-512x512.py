@@ -1,4 +1,5 @@
-"""UperNet, ViT-Tiny, a decoder as wide as the encoder: 11.0M parameters, 41.9G."""
+"""UperNet, ViT-Tiny, MAE's decoder for ViT-Base "kept intact" (MAE-Lite, section 3.3): 768
+channels, 67.6M parameters, 484G."""
 
 _base_ = [
     './semfpn_vit-tiny_8xb2-amp-160k_ade20k-512x512.py',

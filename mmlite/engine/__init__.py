@@ -1,3 +1,3 @@
-"""Hooks, optimiser constructors, checks and launching: what stands between config and Runner."""
+"""Hooks, optimizers, schedules, checks and launching: what stands between config and Runner."""
 
-from . import hooks, loops, optimizers, tracking  # noqa: F401  registers their classes
+from . import hooks, loops, optimizers, schedulers, tracking  # noqa: F401  registers their classes

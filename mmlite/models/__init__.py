@@ -2,12 +2,13 @@
 
 from .backbones import Hiera, TimmViT, ViT
 from .cpu_parallel import CPUDistributedDataParallel
+from .heads import FCNMaskHead
 from .layers import LN2d
 from .necks import NarrowFeature2Pyramid, SimpleFeaturePyramid
 from .pretrain import *  # noqa: F403  (each method registers itself)
 from .track import HieraOSTrack, OSTrack
 
 __all__ = [
-    'CPUDistributedDataParallel', 'Hiera', 'HieraOSTrack', 'LN2d', 'NarrowFeature2Pyramid',
-    'OSTrack', 'SimpleFeaturePyramid', 'TimmViT', 'ViT',
+    'CPUDistributedDataParallel', 'FCNMaskHead', 'Hiera', 'HieraOSTrack', 'LN2d',
+    'NarrowFeature2Pyramid', 'OSTrack', 'SimpleFeaturePyramid', 'TimmViT', 'ViT',
 ]  # fmt: skip

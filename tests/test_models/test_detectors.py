@@ -101,6 +101,15 @@ def test_cost_of_table_8(name, params, gmac, backbone):
     assert parts['mask_head'][0] == 2_644_304
 
 
+def test_masks_are_undecided_at_first():
+    """detectron2's N(0, 0.001^2) in the last convolution; mmdet's has 0.16 at this width."""
+    head = recipe('vit')[0].roi_head.mask_head
+    head.init_weights()
+    assert head.conv_logits.weight.std().item() == pytest.approx(0.001, rel=0.05)
+    assert not head.conv_logits.bias.any()
+    assert head.upsample.weight.std().item() > 0.01
+
+
 def sample(size, boxes, num_classes):
     from mmdet.structures import DetDataSample
     from mmdet.structures.mask import BitmapMasks

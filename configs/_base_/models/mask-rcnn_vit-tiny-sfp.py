@@ -1,4 +1,4 @@
-"""ViTDet's Mask R-CNN on ViT-Tiny (MAE-Lite, section 4.3; ViTDet, appendix A).
+"""ViTDet's Mask R-CNN on ViT-Tiny (MAE-Lite, section 3.3; ViTDet, appendix A).
 
 Layer norms in pyramid, box and mask heads, two RPN convolutions, a 4conv-1fc box head.
 """
@@ -70,7 +70,7 @@ model = dict(
             featmap_strides=[4, 8, 16, 32],
         ),
         mask_head=dict(
-            type='FCNMaskHead',
+            type='mmlite.FCNMaskHead',
             num_convs=4,
             in_channels=256,
             conv_out_channels=256,

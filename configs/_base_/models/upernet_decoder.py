@@ -1,4 +1,4 @@
-"""UperNet's decoder of MAE and BEiT, to take the place of Semantic-FPN's; 192 channels."""
+"""UperNet's decoder of MAE and BEiT, to take the place of Semantic-FPN's; 768 channels."""
 
 upernet_norm = dict(type='SyncBN', requires_grad=True)
 upernet = dict(
@@ -8,7 +8,7 @@ upernet = dict(
         in_channels=[192, 192, 192, 192],
         in_index=[0, 1, 2, 3],
         pool_scales=(1, 2, 3, 6),
-        channels=192,
+        channels=768,
         dropout_ratio=0.1,
         num_classes=150,
         norm_cfg=upernet_norm,

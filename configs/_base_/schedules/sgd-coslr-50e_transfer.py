@@ -20,7 +20,7 @@ param_scheduler = [
         convert_to_iter_based=True,
     ),
     dict(
-        type='CosineAnnealingLR', eta_min_ratio=1e-5, by_epoch=True, begin=10, end=max_epochs,
+        type='mmlite.CosineToRateLR', eta_min=1e-6, by_epoch=True, begin=10, end=max_epochs,
         convert_to_iter_based=True,
     ),
 ]  # fmt: skip

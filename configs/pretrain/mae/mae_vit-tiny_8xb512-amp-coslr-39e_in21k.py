@@ -1,4 +1,4 @@
-"""MAE on ImageNet-21K; the paper leaves open how long, here as many iterations as on ImageNet-1K.
+"""MAE on ImageNet-21K; as many iterations as on ImageNet-1K (Table 2 says 400 epochs).
 
 13,153,500 images (winter 2021) are 3,211 batches of 4096, so 39 epochs are 125,229 iterations.
 """

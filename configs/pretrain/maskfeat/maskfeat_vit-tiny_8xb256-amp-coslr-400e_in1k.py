@@ -23,13 +23,11 @@ train_pipeline[3:] = [
     dict(type='PackInputs', algorithm_keys=['hidden_ids']),
 ]
 train_dataloader = dict(batch_size=256, dataset=dict(pipeline=train_pipeline))
-optim_wrapper = dict(
-    optimizer=dict(lr=1.6e-3, betas=(0.9, 0.999)),  # 2e-4 per 256 images
-    paramwise_cfg=dict(custom_keys=dict(mask_token=dict(decay_mult=0.0))),
-)
+# 2e-4 per 256 images, and 1e-6 per 256 at both ends; class and mask token are decayed
+optim_wrapper = dict(optimizer=dict(lr=1.6e-3, betas=(0.9, 0.999)))
 custom_hooks = [*_base_.custom_hooks, dict(type='mmlite.ClipNormHook', max_norm=0.02)]
 param_scheduler = _base_.param_scheduler
-param_scheduler[0].update(start_factor=1e-6 / 1.6e-3, end=30)
-param_scheduler[1].update(eta_min=1e-6, begin=30)
+param_scheduler[0].update(start_factor=8e-6 / 1.6e-3, end=30)
+param_scheduler[1].update(eta_min=8e-6, begin=30)
 # `--auto-scale-lr` scales the learning rate from 8 GPUs x 256 images to the actual batch
 auto_scale_lr = dict(base_batch_size=2048)

@@ -27,8 +27,9 @@ optim_wrapper = dict(
 custom_hooks = [*_base_.custom_hooks, dict(type='mmlite.ClipNormHook', max_norm=5.0)]
 max_epochs = _base_.max_epochs
 param_scheduler = [
+    # from 5e-7 per 512 images
     dict(
-        type='LinearLR', start_factor=5e-7 / 4e-4, by_epoch=True, begin=0, end=10,
+        type='LinearLR', start_factor=2e-6 / 4e-4, by_epoch=True, begin=0, end=10,
         convert_to_iter_based=True,
     ),
     # at 7/8 of the schedule, as in the original, whose 800 epochs drop at 700
