@@ -14,6 +14,7 @@ import sys
 
 import mmlite  # noqa: F401  (makes the OpenMMLab packages importable)
 from mmlite.engine.cli import non_negative_int, positive_int, tool
+from mmlite.errors import UserError
 from mmlite.experiments.preset import load_preset, preset_names, read_inits
 from mmlite.experiments.scorecard import Scorecard
 
@@ -26,7 +27,8 @@ def parse_args(argv):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add('checkpoints', nargs='+', metavar='[NAME=]CHECKPOINT', help='pre-trained weights')
+    add('checkpoints', nargs='*', metavar='[NAME=]CHECKPOINT',
+        help="pre-trained weights, or names as for --init (default: the preset's)")  # fmt: skip
     add('--data', choices=PRESETS, default='shapes', help='generated or real data; default: shapes')
     names = ', '.join(preset_names())
     add('--preset', metavar='NAME', help=f'{names}, or a file; default: by --data')
@@ -41,10 +43,12 @@ def parse_args(argv):
 @tool
 def main(argv=None):
     args = parse_args(argv)
-    inits = read_inits(args.checkpoints)
-    preset = load_preset(
-        args.preset or PRESETS[args.data], inits[0].backbone['type'], args.tasks, args.seeds
-    )
+    name = args.preset or PRESETS[args.data]
+    checkpoints = args.checkpoints or load_preset(name).inits
+    if not checkpoints:
+        raise UserError(f'{name} names no weights: give checkpoints')
+    inits = read_inits(checkpoints, args.dry_run)
+    preset = load_preset(name, inits[0].backbone['type'], args.tasks, args.seeds)
     card = Scorecard(preset, inits, args.work_dir, args.jobs)
     if args.dry_run:
         card.dry_run()

@@ -5,12 +5,15 @@ from pathlib import Path
 
 from mmlite import stack
 from mmlite.engine.config_file import load_config
+from mmlite.engine.initializations import METHODS, find_init
 from mmlite.errors import CheckpointError, UserError
 from mmlite.utils import near_names
 from mmlite.utils.paths import suite_path
 
 from .page import BASELINES
 from .trial import file_digest
+
+KIND = 'mmlite.ViT'  # of the initializations that are given by name
 
 
 @dataclass(frozen=True)
@@ -26,13 +29,16 @@ class Task:
     options: dict = field(default_factory=dict)
     flags: tuple = ()
     supervised: bool = False
+    again: bool = False
     predictions: bool = False
     minutes: float = 0.0
+    of: str | None = None
+    paper: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Preset:
-    """Tasks, the seeds that each is trained with, and the number of images of the figures."""
+    """Tasks, the seeds of each, the number of images of the figures, and names to judge."""
 
     name: str
     title: str
@@ -40,6 +46,7 @@ class Preset:
     seeds: tuple
     device: str
     figure_images: int
+    inits: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ def preset_names():
     return sorted(path.stem for path in suite_path('configs', 'scorecard').glob('*.py'))
 
 
-def load_preset(name, kind, tasks=(), seeds=()):
+def load_preset(name, kind=KIND, tasks=(), seeds=()):
     """Read the recipes of a preset, by its name or file, for a backbone of type ``kind``.
 
     A task that has none is left out, as are those not in ``tasks`` if any are given; ``seeds`` are
@@ -72,17 +79,18 @@ def load_preset(name, kind, tasks=(), seeds=()):
         raise UserError(f'preset {name} has no {", ".join(missing)}: see docs/scorecard.md')
     if kind not in cfg.archs:
         raise UserError(f'{name} has no recipes for {kind}, only for {", ".join(cfg.archs)}')
-    known = [task.name for task in cfg.tasks]
+    known = [task.name for task in cfg.tasks if 'of' not in task]
     for unknown in (task for task in tasks if task not in known):
         near = near_names(unknown, known) or known
         raise UserError(f'{name} has no task {unknown!r}: choose from {", ".join(near)}')
-    chosen = []
+    chosen, parents = [], {task.name: task.to_dict() for task in cfg.tasks}
     for task in cfg.tasks:
-        fields = task.to_dict()
+        fields = {**parents.get(task.get('of'), {}), **task.to_dict()}
         recipe = fields.pop('configs', {}).get(cfg.archs[kind])
-        if recipe and (not tasks or task.name in tasks):
+        paper = fields.pop('paper', {}).get(cfg.archs[kind], {})
+        if recipe and (not tasks or {task.name, task.get('of')} & set(tasks)):
             try:  # a recipe below the suite, or an absolute path
-                chosen.append(Task(config=suite_path(recipe), **fields))
+                chosen.append(Task(config=suite_path(recipe), paper=paper, **fields))
             except TypeError as error:
                 reason = str(error).removeprefix('Task.__init__() ')
                 raise UserError(f'preset {name}, task {task.name}: {reason}') from error
@@ -91,20 +99,30 @@ def load_preset(name, kind, tasks=(), seeds=()):
     return Preset(
         file.stem, cfg.title, tuple(chosen), tuple(seeds or cfg.seeds),
         cfg.get('device', 'two CPU cores'), cfg.get('figure_images', 0),
+        tuple(cfg.get('inits', ())),
     )  # fmt: skip
 
 
-def read_inits(items):
-    """Read the checkpoints to judge: ``NAME=PATH``, or a path, whose directory gives the name."""
+def read_inits(items, dry_run=False):
+    """Read the checkpoints to judge.
+
+    Each is ``NAME=PATH``, a path, whose directory gives the name, or a name of
+    :data:`~mmlite.engine.initializations.METHODS`, which stands for the checkpoint of ViT-Tiny.
+    That may be missing in a dry run.
+    """
     inits = {}
     for item in items:
         name, equals, path = item.rpartition('=')
-        path = Path(path)
-        name = name if equals else path.resolve().parent.name
+        known = item in METHODS
+        path = Path(find_init(item, dict(type=KIND))[1] if known else path)
+        name = item if known else name if equals else path.resolve().parent.name
         if name in BASELINES:
             raise UserError(f'{item}: {name!r} is a baseline of every scorecard, name it otherwise')
         if name in inits:
             raise UserError(f'two checkpoints are called {name!r}: give them as NAME=CHECKPOINT')
+        if dry_run and known and not path.is_file():
+            inits[name] = Init(name, path, dict(type=KIND), None)
+            continue
         backbone = (stack.load(path).get('meta') or {}).get('backbone')
         if not backbone:
             raise CheckpointError(

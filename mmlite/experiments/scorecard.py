@@ -57,7 +57,8 @@ class Scorecard:
         self.preset, self.inits, self.jobs = preset, inits, jobs
         self.work_dir = Path(work_dir or Path('work_dirs', f'scorecard_{preset.name}'))
         self.problems, self.figures, self.tables, self.configs = [], [], {}, {}
-        for task in preset.tasks:
+        self.trained = [task for task in preset.tasks if not task.of]
+        for task in self.trained:
             cfg = launch.read_config(task.config, str(self.work_dir / task.name), task.options)
             self.configs[task.name] = cfg
             init_default_scope(cfg.default_scope)
@@ -84,8 +85,8 @@ class Scorecard:
         """
         rows = []
         for task in self.preset.tasks:
-            best = {}
-            for row in self.tables[task.name].rows if task.name in self.tables else ():
+            best, table = {}, self.tables.get(task.of or task.name)
+            for row in table.rows if table else ():
                 mean, name = row.mean(task.metric), row.labels[0]
                 if mean > (best[name].mean(task.metric) if name in best else -math.inf):
                     best[name] = row
@@ -96,7 +97,7 @@ class Scorecard:
                     task=task.name, metric=task.label, init=name,
                     trial=next(iter(row.results.values()))['name'],
                     n=len(row.values(task.metric)), mean=means[name],
-                    std=None if math.isnan(std) else std,
+                    std=None if math.isnan(std) else std, paper=task.paper.get(name),
                 )  # fmt: skip
                 for baseline in BASELINES:
                     known = baseline in means and baseline != name
@@ -106,7 +107,8 @@ class Scorecard:
 
     def folder(self, row):
         """Work directory of the training of a row."""
-        return self.work_dir / row['task'] / row['trial']
+        (task,) = [task for task in self.preset.tasks if task.name == row['task']]
+        return self.work_dir / (task.of or task.name) / row['trial']
 
     def supervised(self):
         """Checkpoint of the supervised baseline, None until it is trained."""
@@ -116,7 +118,7 @@ class Scorecard:
 
     def sweep(self, task):
         """The sweep over all initializations of a task, baselines first."""
-        supervised = None if task.supervised else self.supervised()
+        supervised = None if task.supervised and not task.again else self.supervised()
         inits = [SCRATCH, *([f'{SUPERVISED}={supervised}'] if supervised else [])]
         inits += [f'{init.name}={init.path}' for init in self.inits]
         return Sweep(
@@ -127,10 +129,10 @@ class Scorecard:
     def dry_run(self):
         """Print what would be trained, which data are missing and how long it would take."""
         minutes = 0
-        has_baseline = any(task.supervised for task in self.preset.tasks)
-        for task in self.preset.tasks:
+        has_baseline = any(task.supervised for task in self.trained)
+        for task in self.trained:
             count = len(self.sweep(task).trials)
-            if has_baseline and not task.supervised:
+            if has_baseline and (task.again or not task.supervised):
                 count += count // (1 + len(self.inits))
             minutes += count * task.minutes
             took = format_seconds(60 * task.minutes)
@@ -139,6 +141,11 @@ class Scorecard:
             if reason:
                 print(f'  its data are missing: {"they will be generated" if make else reason}')
         print(f'about {format_seconds(60 * minutes)} (h:mm:ss) on {self.preset.device}')
+        for init in (init for init in self.inits if init.digest is None):
+            print(f'the weights of {init.name} are missing: {init.path}')
+        names = [*(BASELINES if has_baseline else [SCRATCH]), *(init.name for init in self.inits)]
+        count = f'{len(self.preset.tasks)} numbers for each of {", ".join(names)}'
+        print(f'\n{count}\n{score_table(self.preset.tasks, [], names)}')
 
     def run(self):
         """Run what is not done; the page is written anew after each task.
@@ -148,13 +155,15 @@ class Scorecard:
             Incomplete: Something is missing or failed.
         """
         check_out_folder('--work-dir', self.work_dir)
-        for task in self.preset.tasks:
+        for task in self.trained:
             self.sweep(task)
         self.work_dir.mkdir(parents=True, exist_ok=True)
         with stopped_by_signals():
-            for number, task in enumerate(self.preset.tasks, 1):
-                print(f'== task {number} of {len(self.preset.tasks)}: {task.title}', flush=True)
-                self._train(task)
+            for number, task in enumerate(self.trained, 1):
+                print(f'== task {number} of {len(self.trained)}: {task.title}', flush=True)
+                for _ in range(1 + task.again):  # again with the baseline of the first time
+                    problems = self._train(task)
+                self.problems += problems
                 if task.predictions:
                     self._predict(task)
                 self._write()
@@ -166,6 +175,8 @@ class Scorecard:
             raise Incomplete('; '.join(self.problems))
 
     def _train(self, task):
+        """Train what a task lacks; returns what is missing or failed, a sentence each."""
+        problems = []
         try:
             sweep = self.sweep(task)
             reason, make = self.missing_data(task)
@@ -173,15 +184,14 @@ class Scorecard:
                 self._program('generating data', shlex.split(make)[1:])
                 reason, _ = self.missing_data(task)
             if reason:
-                self.problems.append(f'{task.title} was left out: {reason}')
+                problems.append(f'{task.title} was left out: {reason}')
             table = sweep.table() if reason else sweep.run(self.jobs)
             if table:
                 self.tables[task.name] = table
         except UserError as error:
-            self.problems.append(f'{task.title}: {sentence(error)}')
-        else:
-            failures = (f'{t.name}: {t.failure} ({t.log})' for t in sweep.failed)
-            self.problems += [f'{task.title}, {failure}' for failure in failures]
+            return [*problems, f'{task.title}: {sentence(error)}']
+        failures = (f'{t.name}: {t.failure} ({t.log})' for t in sweep.failed)
+        return problems + [f'{task.title}, {failure}' for failure in failures]
 
     def _predict(self, task):
         for row in (row for row in self.rows() if row['task'] == task.name):
@@ -193,7 +203,7 @@ class Scorecard:
 
     def _draw_figures(self):
         """Draw how the weights work before any fine-tuning."""
-        first, count = self.preset.tasks[0], self.preset.figure_images
+        first, count = self.trained[0], self.preset.figure_images
         if not count or self.missing_data(first)[0]:
             return
         weights = {init.name: init.path for init in self.inits}

@@ -78,7 +78,8 @@ class StandIn:
         return sweep.table()
 
     def leave(self, training, value):
-        records = [{'accuracy/top1': value - 2, 'step': 1}, {'accuracy/top1': value, 'step': 2}]
+        records = [{'accuracy/top1': value - 2, 'step': 1},
+                   {'accuracy/top1': value, 'accuracy/top5': value / 2, 'step': 2}]  # fmt: skip
         write_log(training.folder, records)
         (training.folder / 'epoch_2.pth').touch()
         (training.folder / 'last_checkpoint').write_text('elsewhere/epoch_2.pth')
@@ -140,6 +141,46 @@ def test_of_a_grid_the_best_setting_counts(scorecard, folder, tmp_path, capsys):
     assert re.search(r'\| a +\| 17.3 ± 0.7 \(\+5.0\) \|', capsys.readouterr().out)
     record = tmp_path / 'card/second/init=supervised_drop_path_rate=0.0_seed=0/trial.json'
     assert 'init=scratch_drop_path_rate=0.2_seed=0/epoch_2.pth' in record.read_text()
+
+
+def test_the_papers_numbers_and_those_of_shared_trainings_have_places(
+    scorecard, folder, tmp_path, capsys
+):
+    """The baseline is trained again in its own task; a task of another has no trainings."""
+    more = dict(of='first', name='more', title='More', metric='accuracy/top5', label='top-5, %')
+    more['paper'] = dict(vit=dict(a=17.5))
+    text = (folder / 'preset.py').read_text().replace('supervised=', 'again=True, supervised=')
+    (folder / 'paper.py').write_text(f'{text}tasks.append({more})\n')
+    assert scorecard(checkpoint(folder, 'a'), preset='paper.py') == 0
+    assert scorecard.sweeps.inits == [
+        ['scratch', 'a'], ['scratch', 'supervised', 'a'], ['scratch', 'supervised', 'a']
+    ]  # fmt: skip
+    table = capsys.readouterr().out
+    assert re.search(r'\| supervised +\| +12.5 ± 0.7 \(\+2.0\) .*\| +6.2 ± 0.4 \(\+1.0\)', table)
+    assert re.search(r'\| a, paper +\| +- \| +- \| +17.5 \|', table)
+    page = (tmp_path / 'card' / 'scorecard.html').read_text()
+    assert re.search(r'<td>a, paper</td>\s+<td>-</td>\s+<td>-</td>\s+<td>17.5</td>', page)
+    assert not (tmp_path / 'card' / 'more').exists()
+    rows = list(csv.DictReader((tmp_path / 'card' / 'scorecard.csv').open()))
+    assert [r['paper'] for r in rows if r['init'] == 'a'] == ['', '', '17.5']
+    assert scorecard(checkpoint(folder, 'a'), '--tasks', 'first', preset='paper.py') == 0
+    assert len(scorecard.sweeps.inits) == 5  # twice, as before, and both of its columns
+
+
+def test_the_preset_paper_lists_eleven_numbers_without_checkpoints(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run_tool('scorecard', '--preset', 'paper', '--dry-run') == 0
+    out = capsys.readouterr().out
+    lines = {words[1]: words[2:] for words in (re.split(r' *\| *', row) for row in out.split('\n'))
+             if len(words) > 2}  # fmt: skip
+    for name in ('scratch', 'supervised', 'mae', 'd-mae', 'd2-mae'):
+        assert lines[name] == 11 * ['-'] + ['']
+    found = {name: [float(v) for v in lines[f'{name}, paper'][:11]] for name in ('mae', 'd2-mae')}
+    gains = [b - a for a, b in zip(*found.values(), strict=True)]  # as Table 6 states them
+    assert gains == pytest.approx([0.7, 10.2, 13.9, 15.4, 9.4, 6.3, 2.2, 8.8, 4.5, 2.6, 2.1])
+    assert 'ImageNet-1K: 5 trainings' in out and 'Pets: 60 trainings' in out
+    assert 'the weights of mae are missing: checkpoints/mae_vit-tiny_400e_in1k.pth' in out
+    assert run_tool('scorecard', '--preset', 'paper', 'mae') == 1  # not in earnest
 
 
 def test_another_checkpoint_joins_but_no_other_settings(scorecard, folder, capsys):
