@@ -34,10 +34,10 @@ def read(path, init=None):
 
 @pytest.mark.parametrize('leaf', LEAVES, ids=str)
 def test_the_option_gives_the_recipes_that_have_a_file(leaf):
-    """The same backbone, checkpoint and layer decay."""
+    """The same backbone, checkpoint, normalization and layer decay."""
     name = re.search(r'_([a-z0-9-]+)-init_', leaf.name)[1]
     ours, theirs = read(str(leaf).replace(f'_{name}-init', ''), name), read(leaf)
-    assert ours.model.backbone == theirs.model.backbone
+    assert ours.model == theirs.model
     assert ours.optim_wrapper == theirs.optim_wrapper
 
 
