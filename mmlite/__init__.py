@@ -7,7 +7,7 @@ from . import stack
 __version__ = '0.1.0'
 
 EXPORTS = {
-    'mmlite.models': ('Hiera', 'OSTrack', 'TimmViT', 'ViT'),
+    'mmlite.models': ('Hiera', 'OSTrack', 'Swin', 'TimmViT', 'ViT'),
     'mmlite.engine.build': ('init_model',),
     'mmlite.engine.swap': ('swap_backbone',),
     'mmlite.apis': (

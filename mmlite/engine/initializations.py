@@ -11,6 +11,7 @@ from mmlite.utils.names import near_names, with_near
 SCRATCH = ('scratch', 'none')
 VITS = ('vit-tiny', 'vit-small', 'vit-base')
 HIERAS = ('hiera-tiny', 'hiera-base')
+SWINS = ('swin-1g', 'swin-tiny')
 SHARED_BIAS = dict(pos_embed='none', rel_pos='bias', layer_scale_init_value=0.1)
 
 
@@ -33,7 +34,7 @@ class Method:
 
 
 METHODS = {
-    'supervised': Method('{arch}_300e_in1k.pth', archs=VITS + HIERAS),
+    'supervised': Method('{arch}_300e_in1k.pth', archs=VITS + HIERAS + SWINS),
     'supervised-in21k': Method('{arch}_300e_in21k.pth'),
     'supervised-in21k-30e': Method('{arch}_30e_in21k.pth'),
     'supervised-rpe': Method('{arch}-rpe_1000e_in1k.pth', dict(rel_pos='bias')),
@@ -41,7 +42,8 @@ METHODS = {
     'd-mae': Method(archs=VITS + HIERAS),
     'd2-mae': Method(archs=VITS + HIERAS),
     'd2-mae-rpe': Method('d2-mae_{arch}-rpe_1000e_in1k.pth', dict(rel_pos='bias')),
-    'simmim': Method(),
+    'simmim': Method(archs=VITS + SWINS),
+    'd2-simmim': Method(archs=('swin-1g',)),
     'simmim-shared-bias': Method('simmim_{arch}-shared-bias_400e_in1k.pth', SHARED_BIAS),
     'beit': Method(backbone=dict(layer_scale_init_value=0.1)),
     'beit-shared-bias': Method('beit_{arch}-shared-bias_400e_in1k.pth', SHARED_BIAS),
@@ -128,7 +130,11 @@ def own_backbone(cfg, load_from=None):
 def _arch(backbone):
     """Name of an architecture, e.g. ``'vit-tiny'``; None for others than the suite's."""
     kind, arch = str(backbone.get('type')).removeprefix('mmlite.'), backbone.get('arch', 'tiny')
-    return f'{kind.lower()}-{arch}' if kind in ('ViT', 'Hiera') and isinstance(arch, str) else None
+    return (
+        f'{kind.lower()}-{arch}'
+        if kind in ('ViT', 'Hiera', 'Swin') and isinstance(arch, str)
+        else None
+    )
 
 
 def _pretrained(backbone):

@@ -1,6 +1,6 @@
 """Models of the suite, registered in scope ``mmlite``."""
 
-from .backbones import Hiera, TimmViT, ViT
+from .backbones import Hiera, Swin, TimmViT, ViT
 from .cpu_parallel import CPUDistributedDataParallel
 from .heads import FCNMaskHead
 from .layers import LN2d
@@ -10,5 +10,5 @@ from .track import HieraOSTrack, OSTrack
 
 __all__ = [
     'CPUDistributedDataParallel', 'FCNMaskHead', 'Hiera', 'HieraOSTrack', 'LN2d',
-    'NarrowFeature2Pyramid', 'OSTrack', 'SimpleFeaturePyramid', 'TimmViT', 'ViT',
+    'NarrowFeature2Pyramid', 'OSTrack', 'SimpleFeaturePyramid', 'Swin', 'TimmViT', 'ViT',
 ]  # fmt: skip

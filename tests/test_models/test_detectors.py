@@ -19,6 +19,7 @@ CONFIGS = Path(__file__).parents[2] / 'configs'
 RECIPES = {
     'vit': 'mask-rcnn_vit-tiny-sfp_8xb8-amp-lsj-100e_coco-640px',
     'hiera': 'mask-rcnn_hiera-tiny-fpn_8xb8-amp-lsj-100e_coco-640px',
+    'swin': 'mask-rcnn_swin-1g-fpn_8xb8-amp-lsj-100e_coco-640px',
 }
 
 
@@ -87,7 +88,8 @@ def test_levels_that_do_not_exist_are_refused(options):
 @pytest.mark.parametrize(
     ('name', 'params', 'gmac', 'backbone'),
     [('vit', 27_652_512, 204.29, (5_540_864, 14.09)),
-     ('hiera', 28_312_030, 205.12, (6_325_230, 15.28))],
+     ('hiera', 28_312_030, 205.12, (6_325_230, 15.28)),
+     ('swin', 28_909_786, 199.63, (6_915_306, 9.76))],
 )  # fmt: skip
 def test_cost_of_table_8(name, params, gmac, backbone):
     """28M parameters and 204G / 205G: MACs at 640 pixels, 1000 regions, mask head not run."""

@@ -1,16 +1,21 @@
 """MoCo v3: the loss against its formula, and what the recipe depends on."""
 
+import re
 from copy import deepcopy
 
+import golden
 import pytest
 import tiny_methods as methods
 import torch
+from mmengine.config import Config
 from mmengine.logging import MessageHub
 from mmengine.model import revert_sync_batchnorm
+from pretrain_recipes import ROOT
 from torch import nn
 
 from mmlite.errors import ArgumentError
 from mmlite.models.pretrain import MoCoV3Head, mocov3
+from mmlite.registry import MODELS
 
 
 def cosine(a, b):
@@ -41,6 +46,43 @@ def test_loss_is_that_of_the_formula():
         got = model.loss(views)['loss']
         before.momentum_encoder.update(before, 0.99)
         torch.testing.assert_close(got, torch.tensor(slow_loss(before, views)))
+
+
+def our_name(name):
+    """Our name of one of the official parameters."""
+    name = re.sub(r'^base_encoder\.', '', name)
+    layers = re.match(r'((?:momentum_encoder\.)?head|predictor)\.(\d)\.', name)
+    if layers is None:
+        return re.sub(r'^((momentum_encoder\.)?)', r'\1backbone.', name)
+    kind = ('fc', 'bn')[int(layers[2]) % 3]
+    part = {'predictor': 'head.predictor'}.get(layers[1], layers[1].replace('head', 'neck'))
+    return name.replace(layers[0], f'{part}.{kind}{int(layers[2]) // 3}.')
+
+
+def test_golden():
+    """Loss, gradients and the updated momentum encoder of the official code, of step 30 of 100."""
+    recipe = ROOT.parents[1] / 'pretrain/mocov3/mocov3_vit-tiny_8xb128-amp-coslr-400e_in1k.py'
+    methods.init_default_scope('mmpretrain')
+    model = revert_sync_batchnorm(MODELS.build(Config.fromfile(recipe).model)).train()
+    weights, want = golden.weights('mocov3_vit_tiny'), golden.tensors('mocov3_vit_tiny')
+    # the official code averages positions, too, which differ here but never in training
+    positions = weights['momentum_encoder.pos_embed']
+    positions.lerp_(weights['base_encoder.pos_embed'], 1 - float(want['momentum']))
+    names = {key: our_name(key) for key in weights}
+    result = model.load_state_dict({names[key]: weights[key] for key in names}, strict=False)
+    assert not result.unexpected_keys
+    assert all(key.endswith('num_batches_tracked') for key in result.missing_keys)
+    methods.at(30, last=100)
+    views = [torch.from_numpy(golden.array(f'view{i}', (8, 3, 224, 224))) for i in (1, 2)]
+    loss = model.loss(views)['loss']
+    torch.testing.assert_close(loss.detach(), want['loss'], rtol=1e-4, atol=1e-5)
+    qkv = model.momentum_encoder.backbone.blocks[0].attn.qkv.weight[::9, ::8]
+    torch.testing.assert_close(qkv, want['momentum_qkv'], rtol=1e-4, atol=1e-5)
+    loss.backward()
+    for field in [key for key in want if key.startswith('grad:')]:
+        gradient = model.get_parameter(names[field.removeprefix('grad:')]).grad
+        gradient = gradient[::9, ::8] if gradient.ndim == 2 else gradient
+        torch.testing.assert_close(gradient, want[field], rtol=1e-3, atol=1e-5, msg=field)
 
 
 def test_negatives_come_from_all_processes(monkeypatch):

@@ -25,7 +25,7 @@ from mmlite.registry import DATASETS, MODELS
 CONFIGS = Path(__file__).parents[2] / 'configs'
 RECIPES = [
     f'{head}_{body}' for head in ('semfpn', 'upernet') for body in ('vit-tiny', 'hiera-tiny')
-]
+] + ['upernet_swin-1g']
 SCHEDULE = '8xb2-amp-160k_ade20k-512x512'
 CLOSE = dict(rtol=1e-4, atol=1e-5)
 
@@ -81,6 +81,7 @@ def test_semantic_fpn_golden():
         ('upernet_vit-tiny', 67_588_566, 484.23),
         ('upernet-c192_vit-tiny', 10_975_830, 41.91),
         ('upernet_hiera-tiny', 68_772_996, 479.39),
+        ('upernet_swin-1g', 69_533_568, 477.73),
     ],
 )
 def test_cost_at_512_pixels(name, params, gmac):
@@ -172,7 +173,8 @@ def test_layers_decay_and_only_flat_parameters_are_exempt(name):
     cfg = read(name)
     with torch.device('meta'):
         found = settings(cfg, MODELS.build(cfg.model))
-    assert found['backbone.pos_embed'] == pytest.approx((1e-4 * 0.8**13, 0.05))
+    embedding = 'patch_embed.proj.weight' if 'swin' in name else 'pos_embed'
+    assert found[f'backbone.{embedding}'] == pytest.approx((1e-4 * 0.8**13, 0.05))
     assert found['backbone.blocks.0.mlp.fc1.weight'] == pytest.approx((1e-4 * 0.8**12, 0.05))
     assert found['backbone.blocks.11.norm1.bias'] == pytest.approx((1e-4 * 0.8, 0))
     assert found['decode_head.conv_seg.weight'] == pytest.approx((1e-4, 0.05))

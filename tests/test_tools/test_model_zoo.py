@@ -70,7 +70,7 @@ def test_batch_schedule_and_backbone_are_those_of_the_name(entry):
     count, unit = re.search(r'-(\d+)([ek])_', entry['Name']).groups()
     expected = ('Epochs', int(count)) if unit == 'e' else ('Iterations', 1000 * int(count))
     assert expected in metadata.items()
-    backbone = re.search(r'(?:vit|hiera)-(?:tiny|small|base)|resnet18|vq', entry['Name'])[0]
+    backbone = re.search(r'(?:vit|hiera|swin)-(?:tiny|small|base|1g)|resnet18|vq', entry['Name'])[0]
     others = {'resnet18': 'ResNet-18', 'vq': 'VQ-VAE'}
     spelt = backbone.title().replace('Vit', 'ViT')
     assert metadata['Backbone'] == others.get(backbone, spelt)
@@ -88,6 +88,9 @@ EVALUATED = {  # name -> row of get_flops.py with the MACs
     'vit-tiny_1xb512-amp-coslr-150e_pets': 'total',
     'semfpn_vit-tiny_8xb2-amp-160k_ade20k-512x512': 'total',
     'upernet_hiera-tiny_8xb2-amp-160k_ade20k-512x512': 'total',
+    'swin-1g_8xb128-coslr-300e_in1k': 'total',
+    'upernet_swin-1g_8xb2-amp-160k_ade20k-512x512': 'total',
+    'mask-rcnn_swin-1g-fpn_8xb8-amp-lsj-100e_coco-640px': 'total, mask head not run',
     'mask2former_hiera-tiny_8xb2-160k_ade20k-512x512': 'total',
     'ostrack_vit-tiny-ce_4xb32-300e_sot-256px': 'total',
 }
@@ -109,7 +112,7 @@ def test_cost_is_what_get_flops_prints(name, total, capsys):
 
 
 PRETRAINED = [
-    next(model['Name'] for model in models if 'vit-tiny' in model['Name'])
+    next((m['Name'] for m in models if 'vit-tiny' in m['Name']), models[0]['Name'])
     for path, models in ZOO.items()
     if path.startswith('configs/pretrain/')
 ]
@@ -120,6 +123,7 @@ PRETRAINED = [
     [
         *PRETRAINED,
         'mae_hiera-tiny_8xb512-amp-coslr-400e_in1k',
+        'd2-simmim_swin-1g_8xb256-amp-steplr-400e_in1k',
         'd2-mae_hiera-tiny_8xb512-amp-coslr-400e_in1k',
         'mae_vit-base_8xb512-amp-coslr-1600e_in1k',
         'd2-mae_vit-tiny_no-recon_8xb512-amp-coslr-400e_in1k',
@@ -136,8 +140,7 @@ def test_parameters_of_pre_training_are_the_trained_ones(name):
 
 def test_every_result_is_stated_by_the_readme():
     texts = {entry['README']: (ROOT / entry['README']).read_text() for entry in ENTRIES.values()}
-    number = r'(?<![\d.])\d+(?:\.\d+)?'
-    numbers = {path: set(re.findall(number, text)) for path, text in texts.items()}
+    numbers = {path: set(re.findall(r'(?<![\d.])\d+\.\d+', text)) for path, text in texts.items()}
     missing = {}
     for entry in ENTRIES.values():
         for _, _, value in results(entry):

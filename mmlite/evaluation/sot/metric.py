@@ -16,7 +16,7 @@ from .ope import SequenceScore, score_sequence
 from .protocols import find_protocol
 from .report import Evaluation, class_groups, overview, write_reports
 from .results import Track
-from .submission import SCORED_ELSEWHERE, SERVERS, write_submission
+from .submission import SERVERS, write_submission
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,7 @@ class SOTMetric(BaseMetric):
     ``AO``, ``SR50`` and ``SR75``), ``sequences`` (scored ones) and ``failed``. Writes
     ``summary.json``, ``sequences.csv``, plots and, where names tell classes, ``groups.csv``. Where
     only first frames are annotated, ``sequences`` are those tracked, and for GOT-10k and
-    TrackingNet the archive for their servers is written, ``<dataset>_submission.zip``, as is that
-    for the VOT toolkit.
+    TrackingNet the archive for their servers is written, ``<dataset>_submission.zip``.
 
     Args:
         protocol (str, optional): One of :data:`~.protocols.PROTOCOLS`. Defaults to ``'got10k'`` and
@@ -56,7 +55,7 @@ class SOTMetric(BaseMetric):
 
     def process(self, data_batch, data_samples):
         for sequence, track in zip(data_batch, data_samples, strict=True):
-            if not sequence.annotated or sequence.dataset in SCORED_ELSEWHERE:
+            if not sequence.annotated:
                 self.results.append(track)
                 continue
             try:
@@ -123,8 +122,7 @@ class SOTMetric(BaseMetric):
             raise UserError(f'the submission for {self._dataset} needs {place}')
         file = folder / f'{self._dataset}_submission.zip'
         write_submission(file, self._dataset, tracks, [track.name for track in tracks])
-        judge = 'toolkit' if self._dataset in SCORED_ELSEWHERE else 'server'
-        print_log(f'{len(tracks)} tracks for the {judge} of {self._dataset}: {file}', 'current')
+        print_log(f'{len(tracks)} tracks for the server of {self._dataset}: {file}', 'current')
 
     def _check_complete(self, results, size):
         missing = [name for name in self._meta('names') or () if name not in results]

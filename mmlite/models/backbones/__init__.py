@@ -2,7 +2,8 @@
 
 from . import timm_features  # noqa: F401  (repairs mmpretrain)
 from .hiera import Hiera
+from .swin import Swin
 from .timm_vit import TimmViT
 from .vit import ViT
 
-__all__ = ['Hiera', 'TimmViT', 'ViT']
+__all__ = ['Hiera', 'Swin', 'TimmViT', 'ViT']

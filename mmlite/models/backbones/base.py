@@ -7,12 +7,12 @@ from torch.utils.checkpoint import checkpoint
 
 from mmlite.errors import ArgumentError
 
-from ..layers import PositionCache, group_taps
+from ..layers import BLOCK_TAPS, PositionCache, group_taps
 from ..weights import load_pretrained
 
 
 class Backbone(BaseModule):
-    """Base of :class:`~.vit.ViT` and :class:`~.hiera.Hiera`.
+    """Base of :class:`~.vit.ViT`, :class:`~.hiera.Hiera` and :class:`~.swin.Swin`.
 
     A subclass has ``blocks``, called ``block(tokens, context, want, only_taps) -> (tokens, taps)``,
     and
@@ -38,6 +38,8 @@ class Backbone(BaseModule):
     norm_name = 'norm'
     #: Patterns of keys that a checkpoint of another task or recipe may lack.
     optional_keys = ()
+    #: Kinds of taps of a block besides its output.
+    tap_kinds = BLOCK_TAPS
 
     def __init__(self, with_cp=False, frozen_stages=-1, init_cfg=None):
         cfgs = [init_cfg] if isinstance(init_cfg, dict) else list(init_cfg or [])
@@ -61,7 +63,7 @@ class Backbone(BaseModule):
 
         Returns tokens of the last block, None if it stopped inside that, and a dict of the taps.
         """
-        by_block = group_taps(taps, len(self.blocks))
+        by_block = self.group_taps(taps)
         final = getattr(self, self.norm_name)
         if 'norm' in taps and isinstance(final, nn.Identity):
             raise ArgumentError("tap 'norm': the backbone has no final norm, set final_norm=True")
@@ -70,7 +72,7 @@ class Backbone(BaseModule):
         tapped = {}
         for index, block in enumerate(self.blocks):
             want = by_block.get(index, ())
-            only_taps = index == stop and '' not in want
+            only_taps = index == stop and not {'', 'merged'} & set(want)
             if self.with_cp and self.training and not want and index not in prune:
                 tokens, _ = checkpoint(block, tokens, context, use_reentrant=False)
             else:
@@ -83,6 +85,10 @@ class Backbone(BaseModule):
         if 'norm' in taps:
             tapped['norm'] = final(tokens)
         return tokens, tapped
+
+    def group_taps(self, taps):
+        """Kinds of ``taps`` by block, see :func:`~mmlite.models.layers.taps.group_taps`."""
+        return group_taps(taps, len(self.blocks), self.tap_kinds)
 
     def resolve_indices(self, indices, count):
         """Convert block or stage indices to 0 ... ``count`` - 1: ``-1`` is the last."""

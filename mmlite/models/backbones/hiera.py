@@ -12,13 +12,11 @@ from mmlite.utils.names import check_known
 from ..layers import join_units, kept_first, reroll, resample_positions, unroll
 from ..layers.inits import HIERA_INITS
 from ..layers.mask_unit import MaskUnitBlock
-from .base import Backbone
+from .staged import STRIDE, StagedBackbone
 from .vit import parse_arch
 
-STRIDE = 4  # of the patch embedding, pixels
 UNIT_LEVELS = 3  # a mask unit is 2^3 x 2^3 tokens, i.e. 32 x 32 pixels
 UNIT = STRIDE * 2**UNIT_LEVELS
-OUT_TYPES = ('raw', 'avg_featmap', 'featmap')
 POSITIONS = ('resize', 'tile', 'absolute_win')
 
 
@@ -34,7 +32,7 @@ class OverlapPatchEmbed(nn.Module):
 
 
 @MODELS.register_module()
-class Hiera(Backbone):
+class Hiera(StagedBackbone):
     """Hiera (arXiv 2306.00989): plain blocks, pooled queries, attention inside mask units.
 
     Tokens are in unrolled order (:func:`~mmlite.models.layers.windows.unroll`). Images are
@@ -76,7 +74,6 @@ class Hiera(Backbone):
     ):  # fmt: skip
         super().__init__(with_cp, frozen_stages, init_cfg)
         self.arch = parse_arch(arch, self.arch_zoo, ('embed_dims', 'num_layers', 'num_heads'))
-        check_known('out_type', out_type, OUT_TYPES)
         check_known('pos_mode', pos_mode, POSITIONS)
         check_known('weight_init', weight_init, HIERA_INITS)
         if not isinstance(img_size, int):
@@ -86,38 +83,24 @@ class Hiera(Backbone):
             )
         if img_size % UNIT:
             raise ArgumentError(f'img_size {img_size} is not a multiple of {UNIT}, a mask unit')
-        depths = tuple(self.arch['num_layers'])
         self.img_size = img_size
         self.q_pool = q_pool
-        self.out_type = out_type
         self.pos_mode = pos_mode
         self.weight_init = weight_init
-        self.stage_ends = [sum(depths[: i + 1]) - 1 for i in range(len(depths))]
-        default_indices = range(len(depths)) if out_type == 'featmap' else -1
-        self.out_indices = self.resolve_indices(
-            default_indices if out_indices is None else out_indices, len(depths)
-        )
-        if out_type != 'featmap' and self.out_indices != (len(depths) - 1,):
-            raise ArgumentError(f"out_type '{out_type}' gives the last stage only: out_indices=-1")
-
-        dims = [self.arch['embed_dims'] * 2**i for i in range(len(depths))]
-        self.stage_dims = dims
-        self.patch_embed = OverlapPatchEmbed(in_channels, dims[0])
+        dim = self.arch['embed_dims']
+        self.patch_embed = OverlapPatchEmbed(in_channels, dim)
         side = img_size // (UNIT if pos_mode == 'absolute_win' else STRIDE)
-        self.pos_embed = nn.Parameter(torch.zeros(1, side * side, dims[0]))
+        self.pos_embed = nn.Parameter(torch.zeros(1, side * side, dim))
         if pos_mode == 'absolute_win':
-            self.pos_embed_window = nn.Parameter(torch.zeros(1, 4**UNIT_LEVELS, dims[0]))
-        self.blocks = nn.ModuleList(self._make_blocks(depths, dims, drop_path_rate))
-
-        final_norm = out_type != 'featmap' if final_norm is None else final_norm
-        self.norm = nn.LayerNorm(dims[-1], eps=1e-6) if final_norm else nn.Identity()
-        norms = {str(i): nn.LayerNorm(dims[i], eps=1e-6) for i in self.out_indices}
-        self.stage_norms = nn.ModuleDict(norms) if stage_norm else {}
+            self.pos_embed_window = nn.Parameter(torch.zeros(1, 4**UNIT_LEVELS, dim))
+        self.blocks = nn.ModuleList(self._make_blocks(drop_path_rate))
+        self.add_outputs(out_type, out_indices, final_norm, stage_norm, eps=1e-6)
         self.reset_parameters()
         self.freeze()
 
-    def _make_blocks(self, depths, dims, drop_path_rate):
+    def _make_blocks(self, drop_path_rate):
         """Blocks of all stages; the first of a stage attends as the stage before, then pools."""
+        depths, dims = self.arch['num_layers'], self.stage_dims
         rates = iter(calculate_drop_path_rates(drop_path_rate, sum(depths)))
         for stage, depth in enumerate(depths):
             for index in range(depth):
@@ -180,49 +163,26 @@ class Hiera(Backbone):
         return super().encode(tokens, taps, units, until_last_tap)
 
     def tap_shape(self, tap):
-        if tap == 'norm':
-            return self.stage_dims[-1], self._num_tokens(len(self.stage_ends) - 1)
-        _, block, *kind = tap.split('.')
-        stage = next(i for i, end in enumerate(self.stage_ends) if int(block) <= end)
-        if kind and kind[0] in ('q', 'k', 'v', 'attn_logits'):
-            return self.arch['num_heads'] * 2**stage, self._num_tokens(stage)
-        if kind and stage and int(block) == self.stage_ends[stage - 1] + 1:
-            stage -= 1  # the norm in front of a block that widens
-        return self.stage_dims[stage], self._num_tokens(stage)
+        before = [end for end in self.stage_ends if tap == f'blocks.{end + 1}.norm1']
+        # the norm in front of a block that widens
+        return super().tap_shape(f'blocks.{before[0]}' if before else tap)
 
-    def _num_tokens(self, stage):
-        """Tokens of a whole image after a stage."""
-        return (self.img_size // (STRIDE * 2 ** min(stage, self.q_pool))) ** 2
+    def stride(self, stage):
+        return super().stride(min(stage, self.q_pool))
 
     def unit_maps(self, tokens, stage):
         """Tokens after a stage as one small map per unit: (B, units, h, w, C)."""
         return reroll(tokens, UNIT_LEVELS - min(stage, self.q_pool))
 
-    def forward(self, images):
-        """Encode images (B, 3, H, W); maps have stride 4, 8, 16 and 32 (16 at ``q_pool=2``)."""
-        tokens = self.embed(images)
-        if self.out_type != 'featmap':
-            tokens, _ = self.encode(tokens)
-            tokens = tokens.mean(dim=1) if self.out_type == 'avg_featmap' else tokens
-            return (self.norm(tokens),)
-        taps = [f'blocks.{self.stage_ends[stage]}' for stage in self.out_indices]
-        _, tapped = self.encode(tokens, taps, until_last_tap=True)
-        return tuple(
-            self._feature_map(tapped[tap], stage, images.shape[-2:])
-            for tap, stage in zip(taps, self.out_indices, strict=True)
-        )
+    def pool(self, tokens):
+        return self.norm(tokens.mean(dim=1))
 
-    def _feature_map(self, tokens, stage, image_size):
-        """Tokens after a stage as (B, C, H, W), cropped to the unpadded image."""
-        if stage == len(self.stage_ends) - 1:
-            tokens = self.norm(tokens)
-        if self.stage_norms:
-            tokens = self.stage_norms[str(stage)](tokens)
+    def token_map(self, tokens, stage, image_size):
+        """Tokens after a stage as (B, H, W, C), cropped to the unpadded image."""
         units = tuple(-(-n // UNIT) for n in image_size)
         x = join_units(self.unit_maps(tokens, stage), units)
-        stride = STRIDE * 2 ** min(stage, self.q_pool)
-        H, W = (-(-n // stride) for n in image_size)
-        return x[:, :H, :W].permute(0, 3, 1, 2).contiguous()
+        H, W = (-(-n // self.stride(stage)) for n in image_size)
+        return x[:, :H, :W]
 
     def describe(self):
         arch = self.arch | dict(num_layers=list(self.arch['num_layers']))

@@ -86,10 +86,12 @@ class BiasTableAttention(Attention):
     initially zero; the last are class token to any, any to class token, class token to itself.
     """
 
+    class_rows = 3
+
     def __init__(self, dim, num_heads, qkv_bias=True, grid=(14, 14)):
         super().__init__(dim, num_heads, qkv_bias)
         self.grid = tuple(grid)
-        rows = (2 * self.grid[0] - 1) * (2 * self.grid[1] - 1) + 3
+        rows = (2 * self.grid[0] - 1) * (2 * self.grid[1] - 1) + self.class_rows
         self.relative_position_bias_table = nn.Parameter(torch.zeros(rows, num_heads))
 
     def add_positions(self, q, k, grid):

@@ -12,14 +12,16 @@ class Block(nn.Module):
     ``window_size`` is the side of the attention windows in tokens; 0 attends globally.
     """
 
-    def __init__(self, attn, dim, mlp_ratio=4.0, window_size=0, drop_path=0.0, layer_scale=None):
+    def __init__(
+        self, attn, dim, mlp_ratio=4.0, window_size=0, drop_path=0.0, layer_scale=None, eps=1e-6
+    ):
         super().__init__()
         self.window_size = window_size
-        self.norm1 = nn.LayerNorm(dim, eps=1e-6)
+        self.norm1 = nn.LayerNorm(dim, eps=eps)
         self.attn = attn
         self.ls1 = nn.Identity() if layer_scale is None else LayerScale(dim, layer_scale)
         self.drop_path1 = DropPath(drop_path) if drop_path else nn.Identity()
-        self.norm2 = nn.LayerNorm(dim, eps=1e-6)
+        self.norm2 = nn.LayerNorm(dim, eps=eps)
         self.mlp = Mlp(dim, int(dim * mlp_ratio))
         self.ls2 = nn.Identity() if layer_scale is None else LayerScale(dim, layer_scale)
         self.drop_path2 = DropPath(drop_path) if drop_path else nn.Identity()
@@ -47,15 +49,17 @@ class Block(nn.Module):
         """Attention half of the block; arguments and result as in :meth:`forward`."""
         y = self.norm1(x)
         tapped = {'norm1': y} if 'norm1' in want else {}
-        if self.window_size:
-            windows = to_windows(y, grid, self.window_size)
-            window = (self.window_size, self.window_size)
-            y, more = self.attn(windows, window, want, only_taps)
-            y = y if only_taps else from_windows(y, grid, self.window_size)
-        else:
-            y, more = self.attn(y, grid, want, only_taps)
+        y, more = self.attend(y, grid, want, only_taps)
         tapped |= more
         return (None if only_taps else x + self.drop_path1(self.ls1(y))), tapped
+
+    def attend(self, y, grid, want, only_taps):
+        """Attention of normalized tokens (B, N, C), in windows if there are any."""
+        if not self.window_size:
+            return self.attn(y, grid, want, only_taps)
+        windows = to_windows(y, grid, self.window_size)
+        y, tapped = self.attn(windows, (self.window_size, self.window_size), want, only_taps)
+        return None if only_taps else from_windows(y, grid, self.window_size), tapped
 
     def feed(self, x):
         """MLP half of the block."""

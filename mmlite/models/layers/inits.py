@@ -94,6 +94,16 @@ def _hiera_mae(hiera):
     xavier_flat(hiera.patch_embed.proj)
 
 
+def init_swin(module):
+    """Linear layers, bias tables and mask token truncated normal 0.02, zero biases, plain norms;
+    convolutions keep PyTorch's (official Swin)."""
+    init_linears(module, _truncated)
+    init_norms(module)
+    for name, parameter in module.named_parameters():
+        if name.endswith(('relative_position_bias_table', 'mask_token')):
+            _truncated(parameter)
+
+
 #: Name -> function of a ViT.
 VIT_INITS = dict(timm=_timm, mae=_mae, moco=_moco, beit=_beit)
 #: Name -> function of a Hiera.

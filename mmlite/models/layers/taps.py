@@ -5,26 +5,25 @@ import re
 from mmlite.errors import ArgumentError
 
 BLOCK_TAPS = ('norm1', 'q', 'k', 'v', 'attn_logits')
-_PATTERN = re.compile(rf'blocks\.(\d+)(?:\.({"|".join(BLOCK_TAPS)}))?')
 
 
-def group_taps(taps, depth):
+def group_taps(taps, depth, kinds=BLOCK_TAPS):
     """Group tap names by block: kinds by index, ``''`` for the block's output.
 
     A tap is ``blocks.I`` (output of block I < ``depth``); ``blocks.I.KIND`` with KIND ``norm1``
-    (normalized input), ``q``, ``k``, ``v`` or ``attn_logits``; or ``norm``, the final norm's
-    output.
+    (normalized input), ``q``, ``k``, ``v`` or ``attn_logits``, or another of ``kinds``; or
+    ``norm``, the final norm's output.
     """
     grouped = {}
     for name in taps:
         if name == 'norm':
             grouped.setdefault(depth - 1, set()).add('')
             continue
-        match = _PATTERN.fullmatch(name)
+        match = re.fullmatch(rf'blocks\.(\d+)(?:\.({"|".join(kinds)}))?', name)
         if match is None or int(match[1]) >= depth:
             raise ArgumentError(
                 f"unknown tap '{name}': use 'blocks.I' or 'blocks.I.KIND' with I from 0 to "
-                f"{depth - 1} and KIND one of {', '.join(BLOCK_TAPS)}, or 'norm'"
+                f"{depth - 1} and KIND one of {', '.join(kinds)}, or 'norm'"
             )
         grouped.setdefault(int(match[1]), set()).add(match[2] or '')
     return grouped

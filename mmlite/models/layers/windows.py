@@ -1,24 +1,30 @@
 """Windows of a token grid and Hiera's mask units, as pure reshaping functions."""
 
+import torch
 import torch.nn.functional as F
 
 
-def to_windows(x, grid, window):
-    """Cut tokens (B, H * W, C) of a zero-padded grid into windows (B * windows, window^2, C)."""
+def to_windows(x, grid, window, shift=0):
+    """Cut tokens (B, H * W, C) of a zero-padded grid into windows (B * windows, window^2, C).
+
+    The first window starts ``shift`` rows and columns from the corner; the last ones wrap around.
+    """
     H, W = grid
     x = x.unflatten(1, (H, W))
     x = F.pad(x, (0, 0, 0, -W % window, 0, -H % window))
+    x = torch.roll(x, (-shift, -shift), (1, 2)) if shift else x
     B, H, W, C = x.shape
     x = x.view(B, H // window, window, W // window, window, C).transpose(2, 3)
     return x.reshape(-1, window * window, C)
 
 
-def from_windows(x, grid, window):
+def from_windows(x, grid, window, shift=0):
     """Inverse of :func:`to_windows`: (B * windows, window^2, C) to (B, H * W, C)."""
     H, W = grid
     rows, columns = -(-H // window), -(-W // window)
     x = x.view(-1, rows, columns, window, window, x.shape[-1]).transpose(2, 3)
     x = x.reshape(-1, rows * window, columns * window, x.shape[-1])
+    x = torch.roll(x, (shift, shift), (1, 2)) if shift else x
     return x[:, :H, :W].flatten(1, 2)
 
 

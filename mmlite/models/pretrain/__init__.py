@@ -13,11 +13,12 @@ from .mocov3 import MoCoV3, MoCoV3Head
 from .momentum import MomentumEncoder, training_progress
 from .pixels import PixelHead
 from .simmim import SimMIM
+from .swin_decoder import SwinDecoder
 from .tokenizer import DiscreteTokenizer
 
 __all__ = [
     'DINO', 'MAE', 'AttentionLogits', 'BEiT', 'BootMAE', 'BootMAEDecoder', 'DINOLoss',
     'DINOProjector', 'DiscreteTokenizer', 'Distillation', 'HOGTarget', 'HeadMixing', 'HieraMAE',
     'MaskFeat', 'MaskedDecoder', 'MoCoV3', 'MoCoV3Head', 'MomentumEncoder', 'MultiScaleFusion',
-    'PixelHead', 'SimMIM', 'TokenHead', 'TokenProjection', 'training_progress',
+    'PixelHead', 'SimMIM', 'SwinDecoder', 'TokenHead', 'TokenProjection', 'training_progress',
 ]  # fmt: skip

@@ -45,21 +45,25 @@ class MaskTokenPretrainer(MaskedPretrainer):
     """Base of the methods whose encoder sees hidden patches as one learned token.
 
     Args:
-        backbone (dict): A :class:`~mmlite.models.backbones.vit.ViT` with ``out_type='raw'``.
+        backbone (dict): A :class:`~mmlite.models.backbones.vit.ViT` with ``out_type='raw'``, or
+            another whose own ``mask_token`` is used.
         **kwargs: As in :class:`MaskedPretrainer`.
     """
 
     def __init__(self, backbone, **kwargs):
         super().__init__(backbone, **kwargs)
+        own = getattr(self.backbone, 'mask_token', None)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, self.backbone.embed_dims))
+        if own is not None:
+            self.mask_token = own
 
     def init_weights(self):
         """Initialize; the mask token is truncated normal 0.02."""
         super().init_weights()
         trunc_normal_(self.mask_token, std=0.02)
 
-    def encode_masked(self, images, mask):
-        """Normalized tokens (B, h * w, C) of images (B, 3, H, W), some of whose patches are hidden.
+    def embed_masked(self, images, mask):
+        """Tokens of images (B, 3, H, W) some of whose patches are hidden, and their grid (h, w).
 
         ``mask`` is bool (B, h * w), row-major, True = hidden.
         """
@@ -71,7 +75,11 @@ class MaskTokenPretrainer(MaskedPretrainer):
                 f'pixels have {grid[0]}x{grid[1]} patches: set that size in the mask generator'
             )
         patches = torch.where(mask[..., None], self.mask_token.to(patches.dtype), patches)
-        tokens = self.backbone.add_positions(patches, grid)
+        return self.backbone.add_positions(patches, grid), grid
+
+    def encode_masked(self, images, mask):
+        """Normalized tokens (B, h * w, C) of :meth:`embed_masked` after the last block."""
+        tokens, grid = self.embed_masked(images, mask)
         tokens, _ = self.backbone.encode(tokens, context=grid)
         return self.backbone.norm(tokens)[:, -mask.shape[1] :]
 

@@ -5,12 +5,15 @@ import re
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
+from timm.layers import trunc_normal_
 from torch import nn
 
 from mmlite.errors import ArgumentError
 from mmlite.registry import MODELS
 
-from ..layers import group_taps
+from ..layers import relative_position_index
+from ..layers.attention import attention_logits
+from ..layers.table_bias import TableBias
 
 for loss in (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss):
     MODELS.register_module(module=loss)
@@ -139,9 +142,14 @@ class AttentionLogits(BaseModule):
 
     Only its logits are distilled, so that all weights of the blocks before it get a gradient. As in
     the official code, the fused projection keeps its unused value third.
+
+    Args:
+        in_channels, out_channels (int): Channels and heads.
+        grid (tuple[int, int], optional): Tokens (H, W), whose relative positions have a learned
+            bias, e.g. the window that is the last map of Swin. Defaults to None, no bias.
     """
 
-    def __init__(self, in_channels, out_channels, init_cfg=None):
+    def __init__(self, in_channels, out_channels, grid=None, init_cfg=None):
         super().__init__(init_cfg)
         if in_channels % out_channels:
             raise ArgumentError(
@@ -149,6 +157,10 @@ class AttentionLogits(BaseModule):
                 f'{in_channels} channels'
             )
         self.out_channels = out_channels
+        self.grid = grid and tuple(grid)
+        if grid:
+            table = torch.zeros((2 * grid[0] - 1) * (2 * grid[1] - 1), out_channels)
+            self.relative_position_bias_table = nn.Parameter(trunc_normal_(table, std=0.02))
         self.norm1 = nn.LayerNorm(in_channels, eps=1e-6)
         self.qkv = nn.Linear(in_channels, 3 * in_channels)
         nn.init.xavier_uniform_(self.qkv.weight)
@@ -159,13 +171,17 @@ class AttentionLogits(BaseModule):
         rows = 2 * tokens.shape[-1]  # queries and keys only
         qk = F.linear(self.norm1(tokens), self.qkv.weight[:rows], self.qkv.bias[:rows])
         q, k = qk.unflatten(-1, (2, self.out_channels, -1)).permute(2, 0, 3, 1, 4).unbind(0)
-        return q * q.shape[-1] ** -0.5 @ k.transpose(-2, -1)
+        bias = None
+        if self.grid:
+            index = relative_position_index(self.grid, False, q.device)
+            bias = TableBias(self.relative_position_bias_table, index)
+        return attention_logits(q * q.shape[-1] ** -0.5, k, bias)
 
 
 def _tap_shape(backbone, tap, place):
     """Channels and tokens of a tap; the message of an unknown one starts with ``place``."""
     try:
-        group_taps([tap], len(backbone.blocks))
+        backbone.group_taps([tap])
     except ArgumentError as error:
         raise ArgumentError(f'{place}: {error}') from error
     return backbone.tap_shape(tap)

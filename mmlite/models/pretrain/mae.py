@@ -9,7 +9,7 @@ from mmlite.errors import ArgumentError
 from mmlite.registry import MODELS
 
 from ..backbones.hiera import UNIT, UNIT_LEVELS
-from ..layers import grid_of, group_taps, kept_first
+from ..layers import grid_of, kept_first
 from .base import MaskedPretrainer, Reconstruction, count_kept, mask_of, random_order
 from .hiera_fusion import unit_cells
 
@@ -58,7 +58,7 @@ class MAE(MaskedPretrainer):
         self.distill = distill and MODELS.build(distill, default_args=dict(student=self.backbone))
         self.decode_taps = self._decode_taps(decode_from) if self.with_neck else ()
         self.taps = {*self.decode_taps, *(self.distill.student_taps if distill else ())}
-        group_taps(self.taps, len(self.backbone.blocks))
+        self.backbone.group_taps(self.taps)
 
     def _decode_taps(self, decode_from):
         return (decode_from or f'blocks.{len(self.backbone.blocks) - 1}',)
