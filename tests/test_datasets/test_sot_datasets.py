@@ -26,8 +26,10 @@ from mmlite.datasets import (
     LaSOTExtDataset,
     NFSDataset,
     OTB100Dataset,
+    TNL2KDataset,
     TrackingNetDataset,
     UAV123Dataset,
+    VOTDataset,
 )
 from mmlite.errors import ArgumentError, DataError
 
@@ -233,6 +235,48 @@ def test_nfs(tmp_path):
     dataset = NFSDataset(tmp_path)
     assert dataset.names == ['airplane', 'bee'] and dataset.lengths.tolist() == [5, 5]
     assert numbers_of(dataset[0].frames) == [1, 2, 3, 4, 5]
+
+
+def test_tnl2k_in_one_directory_or_in_the_parts_of_its_download(tmp_path):
+    for folder in ('cat_1', 'part_1/INF_dog', 'part_2/CM_bus'):
+        write_frames(tmp_path / folder / 'imgs', range(1, 5), '{:05d}.png')
+        write_boxes(tmp_path / folder / 'groundtruth.txt', 4)
+        write_lines(tmp_path / folder / 'language.txt', ['the cat'])
+    write_lines(tmp_path / 'part_2' / 'CM_bus' / 'groundtruth.txt', ['1,2,3,4'] * 3 + ['0,0,0,0'])
+    dataset = TNL2KDataset(tmp_path)
+    assert dataset.names == ['cat_1', 'INF_dog', 'CM_bus'] and not dataset.faults
+    assert dataset.metainfo == {'dataset': 'tnl2k', 'protocol': 'lasot'}
+    assert numbers_of(dataset[1].frames) == [1, 2, 3, 4]
+    assert dataset[1].boxes[2].tolist() == [2, 2, 3.5, 4]
+    assert dataset[2].visible.tolist() == [True, True, True, False]
+
+
+def test_vot_boxes_surround_the_regions(tmp_path):
+    write_lines(tmp_path / 'list.txt', ['bag', 'ball', 'mask'])
+    write_frames(tmp_path / 'bag' / 'color', range(1, 4))
+    write_lines(
+        tmp_path / 'bag' / 'groundtruth.txt',
+        ['4,1,8,5,4,9.5,0,5', '5,1,9,5,5,9,1,5'] + ['0,0,2,0,2,3,0,3'],
+    )
+    write_frames(tmp_path / 'ball', range(1, 3))
+    write_boxes(tmp_path / 'ball' / 'groundtruth.txt', 2)
+    write_frames(tmp_path / 'mask' / 'color', range(1, 3))
+    write_lines(tmp_path / 'mask' / 'groundtruth.txt', ['m1,2,3,4,5'] * 2)
+    dataset = VOTDataset(tmp_path)
+    assert dataset.names == ['bag', 'ball', 'mask']
+    assert dataset[0].boxes.tolist() == [[0, 1, 8, 8.5], [1, 1, 8, 8], [0, 0, 2, 3]]
+    assert dataset[0].regions[1].tolist() == [[5, 1], [9, 5], [5, 9], [1, 5]]
+    assert dataset[1].boxes.tolist() == [[0, 2, 3.5, 4], [1, 2, 3.5, 4]]
+    assert dataset[1].regions[1].tolist() == [[1, 2], [4.5, 2], [4.5, 6], [1, 6]]
+    assert numbers_of(dataset[0].frames) == [1, 2, 3]
+    assert dataset[0].dataset == dataset.metainfo['dataset'] == 'vot_baseline'
+    with pytest.raises(DataError, match='mask/groundtruth.txt has masks, as VOT2020'):
+        dataset[2]
+    other = VOTDataset(tmp_path, experiment='unsupervised')
+    assert other[0].regions is None and other[0].dataset == 'vot_unsupervised'
+    write_lines(tmp_path / 'ball' / 'groundtruth.txt', ['1,2,3,4,5'] * 2)
+    with pytest.raises(DataError, match='must have x,y,w,h or the corners of a polygon'):
+        dataset[1]
 
 
 @pytest.mark.parametrize('inner', ['', 'img', 'frames', 'images'])

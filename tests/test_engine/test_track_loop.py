@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+import zipfile
 from multiprocessing import get_context
 from types import SimpleNamespace
 
@@ -22,6 +23,7 @@ from mmengine.runner import Runner
 
 from mmlite.datasets.sot.sequence import Sequence
 from mmlite.engine.tracking import OnlineTracker, digest, split_by_frames, track_sequences
+from mmlite.engine.tracking.lockstep import touches
 from mmlite.errors import DataError
 from mmlite.evaluation.sot.results import read_boxes
 from mmlite.visualization.palette import PALETTE
@@ -233,6 +235,41 @@ def test_the_others_go_on_where_sequences_are_bad(evaluate, bad_videos, tmp_path
     for key in SCORES:
         assert two[key] == pytest.approx(one[key], abs=1e-9)
     assert results(tmp_path / 'results' / 'frames').keys() == {'good', 'well'}
+
+
+@pytest.mark.parametrize('order', [[0, 1, 2, 3], [3, 2, 1, 0], [0, 2, 1, 3]])
+def test_a_box_is_lost_where_it_leaves_the_region_itself(order):
+    """Not the box around a rhombus; touching is not enough."""
+    rhombus = np.array([(10, 0), (20, 10), (10, 20), (0, 10)], float)[order]
+    inside, outside = [(0, 0, 6, 6), (9, 9, 2, 2), (-5, -5, 50, 50)], [(0, 0, 4, 4), (20, 9, 3, 3)]
+    assert [touches(box, rhombus) for box in inside + outside] == [True] * 3 + [False] * 2
+
+
+VOT = ('test_dataloader.dataset.type=mmlite.VOTDataset',)
+
+
+@pytest.mark.parametrize('experiment', ['baseline', 'unsupervised'])
+def test_vot_starts_a_lost_tracker_anew(experiment, evaluate, tmp_path):
+    """In frame 7 the target jumps out of the search region, and for good."""
+    root, boxes = tmp_path / 'vot', np.array([(10, 40, 20, 20)] * 7 + [(120, 40, 20, 20)] * 9)
+    tiny_tracker.write_sequence(root, 'jump', boxes)
+    tiny_tracker.write_sequence(root, 'still', boxes[:5])
+    (root / 'list.txt').write_text('jump\nstill\n')
+    option = f'test_dataloader.dataset.experiment={experiment}'
+    code, metrics = evaluate('one', *VOT, option, root=root, show_dir=tmp_path / 'shown')
+    assert (code, metrics) == (0, {'sot/sequences': 2, 'sot/failed': 0})
+    (file,) = (tmp_path / 'one').rglob(f'vot_{experiment}_submission.zip')
+    with zipfile.ZipFile(file) as archive:
+        text = archive.read(f'{experiment}/jump/jump_001.txt').decode().splitlines()
+    tracked = [np.array(line.split(','), float) for line in text]
+    assert [len(row) for row in tracked[:7]] == [1] + [4] * 6
+    np.testing.assert_allclose(tracked[6], boxes[6], atol=1)
+    if experiment == 'baseline':
+        assert text[7:13] == ['2', '0', '0', '0', '0', '1']
+        np.testing.assert_allclose(tracked[13:], boxes[13:], atol=1)
+    else:
+        assert {len(row) for row in tracked[7:]} == {4}
+    assert (tmp_path / 'shown' / 'jump.jpg').is_file()
 
 
 def locate_until(monkeypatch, calls, then):

@@ -9,6 +9,9 @@ import pytest
 
 from mmlite.errors import DataError, UserError
 from mmlite.evaluation.sot.results import (
+    LOST,
+    SKIPPED,
+    STARTED,
     ResultFolder,
     Track,
     read_boxes,
@@ -158,6 +161,27 @@ def test_submission_to_got10k(tmp_path):
     assert again.read_bytes() == file.read_bytes()
     back = read_track(tmp_path, names[0], 5, 'got10k')
     np.testing.assert_allclose(back.boxes, tracks[0].boxes, atol=1e-3)
+
+
+def test_results_for_the_vot_toolkit(tmp_path):
+    """Codes for start, failure and skipped frames; times; equal repetitions of the baseline."""
+    track = make_track('bag', 9)
+    track.boxes[3:8] = LOST, SKIPPED, SKIPPED, SKIPPED, STARTED
+    folder = ResultFolder(tmp_path / 'results', IDENTITY)
+    folder.write(track)
+    back = folder.read(SimpleNamespace(name='bag', frames=range(9), boxes=track.boxes))
+    np.testing.assert_array_equal(back.boxes, track.boxes)
+    box = [','.join(f'{v:.4f}' for v in row) for row in track.boxes]
+    wanted = ['1', box[1], box[2], '2', '0', '0', '0', '1', box[8]]
+    for experiment, times in (('baseline', 3), ('unsupervised', 1)):
+        file = tmp_path / f'{experiment}.zip'
+        write_submission(file, f'vot_{experiment}', [track], ['bag'])
+        with zipfile.ZipFile(file) as archive:
+            stems = [f'{experiment}/bag/bag_00{n}' for n in range(1, times + 1)]
+            assert archive.namelist() == [s + end for s in stems for end in ('.txt', '_time.value')]
+            for stem in stems:
+                assert archive.read(f'{stem}.txt').decode().splitlines() == wanted
+            assert len(archive.read(f'{stems[0]}_time.value').split()) == 9
 
 
 def test_submissions_are_whole_or_not_written(tmp_path):

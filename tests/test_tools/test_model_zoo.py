@@ -140,7 +140,8 @@ def test_parameters_of_pre_training_are_the_trained_ones(name):
 
 def test_every_result_is_stated_by_the_readme():
     texts = {entry['README']: (ROOT / entry['README']).read_text() for entry in ENTRIES.values()}
-    numbers = {path: set(re.findall(r'(?<![\d.])\d+\.\d+', text)) for path, text in texts.items()}
+    number = r'(?<![\d.])\d+(?:\.\d+)?'
+    numbers = {path: set(re.findall(number, text)) for path, text in texts.items()}
     missing = {}
     for entry in ENTRIES.values():
         for _, _, value in results(entry):

@@ -17,6 +17,7 @@ sot_trainsets = dict(
     trackingnet=dict(
         type='mmlite.TrackingNetDataset', data_root='data/TrackingNet/', split='train'
     ),
+    imagenet_vid=dict(type='mmlite.ImageNetVIDDataset', data_root='data/ILSVRC2015/'),  # not used
 )
 train_pipeline = [
     dict(

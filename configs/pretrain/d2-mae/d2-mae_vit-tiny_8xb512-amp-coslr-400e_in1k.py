@@ -1,4 +1,4 @@
-"""D2-MAE, ViT-Tiny: distillation decoupled from reconstruction (MAE-Lite, section 4.3).
+"""D2-MAE, ViT-Tiny: distillation decoupled from reconstruction (MAE-Lite, section 5.2).
 
 The decoder is fed after block 8. What is distilled are the attention logits of a thirteenth block
 that has nothing else, so that all of blocks 9 to 12 learn from the teacher alone (paper: 78.7

@@ -3,11 +3,14 @@
 from .coco_stills import COCOStillsDataset
 from .frame_folder import FrameFolderDataset
 from .got10k import GOT10kDataset
+from .imagenet_vid import ImageNetVIDDataset
 from .lasot import LaSOTDataset, LaSOTExtDataset
 from .pairs import PairSampler, TrackPairs
 from .ranged import NFSDataset, OTB100Dataset, UAV123Dataset
+from .tnl2k import TNL2KDataset
 from .trackingnet import TrackingNetDataset
 from .transforms import CropPair, FlipCrops, JitterBrightness, PackTrackPair
+from .vot import VOTDataset
 
 __all__ = [
     'COCOStillsDataset',
@@ -15,6 +18,7 @@ __all__ = [
     'FlipCrops',
     'FrameFolderDataset',
     'GOT10kDataset',
+    'ImageNetVIDDataset',
     'JitterBrightness',
     'LaSOTDataset',
     'LaSOTExtDataset',
@@ -22,7 +26,9 @@ __all__ = [
     'OTB100Dataset',
     'PackTrackPair',
     'PairSampler',
+    'TNL2KDataset',
     'TrackPairs',
     'TrackingNetDataset',
     'UAV123Dataset',
+    'VOTDataset',
 ]

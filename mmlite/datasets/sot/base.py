@@ -86,7 +86,7 @@ class SequenceDataset(Dataset):
         entry = self._index[index]
         if entry.fault:
             raise DataError(entry.fault)
-        boxes = read_boxes(self._tree, entry.annotation, self.nan_legal)[entry.skip :]
+        boxes = self._read_boxes(entry)[entry.skip :]
         if len(boxes) != entry.length and not (len(boxes) == 1 and self.split in self.first_only):
             raise DataError(
                 f'{self._tree.where(entry.annotation)} has {len(boxes)} boxes for the '
@@ -107,6 +107,10 @@ class SequenceDataset(Dataset):
     def _find(self, tree):
         """list[Entry]: The sequences of ``tree``, with the paths of their frames and boxes."""
         raise NotImplementedError
+
+    def _read_boxes(self, entry):
+        """Boxes (M, 4) of the annotation file of an entry."""
+        return read_boxes(self._tree, entry.annotation, self.nan_legal)
 
     def _annotate(self, entry, boxes):
         """Visible (M,) and cover (M,) or None of an entry with ``boxes`` (M, 4)."""

@@ -19,6 +19,8 @@ class Sequence:
         visible (ndarray): bool (M,): whether the target is visible and has a box. Boxes of other
             frames may be zeros or NaN.
         cover (ndarray, optional): int64 (M,): GOT-10k's visible share of the target in eighths.
+        regions (ndarray, optional): float64 (M, K, 2): corners of the target's region, outside of
+            which a tracker is started anew (VOT).
     """
 
     name: str
@@ -27,6 +29,7 @@ class Sequence:
     boxes: np.ndarray
     visible: np.ndarray
     cover: np.ndarray | None = None
+    regions: np.ndarray | None = None
 
     @property
     def annotated(self):

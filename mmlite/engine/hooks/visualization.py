@@ -134,6 +134,7 @@ def draw_sequence(sequence, track):
     tiles = []
     for index in even_indices(len(track)):
         frame, box = sequence.frames.read(index)[..., ::-1], track.boxes[[index]]
+        box = box[np.isfinite(box).all(1)]  # none where VOT starts anew
         caption = f'frame {index}'
         tiles.append(draw_targets(frame, box, truth=truth[index], caption=caption, sides=TILE))
     title = f'{track.name}\n{len(track)} frames'

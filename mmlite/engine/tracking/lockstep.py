@@ -3,18 +3,23 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 
 from mmlite.errors import DataError
-from mmlite.evaluation.sot.results import Track
+from mmlite.evaluation.sot.results import LOST, SKIPPED, STARTED, Track
 
 from .online_tracker import check_frame
+
+SKIPPED_FRAMES = 5
+"""From a failure to the next start (VOT's supervised experiment)."""
 
 
 def track_sequences(tracker, indices, load, batch_size=1, threads=4, on_step=None):
     """Track one target through each sequence, ``batch_size`` of them in lockstep.
 
-    A sequence with bad data ends there, the others continue.
+    A sequence with bad data ends there, the others continue. Where a sequence has ``regions``, a
+    tracker that leaves them is started anew, see :data:`.results.STARTED`.
 
     Args:
         tracker (OnlineTracker): Tracks.
@@ -48,7 +53,7 @@ def track_sequences(tracker, indices, load, batch_size=1, threads=4, on_step=Non
                 found = tracker.step([s.target for s in ready], [s.frame for s in ready])
                 seconds = (time.perf_counter() - began) / len(ready)
                 for slot, box, score in zip(ready, *found, strict=True):
-                    slot.rows.append((*box, score, seconds))
+                    slot.add(box, score, seconds)
             if on_step:
                 on_step(sum(slot.error is None for slot in slots))
             for slot in slots.copy():
@@ -57,6 +62,13 @@ def track_sequences(tracker, indices, load, batch_size=1, threads=4, on_step=Non
                     yield slot.index, slot.sequence, outcome
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def touches(box, region):
+    """Whether a box x, y, w, h shares area with the hull of corners (K, 2), in any order."""
+    x, y, w, h = box
+    corners = np.array([(x, y), (x + w, y), (x + w, y + h), (x, y + h)], np.float32)
+    return cv2.intersectConvexConvex(corners, cv2.convexHull(region.astype(np.float32)))[0] > 0
 
 
 class _Slot:
@@ -80,13 +92,27 @@ class _Slot:
             if self.target is not None:
                 return True
             began = time.perf_counter()
-            box = self.sequence.boxes[0]
+            box = self.sequence.boxes[number]
             (self.target,) = tracker.start([self.frame], [box])
-            self.rows.append((*box, 1.0, time.perf_counter() - began))
+            shown = STARTED if number else box
+            self.rows.append((*shown, 1.0, time.perf_counter() - began))
         except DataError as error:
             where = str(frames.where(number))
             self.error = error if where in str(error) else DataError(f'{where}: {error}')
         return False
+
+    def add(self, box, score, seconds):
+        """Add the box of the latest frame, or VOT's failure and the frames until the new start."""
+        number, regions = len(self.rows), self.sequence.regions
+        if regions is None or touches(box, regions[number]):
+            self.rows.append((*box, score, seconds))
+            return
+        self.target = None
+        start = min(number + SKIPPED_FRAMES, len(self.sequence))
+        self.rows.append((*LOST, score, seconds))
+        self.rows += [(*SKIPPED, 0.0, 0.0)] * (start - len(self.rows))
+        if start < len(self.sequence):
+            self._coming = self._pool.submit(self.sequence.frames.read, start)
 
     def outcome(self):
         """The Track or the DataError of a sequence that has ended, else None."""

@@ -16,7 +16,7 @@ from .ope import SequenceScore, score_sequence
 from .protocols import find_protocol
 from .report import Evaluation, class_groups, overview, write_reports
 from .results import Track
-from .submission import SERVERS, write_submission
+from .submission import SCORED_ELSEWHERE, SERVERS, write_submission
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class SOTMetric(BaseMetric):
     ``AO``, ``SR50`` and ``SR75``), ``sequences`` (scored ones) and ``failed``. Writes
     ``summary.json``, ``sequences.csv``, plots and, where names tell classes, ``groups.csv``. Where
     only first frames are annotated, ``sequences`` are those tracked, and for GOT-10k and
-    TrackingNet the archive for their servers is written, ``<dataset>_submission.zip``.
+    TrackingNet the archive for their servers is written, ``<dataset>_submission.zip``, as is that
+    for the VOT toolkit.
 
     Args:
         protocol (str, optional): One of :data:`~.protocols.PROTOCOLS`. Defaults to ``'got10k'`` and
@@ -55,7 +56,7 @@ class SOTMetric(BaseMetric):
 
     def process(self, data_batch, data_samples):
         for sequence, track in zip(data_batch, data_samples, strict=True):
-            if not sequence.annotated:
+            if not sequence.annotated or sequence.dataset in SCORED_ELSEWHERE:
                 self.results.append(track)
                 continue
             try:
@@ -122,7 +123,8 @@ class SOTMetric(BaseMetric):
             raise UserError(f'the submission for {self._dataset} needs {place}')
         file = folder / f'{self._dataset}_submission.zip'
         write_submission(file, self._dataset, tracks, [track.name for track in tracks])
-        print_log(f'{len(tracks)} tracks for the server of {self._dataset}: {file}', 'current')
+        judge = 'toolkit' if self._dataset in SCORED_ELSEWHERE else 'server'
+        print_log(f'{len(tracks)} tracks for the {judge} of {self._dataset}: {file}', 'current')
 
     def _check_complete(self, results, size):
         missing = [name for name in self._meta('names') or () if name not in results]

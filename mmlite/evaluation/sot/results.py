@@ -28,6 +28,9 @@ STYLES = {'comma': (',', '%.4f', '%.8f'), 'integer-tab': ('\t', '%d', '%f')}
 ``comma`` is read by all toolkits and keeps fractions. ``integer-tab`` gives the files that
 pytracking and OSTrack write, for comparing them byte by byte; truncation costs about 0.2 AUC."""
 
+STARTED, LOST, SKIPPED = ((*[np.nan] * 3, code) for code in (-1.0, -2.0, 0.0))
+"""Rows in place of boxes where VOT starts a tracker anew, where it was lost, and in between."""
+
 
 @dataclass
 class Track:
@@ -159,8 +162,9 @@ def format_rows(values, number, delimiter=','):
 
 
 def finite_boxes(track):
-    """The boxes of a track; DataError if one is NaN or infinite."""
-    bad = np.flatnonzero(~np.isfinite(track.boxes).all(1))
+    """The boxes of a track; DataError if one is NaN or infinite, and not one of VOT's rows."""
+    special = np.isnan(track.boxes[:, :3]).all(1) & np.isfinite(track.boxes[:, 3])
+    bad = np.flatnonzero(~np.isfinite(track.boxes).all(1) & ~special)
     if len(bad):
         raise DataError(f'track {track.name}: the box of frame {bad[0]} is {track.boxes[bad[0]]}')
     return track.boxes

@@ -1,6 +1,9 @@
-"""Archives for the servers that keep the annotation of their test videos."""
+"""Archives for the servers and toolkits that score the tracks of their test videos."""
 
 import zipfile
+from functools import partial
+
+import numpy as np
 
 from mmlite.errors import DataError
 from mmlite.utils import atomic_write
@@ -39,5 +42,30 @@ def _trackingnet(track):
     yield f'{track.name}.txt', format_rows(finite_boxes(track), '%.2f')
 
 
-SERVERS = {'got10k': _got10k, 'trackingnet': _trackingnet}
+def _vot(experiment, repetitions, track):
+    """``<experiment>/<seq>/<seq>_001.txt`` and ``_001_time.value`` of the VOT toolkit.
+
+    A line is x,y,w,h, or 1 where the tracker is started, 2 where it was lost, 0 in between. A
+    tracker counts as deterministic after three equal repetitions.
+    """
+    lines = format_rows(finite_boxes(track), '%.4f').splitlines()
+    for index in np.flatnonzero(np.isnan(track.boxes[:, 0])):
+        lines[index] = f'{abs(track.boxes[index, 3]):.0f}'
+    lines[0] = '1'
+    for number in range(1, repetitions + 1):
+        stem = f'{experiment}/{track.name}/{track.name}_{number:03d}'
+        yield f'{stem}.txt', '\n'.join(lines) + '\n'
+        if track.seconds is not None:
+            yield f'{stem}_time.value', format_rows(track.seconds[:, None], '%.8f')
+
+
+SERVERS = {
+    'got10k': _got10k,
+    'trackingnet': _trackingnet,
+    'vot_baseline': partial(_vot, 'baseline', 3),
+    'vot_unsupervised': partial(_vot, 'unsupervised', 1),
+}
 """Data set -> generator of the (name, text) of the files of one track."""
+
+SCORED_ELSEWHERE = ('vot_baseline', 'vot_unsupervised')
+"""Data sets that have annotations, and whose tracks a toolkit scores."""
