@@ -112,7 +112,7 @@ def test_checkpoints_of_generated_data_come_from_a_recipe_of_the_tree():
     recipes = {path.stem: Config.fromfile(path) for path in SHAPES}
     text = repr([cfg.to_dict() for cfg in recipes.values()])
     named = set(re.findall(r'work_dirs/([^/\']+)/epoch_(\d+)\.pth', text))
-    assert len(named) >= 5
+    assert len(named) >= 4
     for name, epoch in named:
         assert recipes[name].train_cfg.max_epochs == int(epoch), name
 

@@ -98,6 +98,9 @@ def test_the_layer_decay_is_the_methods_where_the_recipe_leaves_it_open():
     ]  # fmt: skip
     assert decay(CLS, 'mae', 'small') == 0.75
     assert decay('cls/vit-tiny_8xb128-coslr-300e_inat18.py', 'd2-mae') == 0.85
+    for kind in ('vit', 'hiera'):  # one recipe for all initializations
+        small = f'shapes/cls/{kind}-tiny_8xb128-coslr-300e_in1k_shapes.py'
+        assert decay(small, 'mocov3=a.pth') == 1.0
     blocks = 'cls/vit-tiny_reserve-blocks_1xb1024-amp-coslr-100e_in1k.py'
     assert decay(blocks, 'mocov3') == 0.75
     assert read(blocks, 'mocov3').model.backbone.init_cfg.reserve_blocks == 12

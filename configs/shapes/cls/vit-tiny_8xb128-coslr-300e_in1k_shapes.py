@@ -18,6 +18,7 @@ test_dataloader = val_dataloader
 val_evaluator = _base_.small_evaluator
 test_evaluator = val_evaluator
 train_cfg = _base_.small_cfg
+init_layer_decay = False  # one recipe for all initializations
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = _base_.param_scheduler
 param_scheduler[0].update(end=_base_.small_warm_up)
