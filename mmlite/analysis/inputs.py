@@ -20,6 +20,7 @@ from mmlite.engine.checks.data import datasets
 from mmlite.engine.checks.types import TypeChecker
 from mmlite.engine.cli import check_out_folder, non_negative_int, positive_int
 from mmlite.engine.config_file import SUFFIXES, load_config
+from mmlite.engine.initializations import METHODS
 from mmlite.errors import DataError, UserError
 from mmlite.models import TimmViT
 from mmlite.models.weights import load_pretrained
@@ -95,10 +96,16 @@ class ModelSource:
 
 
 def build_model(source):
-    """Build the backbone of a model with its weights and normalization, on the CPU."""
+    """Build the backbone of a model with its weights and normalization, on the CPU.
+
+    With a checkpoint and a name of :data:`~mmlite.engine.initializations.METHODS`, it has the form
+    of that pre-training, e.g. the LayerScale of ``'beit'``.
+    """
     if source.timm:
         return _build_timm(source)
-    cfg = load_config(source.config)
+    form = {'--init': f'{source.name}={source.checkpoint}', 'load_from': None}
+    known = source.checkpoint and source.name in METHODS
+    cfg = load_config(source.config, form if known else {})
     model, scope = cfg.get('model') or {}, cfg.get('default_scope') or 'mmengine'
     if not isinstance(model.get('backbone'), dict):
         raise UserError(f'{source.config} has no model.backbone')

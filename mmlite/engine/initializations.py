@@ -130,11 +130,8 @@ def own_backbone(cfg, load_from=None):
 def _arch(backbone):
     """Name of an architecture, e.g. ``'vit-tiny'``; None for others than the suite's."""
     kind, arch = str(backbone.get('type')).removeprefix('mmlite.'), backbone.get('arch', 'tiny')
-    return (
-        f'{kind.lower()}-{arch}'
-        if kind in ('ViT', 'Hiera', 'Swin') and isinstance(arch, str)
-        else None
-    )
+    known = kind in ('ViT', 'Hiera', 'Swin') and isinstance(arch, str)
+    return f'{kind.lower()}-{arch}' if known else None
 
 
 def _pretrained(backbone):

@@ -132,6 +132,20 @@ def test_a_config_says_how_images_are_normalised(old, new, mean, flipped, tmp_pa
     torch.testing.assert_close(model.features(images, torch.clone)[0], want)
 
 
+@torch.no_grad()
+def test_a_model_with_the_name_of_a_pre_training_has_its_form(tmp_path):
+    """The LayerScale of BEiT, for which the config has no place, is not left over."""
+    torch.manual_seed(0)
+    scale = dict(layer_scale_init_value=0.1)
+    backbone = ViT(SMALL, img_size=32, patch_size=8, out_type='raw', **scale).eval()
+    source = f'beit={write_config(tmp_path)}:{save_backbone(tmp_path / "epoch_1.pth", backbone)}'
+    tokens = backbone.embed(normalised(pixels(), MEAN))
+    after = backbone.encode(tokens, ['blocks.0'])[1]['blocks.0']
+    model = build_model(ModelSource.parse(source))
+    want = backbone.blocks[1].norm1(after)[:, 1:]
+    torch.testing.assert_close(model.features(pixels(), torch.clone)[1], want)
+
+
 def test_without_a_checkpoint_weights_are_those_that_training_starts_from(tmp_path):
     checkpoint, backbone = save(tmp_path, seed=5)
     start = f"patch_size=8, init_cfg=dict(type='Pretrained', checkpoint='{checkpoint}'), "
