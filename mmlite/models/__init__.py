@@ -2,6 +2,7 @@
 
 from .backbones import Hiera, Swin, TimmViT, ViT
 from .cpu_parallel import CPUDistributedDataParallel
+from .distilled_classifier import DistilledClassifier
 from .heads import FCNMaskHead
 from .layers import LN2d
 from .necks import NarrowFeature2Pyramid, SimpleFeaturePyramid
@@ -9,6 +10,6 @@ from .pretrain import *  # noqa: F403  (each method registers itself)
 from .track import HieraOSTrack, OSTrack
 
 __all__ = [
-    'CPUDistributedDataParallel', 'FCNMaskHead', 'Hiera', 'HieraOSTrack', 'LN2d',
-    'NarrowFeature2Pyramid', 'OSTrack', 'SimpleFeaturePyramid', 'Swin', 'TimmViT', 'ViT',
+    'CPUDistributedDataParallel', 'DistilledClassifier', 'FCNMaskHead', 'Hiera', 'HieraOSTrack',
+    'LN2d', 'NarrowFeature2Pyramid', 'OSTrack', 'SimpleFeaturePyramid', 'Swin', 'TimmViT', 'ViT',
 ]  # fmt: skip

@@ -238,6 +238,7 @@ FAMILIES = {
     'swin-1g': HIERA,
     'vit-tiny_deit-recipe': VIT | {'model.head.loss.num_classes': 5},
     'vit-tiny_1xb512-amp-coslr-250e_flowers102': VIT,
+    'vit-tiny_8xb512-amp-coslr-300e_in21k': VIT | {'model.head.loss.loss_weight': 5},
     'vit-tiny_linear_8xb2048-amp-coslr-90e_in1k': VIT | LINEAR,
     'vit-tiny_linear_1xb512-amp-coslr-100e_pets': VIT | LINEAR,
 }

@@ -11,11 +11,15 @@ from mmengine.config import Config
 from mmengine.logging import MessageHub
 from mmengine.model import revert_sync_batchnorm
 from pretrain_recipes import ROOT
+from task_recipes import optim_wrapper, scheduled
 from torch import nn
 
+from mmlite.engine.config_file import load_config
 from mmlite.errors import ArgumentError
 from mmlite.models.pretrain import MoCoV3Head, mocov3
 from mmlite.registry import MODELS
+
+RECIPE = ROOT.parents[1] / 'pretrain/mocov3/mocov3_vit-tiny_8xb128-amp-coslr-400e_in1k.py'
 
 
 def cosine(a, b):
@@ -61,9 +65,8 @@ def our_name(name):
 
 def test_golden():
     """Loss, gradients and the updated momentum encoder of the official code, of step 30 of 100."""
-    recipe = ROOT.parents[1] / 'pretrain/mocov3/mocov3_vit-tiny_8xb128-amp-coslr-400e_in1k.py'
     methods.init_default_scope('mmpretrain')
-    model = revert_sync_batchnorm(MODELS.build(Config.fromfile(recipe).model)).train()
+    model = revert_sync_batchnorm(MODELS.build(Config.fromfile(RECIPE).model)).train()
     weights, want = golden.weights('mocov3_vit_tiny'), golden.tensors('mocov3_vit_tiny')
     # the official code averages positions, too, which differ here but never in training
     positions = weights['momentum_encoder.pos_embed']
@@ -114,3 +117,15 @@ def test_one_image_is_too_few_for_batch_norm(monkeypatch):
     with pytest.raises(ArgumentError, match='two images'):
         model._check_batch(1)
     assert model.eval().loss(views)['loss'].isfinite()
+
+
+def test_the_patch_projection_may_stay_fixed():
+    """The option of the README: a rate of 0 for it alone, through the whole schedule."""
+    options = {'optim_wrapper.paramwise_cfg.custom_keys.patch_embed.lr_mult': 0.0}
+    cfg = load_config(RECIPE, options)
+    methods.init_default_scope('mmpretrain')
+    optimizer = optim_wrapper(cfg, methods.build('mocov3')).optimizer
+    for groups in scheduled(cfg, optimizer, 1)[::40]:
+        rates = {name: group['lr'] for group in groups for name in group['param_names']}
+        still = {name for name, rate in rates.items() if rate == 0}
+        assert still == {f'backbone.patch_embed.proj.{part}' for part in ('weight', 'bias')}

@@ -1,5 +1,6 @@
 """The CIFAR project: its counts, its files, its loss, and stage 1 as the start of stage 2."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from run_tool import run_tool
 from mmlite.analysis.complexity import count_macs, count_params
 from mmlite.engine.check_config import check_config
 from mmlite.errors import DataError
-from mmlite.registry import MODELS
-from projects.cifar_mae import make_cifar
+from mmlite.registry import DATASETS, MODELS
+from projects.cifar_mae import knn, make_cifar
 from projects.cifar_mae.generated_cifar import GeneratedCIFAR10
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -131,7 +132,7 @@ def test_every_parameter_learns_at_the_rate_of_the_batch(recipe, images, base, d
     assert [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
-def test_stage_1_goes_into_stage_2(tmp_path):
+def test_stage_1_goes_into_stage_2(tmp_path, monkeypatch, capsys):
     """An epoch by the commands: every weight of the encoder is taken, the classifier is new."""
     assert make_cifar.main(['--out', str(tmp_path), '--train', '20', '--test', '10']) == 0
     loader = (f'dataset.data_root={tmp_path}', 'num_workers=0', 'persistent_workers=False')
@@ -142,12 +143,48 @@ def test_stage_1_goes_into_stage_2(tmp_path):
     file = tmp_path / 'mae/epoch_1.pth'
     checkpoint = torch.load(file, weights_only=True)
     given = {k: v for k, v in checkpoint['state_dict'].items() if k.startswith('backbone.')}
-    cfg = read(FINE_TUNE.format('cifar10') + '_shapes').model
-    cfg.backbone.init_cfg.checkpoint = str(file)
-    model = MODELS.build(cfg)
+    cfg = read(FINE_TUNE.format('cifar10') + '_shapes')
+    cfg.model.backbone.init_cfg.checkpoint = str(file)
+    model = MODELS.build(cfg.model)
     model.init_weights()
     own = model.state_dict()
     assert {k for k in own if k not in given} == {'head.fc.weight', 'head.fc.bias'}
     for key, tensor in given.items():
         assert torch.equal(own[key], tensor), key
     assert checkpoint['meta']['backbone']['num_heads'] == 6
+
+    # the same encoder, frozen, under a k-NN classifier
+    seen = {}
+    monkeypatch.setattr(knn, 'vote', lambda *given: seen.update(given=given) or given[2][:10])
+    data = [f'{part}_dataloader.{option}' for part in ('train', 'test') for option in loader]
+    config = CONFIGS / f'{SCRATCH.format("cifar10")}_shapes.py'
+    assert knn.main([str(config), str(file), '--k', '3', '--cfg-options', *data]) == 0
+    queries, bank, labels, k = seen['given']
+    assert (len(bank), len(labels), k) == (20, 20, 3)
+    images = DATASETS.build(dict(cfg.test_dataloader.dataset, data_root=str(tmp_path)))
+    batch = default_collate([images[index] for index in range(10)])
+    with torch.no_grad():
+        wanted = model.eval().backbone(model.data_preprocessor(batch, False)['inputs'])[0]
+    torch.testing.assert_close(queries, wanted)
+    assert 'k = 3: top-1' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('temperature', [0.07, 10.0])  # the nearest decides, the majority decides
+def test_neighbors_vote_by_their_cosine(temperature):
+    generator = torch.Generator().manual_seed(0)
+    bank, labels = torch.randn(30, 4, generator=generator), torch.arange(30) % 3
+    queries = torch.randn(12, 4, generator=generator)
+    wanted = []
+    for query in queries:
+        cosines = torch.cosine_similarity(query[None], bank)
+        votes = [0.0, 0.0, 0.0]
+        for index in cosines.argsort(descending=True)[:5].tolist():
+            votes[labels[index]] += math.exp(cosines[index] / temperature)
+        wanted.append(votes.index(max(votes)))
+    assert knn.vote(3 * queries, bank, labels, 5, temperature).tolist() == wanted
+
+
+def test_the_frozen_encoder_trains_one_layer():
+    model = build('vit-cifar_linear_1xb256-amp-coslr-100e_cifar10-36px')
+    learns = [name for name, p in model.named_parameters() if p.requires_grad]
+    assert learns == ['head.fc.weight', 'head.fc.bias']

@@ -1,7 +1,5 @@
 """Distillation as a list: (student tap, teacher tap, adapter, loss, weight)."""
 
-import re
-
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
@@ -11,6 +9,7 @@ from torch import nn
 from mmlite.errors import ArgumentError
 from mmlite.registry import MODELS
 
+from ..frozen_teacher import FrozenTeacher
 from ..layers import relative_position_index
 from ..layers.attention import attention_logits
 from ..layers.table_bias import TableBias
@@ -20,8 +19,8 @@ for loss in (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss):
 
 
 @MODELS.register_module()
-class Distillation(BaseModule):
-    """Match intermediate features of a student to those of a frozen teacher (MAE-Lite, 4.1).
+class Distillation(FrozenTeacher, BaseModule):
+    """Match intermediate features of a student to those of a frozen teacher (MAE-Lite, 5.1).
 
     The teacher sees the same part of the same images, in evaluation mode and without gradient,
     stops after its last tap, and is not part of checkpoints.
@@ -48,7 +47,7 @@ class Distillation(BaseModule):
         if not pairs:
             raise ArgumentError('distill.pairs is empty: it requires at least one pair of taps')
         self.teacher = MODELS.build(teacher)
-        self.teacher.requires_grad_(False).eval()
+        self.freeze_teacher()
         self.pairs = nn.ModuleList(
             DistilledPair(student, self.teacher, index, **pair) for index, pair in enumerate(pairs)
         )
@@ -58,8 +57,6 @@ class Distillation(BaseModule):
             raise ArgumentError(f"two pairs are called '{twice[0]}': set a different name=...")
         self.student_taps = {pair.student_tap for pair in self.pairs}
         self.teacher_taps = {pair.teacher_tap for pair in self.pairs}
-        self._register_state_dict_hook(_drop_teacher)
-        self.register_load_state_dict_post_hook(_forget_teacher)
 
     def forward(self, images, embed, tapped):
         """``loss_<name>`` of every pair, from the student's taps of normalized images (B, 3, H, W).
@@ -70,17 +67,6 @@ class Distillation(BaseModule):
             tokens = self.teacher.embed(images, **embed)
             _, target = self.teacher.encode(tokens, self.teacher_taps, until_last_tap=True)
         return {f'loss_{pair.name}': pair(tapped, target) for pair in self.pairs}
-
-    def train(self, mode=True):
-        super().train(mode)
-        self.teacher.eval()
-        return self
-
-    @torch.no_grad()
-    def teacher_checksum(self):
-        """Sum and sum of squares of each of the teacher's tensors, float64 (tensors, 2)."""
-        tensors = [tensor.double() for tensor in self.teacher.state_dict().values()]
-        return torch.stack([torch.stack([t.sum(), t.square().sum()]) for t in tensors])
 
 
 class DistilledPair(nn.Module):
@@ -198,15 +184,3 @@ def _build_adapter(cfgs, channels, out_channels):
         modules.append(MODELS.build(cfg, default_args=given))
         channels = modules[-1].out_channels
     return nn.Sequential(*modules), channels
-
-
-def _drop_teacher(module, state_dict, prefix, local_metadata):
-    """State-dict hook: leave the teacher out of checkpoints."""
-    for key in [key for key in state_dict if key.startswith(f'{prefix}teacher.')]:
-        del state_dict[key]
-
-
-def _forget_teacher(module, incompatible_keys):
-    """Post-load hook: do not report the teacher as missing."""
-    missing = incompatible_keys.missing_keys
-    missing[:] = [key for key in missing if not re.search(r'(^|\.)distill\.teacher\.', key)]
