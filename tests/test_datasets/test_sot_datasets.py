@@ -26,6 +26,7 @@ from mmlite.datasets import (
     LaSOTExtDataset,
     NFSDataset,
     OTB100Dataset,
+    TC128Dataset,
     TNL2KDataset,
     TrackingNetDataset,
     UAV123Dataset,
@@ -226,6 +227,18 @@ def test_bad_table_of_ranges(tmp_path, lines, message):
     table = write_lines(tmp_path / 'table.csv', lines)
     with pytest.raises(DataError, match=message):
         UAV123Dataset(tmp_path, range_file=table)
+
+
+def test_tc128_ranges_of_frames(tmp_path):
+    for name, first, last in (('Airport_ce', 3, 6), ('Bolt', 1, 4)):
+        write_frames(tmp_path / name / 'img', range(1, 9), '{:04d}.jpg')
+        write_lines(tmp_path / name / f'{name}_frames.txt', [f'{first},{last}'])
+        write_boxes(tmp_path / name / f'{name}_gt.txt', 4)
+    dataset = TC128Dataset(tmp_path)
+    assert dataset.names == ['Airport_ce', 'Bolt'] and not dataset.faults
+    assert numbers_of(dataset[0].frames) == [3, 4, 5, 6]
+    assert dataset[0].boxes[3].tolist() == [3, 2, 3.5, 4]
+    assert TC128Dataset(tmp_path, 'ce').names == ['Airport_ce']
 
 
 def test_nfs(tmp_path):

@@ -8,6 +8,7 @@ sot_tests = dict(
     otb100=dict(type='mmlite.OTB100Dataset', data_root='data/OTB100/'),
     uav123=dict(type='mmlite.UAV123Dataset', data_root='data/UAV123/'),
     nfs=dict(type='mmlite.NFSDataset', data_root='data/NFS/'),
+    tc128=dict(type='mmlite.TC128Dataset', data_root='data/TC128/'),
     tnl2k=dict(type='mmlite.TNL2KDataset', data_root='data/TNL2K/'),
     vot=dict(type='mmlite.VOTDataset', data_root='data/VOT2019/'),
 )

@@ -6,7 +6,7 @@ from .got10k import GOT10kDataset
 from .imagenet_vid import ImageNetVIDDataset
 from .lasot import LaSOTDataset, LaSOTExtDataset
 from .pairs import PairSampler, TrackPairs
-from .ranged import NFSDataset, OTB100Dataset, UAV123Dataset
+from .ranged import NFSDataset, OTB100Dataset, TC128Dataset, UAV123Dataset
 from .tnl2k import TNL2KDataset
 from .trackingnet import TrackingNetDataset
 from .transforms import CropPair, FlipCrops, JitterBrightness, PackTrackPair
@@ -26,6 +26,7 @@ __all__ = [
     'OTB100Dataset',
     'PackTrackPair',
     'PairSampler',
+    'TC128Dataset',
     'TNL2KDataset',
     'TrackPairs',
     'TrackingNetDataset',

@@ -1,4 +1,4 @@
-"""Test sets whose sequences may be a part of a video: OTB-100, NFS, UAV123 and UAV20L."""
+"""Test sets whose sequences may be a part of a video: OTB-100, TC-128, NFS, UAV123, UAV20L."""
 
 import re
 from collections import defaultdict
@@ -6,7 +6,7 @@ from collections import defaultdict
 from mmlite.errors import DataError
 from mmlite.registry import DATASETS
 
-from .annotations import read_boxes, read_ranges
+from .annotations import parse_table, read_boxes, read_ranges
 from .base import SequenceDataset, text_files
 from .frames import sort_frames
 from .index import Entry
@@ -58,6 +58,39 @@ class OTB100Dataset(SequenceDataset):
                     name, f'{video}/{file}', f'{video}/img', first, last, by_boxes=True,
                     skip=_OTB_SKIPPED.get(name, 0),
                 ))  # fmt: skip
+        return entries
+
+
+@DATASETS.register_module()
+class TC128Dataset(SequenceDataset):
+    """TC-128, also known as Temple Color (Liang et al., TIP 2015): 128 sequences in color.
+
+    The target is visible where its box has a positive size.
+
+    Args (others, attributes and errors as in :class:`~.base.SequenceDataset`):
+        split (str): ``'test'``, the default, or ``'ce'``, the 78 sequences that OTB-100 lacks,
+            whose names contain ``_ce``.
+    """
+
+    dataset = 'tc128'
+    protocol = 'lasot'
+    splits = ('test', 'ce')
+    layout = 'the sequence directories of TC-128 (Airport_ce, ...)'
+
+    def __init__(self, data_root, split='test', rebuild_index=False):
+        super().__init__(data_root, split, rebuild_index)
+
+    def _find(self, tree):
+        entries = []
+        for name in tree.folders(''):
+            ranges = [file for file in tree.files(name) if file.endswith('_frames.txt')]
+            if not ranges or self.split == 'ce' and '_ce' not in name:
+                continue
+            path = f'{name}/{ranges[0]}'
+            text = tree.read(path).decode('utf-8-sig', 'replace')
+            first, last = map(int, parse_table(text, tree.where(path), columns=2)[0])
+            boxes = path.replace('_frames.txt', '_gt.txt')
+            entries.append(Entry(name, boxes, f'{name}/img', first, last))
         return entries
 
 
