@@ -17,8 +17,7 @@ model = dict(
     data_preprocessor=dict(mean=[127.5] * 3, std=[127.5] * 3, num_classes=classes, to_onehot=True),
     head=dict(
         num_classes=classes,
-        # the sum over classes
-        loss=dict(use_sigmoid=True, loss_weight=classes),
+        loss=dict(use_sigmoid=True),  # a sum over classes
         init_cfg=dict(_delete_=True, type='Constant', layer='Linear', val=0, bias=-10),
     ),
 )

@@ -238,7 +238,7 @@ FAMILIES = {
     'swin-1g': HIERA,
     'vit-tiny_deit-recipe': VIT | {'model.head.loss.num_classes': 5},
     'vit-tiny_1xb512-amp-coslr-250e_flowers102': VIT,
-    'vit-tiny_8xb512-amp-coslr-300e_in21k': VIT | {'model.head.loss.loss_weight': 5},
+    'vit-tiny_8xb512-amp-coslr-300e_in21k': VIT,
     'vit-tiny_linear_8xb2048-amp-coslr-90e_in1k': VIT | LINEAR,
     'vit-tiny_linear_1xb512-amp-coslr-100e_pets': VIT | LINEAR,
 }
@@ -276,6 +276,15 @@ def test_a_few_steps(name, small):
         samples = model(**model.data_preprocessor(data, False), mode='predict')
     assert all(0 <= sample.pred_label.item() < 5 for sample in samples)
     assert samples[0].pred_score.sum() == pytest.approx(1)
+
+
+def test_pre_training_on_imagenet_21k_sums_a_sigmoid_over_classes():
+    """At first every class has the probability of a logit of -10: a loss of 10 for the true one."""
+    cfg = read('vit-tiny_8xb512-amp-coslr-300e_in21k', options=VIT)
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    wanted = math.log1p(math.exp(10)) + 4 * math.log1p(math.exp(-10))
+    assert step(model, batch())['loss'] == pytest.approx(wanted, rel=1e-5)
 
 
 @pytest.mark.parametrize('out_type', ['avg_featmap', 'cls_token'])

@@ -12,6 +12,9 @@ model = dict(
     decode_from='blocks.11',
     neck=dict(type='mmlite.SwinDecoder', in_channels=384, encoder_stride=32),
 )  # fmt: skip
+train_pipeline = _base_.train_pipeline
+train_pipeline[1].update(interpolation=('bilinear', 'bicubic'))
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 optim_wrapper = dict(optimizer=dict(lr=4e-4, betas=(0.9, 0.99)))
 param_scheduler = _base_.param_scheduler
 param_scheduler[1].update(milestones=[700])

@@ -10,6 +10,9 @@ model = dict(
     decode_from='norm',
     neck=dict(_delete_=True, type='SimMIMLinearDecoder', in_channels=768, encoder_stride=32),
 )
+train_pipeline = _base_.train_pipeline
+train_pipeline[1].update(interpolation='bilinear')
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = _base_.param_scheduler
 param_scheduler[1].update(end=max_epochs)
