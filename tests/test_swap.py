@@ -6,12 +6,14 @@ import math
 import pytest
 import task_recipes
 import torch
+from mmengine.config import ConfigDict
 from mmengine.logging import MessageHub
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData, PixelData
 
 from mmlite.engine.config_file import load_config
+from mmlite.engine.swap import shrink_model
 from mmlite.errors import UserError
 from mmlite.registry import MODELS
 
@@ -206,6 +208,19 @@ def test_single_settings_can_be_changed(tmp_path):
     head = swapped(tmp_path, recipe, 'hiera-tiny', text).model.decode_head
     assert (head.type, head.num_classes) == ('SegformerHead', 3)
     assert head.in_channels == [46, 92, 184, 368]
+
+
+def test_integers_of_a_recipe_become_small():
+    """Everywhere and nothing else; what stands for "no object" stays the last weight."""
+    recipe = 'mmlite::det/mask2former_vit-tiny-sfp_8xb2-lsj-50e_coco.py'
+    base = ConfigDict(model=dict(type='Other', data_preprocessor=dict(pad_size_divisor=8)))
+    full = load_config(recipe).model.panoptic_head
+    model = shrink_model(recipe, base, [(80, 3), (256, 64), (5, 7)])
+    head = model['panoptic_head']
+    assert (head['num_things_classes'], head['in_channels']) == (3, [64] * 4)
+    assert head['loss_cls']['class_weight'] == [1.0, 1.0, 1.0, 0.1]
+    assert full.loss_mask == head['loss_mask'] and full.loss_mask.loss_weight == 5.0
+    assert (model['_delete_'], model['data_preprocessor']) == (True, dict(pad_size_divisor=8))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ from mmlite.errors import UserError
 from mmlite.models import Hiera, ViT
 from mmlite.utils.names import check_known
 
+from .config_file import load_config
+
 BACKBONES = {
     f'{cls.__name__.lower()}-{arch}': (cls, arch) for cls in (ViT, Hiera) for arch in cls.arch_zoo
 }
@@ -63,6 +65,34 @@ def swap_backbone(recipe, name, checkpoint=None, **options):
     model = swap_model(recipe['model'], *BACKBONES[name], options)
     wrapper, schedule = swap_optimization(recipe)
     return ConfigDict(model), ConfigDict(wrapper), schedule
+
+
+def shrink_model(recipe, base, sizes):
+    """Make the model of a recipe small, within the config file of a small task.
+
+    Args:
+        recipe (str): Config file, e.g. ``'mmlite::det/retinanet_vit-tiny-sfp_8xb2-12e_coco.py'``.
+        base (ConfigDict): ``_base_`` of the config file, whose data and preprocessing stay.
+        sizes (list[tuple[int, int]]): Pairs of an integer of the recipe, wherever it stands, and
+            what takes its place. The first pair is the number of classes.
+
+    Returns:
+        dict: ``model``, in place of the base's.
+    """
+
+    def shrink(node):
+        if isinstance(node, dict):
+            small = {key: shrink(value) for key, value in node.items()}
+            if isinstance(weights := small.get('class_weight'), list):  # the last: no object
+                small['class_weight'] = weights[: sizes[0][1]] + weights[-1:]
+            return small
+        if isinstance(node, list | tuple):
+            return type(node)(shrink(value) for value in node)
+        return numbers.get(node, node) if type(node) is int else node
+
+    numbers = dict(sizes)
+    model = shrink(load_config(recipe).model.to_dict())
+    return model | dict(_delete_=True, data_preprocessor=base.model.data_preprocessor)
 
 
 def swap_model(given, cls, arch, options):

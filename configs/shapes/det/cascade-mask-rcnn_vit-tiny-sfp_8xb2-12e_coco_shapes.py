@@ -1,14 +1,7 @@
-"""Cascade Mask R-CNN on ViT-Tiny, with the generated data and the schedule of Mask R-CNN."""
+"""Cascade Mask R-CNN on ViT-Tiny, small, trained like Mask R-CNN on generated data."""
 
 _base_ = './mask-rcnn_vit-tiny-sfp_8xb8-amp-lsj-100e_coco-640px_shapes.py'
-from mmlite.engine.config_file import load_config
+from mmlite.engine.swap import shrink_model
 
-model = load_config('mmlite::det/cascade-mask-rcnn_vit-tiny-sfp_8xb2-12e_coco.py').model
-model['_delete_'] = True
-model.data_preprocessor = _base_.model.data_preprocessor
-model.update(test_cfg=_base_.model.test_cfg)
-model.train_cfg.update(rpn_proposal=_base_.model.train_cfg.rpn_proposal)
-for stage in model.train_cfg.rcnn:
-    stage.sampler.num = 48
-for head in (*model.roi_head.bbox_head, model.roi_head.mask_head):
-    head.num_classes = len(_base_.classes)
+sizes = [(80, 4), (256, 64), (1024, 128), (512, 48), (1000, 100), (2000, 100)]
+model = shrink_model('mmlite::det/cascade-mask-rcnn_vit-tiny-sfp_8xb2-12e_coco.py', _base_, sizes)

@@ -1,9 +1,8 @@
-"""SegFormer's head on Hiera-Tiny, with the generated data and the schedule of Semantic-FPN."""
+"""SegFormer's head on Hiera-Tiny, small, trained like Semantic-FPN on generated data."""
 
-_base_ = './semfpn_vit-tiny_8xb2-amp-160k_ade20k-512x512_shapes.py'
-from mmlite.engine.config_file import load_config
+_base_ = './segformer_vit-tiny-sfp_8xb2-160k_ade20k-512x512_shapes.py'
+from mmlite.engine.swap import shrink_model
 
-model = load_config('mmlite::seg/segformer_hiera-tiny_8xb2-160k_ade20k-512x512.py').model
-model['_delete_'] = True
-model.data_preprocessor = _base_.model.data_preprocessor
-model.decode_head.update(num_classes=len(_base_.classes))
+model = shrink_model(
+    'mmlite::seg/segformer_hiera-tiny_8xb2-160k_ade20k-512x512.py', _base_, _base_.sizes
+)
