@@ -29,6 +29,7 @@ COMMANDS = {
     'score': 'analysis_tools/score_tracker.py',
     'run': 'run.py',
     'check': 'check_stack.py',
+    'check zoo': 'check_zoo.py',
 }
 """Command -> program below ``tools/``."""
 

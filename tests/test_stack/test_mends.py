@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import cv2
 import mmcv
@@ -12,13 +13,16 @@ from mmcv.image import photometric
 from mmdet.evaluation.functional import YTVIS, YTVISeval
 from mmdet.models.dense_heads import SSDHead
 from mmdet.structures import DetDataSample
-from mmengine import ConfigDict, dump
+from mmengine import Config, ConfigDict, dump
 from mmengine.registry import DefaultScope
 from mmpretrain.evaluation import RetrievalAveragePrecision, RetrievalRecall
-from mmpretrain.models import multimodal
+from mmpretrain.models import LeNet5, multimodal
 from mmpretrain.registry import MODELS
+from mmseg.models.decode_heads.san_head import RecWithAttnbias
 from PIL import Image
 from pycocotools import mask
+
+from mmlite.stack.mends import transformers_5
 
 HUES = np.random.default_rng(0).integers(0, 256, (8, 9, 3), dtype=np.uint8)
 
@@ -100,6 +104,43 @@ def test_ssd_predicts():
     sample = DetDataSample(metainfo=dict(img_shape=(32, 32), scale_factor=(1, 1)))
     (found,) = head.predict(features, [sample])
     assert len(found) == 5 and found.scores.isfinite().all()
+
+
+@pytest.mark.parametrize('images', [1, 2])
+def test_lenet_takes_a_batch_of_one(images):
+    (scores,) = LeNet5(num_classes=10)(torch.randn(images, 1, 32, 32))
+    assert scores.shape == (images, 10)
+    (features,) = LeNet5()(torch.randn(images, 1, 32, 32))
+    assert features.shape == (images, 120, 1, 1)
+
+
+def test_san_is_initialized_without_a_checkpoint():
+    head = RecWithAttnbias(sos_token_num=2, num_layers=1, embed_dims=8, num_heads=1, out_dims=4)
+    before = head.proj.weight.clone()
+    head.init_weights(None)
+    assert torch.equal(head.proj.weight, before)
+    head.init_weights(dict(head.state_dict(), **{'proj.weight': before + 1}))
+    assert torch.equal(head.proj.weight, before + 1)
+
+
+@pytest.mark.parametrize('version, there', [('4.57.3', True), ('5.24.0', False)])
+def test_multimodal_models_are_left_out_beside_transformers_5(monkeypatch, version, there):
+    module = SimpleNamespace(WITH_MULTIMODAL=True)
+    monkeypatch.setattr(transformers_5.metadata, 'version', dict(transformers=version).get)
+    transformers_5.mend(module)
+    assert module.WITH_MULTIMODAL == there
+
+
+def test_configs_that_are_scripts_too_are_inherited(tmp_path):
+    (tmp_path / 'base.py').write_text(
+        "from mmpretrain.models import build_classifier\nmodel = dict(type='A', depth=3)\n"
+        "if __name__ == '__main__':\n    print(build_classifier(model))\n"
+    )
+    (tmp_path / 'leaf.py').write_text("_base_ = 'base.py'\nmodel = dict(depth=4)\n")
+    assert Config.fromfile(tmp_path / 'leaf.py').model == dict(type='A', depth=4)
+    lazy = tmp_path / 'lazy.py'
+    lazy.write_text('from mmdet.models import ATSS as Model\nmodel = dict(type=Model)\n')
+    assert Config.fromfile(lazy).model.type.__name__ == 'ATSS'
 
 
 @pytest.mark.skipif(multimodal.WITH_MULTIMODAL, reason='transformers is installed')

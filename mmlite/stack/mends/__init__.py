@@ -3,9 +3,10 @@
 import sys
 
 from ..finder import AfterImport
-from . import hue, multimodal, numpy_names, ssd
+from . import hue, lenet, multimodal, numpy_names, san, ssd, transformers_5
 
-MENDS = {name: part.mend for part in (hue, multimodal, numpy_names, ssd) for name in part.MODULES}
+PARTS = (hue, lenet, multimodal, numpy_names, san, ssd, transformers_5)
+MENDS = {name: part.mend for part in PARTS for name in part.MODULES}
 """Module -> function that mends it."""
 
 
