@@ -3,6 +3,7 @@
 import inspect
 import math
 import re
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -83,6 +84,23 @@ def hiera_arguments(state, source, heads):
         arch=_arch(state, dim, depths, heads),
         img_size=4 * math.isqrt(shape_of(state, 'backbone.pos_embed', 3)[1]),
         in_channels=channels,
+    )
+    return kwargs, heads_from
+
+
+def swin_arguments(state, source, heads):
+    """Arguments of the :class:`mmlite.models.Swin` that weights fit, as :func:`vit_arguments`."""
+    dim, channels = shape_of(state, 'backbone.patch_embed.proj.weight', 4)[:2]
+    table = shape_of(state, 'backbone.blocks.0.attn.relative_position_bias_table', 2)
+    heads, heads_from = _count_heads(heads, table[1], {}, dim, source)
+    depth = _depth(state)
+    merging = 'backbone.blocks.{}.downsample.norm.weight'
+    ends = [0, *(i + 1 for i in range(depth) if merging.format(i) in state), depth]
+    kwargs = dict(
+        arch=_arch(state, dim, tuple(b - a for a, b in pairwise(ends)), heads),
+        in_channels=channels,
+        window_size=(math.isqrt(table[0]) + 1) // 2,
+        mask_token='backbone.mask_token' in state,
     )
     return kwargs, heads_from
 

@@ -6,7 +6,7 @@ import re
 import torch
 
 from mmlite.errors import CheckpointError
-from mmlite.models import Hiera, ViT
+from mmlite.models import Hiera, Swin, ViT
 from mmlite.models.weights import find_weights, unwrapped
 
 from .architecture import (
@@ -15,12 +15,15 @@ from .architecture import (
     hiera_arguments,
     shape_of,
     shortest_config,
+    swin_arguments,
     table_side,
     vit_arguments,
 )
-from .layouts import EXTRA, MOVE, REFUSE, all_rules, recognise
+from .layouts import EXTRA, MOVE, REFUSE, all_rules, count_blocks, recognise
 
-LICENSES = {'mae-lite': 'Apache-2.0', 'mae': 'CC-BY-NC 4.0', 'hiera': 'CC-BY-NC 4.0'}
+LICENSES = {
+    'mae-lite': 'Apache-2.0', 'mae': 'CC-BY-NC 4.0', 'hiera': 'CC-BY-NC 4.0', 'swin': 'MIT'
+}  # fmt: skip
 
 
 def convert(contents, source, heads=None, keep_extra=False):
@@ -35,14 +38,14 @@ def convert(contents, source, heads=None, keep_extra=False):
         contents (dict): From :func:`mmlite.stack.load`. ``module.`` and ``_orig_mod.`` before names
             are ignored, and Lightning's ``model.``.
         source (str): Code base that wrote it, one of :data:`~mmlite.weights.SOURCES`.
-        heads (int, optional): Attention heads (of the first stage of Hiera). Defaults to what
-            tables of relative positions imply, else to what ``source`` builds at that width.
+        heads (int, optional): Attention heads (of the first stage of Hiera and Swin). Defaults to
+            what tables of relative positions imply, else to what ``source`` builds at that width.
         keep_extra (bool): Keep what only pre-training needs, by its official names: decoder, mask
             token, the attention-only block of D2-MAE, teacher and adapter of distillation.
 
     Returns:
-        dict: ``state_dict`` has ``backbone.*`` as :class:`mmlite.models.ViT` or ``Hiera``,
-        ``head.fc.*`` as mmpretrain's ``LinearClsHead``, ``neck.levels.*`` as
+        dict: ``state_dict`` has ``backbone.*`` as :class:`mmlite.models.ViT`, ``Hiera`` or
+        ``Swin``, ``head.fc.*`` as mmpretrain's ``LinearClsHead``, ``neck.levels.*`` as
         ``SimpleFeaturePyramid``, ``pos_embed_{z,x}`` and ``head.{ctr,offset,size}.*`` as
         ``OSTrack``. ``meta`` has ``backbone`` (its ``describe()``), ``source``, ``license`` and
         ``num_heads_from``. ``report`` has ``origins`` ({new key: old keys, none where it was set to
@@ -57,17 +60,20 @@ def convert(contents, source, heads=None, keep_extra=False):
     names = {key: unwrapped(key) for key in weights}
     if 'pytorch-lightning_version' in beside:
         names = {key: unwrapped(name.removeprefix('model.')) for key, name in names.items()}
+    names = count_blocks(names)
     ledger = place(weights, names, recognise(names.values(), source), keep_extra)
     state = ledger.state
     if any(re.fullmatch(r'backbone\.blocks\.\d+\.proj\.weight', key) for key in state):
         cls, arguments = Hiera, hiera_arguments
+    elif any('.downsample.' in key for key in state):
+        cls, arguments = Swin, swin_arguments
     else:
         cls, arguments = ViT, vit_arguments
         complete_vit(ledger)
     kwargs, heads_from = arguments(state, source, heads)
     backbone = build_backbone(state, cls, kwargs)
     license_name = LICENSES.get(source, 'unknown')
-    if any(key.startswith('tch_model.') for key in state):
+    if cls is not Swin and any(key.startswith('tch_model.') for key in state):
         license_name += f' (tch_model: {LICENSES["mae"]})'
     return dict(
         # cloned: a view would be saved together with all of the storage that it looks at

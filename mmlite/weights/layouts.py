@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mmlite.errors import CheckpointError
 from mmlite.models.weights import summarise
 
-SOURCES = ('mae-lite', 'mae', 'deit', 'timm', 'hiera', 'ostrack', 'vitdet')
+SOURCES = ('mae-lite', 'mae', 'deit', 'timm', 'hiera', 'swin', 'ostrack', 'vitdet')
 
 MOVE, EXTRA, DROP, REFUSE = 'move', 'extra', 'drop', 'refuse'
 
@@ -48,6 +48,27 @@ def _pyramid_name(match):
     return f'neck.levels.{int(level) - 2}.{index}.{leaf}'
 
 
+def count_blocks(names):
+    """Names, by key, of a file with stages, whose blocks are counted through all of them.
+
+    ``layers.1.blocks.0`` of Swin becomes ``blocks.2`` if ``layers.0`` has two blocks, and the
+    merging after a stage a part of its last block. Other names stay.
+    """
+    pattern = r'((?:.*\.)?)layers\.(\d+)\.(?:blocks\.(\d+)|(downsample))\.(.+)'
+    found = {key: match for key, name in names.items() if (match := re.fullmatch(pattern, name))}
+    depths = {}
+    for prefix, stage, block, _, _ in (match.groups() for match in found.values()):
+        depth = depths.setdefault(prefix, {})
+        depth[int(stage)] = max(depth.get(int(stage), 0), int(block or 0) + 1)
+
+    def counted(prefix, stage, block, merging, rest):
+        before = sum(depth for other, depth in depths[prefix].items() if other < int(stage))
+        index = before + (depths[prefix][int(stage)] - 1 if merging else int(block))
+        return f'{prefix}blocks.{index}.{"downsample." if merging else ""}{rest}'
+
+    return names | {key: counted(*match.groups()) for key, match in found.items()}
+
+
 @dataclass(frozen=True)
 class Layout:
     """Names of weights in the files of one code base, without ``module.``.
@@ -66,6 +87,19 @@ class Layout:
 
 
 LAYOUTS = (
+    Layout(
+        'Swin', r'(model\.)?(encoder\.)?blocks\.\d+\.downsample\.', ('mae-lite', 'swin'),
+        r'(?:model\.)?(?:encoder\.)?',
+        (
+            (r'(?:model\.)?(?:encoder\.)?(mask_token|patch_embed\.norm\.(?:weight|bias)'
+             r'|blocks\.\d+\.downsample\.(?:norm\.(?:weight|bias)|reduction\.weight))', MOVE,
+             r'backbone.\1'),
+            (r'.*\.attn_mask', DROP, 'masks of shifted windows, computed when needed'),
+            (r'(?:model\.)?encoder\.norm\..*|(?:model\.)?decoder(?:_pred)?\..*', EXTRA,
+             'decoder of pre-training and the norm before it'),
+            (r'(?:tch_model|attn_adapter)\..*', EXTRA, 'teacher and adapter of distillation'),
+        ),
+    ),
     Layout(
         "detectron2's ViTDet", r'(backbone\.)?(net\.patch_embed\.|simfp_\d)', ('vitdet',),
         r'(?:backbone\.)?net\.',

@@ -52,6 +52,16 @@ def mae_lite_plain():
     return dict(model=official('vit_tiny') | extra)
 
 
+def swin_d2():
+    teacher = prefixed('tch_model.', dict(mask_token=torch.ones(1, 1, 96)))
+    return training(prefixed('module.', official('simmim_swin_d2') | teacher))
+
+
+def swin_teacher():
+    encoder = official('simmim_swin_teacher').items()
+    return {key.removeprefix('encoder.'): value for key, value in encoder}
+
+
 def hiera_mae():
     return dict(model_state=official('hiera_mae_tiny'), epoch=9)
 
@@ -86,6 +96,10 @@ FILES = dict(
     mae_lite_moco=(mae_lite_moco, 'mae-lite', {}),
     mae_lite_plain=(mae_lite_plain, 'mae-lite', {}),
     mae_lite_hiera=(lambda: mae_lite('hiera_mae_tiny'), 'mae-lite', {}),
+    swin=(lambda: training(prefixed('module.model.', official('simmim_swin'))), 'mae-lite', {}),
+    swin_d2=(swin_d2, 'mae-lite', {}),
+    swin_d2_kept=(swin_d2, 'mae-lite', dict(keep_extra=True)),
+    swin_teacher=(swin_teacher, 'swin', {}),
     mae=(lambda: dict(model=official('mae_vit_tiny')), 'mae', dict(heads=12)),
     deit=(lambda: dict(model=official('vit_tiny'), model_ema={}), 'deit', dict(heads=12)),
     timm=(lambda: official('vit_tiny'), 'timm', dict(heads=12)),

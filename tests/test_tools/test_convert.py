@@ -15,7 +15,7 @@ from torch import nn
 
 from mmlite import stack
 from mmlite.errors import CheckpointError
-from mmlite.models import Hiera, OSTrack, SimpleFeaturePyramid, ViT
+from mmlite.models import Hiera, OSTrack, SimpleFeaturePyramid, Swin, ViT
 from mmlite.registry import MODELS
 from mmlite.weights import convert, save, summary
 
@@ -204,6 +204,13 @@ DROPPED = dict(
     mae_lite_moco=(r'base_encoder\.head\.|momentum_encoder\.|predictor\.', 2 + 152 + 1),
     mae_lite_plain=(r'lm_head\.|mask_token', 2),
     mae_lite_hiera=(r'decoder_|mask_token|encoder_norm|multi_scale_fusion_heads', 26),
+    swin=(r'decoder|encoder\.norm|.*attn_mask', 24),
+    swin_d2=(
+        r'decoder|encoder\.(norm|layers\.3\.blocks\.2)|.*attn_mask|attn_adapter|tch_model',
+        31,
+    ),
+    swin_d2_kept=(r'.*attn_mask', 5),
+    swin_teacher=(r'.*attn_mask', 5),
     mae=(r'decoder_|mask_token', 20),
     hiera_mae=(r'decoder_|mask_token|encoder_norm|multi_scale_fusion_heads', 26),
     vitdet_640=(r'proposal_generator|roi_heads|pixel_mean', 3),
@@ -268,6 +275,8 @@ def test_saved_tensors_share_no_storage(tmp_path):
         ('hiera', Hiera(), 'CC-BY-NC 4.0', 'what hiera builds with 46 channels'),
         ('hiera_mae', Hiera(), 'CC-BY-NC 4.0', 'what hiera builds with 46 channels'),
         ('timm_hiera', Hiera(), 'unknown', 'what timm builds with 46 channels'),
+        ('swin_d2', Swin(), 'Apache-2.0', 'relative position tables'),
+        ('swin_teacher', Swin('tiny'), 'MIT', 'relative position tables'),
         ('vitdet_640', ViT(**VITDET, img_size=640), 'unknown', 'relative position tables'),
         ('ostrack', ViT(), 'unknown', 'what ostrack builds with 192 channels'),
     ],
