@@ -2,9 +2,10 @@
 
     python benchmarks/lightweight_models.py --csv FILE.csv --plot FILE.png
 
-Models of timm, and ViT-Tiny and Hiera-Tiny of this suite, with random weights, which the speed does
-not depend on. They take turns; median and 95th percentile over all passes are reported beside the
-paper's accuracy. Models that timm does not have keep the paper's numbers only.
+Models of timm, and ViT-Tiny, Hiera-Tiny and Swin-1G of this suite, with random weights, which the
+speed does not depend on. They take turns; median and 95th percentile over all passes are reported
+beside the paper's accuracy and latencies. Mobile-Former-294M, EdgeViT-XS and SeaFormer-L keep the
+paper's numbers only: timm, mmpretrain and mmseg do not have them.
 
 EfficientNet-B1 takes 240 pixels, MobileViT and FastViT 256 where they reach these accuracies.
 DeiT-Tiny and PiT-Ti of 1000 epochs have a distillation token, hence timm's ``*_distilled`` models.
@@ -36,6 +37,7 @@ OURS = {
     'mmlite.ViT-Tiny': (dict(type='mmlite.ViT', arch='tiny'), 192),
     'mmlite.ViT-Tiny-RPE': (dict(type='mmlite.ViT', arch='tiny', rel_pos='bias'), 192),
     'mmlite.Hiera-Tiny': (dict(type='mmlite.Hiera', arch='tiny'), 368),
+    'mmlite.Swin-1G': (dict(type='mmlite.Swin', arch='1g'), 384),
 }
 """Name -> backbone and its width; mean pooling and a linear classifier are added."""
 
