@@ -9,10 +9,11 @@ from torch import nn
 
 from mmlite.errors import ArgumentError, UserError
 from mmlite.models.backbones.base import Backbone
-from mmlite.models.backbones.hiera import STRIDE, UNIT, UNIT_LEVELS, Hiera
+from mmlite.models.backbones.hiera import UNIT, UNIT_LEVELS, Hiera
+from mmlite.models.backbones.staged import STRIDE, StagedBackbone
 from mmlite.models.layers import unroll
 
-VIT_PATCH = 16  # px; of Hiera, whose tokens grow, distances count in the same patches
+VIT_PATCH = 16  # px; of Hiera and Swin, whose tokens grow, distances count in the same patches
 
 
 class TappedModel:
@@ -27,15 +28,16 @@ class TappedModel:
         if not isinstance(backbone, Backbone):
             raise UserError(
                 f'{name}: the layers of {type(backbone).__name__} cannot be read; only mmlite.ViT, '
-                f'mmlite.Hiera and mmlite.TimmViT have taps'
+                f'mmlite.Hiera, mmlite.Swin and mmlite.TimmViT have taps'
             )
         self.name = name
         self.backbone = backbone.eval().requires_grad_(False)
         self.mean, self.std = (torch.as_tensor(v).float().view(3, 1, 1) for v in (mean, std))
         self.rgb = rgb
         self.is_hiera = isinstance(backbone, Hiera)
+        self.is_staged = isinstance(backbone, StagedBackbone)
         self.num_prefix = int(getattr(backbone, 'cls_token', None) is not None)
-        self.patch_size = VIT_PATCH if self.is_hiera else backbone.patch_size
+        self.patch_size = VIT_PATCH if self.is_staged else backbone.patch_size
 
     @property
     def device(self):
@@ -44,7 +46,7 @@ class TappedModel:
     @property
     def image_size(self):
         """int: Side in pixels of the images that the backbone is built for."""
-        if self.is_hiera:
+        if self.is_staged:
             return self.backbone.img_size
         return max(self.backbone.grid) * self.backbone.patch_size
 
@@ -52,7 +54,13 @@ class TappedModel:
     def global_blocks(self):
         """list[int]: Blocks, from 0, in which every token attends to all."""
         blocks = self.backbone.blocks
-        local = [b.attn.local if self.is_hiera else b.window_size for b in blocks]
+        if self.is_hiera:
+            local = [block.attn.local for block in blocks]
+        elif self.is_staged:  # one window holds the map of an image of ``image_size``
+            side = self.image_size // STRIDE
+            local = [block.grid((side, side))[0] != block.window_size for block in blocks]
+        else:
+            local = [block.window_size for block in blocks]
         return [index for index, is_local in enumerate(local) if not is_local]
 
     def to(self, device):
@@ -63,7 +71,7 @@ class TappedModel:
 
     def normalise(self, pixels):
         """Pixels as input of the backbone; an ArgumentError where they are not of whole cells."""
-        cell = UNIT if self.is_hiera else self.patch_size
+        cell = UNIT if self.is_staged else self.patch_size
         H, W = pixels.shape[-2:]
         if H % cell or W % cell:
             raise ArgumentError(
@@ -110,7 +118,8 @@ class TappedModel:
             return tokens, {kind: reduce(index, tensor) for kind, tensor in tapped.items()}
 
         images = self.normalise(pixels)
-        grid = tuple(side // self.patch_size for side in images.shape[-2:])
+        patch = STRIDE if self.is_staged else self.patch_size
+        grid = tuple(side // patch for side in images.shape[-2:])
         with ExitStack() as hooks:
             for index, block in enumerate(self.backbone.blocks):
                 hooks.enter_context(block.register_forward_hook(partial(replace, index)))
@@ -125,8 +134,10 @@ class TappedModel:
         """
         blocks = self.backbone.blocks
         if not self.is_hiera:
-            cells = cell_centres(image_size, self.patch_size).flatten(0, 1).to(self.device)
-            return [(cells, cells)] * len(blocks)
+            stages = (getattr(block, 'stage', None) for block in blocks)
+            steps = (self.patch_size if s is None else STRIDE * 2**s for s in stages)
+            cells = (cell_centres(image_size, s).flatten(0, 1).to(self.device) for s in steps)
+            return [(places, places) for places in cells]
         keys = unroll(cell_centres(image_size, STRIDE)[None], UNIT_LEVELS)[0].to(self.device)
         places = []
         for block in blocks:

@@ -12,7 +12,7 @@ PIPELINE_SIZES = ('scale', 'crop_size', 'size', 'second_scale')
 MASKED_PATCHES = ('num_masking_patches', 'min_num_patches', 'max_num_patches')
 GRIDS = ('grid', 'input_size')  # of the masked decoder and of mask generators, in patches
 CROPS = {'CropPair': 'size', 'RandomCrop': 'crop_size'}  # of ...RandomResizedCrop: 'scale'
-PATCH = 16  # of every backbone here; a unit of Hiera has two patches a side
+PATCH = 16  # of ViT; a unit of Hiera and a token of Swin's last stage have two patches a side
 
 
 def apply_overrides(cfg, options):
@@ -79,7 +79,8 @@ def set_image_size(cfg, size):
     loaders = [cfg.get(f'{stage}_dataloader') for stage in ('train', 'val', 'test')]
     pipelines = [loader.dataset for loader in loaders if loader]
     old = _crop_size(pipelines[:1]) or cfg.model.get('backbone', {}).get('img_size')
-    step = 2 * PATCH if 'Hiera' in cfg.model.get('backbone', {}).get('type', '') else PATCH
+    kind = cfg.model.get('backbone', {}).get('type', '')
+    step = 2 * PATCH if kind.endswith(('Hiera', 'Swin')) else PATCH
     if old is None:
         raise UserError('--image-size finds no crop of fixed size in the training pipeline')
     if size % step:

@@ -12,7 +12,7 @@ from torch import nn
 from mmlite.analysis.inputs import ModelSource, build_model
 from mmlite.analysis.tapped import TappedModel
 from mmlite.errors import UserError
-from mmlite.models import Hiera, ViT
+from mmlite.models import Hiera, Swin, ViT
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 SMALL = dict(embed_dims=24, num_layers=2, num_heads=3)
@@ -75,6 +75,24 @@ def test_layers_and_logits_of_hiera():
         torch.testing.assert_close(logits, want[tap])
     last = model.features(pixels(size=64), torch.clone)[-1]
     torch.testing.assert_close(last, want['norm'])
+
+
+@torch.no_grad()
+def test_layers_and_logits_of_swin():
+    """Only the map of the last stage lies in one window, whose tokens have 32 pixels."""
+    backbone = Swin(SMALL_HIERA, img_size=64, window_size=2, out_type='raw')
+    model = random_model(backbone)
+    shapes = model.features(pixels(size=64), lambda x: tuple(x.shape))
+    assert shapes == [(2, 256, 8), (2, 64, 16), (2, 16, 32), (2, 16, 32), (2, 4, 64), (2, 4, 64)]
+    _, want = backbone.encode(
+        backbone.embed(normalised(pixels(size=64))), ['blocks.4.attn_logits', 'norm']
+    )
+    found = model.attention_logits(pixels(size=64), lambda block, x: x)
+    assert list(found) == model.global_blocks == [4]
+    torch.testing.assert_close(found[4], want['blocks.4.attn_logits'])
+    torch.testing.assert_close(model.features(pixels(size=64), torch.clone)[-1], want['norm'])
+    queries, keys = model.places((64, 64))[4]
+    assert queries.tolist() == keys.tolist() == [[16, 16], [48, 16], [16, 48], [48, 48]]
 
 
 def test_one_block_at_a_time_is_in_memory():
