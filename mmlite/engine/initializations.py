@@ -25,12 +25,15 @@ class Method:
         layer_decay (float): Layer-wise decay of the learning rate on ImageNet-1K, published for
             MAE's family (0.85) and MoCo-v3 (0.75). ViT-Small has 0.75 for every method.
         archs (Sequence[str]): Architectures with such weights.
+        small (dict, optional): ``arch`` of its ViT-Small, where the suite's has other heads: the
+            weights have the same shapes.
     """
 
     file: str = '{name}_{arch}_400e_in1k.pth'
     backbone: dict = field(default_factory=dict)
     layer_decay: float = 0.85
     archs: tuple = VITS
+    small: dict | None = None
 
 
 METHODS = {
@@ -49,7 +52,7 @@ METHODS = {
     'beit-shared-bias': Method('beit_{arch}-shared-bias_400e_in1k.pth', SHARED_BIAS),
     'bootmae': Method(),
     'maskfeat': Method(),
-    'mocov3': Method(layer_decay=0.75),
+    'mocov3': Method(layer_decay=0.75, small=dict(embed_dims=384, num_layers=12, num_heads=6)),
     'dino': Method(layer_decay=0.75),
 }
 """Name of a pre-training -> how its weights are fine-tuned."""
@@ -100,17 +103,18 @@ def set_init(cfg, text, load_from=None):
         if earlier is not None:
             backbone.init_cfg = None
         return
-    method = METHODS.get(name, Method())
+    method, small = METHODS.get(name, Method()), _arch(backbone) == 'vit-small'
     if str(backbone.get('type')).removeprefix('mmlite.') == 'ViT':
         if method.backbone.get('rel_pos') and 'template_size' in cfg.model:
             raise UserError(
                 f'--init {name} has relative position tables, which a tracker has no place for'
             )
         backbone.update(method.backbone)
+        if small and method.small:
+            backbone.arch = ConfigDict(method.small)
     reserved = {k: earlier[k] for k in ('reserve_blocks',) if k in (earlier or {})}
     backbone.init_cfg = ConfigDict(type='Pretrained', checkpoint=path, **reserved)
     if cfg.get('init_layer_decay'):
-        small = _arch(backbone) == 'vit-small'
         cfg.optim_wrapper.paramwise_cfg.layer_decay_rate = 0.75 if small else method.layer_decay
 
 

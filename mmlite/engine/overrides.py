@@ -23,6 +23,9 @@ def apply_overrides(cfg, options):
     if (size := options.get('--image-size')) is not None:
         set_image_size(cfg, size)
     if (init := options.get('--init')) is not None:
+        if 'model.backbone.arch' in options:  # first: --init depends on it
+            cfg.merge_from_dict({'model.backbone.arch': options['model.backbone.arch']})
+            options = {k: v for k, v in options.items() if k != 'model.backbone.arch'}
         set_init(cfg, init, options.get('load_from', cfg.get('load_from')))
     return {key: value for key, value in options.items() if not key.startswith('--')}
 

@@ -86,6 +86,16 @@ def test_all_weights_have_their_place_in_every_task(name, task, tmp_path):
     assert backbone(torch.rand(1, 3, size, size))[0].isfinite().all()
 
 
+@pytest.mark.parametrize('init, heads', [('mae', 12), ('mocov3', 6), ('mocov3=a.pth', 6)])
+def test_vit_small_has_the_heads_and_the_decay_of_its_weights(init, heads):
+    """Also where an option sets the architecture: a wrong number of heads would load."""
+    cfg = load_config(CONFIGS / CLS, {'--init': init, 'model.backbone.arch': 'small'})
+    backbone = MODELS.build(cfg.model.backbone)
+    assert (backbone.arch['embed_dims'], backbone.arch['num_heads']) == (384, heads)
+    assert cfg.optim_wrapper.paramwise_cfg.layer_decay_rate == 0.75
+    assert 'small' in cfg.model.backbone.init_cfg.checkpoint or '=' in init
+
+
 def test_the_layer_decay_is_the_methods_where_the_recipe_leaves_it_open():
     def decay(path, init, arch='tiny'):
         cfg = load_config(CONFIGS / path)
