@@ -27,7 +27,7 @@ from mmlite.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*sorted((ROOT / 'docs').glob('*.md')), ROOT / 'README.md']
-OWN = [page for page in PAGES if page.name != 'model_zoo.md']
+OWN = [page for page in PAGES if page.name not in ('model_zoo.md', 'zoo.md')]
 EXAMPLE = re.compile(r'(?:[Ss]ave\s+(?:this|it)\s+as\s+)`([^`]+\.py)`')
 """Files that the reader is told to write."""
 FENCE = re.compile(r'^```(\w+)\n(.*?)^```', re.MULTILINE | re.DOTALL)
@@ -113,7 +113,8 @@ def commands(page):
     for line in text.splitlines():
         for part in re.split(r'&&|;|\|', re.sub(r'\s#.*', '', line)):
             match = re.search(
-                r'(?:python|bash) (?:tools|projects)/\S+\.(?:py|sh)|^\s*mmlite (?:data )?[a-z]+',
+                r'(?:python|bash) (?:tools|projects)/\S+\.(?:py|sh)'
+                r'|^\s*mmlite (?:(?:data|check) (?=[a-z]))?[a-z]+',
                 part,
             )
             if match:

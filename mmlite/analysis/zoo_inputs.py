@@ -30,7 +30,7 @@ def lighten(node, root, folder):
     if isinstance(node, dict):
         for key in REMOVED & node.keys():
             del node[key]
-        for key, value in dict(checkpoint=None, score_thr=0.0).items():
+        for key, value in dict(checkpoint=None, score_thr=0.0, templates=['a {}.']).items():
             if key in node:  # without a default
                 node[key] = value
         for key in ('num', 'max_per_img'):  # of samplers and of proposals
