@@ -9,6 +9,7 @@ Weights are random and images are noise. Each model runs in a process of its own
 import argparse
 import platform
 import sys
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -81,11 +82,10 @@ def table(results, style='plain'):
 
 
 def versions():
+    """Of the packages that are installed."""
     for name in PACKAGES:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             yield f'{name} {metadata.version(name)}'
-        except metadata.PackageNotFoundError:
-            yield f'{name} is not installed'
 
 
 def page(results, device):

@@ -20,12 +20,13 @@ def lighten(node, root, folder):
     """Change the model of a config in place so that it can be built and run in seconds.
 
     What loads weights, pads images or thresholds scores is removed, and most regions. Paths of
-    configs become absolute. A language model becomes a BERT of one layer.
+    configs become absolute. A language model becomes a BERT of one layer, and the CLIP that gives
+    targets has one layer, too.
 
     Args:
         node (ConfigDict): The model, or a part of it.
         root (Path): Directory of the paths that begin with ``configs/``.
-        folder (Path): Empty directory for the language model.
+        folder (Path): Empty directory for these two.
     """
     if isinstance(node, dict):
         for key in REMOVED & node.keys():
@@ -47,6 +48,8 @@ def lighten(node, root, folder):
             node[key] = str(root / value)
         elif value == 'bert-base-uncased' and find_spec('transformers'):
             node[key] = _random_bert(folder)
+        elif key == 'tokenizer_path':
+            node[key] = _random_clip(folder)
         elif isinstance(value, (dict, list)):
             lighten(value, root, folder)
 
@@ -60,6 +63,14 @@ def _random_bert(folder):
     BertTokenizer(folder / 'vocab.txt').save_pretrained(folder)
     BertModel(BertConfig(len(words), num_hidden_layers=1)).save_pretrained(folder)
     return str(folder)
+
+
+def _random_clip(folder):
+    """Write the weights of a CLIP of one layer; returns the file."""
+    from mmpretrain.models.utils.clip_generator_helper import CLIP
+
+    torch.save(CLIP(512, 224, 1, 64, 16, 8, 8, 64, 1, 1).state_dict(), folder / 'clip.pth')
+    return str(folder / 'clip.pth')
 
 
 def batch(model, cfg, size, training):

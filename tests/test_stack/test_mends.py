@@ -114,6 +114,14 @@ def test_lenet_takes_a_batch_of_one(images):
     assert features.shape == (images, 120, 1, 1)
 
 
+@pytest.mark.parametrize('given, channels', [({}, 192), (dict(embed_dim=24), 24)])
+def test_the_decoder_of_milan_fits_the_backbone(given, channels):
+    backbone = dict(type='MILANViT', arch='deit-t', img_size=32, mask_ratio=0.5)
+    neck = dict(type='MILANPretrainDecoder', num_patches=4, decoder_depth=1, **given)
+    model = MODELS.build(dict(type='MILAN', backbone=backbone, neck=neck))
+    assert model.neck.decoder_embed.in_features == channels
+
+
 def test_san_is_initialized_without_a_checkpoint():
     head = RecWithAttnbias(sos_token_num=2, num_layers=1, embed_dims=8, num_heads=1, out_dims=4)
     before = head.proj.weight.clone()

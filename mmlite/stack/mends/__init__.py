@@ -3,9 +3,9 @@
 import sys
 
 from ..finder import AfterImport
-from . import hue, lenet, multimodal, numpy_names, san, ssd, transformers_5
+from . import hue, lenet, milan, multimodal, numpy_names, san, ssd, transformers_5
 
-PARTS = (hue, lenet, multimodal, numpy_names, san, ssd, transformers_5)
+PARTS = (hue, lenet, milan, multimodal, numpy_names, san, ssd, transformers_5)
 MENDS = {name: part.mend for part in PARTS for name in part.MODULES}
 """Module -> function that mends it."""
 
