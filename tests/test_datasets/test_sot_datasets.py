@@ -264,6 +264,33 @@ def test_tnl2k_in_one_directory_or_in_the_parts_of_its_download(tmp_path):
     assert dataset[2].visible.tolist() == [True, True, True, False]
 
 
+def test_two_sequences_of_one_name_are_refused(tmp_path):
+    for part in ('part_1', 'part_2'):
+        write_frames(tmp_path / part / 'cat' / 'imgs', range(1, 3))
+        write_boxes(tmp_path / part / 'cat' / 'groundtruth.txt', 2)
+    with pytest.raises(DataError, match='two sequences are called cat, those of .*part_1/cat/gr'):
+        TNL2KDataset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'inner', 'files', 'fault'),
+    [
+        (TNL2KDataset, 'imgs', {'a/groundtruth.txt': '1,2,3,4'}, 'b/groundtruth.txt is missing'),
+        (OTB100Dataset, 'img', {'a/groundtruth_rect.txt': '1,2,3,4'}, 'b/groundtruth_rect.txt is'),
+        (TC128Dataset, 'img', {}, 'b/b_frames.txt is missing'),
+        (TC128Dataset, 'img', {'b/b_frames.txt': '2,1'}, 'b_frames.txt must have the numbers of'),
+        (TC128Dataset, 'img', {'b/b_frames.txt': '1,nan'}, 'b_frames.txt must have the numbers of'),
+    ],
+)
+def test_a_sequence_without_its_annotation_is_not_left_out(tmp_path, kind, inner, files, fault):
+    for name in 'ab':
+        write_frames(tmp_path / name / inner, range(1, 3), '{:04d}.jpg')
+    for file, line in {'a/a_frames.txt': '1,2', **files}.items():
+        write_lines(tmp_path / file, [line])
+    with pytest.raises(DataError, match=fault):
+        kind(tmp_path)[1]
+
+
 def test_vot_boxes_surround_the_regions(tmp_path):
     write_lines(tmp_path / 'list.txt', ['bag', 'ball', 'mask'])
     write_frames(tmp_path / 'bag' / 'color', range(1, 4))

@@ -63,3 +63,6 @@ def test_damage_is_named(root):
         ImageNetVIDDataset(root)
     with pytest.raises(DataError, match='Annotations/VID/val'):
         ImageNetVIDDataset(root / 'Data', 'val')
+    write_video(root / 'empty', VIDEO, [[], []])
+    with pytest.raises(DataError, match="Annotations/VID/train' has no annotated object"):
+        ImageNetVIDDataset(root / 'empty')

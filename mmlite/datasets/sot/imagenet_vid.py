@@ -79,8 +79,6 @@ def read_tracks(tree, split, watched):
     for all frames of all objects in turn. The directories of videos are looked at in ``watched``.
     """
     videos = list(_find_videos(watched, split))
-    if not videos:
-        raise DataError(f"'{tree.where(f'Annotations/VID/{split}')}' has no annotated video")
     kept = dict(names=[], videos=[], first=[], lengths=[], rows=[])
     progress = Progress(f'annotations of imagenet_vid-{split}', len(videos), 'videos')
     with ThreadPoolExecutor(_WORKERS) as pool:
@@ -94,6 +92,8 @@ def read_tracks(tree, split, watched):
                 kept['lengths'].append(last + 1 - first)
                 for number in range(first, last + 1):
                     kept['rows'] += boxes.get(number, (0, 0, 0, 0, 1))
+    if not kept['names']:
+        raise DataError(f"'{tree.where(f'Annotations/VID/{split}')}' has no annotated object")
     return kept
 
 

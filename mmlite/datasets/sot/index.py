@@ -109,6 +109,7 @@ def load_index(tree, key, find, rebuild=False):
     kept = None if rebuild else index.load(lambda rows: list(map(_unpack, rows)))
     if kept is None:
         entries = find(index.tree)
+        check_names(entries, tree)
         for entry in (entry for entry in entries if entry.video is not None):
             index.tree.watch(posixpath.dirname(entry.video))
             if entry.by_boxes or entry.is_video:  # the number of frames depends on this file
@@ -128,6 +129,16 @@ def load_index(tree, key, find, rebuild=False):
     if entries != kept:
         index.save([astuple(entry) for entry in entries])
     return entries
+
+
+def check_names(entries, tree):
+    """Refuse two sequences of one name: results are written under it."""
+    paths = {}
+    for entry in entries:
+        if entry.name in paths:
+            both = f'{paths[entry.name]} and {tree.where(entry.annotation)}'
+            raise DataError(f'two sequences are called {entry.name}, those of {both}')
+        paths[entry.name] = tree.where(entry.annotation)
 
 
 def look_up(tree, entry):

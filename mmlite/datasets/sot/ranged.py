@@ -3,6 +3,8 @@
 import re
 from collections import defaultdict
 
+import numpy as np
+
 from mmlite.errors import DataError
 from mmlite.registry import DATASETS
 
@@ -52,6 +54,8 @@ class OTB100Dataset(SequenceDataset):
                 targets = {f'{video}-{match[1]}': match[0] for match in numbered if match}
                 if len(targets) == 1:
                     targets = {video: targets.popitem()[1]}
+                if not targets and tree.is_folder(f'{video}/img'):  # a fault
+                    targets = {video: 'groundtruth_rect.txt'}
             for name, file in sorted(targets.items()):
                 first, last = _OTB_RANGES.get(name, (None, None))
                 entries.append(Entry(
@@ -84,13 +88,17 @@ class TC128Dataset(SequenceDataset):
         entries = []
         for name in tree.folders(''):
             ranges = [file for file in tree.files(name) if file.endswith('_frames.txt')]
+            if not ranges and tree.is_folder(f'{name}/img'):
+                ranges = [f'{name}_frames.txt']  # is missing
             if not ranges or self.split == 'ce' and '_ce' not in name:
                 continue
             path = f'{name}/{ranges[0]}'
-            text = tree.read(path).decode('utf-8-sig', 'replace')
-            first, last = map(int, parse_table(text, tree.where(path), columns=2)[0])
+            text, where = tree.read(path).decode('utf-8-sig', 'replace'), tree.where(path)
+            first, last = parse_table(text, where, columns=2)[0]
+            if not first <= last < np.inf:
+                raise DataError(f'{where} must have the numbers of the first and last frame')
             boxes = path.replace('_frames.txt', '_gt.txt')
-            entries.append(Entry(name, boxes, f'{name}/img', first, last))
+            entries.append(Entry(name, boxes, f'{name}/img', int(first), int(last)))
         return entries
 
 

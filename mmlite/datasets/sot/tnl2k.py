@@ -28,10 +28,12 @@ class TNL2KDataset(SequenceDataset):
         def below(top):
             return [f'{top}/{name}'.lstrip('/') for name in tree.folders(top)]
 
+        def is_sequence(path):
+            return tree.is_folder(f'{path}/imgs') or 'groundtruth.txt' in tree.files(path)
+
         found = []
         for folder in below(''):
-            inside = [folder] if tree.is_folder(f'{folder}/imgs') else below(folder)
-            found += [path for path in inside if 'groundtruth.txt' in tree.files(path)]
+            found += [folder] if is_sequence(folder) else filter(is_sequence, below(folder))
         return [
             Entry(path.rpartition('/')[2], f'{path}/groundtruth.txt', f'{path}/imgs', gaps=True)
             for path in found
