@@ -25,7 +25,7 @@ def parse_args(argv):
     )
     add = parser.add_argument
     add_config_options(parser)
-    add('--init', nargs='+', default=[], metavar='NAME[=CHECKPOINT]',
+    add('--init', nargs='+', action='extend', default=[], metavar='NAME[=CHECKPOINT]',
         help='initializations of the backbone, as for tools/train.py, with any NAME')  # fmt: skip
     add('--seeds', nargs='+', type=non_negative_int, default=[], help='random seeds')
     add('--grid', nargs='+', action='extend', default=[], metavar='KEY=V1,V2',

@@ -84,6 +84,8 @@ def find_init(text, backbone):
 def split_init(text):
     """Split ``--init TEXT`` into a name and a checkpoint, of which one may be None."""
     name, equals, path = text.partition('=')
+    if equals and not path:
+        raise UserError(f'--init {text!r} must have a checkpoint after =')
     if equals and name in METHODS:
         return name, path
     is_path = '/' in text or '.' in text or os.path.exists(text)
@@ -102,6 +104,8 @@ def set_init(cfg, text, load_from=None):
     if path is None:
         if earlier is not None:
             backbone.init_cfg = None
+        if cfg.get('init_layer_decay'):
+            cfg.optim_wrapper.paramwise_cfg.layer_decay_rate = 1.0
         return
     method, small = METHODS.get(name, Method()), _arch(backbone) == 'vit-small'
     if str(backbone.get('type')).removeprefix('mmlite.') == 'ViT':

@@ -114,7 +114,7 @@ def read_inits(items, dry_run=False):
     for item in items:
         name, equals, path = item.rpartition('=')
         known = item in METHODS
-        path = Path(find_init(item, dict(type=KIND))[1] if known else path)
+        path = Path((name and path) or find_init(item, dict(type=KIND))[1] or item)
         name = item if known else name if equals else path.resolve().parent.name
         if name in BASELINES:
             raise UserError(f'{item}: {name!r} is a baseline of every scorecard, name it otherwise')

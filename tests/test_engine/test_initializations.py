@@ -106,6 +106,7 @@ def test_the_layer_decay_is_the_methods_where_the_recipe_leaves_it_open():
     assert [decay(CLS, name) for name in ('scratch', 'mae', 'mocov3', 'dino=a.pth', 'a.pth')] == [
         1.0, 0.85, 0.75, 0.75, 0.85
     ]  # fmt: skip
+    assert decay(CLS.replace('tiny_', 'tiny_mae-init_'), 'scratch') == 1.0
     assert decay(CLS, 'mae', 'small') == 0.75
     assert decay('cls/vit-tiny_8xb128-coslr-300e_inat18.py', 'd2-mae') == 0.85
     for kind in ('vit', 'hiera'):  # one recipe for all initializations
@@ -146,6 +147,7 @@ def test_it_replaces_the_initialization_of_the_config(current, scratch):
 HIERA = 'cls/hiera-tiny_8xb128-coslr-300e_in1k.py'
 MISTAKES = {
     (CLS, 'mocov4'): '--init mocov4 is neither a file nor one of supervised, .*near names: mocov3',
+    (CLS, 'mae='): "--init 'mae=' must have a checkpoint after =",
     (HIERA, 'simmim'): '--init simmim knows checkpoints of vit-tiny, .* builds hiera-tiny: write',
     (CLS, 'mae'): "init_cfg.checkpoint='checkpoints/mae_vit-tiny_400e_in1k.pth' does not exist",
 }

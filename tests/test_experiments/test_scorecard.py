@@ -230,6 +230,8 @@ def test_dry_run_prints_what_would_be_trained(scorecard, folder, tmp_path, capsy
 
 BAD = {
     'x=none.pth': 'none.pth does not exist',
+    'mocov4': '--init mocov4 is neither a file nor one of .*near names: mocov3',
+    'x=': "--init 'x=' must have a checkpoint after =",
     'scratch={a}': "'scratch' is a baseline of every scorecard",
     '{a} a={b}': "two checkpoints are called 'a'",
     '{a} {wide}': 'trained with embed_dims=32 but the config builds',

@@ -275,6 +275,7 @@ def test_an_unknown_metric_costs_no_training(sweep, capsys):
 
 MISTAKES = {
     '--init scratch mae=no.pth': (1, "model.backbone.init_cfg.checkpoint='no.pth' does not exist"),
+    '--init scratch --init scratch': (2, 'two trials are called init=scratch'),
     '--init mae --cfg-options model.backbone=None': (2, '--init needs model.backbone, which'),
     '--init mae --cfg-options load_from=x.pth': (2, '--init would have no effect, as the config'),
     '--grid optim_wrapper.optimizer.lrr=1,2': (2, "did you mean 'lr'?"),
