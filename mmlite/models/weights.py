@@ -1,5 +1,6 @@
 """Weights of a checkpoint: found in the file, compared with a model, loaded."""
 
+import logging
 import re
 
 import numpy as np
@@ -122,7 +123,8 @@ def load_pretrained(module, checkpoint, prefix=None, map_location='cpu', reserve
     """Load a backbone's weights from a checkpoint of any task and image size.
 
     Position tables are resampled, and a short table of what became of the keys is logged. Another
-    architecture, or a missing key that is not in ``optional_keys``, is a CheckpointError.
+    architecture, or a missing key that is not in ``optional_keys``, is a CheckpointError. Parts of
+    blocks that have no place, such as LayerScale, are a warning.
 
     Args:
         prefix (str, optional): See :func:`read_weights`. Defaults to None.
@@ -154,6 +156,9 @@ def load_pretrained(module, checkpoint, prefix=None, map_location='cpu', reserve
         rows['not reserved'] = [key for key in weights if key in skipped]
     lines = [f'  {name:<12}{len(keys):>5}  {summarise(keys)}' for name, keys in rows.items()]
     print_log('\n'.join([f'weights of {checkpoint}:', *lines]), logger='current')
+    if lost := [key for key in unused if key.startswith('blocks.')]:
+        text = f'the config builds no {summarise(lost)}, which the blocks of {checkpoint} had'
+        print_log(f'{text}: --init NAME=CHECKPOINT may build them', 'current', logging.WARNING)
 
 
 def _not_reserved(module, reserve_blocks):

@@ -42,6 +42,19 @@ def test_another_task_and_size_gets_resampled_tables_and_a_report(tmp_path, log)
     assert 'pos_embed' in keys['resampled'] and 'blocks.*.attn (2)' in keys['resampled']
     assert 'blocks.*.ls1' in keys['not in file']
     assert 'norm' in keys['left over'] and 'decoder_embed' in keys['left over']
+    assert 'the config builds no' not in log.text
+
+
+@pytest.mark.parametrize(
+    ('form', 'lost'),
+    [
+        (dict(layer_scale_init_value=0.1), 'blocks.*.ls1 (2), blocks.*.ls2 (2)'),
+        (dict(rel_pos='bias'), 'blocks.*.attn (2)'),
+    ],
+)
+def test_parts_of_blocks_without_a_place_are_a_warning(form, lost, tmp_path, log):
+    build(path := save(tmp_path / 'a.pth', pretrained(**form)), img_size=64)
+    assert f'the config builds no {lost}, which the blocks of {path} had' in log.text
 
 
 def test_runner_style_loading_resamples_too():
