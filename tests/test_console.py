@@ -21,7 +21,7 @@ def test_help_lists_every_command(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3 + len(COMMANDS)
     for command in COMMANDS:
-        (line,) = (line for line in lines if line.startswith(f'  {command} '))
+        (line,) = (line for line in lines if line[2:].partition('  ')[0].strip() == command)
         assert line.rstrip().endswith('.')
 
 
