@@ -175,10 +175,11 @@ def test_optimizer_and_schedule(recipe, settings, schedule, tmp_path):
     assert cfg.model.data_preprocessor.mean == [123.675, 116.28, 103.53]  # not Caffe's
 
 
-@pytest.mark.parametrize('backbone', ['vit-tiny', 'hiera-tiny'])
+@pytest.mark.parametrize('backbone', ['vit-tiny', 'hiera-tiny', 'swin-1g'])
 @pytest.mark.parametrize(
     'recipe',
     [
+        'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
         'mmdet::dyhead/atss_r50_fpn_dyhead_1x_coco.py',  # two necks
         'mmseg::deeplabv3plus/deeplabv3plus_r50-d8_4xb4-80k_ade20k-512x512.py',  # a second map
         'mmseg::mae/mae-base_upernet_8xb2-amp-160k_ade20k-512x512.py',  # pyramids after a ViT

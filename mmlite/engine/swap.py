@@ -3,13 +3,14 @@
 from mmengine.config import ConfigDict
 
 from mmlite.errors import UserError
-from mmlite.models import Hiera, ViT
+from mmlite.models import Hiera, Swin, ViT
 from mmlite.utils.names import check_known
 
 from .config_file import load_config
 
+CLASSES = (ViT, Hiera, Swin)
 BACKBONES = {
-    f'{cls.__name__.lower()}-{arch}': (cls, arch) for cls in (ViT, Hiera) for arch in cls.arch_zoo
+    f'{cls.__name__.lower()}-{arch}': (cls, arch) for cls in CLASSES for arch in cls.arch_zoo
 }
 WINDOWS = dict(with_cls_token=False, window_size=14, global_blocks=(2, 5, 8, 11))  # of ViTDet
 IMAGES = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True)
@@ -18,7 +19,7 @@ WARM_UP = dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=
 
 
 def swap_backbone(recipe, name, checkpoint=None, **options):
-    """Put ViT or Hiera into a recipe of mmdet or mmseg, within a config file.
+    """Put ViT, Hiera or Swin into a recipe of mmdet or mmseg, within a config file.
 
     .. code-block:: python
 
@@ -27,10 +28,10 @@ def swap_backbone(recipe, name, checkpoint=None, **options):
         model, optim_wrapper, param_scheduler = swap_backbone(_base_, 'vit-tiny')
 
     A :class:`~mmlite.models.SimpleFeaturePyramid` with the levels of the recipe's neck follows a
-    ViT, which attends in windows in detectors; Hiera goes into the recipe's neck. Channels of neck
-    and heads follow from the backbone. Heads without a neck read the stages of Hiera, or levels of
-    the pyramid with the strides of the recipe's stages. In place of a plain ViT, ours has as many
-    maps of stride 16.
+    ViT, which attends in windows in detectors; the others go into the recipe's neck. Channels of
+    neck and heads follow from the backbone. Heads without a neck read the stages of these, or
+    levels of the pyramid with the strides of the recipe's stages. In place of a plain ViT, ours
+    has as many maps of stride 16.
 
     The learning rate decays by layer, at 0.8. An optimizer other than AdamW is replaced by AdamW
     with a learning rate of 1e-4 and a weight decay of 0.05, and loses its ``custom_keys``. AdamW
@@ -40,8 +41,8 @@ def swap_backbone(recipe, name, checkpoint=None, **options):
     Args:
         recipe (ConfigDict): Recipe with ``model``, ``optim_wrapper`` and ``param_scheduler``:
             ``_base_`` of the config file. It stays as it is.
-        name (str): ``'vit-tiny'``, ``'vit-small'``, ``'vit-base'``, ``'hiera-tiny'`` or
-            ``'hiera-base'``.
+        name (str): ``'vit-tiny'``, ``'vit-small'``, ``'vit-base'``, ``'hiera-tiny'``,
+            ``'hiera-base'``, ``'swin-1g'`` or ``'swin-tiny'``.
         checkpoint (str, optional): Weights of the backbone. Defaults to None, random weights.
         **options: Further arguments of the backbone, e.g. ``drop_path_rate``, which is 0.1
             otherwise.
@@ -135,7 +136,7 @@ def beside_neck(neck, cls, widths):
             f'swap_backbone requires a neck with a list of in_channels, {neck["type"]} has {inputs}'
         )
     first = 4 - len(inputs)
-    if cls is Hiera:
+    if cls is not ViT:
         return dict(out_indices=tuple(range(first, 4))), neck | dict(in_channels=widths[first:]), ()
     start = first + neck.get('start_level', 0)
     count = neck.get('num_outs') or 4 - start
@@ -144,7 +145,7 @@ def beside_neck(neck, cls, widths):
 
 def beside_stages(own, readers, cls, widths):
     """The same where heads read the stages; for each, the position and width of its new map."""
-    if cls is Hiera:
+    if cls is not ViT:
         return {}, None, list(enumerate(widths))
     # a dilated stage has the level of the one before
     levels = [list(own.get('strides', (1, 2, 2, 2)))[: stage + 1].count(2) for stage in range(4)]

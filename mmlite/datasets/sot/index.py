@@ -25,7 +25,7 @@ from .annotations import read_boxes
 from .frames import VIDEO_SUFFIXES, FrameNames, VideoFrames, sort_frames
 from .storage import WatchedTree, stamp
 
-VERSION = 3
+VERSION = 4
 """To be increased when indices of earlier versions become invalid."""
 
 _WORKERS = 8  # threads: listing directories waits for the disk
