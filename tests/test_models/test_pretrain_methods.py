@@ -79,7 +79,7 @@ def test_checkpoint_goes_into_mask_rcnn_by_one_line(built, tmp_path):
     kind = next((kind for name, kind in kinds.items() if name in recipe), 'vit-tiny-sfp')
     leaf = f'det/mask-rcnn_{kind}_8xb8-amp-lsj-100e_coco-640px_shapes.py'
     cfg = Config.fromfile(pretrain_recipes.ROOT.parent / leaf).model.backbone
-    if 'small' in recipe:
+    if 'vit-small' in recipe:
         cfg.arch = 'small'
     cfg.init_cfg = dict(type='Pretrained', checkpoint=str(file))
     backbone = MODELS.build(cfg)

@@ -20,6 +20,8 @@ class Backbone(BaseModule):
     - ``embed(images)``: images (B, 3, H, W) to tokens (B, N, C);
     - ``tap_shape(tap)``: channels, or heads of ``q``, ``k``, ``v`` and ``attn_logits``, and number
       of tokens of a tap of whole images;
+    - ``tap_map(tokens, tap, image_size)``: the patch tokens (B, N, C) of a tap as a map
+      (B, h, w, C) of whole images of ``image_size`` (H, W) pixels;
     - ``reset_parameters()``: initialization without a checkpoint;
     - ``describe()``: the architecture in plain types, recorded in checkpoints;
     - ``fit_to_size(name, given, current)``: the tensor ``given`` of a checkpoint resampled to the
@@ -34,6 +36,8 @@ class Backbone(BaseModule):
 
     #: Parameters and modules of layer 0 in layer-wise learning-rate decay.
     embedding_names = ('cls_token', 'pos_embed', 'patch_embed')
+    #: Tokens before those of the patches.
+    num_prefix_tokens = 0
     #: Attribute of the norm after the last block.
     norm_name = 'norm'
     #: Patterns of keys that a checkpoint of another task or recipe may lack.

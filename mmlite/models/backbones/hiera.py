@@ -162,10 +162,10 @@ class Hiera(StagedBackbone):
         units = tokens.shape[1] // 4**UNIT_LEVELS
         return super().encode(tokens, taps, units, until_last_tap)
 
-    def tap_shape(self, tap):
+    def tap_stage(self, tap):
         before = [end for end in self.stage_ends if tap == f'blocks.{end + 1}.norm1']
         # the norm in front of a block that widens
-        return super().tap_shape(f'blocks.{before[0]}' if before else tap)
+        return super().tap_stage(f'blocks.{before[0]}' if before else tap)
 
     def stride(self, stage):
         return super().stride(min(stage, self.q_pool))

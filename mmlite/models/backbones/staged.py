@@ -22,6 +22,8 @@ class StagedBackbone(Backbone):
     - ``pool(tokens)``: vector (B, C) of the last tokens (B, N, C).
     """
 
+    patch_size = STRIDE
+
     @property
     def stage_dims(self):
         """Channels by stage."""
@@ -48,15 +50,22 @@ class StagedBackbone(Backbone):
         """Stride in pixels of the tokens after a stage."""
         return STRIDE * 2**stage
 
-    def tap_shape(self, tap):
+    def tap_stage(self, tap):
+        """Stage, from 0, whose map a tap has."""
         if tap == 'norm':
-            tap = f'blocks.{self.stage_ends[-1]}'
+            return len(self.stage_ends) - 1
         _, block, *kind = tap.split('.')
         stage = next(i for i, end in enumerate(self.stage_ends) if int(block) <= end)
-        stage += kind == ['merged']
-        per_head = kind and kind[0] in ('q', 'k', 'v', 'attn_logits')
+        return stage + (kind == ['merged'])
+
+    def tap_shape(self, tap):
+        stage = self.tap_stage(tap)
+        per_head = tap.endswith(('.q', '.k', '.v', '.attn_logits'))
         channels = self.arch['num_heads'] * 2**stage if per_head else self.stage_dims[stage]
         return channels, (self.img_size // self.stride(stage)) ** 2
+
+    def tap_map(self, tokens, tap, image_size):
+        return self.token_map(tokens, self.tap_stage(tap), image_size)
 
     def forward(self, images):
         """Encode normalized images (B, 3, H, W): a map (B, C, H, W) for each out index, or the one

@@ -45,7 +45,6 @@ class Swin(StagedBackbone):
     embedding_names = ('patch_embed', 'mask_token')
     optional_keys = (r'norm\..*', r'stage_norms\..*', r'mask_token')
     tap_kinds = (*BLOCK_TAPS, 'merged')
-    patch_size = STRIDE
 
     def __init__(
         self, arch='1g', img_size=224, in_channels=3, window_size=7, mask_token=False,

@@ -109,6 +109,7 @@ class ViT(Backbone):
         self.embed_dims = dim
         self.num_heads = self.arch['num_heads']
         self.patch_size = patch_size
+        self.num_prefix_tokens = int(with_cls_token)
         self.grid = tuple(side // patch_size for side in to_2tuple(img_size))
         self.pos_type = pos_embed
         self.weight_init = weight_init
@@ -193,6 +194,10 @@ class ViT(Backbone):
         per_head = tap.endswith(('.q', '.k', '.v', '.attn_logits'))
         tokens = self.grid[0] * self.grid[1] + (self.cls_token is not None)
         return self.num_heads if per_head else self.embed_dims, tokens
+
+    def tap_map(self, tokens, tap, image_size):
+        grid = [-(-side // self.patch_size) for side in image_size]
+        return tokens[:, self.num_prefix_tokens :].unflatten(1, grid)
 
     def forward(self, images):
         """Encode normalized images (B, 3, H, W): an output of ``out_type`` for each out index."""

@@ -5,7 +5,17 @@ from .bootmae import BootMAE
 from .bootmae_decoder import BootMAEDecoder
 from .decoder import MaskedDecoder
 from .dino import DINO, DINOLoss, DINOProjector
-from .distill import AttentionLogits, Distillation, HeadMixing, TokenProjection
+from .distill import Distillation
+from .distill_adapters import AttentionLogits, HeadMixing, Lift, TokenMLP, TokenProjection
+from .distill_losses import (
+    CosineLoss,
+    CosineSmoothL1Loss,
+    PlainLayerNorm,
+    RelationalKLLoss,
+    Standardize,
+    UnitNorm,
+)
+from .feature_distiller import FeatureDistiller
 from .hiera_fusion import MultiScaleFusion
 from .mae import MAE, HieraMAE
 from .maskfeat import HOGTarget, MaskFeat
@@ -17,8 +27,10 @@ from .swin_decoder import SwinDecoder
 from .tokenizer import DiscreteTokenizer
 
 __all__ = [
-    'DINO', 'MAE', 'AttentionLogits', 'BEiT', 'BootMAE', 'BootMAEDecoder', 'DINOLoss',
-    'DINOProjector', 'DiscreteTokenizer', 'Distillation', 'HOGTarget', 'HeadMixing', 'HieraMAE',
-    'MaskFeat', 'MaskedDecoder', 'MoCoV3', 'MoCoV3Head', 'MomentumEncoder', 'MultiScaleFusion',
-    'PixelHead', 'SimMIM', 'SwinDecoder', 'TokenHead', 'TokenProjection', 'training_progress',
+    'DINO', 'MAE', 'AttentionLogits', 'BEiT', 'BootMAE', 'BootMAEDecoder', 'CosineLoss',
+    'CosineSmoothL1Loss', 'DINOLoss', 'DINOProjector', 'DiscreteTokenizer', 'Distillation',
+    'FeatureDistiller', 'HOGTarget', 'HeadMixing', 'HieraMAE', 'Lift', 'MaskFeat',
+    'MaskedDecoder', 'MoCoV3', 'MoCoV3Head', 'MomentumEncoder', 'MultiScaleFusion', 'PixelHead',
+    'PlainLayerNorm', 'RelationalKLLoss', 'SimMIM', 'Standardize', 'SwinDecoder', 'TokenHead',
+    'TokenMLP', 'TokenProjection', 'UnitNorm', 'training_progress',
 ]  # fmt: skip
