@@ -6,11 +6,14 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
+import tiny_pretrain
 import torch
 import torch.nn.functional as F
 from mmengine.registry import init_default_scope
 from mmpretrain.structures import DataSample
+from run_tool import run_tool
 from tiny_methods import HIERA, VIT, images, silent, train
+from trainings import assert_same_bits, last_weights
 
 from mmlite.engine.hooks import FrozenTeacherHook
 from mmlite.errors import ArgumentError, OutputError, UserError
@@ -228,6 +231,39 @@ def test_mixup_shows_the_mixed_images_to_both():
     order, share = torch.randperm(3), torch.rand(())
     for given in seen:
         torch.testing.assert_close(given, pixels + share * (pixels[order] - pixels))
+
+
+RUN = """
+teacher = dict(type='mmlite.ViT', arch=dict(embed_dims=36, num_layers=2, num_heads=3), img_size=32,
+    patch_size=4, out_type='raw', init_cfg=dict(type='Pretrained', checkpoint={teacher!r}))
+pair = dict(student='norm', teacher='norm', tokens='patches', adapter=dict(type='mmlite.TokenMLP'),
+    target=dict(type='mmlite.Standardize'), loss=dict(type='mmlite.CosineSmoothL1Loss'))
+model = dict(type='mmlite.FeatureDistiller', data_preprocessor=model['data_preprocessor'],
+    backbone=model['backbone'], mixup=True,
+    distill=dict(type='mmlite.Distillation', teacher=teacher, pairs=[pair]))
+train_dataloader['batch_size'] = 2
+train_cfg['max_epochs'] = 3
+randomness = dict(seed=0)
+default_hooks = dict(checkpoint=dict(type='CheckpointHook', interval=1))
+custom_hooks = [dict(type='mmlite.FrozenTeacherHook')]
+"""
+
+
+def test_resumed_training_is_the_same_to_the_bit(tmp_path):
+    """With running statistics and mixed images."""
+    teacher = tiny_pretrain.save_backbone(
+        tmp_path / 'teacher.pth', MODELS.build(dict(TEACHER, img_size=32, with_cls_token=True))
+    )
+    config = tiny_pretrain.write_recipe(tmp_path, RUN.format(teacher=str(teacher)))
+    whole, again = tmp_path / 'whole', tmp_path / 'again'
+    assert run_tool('train', config, '--work-dir', whole) == 0
+    again.mkdir()
+    shutil.copy(whole / 'epoch_1.pth', again)
+    (again / 'last_checkpoint').write_text(str(again / 'epoch_1.pth'))
+    assert run_tool('train', config, '--work-dir', again, '--resume') == 0
+    weights = last_weights(whole)
+    assert weights[0]['distill.pairs.0.target.batches'] == 9
+    assert_same_bits(last_weights(again), weights)
 
 
 # ---- the cache --------------------------------------------------------------------------------
