@@ -32,6 +32,7 @@ def samples(recipe, count=2):
     return [images[index] for index in range(count)]
 
 
-def batch(model, recipe, count=2):
+def batch(model, recipe, count=2, first=0):
     """Arguments of ``model.loss``: a batch after the data pre-processor."""
-    return model.data_preprocessor(default_collate(samples(recipe, count)), True)
+    chosen = samples(recipe, first + count)[first:]
+    return model.data_preprocessor(default_collate(chosen), True)

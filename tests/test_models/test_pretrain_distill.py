@@ -20,6 +20,11 @@ from mmlite.errors import ArgumentError, OutputError, UserError
 from mmlite.registry import MODELS
 
 STUDENT = dict(VIT, out_type='raw')  # 4 x 4 patches of 8 pixels in images of 32
+SWIN = dict(
+    type='mmlite.Swin', arch=dict(embed_dims=8, num_layers=(2, 2, 2, 2), num_heads=1), img_size=64,
+    window_size=4,
+)  # fmt: skip
+STUDENTS = dict(vit=STUDENT, hiera=dict(HIERA, out_type='raw'), swin=dict(SWIN, out_type='raw'))
 TEACHER = dict(
     type='mmlite.ViT', arch=dict(embed_dims=36, num_layers=2, num_heads=3), img_size=28,
     patch_size=4, out_type='raw', with_cls_token=False,
@@ -134,14 +139,15 @@ def test_adapters_by_hand(num_layers):
 
 
 def features(backbone, pixels):
-    tokens, _ = backbone.encode(backbone.embed(pixels))
+    grid = [side // backbone.patch_size for side in pixels.shape[-2:]]
+    tokens, _ = backbone.encode(backbone.embed(pixels), context=grid)
     return backbone.norm(tokens)
 
 
-@pytest.mark.parametrize('backbone', ['vit', 'hiera'])
+@pytest.mark.parametrize('backbone', ['vit', 'hiera', 'swin'])
 def test_loss_by_hand_on_rectangles_with_other_grids(backbone):
-    """Images of 64 x 96: a map of 8 x 12 (Hiera: 2 x 3) against the teacher's 10 x 14."""
-    student = STUDENT if backbone == 'vit' else dict(HIERA, out_type='raw')
+    """Images of 64 x 96: a map of 8 x 12 (Hiera and Swin: 2 x 3) against the teacher's 10 x 14."""
+    student = STUDENTS[backbone]
     loss = dict(type='mmlite.CosineSmoothL1Loss')
     patches = dict(PATCHES, target=dict(type='mmlite.PlainLayerNorm'), loss=loss)
     model = build(patches, dict(CLS, weight=0.5), backbone=student, teacher_size=(40, 56)).eval()
@@ -208,12 +214,11 @@ def test_every_teacher_is_initialized(tmp_path):
 
 @pytest.mark.parametrize('backbone', ['vit', 'hiera'])
 def test_loss_falls_and_reaches_every_tensor(backbone):
-    student = STUDENT if backbone == 'vit' else dict(HIERA, out_type='raw')
     pair = dict(
         PATCHES, target=dict(type='mmlite.Standardize'),
         loss=dict(type='mmlite.CosineSmoothL1Loss'),
     )  # fmt: skip
-    model = build(pair, CLS, backbone=student).train()
+    model = build(pair, CLS, backbone=STUDENTS[backbone]).train()
     pixels = images(32, batch=4)
     history = train(lambda: sum(model.loss(pixels).values()), model.parameters(), 3e-3, 25)
     assert sum(history[-3:]) < 0.6 * sum(history[:3])

@@ -95,8 +95,10 @@ def test_checkpoint_goes_into_mask_rcnn_by_one_line(built, tmp_path):
             assert key == 'pos_embed' and not torch.equal(value, before[key])
 
 
-SHARING = ('beit/tokenizer', 'bootmae', 'd2-mae/d2-mae_hiera', 'dino', 'mocov3')
-"""Methods with more than gradients to keep alike: codebooks, moving averages, teachers."""
+SHARING = (
+    'beit/tokenizer', 'bootmae', 'd2-mae/d2-mae_hiera', 'dino', 'distill/distill_vit', 'mocov3',
+)  # fmt: skip
+"""Methods with more than gradients to keep alike: codebooks, averages, statistics, teachers."""
 
 
 def _be_one_of_two(rank, store, results):
@@ -110,18 +112,19 @@ def _be_one_of_two(rank, store, results):
 
 
 def _train_two_steps(recipe, rank):
-    """Sum of the weights after two steps."""
+    """Sum of weights and buffers after two steps, but for the statistics of batch norms."""
     model = pretrain_recipes.build(recipe).train()
     wrapped = CPUDistributedDataParallel(model)
     trainable = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.SGD(trainable, lr=1e-3)
     for step in range(2):
         torch.manual_seed(2 * step + rank)
-        losses = wrapped(**pretrain_recipes.batch(model, recipe), mode='loss')
+        losses = wrapped(**pretrain_recipes.batch(model, recipe, first=rank), mode='loss')
         optimiser.zero_grad()
         model.parse_losses(losses)[0].backward()
         optimiser.step()
-    return sum(p.detach().double().sum() for p in trainable).item()
+    state = model.state_dict().items()
+    return sum(t.double().sum() for key, t in state if 'running_' not in key).item()
 
 
 def test_two_processes_stay_equal(tmp_path):

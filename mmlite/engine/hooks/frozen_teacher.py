@@ -4,6 +4,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 
+from mmlite.datasets.wrapped import parts
 from mmlite.errors import UserError
 from mmlite.registry import HOOKS
 
@@ -41,8 +42,8 @@ class FrozenTeacherHook(Hook):
             print_log("The teacher's weights have not changed.", logger='current')
 
     def _open_cache(self, dataset):
-        name = next(random_transforms(dataset.pipeline), None)
-        if name:
+        sets = [part for part in parts(dataset) if hasattr(part, 'pipeline')]
+        for name in (name for part in sets for name in random_transforms(part.pipeline)):
             raise UserError(
                 f'a cache of features requires fixed images, but {name} of the training pipeline '
                 f'is random: use the pipeline of a test (ResizeEdge, CenterCrop), or no cache'
