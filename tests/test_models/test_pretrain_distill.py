@@ -317,8 +317,10 @@ def test_another_run_reads_the_file_and_another_teacher_has_its_own(tmp_path, mo
     other = opened(tmp_path)
     with torch.no_grad():
         other.distill.teacher.norm.weight += 0.5
-    other.loss(pixels, samples(range(6)))
-    assert len(list(tmp_path.glob('*.features'))) == 2
+    heads = dict(TEACHER, arch=dict(TEACHER['arch'], num_heads=4))
+    for count, model in enumerate((other, opened(tmp_path, teacher=heads)), start=2):
+        model.loss(pixels, samples(range(6)))
+        assert len(list(tmp_path.glob('*.features'))) == count
 
 
 def test_a_row_that_was_not_finished_is_computed_again(tmp_path):
@@ -401,6 +403,7 @@ def test_random_pipelines_are_refused(tmp_path):
     [
         (dict(student='norm', teacher='norm'), {}, r"17 tokens .* tokens='patches', which resizes"),
         (dict(PATCHES, tokens='token'), {}, r"pairs\[0\].tokens 'token' is unknown"),
+        (dict(PATCHES, of='a'), dict(teacher=dict(a=TEACHER, b=TEACHER)), r"no pair is of .* 'b'"),
         (dict(PATCHES, of='b'), {}, r"pairs\[0\].of 'b' is unknown"),
         (dict(PATCHES, student='blocks.1.q'), {}, r"student: tap 'blocks.1.q' has heads"),
         (dict(PATCHES, adapter=None), {}, r'24 channels .* teacher has 36'),

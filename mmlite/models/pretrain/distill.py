@@ -66,11 +66,9 @@ class Distillation(FrozenTeacher, BaseModule):
             self.teacher = ModuleDict({name: MODELS.build(cfg) for name, cfg in teacher.items()})
             self.teachers = dict(self.teacher)
         self.freeze_teacher()
-        sizes = (
-            teacher_size
-            if isinstance(teacher_size, dict)
-            else dict.fromkeys(self.teachers, teacher_size)
-        )
+        sizes = teacher_size
+        if not isinstance(sizes, dict):
+            sizes = dict.fromkeys(self.teachers, teacher_size)
         for name in sizes:
             check_known('distill.teacher_size', name, self.teachers)
         self.sizes = {name: to_2tuple(size) for name, size in sizes.items() if size}
@@ -81,9 +79,12 @@ class Distillation(FrozenTeacher, BaseModule):
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise ArgumentError(f"two pairs are called '{twice[0]}': set a different name=...")
+        idle = self.teachers.keys() - {pair.of for pair in self.pairs}
+        if idle:
+            raise ArgumentError(f"no pair is of teacher '{min(idle)}': add one, or leave it out")
         self.student_patch = student.patch_size
         self.student_taps = {pair.student.tap for pair in self.pairs}
-        self.cache = cache and FeatureCache(**cache)
+        self.cache = cache and FeatureCache(**cache, settings=repr((teacher, self.sizes)))
 
     def forward(self, images, embed, tapped, data_samples=None):
         """``loss_<name>`` of every pair, from the student's taps of normalized images (B, 3, H, W).

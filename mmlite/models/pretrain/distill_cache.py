@@ -21,17 +21,19 @@ HEADER = 4 + 4 * STAMP  # checksum and stamp, bytes
 class FeatureCache:
     """Features of fixed images in bfloat16, in a memory-mapped file with a row for each sample.
 
-    The file's name is a digest of the teachers' weights and structure, what is read of them, the
+    The file's name is a digest of the teachers' weights and settings, what is read of them, the
     shape of the images and the number of samples. A row holds its checksum and a thumbnail of its
     image: a row that was not written to its end is computed again, and another image under the same
     id is an error. Any number of processes may share the file.
 
     Args:
         dir (str): Directory, made as needed.
+        settings (str): Of the teachers and their images. Given by the distillation.
     """
 
-    def __init__(self, dir):
+    def __init__(self, dir, settings):
         self.dir = Path(dir)
+        self.settings = settings
         self.samples = None
         self.rows = None
 
@@ -71,7 +73,7 @@ class FeatureCache:
         }
 
     def _digest(self, teacher, images):
-        digest = hashlib.sha256(str(teacher).encode())
+        digest = hashlib.sha256(self.settings.encode())
         for key, tensor in teacher.state_dict().items():
             digest.update(key.encode())
             digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
