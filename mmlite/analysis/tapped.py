@@ -36,7 +36,7 @@ class TappedModel:
         self.rgb = rgb
         self.is_hiera = isinstance(backbone, Hiera)
         self.is_staged = isinstance(backbone, StagedBackbone)
-        self.num_prefix = int(getattr(backbone, 'cls_token', None) is not None)
+        self.num_prefix = backbone.num_prefix_tokens
         self.patch_size = VIT_PATCH if self.is_staged else backbone.patch_size
 
     @property

@@ -35,7 +35,7 @@ class Backbone(BaseModule):
     """
 
     #: Parameters and modules of layer 0 in layer-wise learning-rate decay.
-    embedding_names = ('cls_token', 'pos_embed', 'patch_embed')
+    embedding_names = ('cls_token', 'reg_token', 'pos_embed', 'patch_embed')
     #: Tokens before those of the patches.
     num_prefix_tokens = 0
     #: Attribute of the norm after the last block.
@@ -60,7 +60,9 @@ class Backbone(BaseModule):
         Args:
             taps (Iterable[str]): Tensors to return, see
                 :func:`~mmlite.models.layers.taps.group_taps`. Only tapped blocks compute logits.
-            context: Token grid (H, W) for a :class:`~.vit.ViT` with windows or relative positions.
+            context: Token grid (H, W) for a :class:`~.vit.ViT` with windows, relative or rotary
+                positions; or, with rotary ones, :class:`~mmlite.models.layers.Places`, of which
+                ``prune`` may set ``keep``. :meth:`context` gives it.
             until_last_tap (bool): Stop at the last tap. Defaults to False.
             prune (dict[int, Callable], optional): ``prune[I](tokens, q, k) -> tokens`` drops or
                 merges tokens between attention and MLP of block I. Not for :class:`~.hiera.Hiera`.
@@ -69,26 +71,38 @@ class Backbone(BaseModule):
         """
         by_block = self.group_taps(taps)
         final = getattr(self, self.norm_name)
-        if 'norm' in taps and isinstance(final, nn.Identity):
-            raise ArgumentError("tap 'norm': the backbone has no final norm, set final_norm=True")
+        normed = {tap: index for tap in taps for index in self.group_taps([tap]) if tap[0] == 'n'}
+        if normed and isinstance(final, nn.Identity):
+            raise ArgumentError(
+                f"tap '{min(normed)}': the backbone has no final norm, set final_norm=True"
+            )
         stop = max(by_block) if until_last_tap and by_block else None
         prune = prune or {}
         tapped = {}
         for index, block in enumerate(self.blocks):
             want = by_block.get(index, ())
             only_taps = index == stop and not {'', 'merged'} & set(want)
+            grid, options = self.block_inputs(context, block)
             if self.with_cp and self.training and not want and index not in prune:
-                tokens, _ = checkpoint(block, tokens, context, use_reentrant=False)
+                tokens, _ = checkpoint(block, tokens, grid, use_reentrant=False, **options)
             else:
-                pruned = {'prune': prune[index]} if index in prune else {}
-                tokens, found = block(tokens, context, want, only_taps, **pruned)
+                options |= {'prune': prune[index]} if index in prune else {}
+                tokens, found = block(tokens, grid, want, only_taps, **options)
                 for kind, tensor in found.items():
                     tapped[f'blocks.{index}.{kind}'.rstrip('.')] = tensor
             if index == stop:
                 break
-        if 'norm' in taps:
-            tapped['norm'] = final(tokens)
+        for tap, index in normed.items():
+            tapped[tap] = final(tapped[f'blocks.{index}'])
         return tokens, tapped
+
+    def context(self, images, **embed):
+        """Argument ``context`` of :meth:`encode` for tokens of ``embed(images, **embed)``."""
+        return tuple(-(-side // self.patch_size) for side in images.shape[-2:])
+
+    def block_inputs(self, context, block):
+        """Grid and further keyword arguments of a block, from the context of :meth:`encode`."""
+        return context, {}
 
     def group_taps(self, taps):
         """Kinds of ``taps`` by block, see :func:`~mmlite.models.layers.taps.group_taps`."""
@@ -121,7 +135,8 @@ class Backbone(BaseModule):
 
     def no_weight_decay(self):
         """Names exempt from weight decay in fine-tuning besides biases and norms."""
-        return {n for n, _ in self.named_parameters() if 'pos_embed' in n or n == 'cls_token'}
+        tokens = ('cls_token', 'reg_token')
+        return {n for n, _ in self.named_parameters() if 'pos_embed' in n or n in tokens}
 
     def init_weights(self):
         """Initialize by the scheme of the class, then load ``Pretrained`` weights."""

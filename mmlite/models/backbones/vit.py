@@ -16,6 +16,8 @@ from ..layers import (
     Attention,
     BiasTableAttention,
     DecomposedAttention,
+    Places,
+    Rope,
     cut_patches,
     resample_bias_table,
     resample_positions,
@@ -23,7 +25,7 @@ from ..layers import (
     sincos_positions,
     take,
 )
-from ..layers.block import Block
+from ..layers.block import MLPS, Block
 from ..layers.inits import VIT_INITS
 from .base import Backbone
 
@@ -42,7 +44,8 @@ class ViT(Backbone):
     """Plain ViT of classification, masked pre-training, ViTDet, segmentation and tracking.
 
     Images of any size are zero-padded to whole patches, and absolute positions are resampled.
-    Parameter names are timm's; the first row of ``pos_embed`` is always the class token's.
+    Parameter names are timm's; the first row of ``pos_embed`` is always the class token's. The
+    order of tokens is class token, registers, patches.
 
     Args:
         arch (str | dict): ``'tiny'`` (192 channels), ``'small'`` (384) or ``'base'`` (768), each
@@ -61,9 +64,17 @@ class ViT(Backbone):
             ``'featmap'`` and True otherwise. With ``'avg_featmap'`` it follows the pooling and is
             called ``fc_norm``: the ``norm`` of a pre-training checkpoint is not loaded into it.
         with_cls_token (bool): Keep a class token in the sequence. Defaults to True.
-        qkv_bias (bool): Bias of the fused projection. Defaults to True.
+        num_registers (int): Register tokens (arXiv 2309.16588), without positions, in no map.
+            Defaults to 0.
+        qkv_bias (bool | str): Bias of the fused projection; ``'qv'`` has none for keys, whose third
+            of ``qkv.bias`` has no effect (DINOv3). Defaults to True.
         pos_embed (str): Absolute positions: ``'learned'``; ``'sincos'``, fixed (MAE, MoCo-v3);
             or ``'none'``, fixed zeros (BEiT, SimMIM). Defaults to ``'learned'``.
+        pos_antialias (bool): Resample absolute positions with antialiasing, as timm and DINOv2 do.
+            Defaults to False.
+        rope (dict, optional): Arguments of rotary positions of patch tokens
+            (:class:`~mmlite.models.layers.Rope`), e.g. ``dict(temperature=100, rescale=2)``
+            (DINOv3). Defaults to None, without.
         rel_pos (str, optional): ``'bias'``, a table per block and head (BEiT); ``'shared_bias'``,
             one table in all blocks, stored under each block's key; or ``'decomposed'``,
             query-dependent and by axis (ViTDet). Defaults to None.
@@ -71,6 +82,10 @@ class ViT(Backbone):
         global_blocks (Sequence[int]): Blocks that attend globally despite ``window_size``.
         drop_path_rate (float): Stochastic depth of the last block, growing linearly from 0.
         layer_scale_init_value (float, optional): Initial LayerScale. Defaults to None, without.
+        norm_eps (float): Epsilon of all norms. Defaults to 1e-6; DINOv3 has 1e-5.
+        mlp (str): ``'gelu'``; ``'gelu_tanh'`` (SigLIP); or ``'swiglu'``, whose two input layers of
+            ``mlp_ratio`` times the width each are ``fc1_g`` and ``fc1_x``. Defaults to ``'gelu'``.
+        mlp_norm (bool): Norm in front of the last layer of an MLP (EVA-02). Defaults to False.
         weight_init (str): Key of :data:`~mmlite.models.layers.inits.VIT_INITS`. Defaults to
             ``'timm'``.
         with_cp, frozen_stages, init_cfg: As in :class:`~.base.Backbone`.
@@ -81,16 +96,17 @@ class ViT(Backbone):
         for name, dim in (('tiny', 192), ('small', 384), ('base', 768))
     }
     optional_keys = (
-        r'cls_token', r'(fc_)?norm\..*', r'blocks\.\d+\.attn\.rel(ative)?_pos.*',
+        r'cls_token', r'reg_token', r'(fc_)?norm\..*', r'blocks\.\d+\.attn\.rel(ative)?_pos.*',
         r'blocks\.\d+\.ls[12]\..*',
     )  # fmt: skip
 
     def __init__(
         self, arch='tiny', img_size=224, pretrain_img_size=None, patch_size=16, in_channels=3,
-        out_type='featmap', out_indices=-1, final_norm=None, with_cls_token=True, qkv_bias=True,
-        pos_embed='learned', rel_pos=None, window_size=0, global_blocks=(), drop_path_rate=0.0,
-        layer_scale_init_value=None, weight_init='timm', with_cp=False, frozen_stages=-1,
-        init_cfg=None,
+        out_type='featmap', out_indices=-1, final_norm=None, with_cls_token=True, num_registers=0,
+        qkv_bias=True, pos_embed='learned', pos_antialias=False, rope=None, rel_pos=None,
+        window_size=0, global_blocks=(), drop_path_rate=0.0, layer_scale_init_value=None,
+        norm_eps=1e-6, mlp='gelu', mlp_norm=False, weight_init='timm', with_cp=False,
+        frozen_stages=-1, init_cfg=None,
     ):  # fmt: skip
         super().__init__(with_cp, frozen_stages, init_cfg)
         self.arch = parse_arch(arch, self.arch_zoo, ('embed_dims', 'num_layers', 'num_heads'))
@@ -98,10 +114,16 @@ class ViT(Backbone):
         check_known('pos_embed', pos_embed, POSITIONS)
         check_known('rel_pos', rel_pos, ATTENTION)
         check_known('weight_init', weight_init, VIT_INITS)
-        if with_cls_token and (window_size or rel_pos == 'decomposed'):
+        check_known('mlp', mlp, MLPS)
+        self.num_prefix_tokens = int(with_cls_token) + num_registers
+        if self.num_prefix_tokens and (window_size or rel_pos == 'decomposed'):
             raise ArgumentError(
-                'windows and decomposed relative positions do not support a class token: set '
-                'with_cls_token=False'
+                'windows and decomposed relative positions do not support a class token or '
+                'registers: set with_cls_token=False and num_registers=0'
+            )
+        if num_registers and rel_pos:
+            raise ArgumentError(
+                f'tables of relative positions do not support num_registers {num_registers}: use 0'
             )
         if out_type == 'cls_token' and not with_cls_token:
             raise ArgumentError("out_type 'cls_token' requires with_cls_token=True")
@@ -109,9 +131,10 @@ class ViT(Backbone):
         self.embed_dims = dim
         self.num_heads = self.arch['num_heads']
         self.patch_size = patch_size
-        self.num_prefix_tokens = int(with_cls_token)
         self.grid = tuple(side // patch_size for side in to_2tuple(img_size))
         self.pos_type = pos_embed
+        self.pos_antialias = pos_antialias
+        self.rope = rope and Rope(dim // self.num_heads, **rope)
         self.weight_init = weight_init
         self.out_type = out_type
         self.out_indices = self.resolve_indices(out_indices, depth)
@@ -124,6 +147,8 @@ class ViT(Backbone):
         positions = torch.zeros(1, 1 + rows * rows, dim)
         self.pos_embed = nn.Parameter(positions, requires_grad=pos_embed == 'learned')
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim)) if with_cls_token else None
+        registers = nn.Parameter(torch.zeros(1, num_registers, dim)) if num_registers else None
+        self.reg_token = registers
 
         blocks = []
         rates = calculate_drop_path_rates(drop_path_rate, depth)
@@ -132,8 +157,10 @@ class ViT(Backbone):
             window = 0 if index in global_blocks else window_size
             grid = {'grid': (window, window) if window else self.grid} if rel_pos else {}
             attn = ATTENTION[rel_pos](dim, self.num_heads, qkv_bias, **grid)
+            attn.interleaved = self.rope is not None and self.rope.interleaved
             ratio = self.arch.get('mlp_ratio', 4)
-            blocks.append(Block(attn, dim, ratio, window, rate, layer_scale_init_value))
+            scale = layer_scale_init_value
+            blocks.append(Block(attn, dim, ratio, window, rate, scale, norm_eps, mlp, mlp_norm))
         self.blocks = nn.ModuleList(blocks)
         if rel_pos == 'shared_bias':
             shared = blocks[0].attn.relative_position_bias_table
@@ -141,7 +168,7 @@ class ViT(Backbone):
                 block.attn.relative_position_bias_table = shared
 
         final_norm = out_type != 'featmap' if final_norm is None else final_norm
-        norm = nn.LayerNorm(dim, eps=1e-6) if final_norm else nn.Identity()
+        norm = nn.LayerNorm(dim, eps=norm_eps) if final_norm else nn.Identity()
         self.norm_name = 'fc_norm' if out_type == 'avg_featmap' else 'norm'
         self.add_module(self.norm_name, norm)
         self.reset_parameters()
@@ -163,25 +190,29 @@ class ViT(Backbone):
         return patches.flatten(2).transpose(1, 2), tuple(patches.shape[-2:])
 
     def add_positions(self, patches, grid, keep=None):
-        """Add absolute positions to patch tokens (B, N, C) and prepend the class token.
+        """Add absolute positions to patch tokens (B, N, C), prepend class token and registers.
 
         ``grid`` is (h, w) of the whole image; ``keep``, int64 (B, N), the cells of the tokens, by
         default all in order.
         """
         pos = self.positions.get(
-            self.pos_embed, grid, lambda: resample_positions(self.pos_embed, grid)
+            self.pos_embed, grid, lambda: self.resample_positions(self.pos_embed, grid)
         )
         tokens = patches + (pos[:, 1:] if keep is None else pos[0, 1:][keep])
-        if self.cls_token is None:
-            return tokens
-        cls = (self.cls_token + pos[:, :1]).expand(len(tokens), -1, -1)
-        return torch.cat([cls, tokens], dim=1)
+        first = [] if self.cls_token is None else [self.cls_token + pos[:, :1]]
+        first += [] if self.reg_token is None else [self.reg_token]
+        first = [token.expand(len(tokens), -1, -1) for token in first]
+        return torch.cat([*first, tokens], dim=1) if first else tokens
+
+    def resample_positions(self, table, grid):
+        """Resize a table (1, 1 + h * h, C) of absolute positions to another grid (H, W)."""
+        return resample_positions(table, grid, antialias=self.pos_antialias)
 
     def embed(self, images, keep=None):
-        """Embed normalized images (B, 3, H, W) as tokens with positions (B, K (+ 1), C).
+        """Embed normalized images (B, 3, H, W) as tokens with positions (B, P + K, C).
 
         Only patches ``keep``, int64 (B, K), row-major, are projected, by default all; with
-        ``keep``, H and W must be multiples of the patch size. The class token comes first.
+        ``keep``, H and W must be multiples of the patch size. P ``num_prefix_tokens`` come first.
         """
         if keep is None:
             return self.add_positions(*self.patchify(images))
@@ -192,8 +223,26 @@ class ViT(Backbone):
 
     def tap_shape(self, tap):
         per_head = tap.endswith(('.q', '.k', '.v', '.attn_logits'))
-        tokens = self.grid[0] * self.grid[1] + (self.cls_token is not None)
+        tokens = self.grid[0] * self.grid[1] + self.num_prefix_tokens
         return self.num_heads if per_head else self.embed_dims, tokens
+
+    def context(self, images, keep=None):
+        grid = super().context(images)
+        return grid if keep is None else Places((grid,), keep)
+
+    def block_inputs(self, context, block):
+        places = context if isinstance(context, Places) else context and Places((context,))
+        whole = places is not None and places.keep is None and len(places.grids) == 1
+        grid = places.grids[0] if whole else None
+        if self.rope is None:
+            return grid, {}
+        if places is None:
+            raise ArgumentError(
+                'rotary positions require the token grid: pass context=(H, W), or the result of '
+                'context(images), to encode'
+            )
+        device = self.pos_embed.device
+        return grid, dict(rotation=self.rope(places, block.window_size, device, self.training))
 
     def tap_map(self, tokens, tap, image_size):
         grid = [-(-side // self.patch_size) for side in image_size]
@@ -221,18 +270,20 @@ class ViT(Backbone):
         return tokens
 
     def _patches(self, tokens):
-        """Tokens without the class token."""
-        return tokens if self.cls_token is None else tokens[:, 1:]
+        """Tokens without class token and registers."""
+        return tokens[:, self.num_prefix_tokens :]
 
     def describe(self):
+        registers = self.num_prefix_tokens - (self.cls_token is not None)
         return dict(
-            type='mmlite.ViT', **self.arch, patch_size=self.patch_size, img_grid=list(self.grid)
-        )
+            type='mmlite.ViT', **self.arch, patch_size=self.patch_size, img_grid=list(self.grid),
+            **(dict(num_registers=registers) if registers else {}),
+        )  # fmt: skip
 
     def fit_to_size(self, name, given, current):
         if name == 'pos_embed' and given.ndim == 3 and given.shape[-1] == current.shape[-1]:
             side = round((current.shape[1] - 1) ** 0.5)
-            return resample_positions(given, (side, side))
+            return self.resample_positions(given, (side, side))
         if re.search(r'rel_pos_[hw]$', name) and given.shape[1:] == current.shape[1:]:
             return resample_rel_pos(given, current.shape[0])
         if name.endswith('relative_position_bias_table') and given.shape[1:] == current.shape[1:]:

@@ -11,12 +11,14 @@ from .position import (
     resample_rel_pos,
     sincos_positions,
 )
+from .rope import Places, Rope
 from .taps import BLOCK_TAPS, group_taps
 from .windows import from_windows, join_units, reroll, to_windows, unroll
 
 __all__ = [
-    'BLOCK_TAPS', 'Attention', 'BiasTableAttention', 'DecomposedAttention', 'LN2d', 'PositionCache',
-    'attend', 'cut_patches', 'from_windows', 'grid_of', 'group_taps', 'join_patches', 'join_units',
-    'kept_first', 'relative_position_index', 'resample_bias_table', 'resample_positions',
-    'resample_rel_pos', 'reroll', 'sincos_positions', 'take', 'to_windows', 'unroll',
+    'BLOCK_TAPS', 'Attention', 'BiasTableAttention', 'DecomposedAttention', 'LN2d', 'Places',
+    'PositionCache', 'Rope', 'attend', 'cut_patches', 'from_windows', 'grid_of', 'group_taps',
+    'join_patches', 'join_units', 'kept_first', 'relative_position_index', 'resample_bias_table',
+    'resample_positions', 'resample_rel_pos', 'reroll', 'sincos_positions', 'take', 'to_windows',
+    'unroll',
 ]  # fmt: skip

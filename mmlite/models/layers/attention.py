@@ -10,6 +10,7 @@ from torch import nn
 from mmlite.errors import ArgumentError
 
 from .position import constant, relative_position_index, resample_bias_table, resample_rel_pos
+from .rope import rotate
 from .table_bias import TableBias, attend_headwise, runs_headwise
 
 
@@ -45,8 +46,22 @@ def attend_or_tap(q, k, v, bias, want, only_taps):
     return output, {'attn_logits': logits}
 
 
+class QVLinear(nn.Linear):
+    """Fused projection whose bias has no effect on the keys: that third gets no gradient."""
+
+    def forward(self, x):
+        q, k, v = self.bias.chunk(3)
+        return F.linear(x, self.weight, torch.cat([q, torch.zeros_like(k), v]))
+
+
 class Attention(nn.Module):
-    """Multi-head self-attention of ``dim`` channels without relative positions."""
+    """Multi-head self-attention of ``dim`` channels without relative positions.
+
+    ``qkv_bias`` is True, False or ``'qv'``, without the keys (:class:`QVLinear`). ``interleaved``
+    is the order of channels of rotary positions (:class:`~.rope.Rope`).
+    """
+
+    interleaved = False
 
     def __init__(self, dim, num_heads, qkv_bias=True):
         super().__init__()
@@ -54,17 +69,23 @@ class Attention(nn.Module):
             raise ArgumentError(f'dim {dim} is not divisible by num_heads {num_heads}')
         self.num_heads = num_heads
         self.scale = (dim // num_heads) ** -0.5
-        self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
+        linear = QVLinear if qkv_bias == 'qv' else nn.Linear
+        self.qkv = linear(dim, 3 * dim, bias=bool(qkv_bias))
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x, grid=None, want=(), only_taps=False):
+    def forward(self, x, grid=None, want=(), only_taps=False, rotation=None):
         """Attend over all tokens (B, N, C) of a patch grid (H, W), used by relative positions.
 
+        ``rotation`` (:class:`~.rope.Rope`) is applied to queries and keys of the last tokens.
+
         Returns tokens (B, N, C), None for ``only_taps``, and the taps in ``want``: ``q``, ``k``,
-        ``v`` (B, heads, N, D; ``q`` unscaled), ``attn_logits`` (B, heads, N, N; before softmax).
+        ``v`` (B, heads, N, D; ``q`` unscaled, ``q`` and ``k`` rotated), ``attn_logits`` (B, heads,
+        N, N; before softmax).
         """
         B, N, C = x.shape
         q, k, v = self.qkv(x).view(B, N, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+        if rotation is not None:
+            q, k = (rotate(t, rotation, self.interleaved) for t in (q, k))
         tapped = {name: t for name, t in (('q', q), ('k', k), ('v', v)) if name in want}
         q, k, bias = self.add_positions(q, k, grid)
         x, logits = attend_or_tap(q, k, v, bias, want, only_taps)

@@ -37,8 +37,9 @@ def _timm(vit):
     """Linear layers, tokens and positions truncated normal 0.02, zero biases."""
     init_linears(vit.blocks, _truncated)
     _truncated(vit.pos_embed)
-    if vit.cls_token is not None:
-        _truncated(vit.cls_token)
+    for token in (vit.cls_token, vit.reg_token):
+        if token is not None:
+            _truncated(token)
 
 
 def _mae(vit):

@@ -23,10 +23,10 @@ def constant(function):
     return cached
 
 
-def resample_positions(pos_embed, grid, num_prefix=1):
+def resample_positions(pos_embed, grid, num_prefix=1, antialias=False):
     """Resize a table of absolute positions (1, num_prefix + h * h, C) to another grid (H, W).
 
-    Bicubic, without antialiasing, in float32, as in MAE, BEiT and ViTDet.
+    Bicubic, in float32; without antialiasing as in MAE, BEiT and ViTDet, or with it as in timm.
     """
     prefix, cells = pos_embed[:, :num_prefix], pos_embed[:, num_prefix:]
     side = math.isqrt(cells.shape[1])
@@ -38,7 +38,9 @@ def resample_positions(pos_embed, grid, num_prefix=1):
     if (side, side) == tuple(grid):
         return pos_embed
     cells = cells.float().unflatten(1, (side, side)).permute(0, 3, 1, 2)
-    cells = F.interpolate(cells, size=tuple(grid), mode='bicubic', align_corners=False)
+    cells = F.interpolate(
+        cells, size=tuple(grid), mode='bicubic', align_corners=False, antialias=antialias
+    )
     cells = cells.flatten(2).transpose(1, 2).to(prefix.dtype)
     return torch.cat([prefix, cells], dim=1) if num_prefix else cells
 

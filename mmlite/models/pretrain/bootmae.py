@@ -94,8 +94,8 @@ class BootMAE(MomentumMixin, MaskedPretrainer):
     def feature_target(self, images, hidden):
         """Output of the EMA's last block (B, M, C), without final norm, for whole images."""
         encoder = self.momentum_encoder.backbone
-        tokens, _ = encoder.encode(encoder.embed(images))
-        return take(tokens[:, int(encoder.cls_token is not None) :], hidden)
+        tokens, _ = encoder.encode(encoder.embed(images), context=encoder.context(images))
+        return take(tokens[:, encoder.num_prefix_tokens :], hidden)
 
     @torch.no_grad()
     def reconstruct(self, inputs, data_samples):
@@ -112,7 +112,8 @@ class BootMAE(MomentumMixin, MaskedPretrainer):
     def _encode(self, images, shown):
         """Normalized visible tokens (B, K (+ 1), C), and the outputs of first and last block."""
         tokens = self.backbone.embed(images, keep=shown)
-        tokens, tapped = self.backbone.encode(tokens, (self.low, self.high))
+        context = self.backbone.context(images, keep=shown)
+        tokens, tapped = self.backbone.encode(tokens, (self.low, self.high), context)
         return self.backbone.norm(tokens), tapped
 
     def _choose(self, images, data_samples):

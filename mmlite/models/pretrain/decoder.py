@@ -52,11 +52,11 @@ class MaskedDecoder(BaseModule):
     def forward(self, latent, shown, cells=None):
         """Predict the patches ``cells``, int64 (B, M), by default all: (B, M, out_channels).
 
-        ``latent`` holds the visible tokens (B, K (+ 1), C), ``shown`` their cells, int64 (B, K),
-        row-major.
+        ``latent`` holds the visible tokens (B, P + K, C), of which registers are dropped, ``shown``
+        their cells, int64 (B, K), row-major.
         """
         x = self.decoder_embed(latent)
-        prefix, x = x[:, : self.num_prefix], x[:, self.num_prefix :]
+        prefix, x = x[:, : self.num_prefix], x[:, x.shape[1] - shown.shape[1] :]
         masks = self.mask_token.to(x.dtype).expand(len(x), self.grid[0] * self.grid[1], -1)
         x = masks.scatter(1, shown[..., None].expand_as(x), x)
         x = torch.cat([prefix, x], dim=1) + self.decoder_pos_embed

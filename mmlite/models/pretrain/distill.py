@@ -225,8 +225,8 @@ class Reading:
 def read_taps(backbone, images, taps, embed=None):
     """Dict of the taps of normalized images (B, 3, H, W), by further arguments of ``embed``."""
     tokens = backbone.embed(images, **(embed or {}))
-    grid = patch_grid(images, backbone.patch_size)
-    return backbone.encode(tokens, taps, grid, until_last_tap=True)[1]
+    context = backbone.context(images, **(embed or {}))
+    return backbone.encode(tokens, taps, context, until_last_tap=True)[1]
 
 
 def patch_grid(images, patch_size):

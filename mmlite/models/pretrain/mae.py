@@ -96,7 +96,8 @@ class MAE(MaskedPretrainer):
 
     def _encode(self, images, visible):
         tokens = self.backbone.embed(images, **visible.embed)
-        return self.backbone.encode(tokens, self.taps, until_last_tap=True)[1]
+        context = self.backbone.context(images, **visible.embed)
+        return self.backbone.encode(tokens, self.taps, context, until_last_tap=True)[1]
 
     def _choose(self, images, ids_shuffle=None, data_samples=None):
         h, w = self._grid(images, self.backbone.patch_size)
@@ -108,7 +109,7 @@ class MAE(MaskedPretrainer):
         return Visible(dict(keep=keep), keep, hidden)
 
     def _latent(self, tapped):
-        """Input of the decoder, (B, K + 1, C)."""
+        """Input of the decoder, (B, P + K, C)."""
         (tap,) = self.decode_taps
         return self.backbone.norm(tapped[tap])
 

@@ -9,7 +9,6 @@ from torch import nn
 from mmlite.errors import ArgumentError
 from mmlite.registry import MODELS
 
-from ..layers import resample_positions
 from .elimination import Survivors
 from .one_stream import OneStreamTracker
 
@@ -22,8 +21,8 @@ class OSTrack(OneStreamTracker):
     backbone's, which stays in checkpoints, frozen.
 
     Args:
-        backbone (dict): Config of a :class:`~mmlite.models.ViT` without class token and relative
-            positions, with a final norm (``out_type='raw'``).
+        backbone (dict): Config of a :class:`~mmlite.models.ViT` without class token, registers and
+            relative positions, with a final norm (``out_type='raw'``).
         elimination (dict, optional): Config of :class:`~.elimination.CandidateElimination`.
             Defaults to None, which keeps all tokens.
         **kwargs: As in :class:`~.one_stream.OneStreamTracker`.
@@ -31,9 +30,10 @@ class OSTrack(OneStreamTracker):
 
     def __init__(self, backbone, head, elimination=None, **kwargs):
         super().__init__(backbone, head, **kwargs)
-        if self.backbone.cls_token is not None or isinstance(self.backbone.norm, nn.Identity):
+        if self.backbone.num_prefix_tokens or isinstance(self.backbone.norm, nn.Identity):
             raise ArgumentError(
-                "OSTrack requires a backbone with with_cls_token=False and out_type='raw'"
+                'OSTrack requires a backbone with with_cls_token=False, num_registers=0 and '
+                "out_type='raw'"
             )
         self.elimination = None if elimination is None else MODELS.build(elimination)
         depth = len(self.backbone.blocks)
@@ -58,7 +58,8 @@ class OSTrack(OneStreamTracker):
         """Resample the backbone's position table to both grids (bicubic)."""
         for table in (self.pos_embed_z, self.pos_embed_x):
             side = math.isqrt(table.shape[1])
-            table.copy_(resample_positions(self.backbone.pos_embed, (side, side))[:, 1:])
+            positions = self.backbone.resample_positions(self.backbone.pos_embed, (side, side))
+            table.copy_(positions[:, 1:])
 
     def embed_template(self, images):
         return self.backbone.patchify(images)[0] + self.pos_embed_z
@@ -67,10 +68,11 @@ class OSTrack(OneStreamTracker):
         return self.backbone.patchify(images)[0] + self.pos_embed_x
 
     def relate(self, template, search):
-        left = Survivors(self.template_side, search.shape[1])
+        left = Survivors(self.template_side, self.search_side)
         counts = self.elimination.counts(search.shape[1]) if self.elimination else {}
         prune = {block: partial(left.prune, keep) for block, keep in counts.items()}
-        tokens, _ = self.backbone.encode(torch.cat([template, search], dim=1), prune=prune)
+        tokens = torch.cat([template, search], dim=1)
+        tokens, _ = self.backbone.encode(tokens, context=left.places, prune=prune)
         # norm first: eliminated tokens stay exactly zero
         found = left.restore(self.backbone.norm(tokens[:, template.shape[1] :]))
         return found.transpose(1, 2).unflatten(2, (self.search_side, self.search_side))
