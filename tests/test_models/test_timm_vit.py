@@ -151,6 +151,92 @@ def test_initialisation_of_a_parent_and_freezing_leave_the_weights(tmp_path):
     assert parent.loss(normalised(pixels()))['loss_attn'] > 0
 
 
+FAMILIES = {
+    'vit_small_patch14_reg4_dinov2': {},
+    'vit_tiny_patch16_dinov3_qkvb': {},  # EUPE
+    'vit_small_plus_patch16_dinov3': {},
+    'vit_base_patch16_siglip_224.v2_webli': {},
+    'vit_little_patch16_reg4_gap_256': {},
+    'eva02_tiny_patch14_224': {},
+    'eva02_base_patch14_224': {},
+    PLAIN: dict(pos_embed='none', norm_layer=nn.LayerNorm, act_layer='gelu_tanh', reg_tokens=2),
+}
+
+
+@pytest.mark.parametrize(('name', 'kwargs'), FAMILIES.items())
+def test_families_equal_timm_with_gradients_at_any_size(name, kwargs):
+    """Tokens of all blocks, with and without the final norm, and gradients of all weights."""
+    torch.manual_seed(0)
+    patch = 14 if 'patch14' in name else 16
+    kwargs = dict(kwargs, depth=2)
+    size = patch * 14
+    model = timm.create_model(name, img_size=size, dynamic_img_size=True, **kwargs).eval()
+    for key, parameter in model.named_parameters():
+        nn.init.normal_(parameter, std=1.0 if 'gamma' in key else 0.05)
+    vit = TimmViT(name, img_size=size, timm_kwargs=kwargs, out_indices=(0, 1), final_norm=False)
+    vit.eval().load_timm(with_imagenet(model))
+    normed = isinstance(model.norm, nn.LayerNorm)
+    final = TimmViT(name, img_size=size, timm_kwargs=kwargs).eval()
+    final.load_timm(model)
+    for shape in ((size, size), (10 * patch, 7 * patch)):
+        images = torch.randn(1, 3, *shape)
+        want, between = model.forward_intermediates(
+            images, output_fmt='NLC', return_prefix_tokens=True
+        )
+        for got, pair in zip(vit(images), between, strict=True):
+            patches, prefix = pair if isinstance(pair, tuple) else (pair, pair[:, :0])
+            close(got, torch.cat([prefix, patches], 1))
+        taps = ['norm.0', 'norm'] if normed else ['blocks.1']
+        got = final.encode(final.embed(images), taps, final.context(images))[1]
+        close(got[taps[-1]], want)
+        if normed:
+            close(got['norm.0'], final.norm(vit(images)[0]))
+        weight = torch.randn_like(want)
+        for parameter in (*model.parameters(), *final.parameters()):
+            parameter.grad = None
+        (want * weight).sum().backward()
+        (got[taps[-1]] * weight).sum().backward()
+        grads = {
+            k: torch.zeros_like(p) if p.grad is None else p.grad
+            for k, p in model.named_parameters()
+        }
+        grads = final.translate(grads)
+        for key, parameter in final.named_parameters():
+            if parameter.requires_grad and key not in ('pos_embed', 'reg_token', 'cls_token'):
+                close(parameter.grad, grads[key])
+        for key in ('pos_embed', 'reg_token', 'cls_token'):
+            ours_, theirs = getattr(final, key), getattr(model, key, None)
+            if theirs is not None:
+                close(ours_.grad[:, -theirs.shape[1] :], theirs.grad)
+
+
+def with_imagenet(model):
+    """The model as if trained on images of ImageNet's normalization, so that none is folded."""
+    model.pretrained_cfg = timm.models.PretrainedCfg(
+        mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
+    ).to_dict()
+    return model
+
+
+def close(got, want):
+    """Equal to 1e-5 of the largest value."""
+    torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-5 * float(want.abs().max()) + 1e-8)
+
+
+def test_windows_and_trackers_have_no_prefix():
+    kwargs = dict(depth=2)
+    name = 'vit_tiny_patch16_dinov3_qkvb'
+    model = with_imagenet(timm.create_model(name, **kwargs))
+    vit = TimmViT(
+        name, timm_kwargs=kwargs, with_prefix=False, window_size=7, global_blocks=(1,),
+        out_type='featmap', drop_path_rate=0.1,
+    )  # fmt: skip
+    vit.load_timm(model)
+    assert vit.num_prefix_tokens == 0 and vit(torch.zeros(1, 3, 100, 200))[0].shape[2:] == (7, 13)
+    assert vit.blocks[1].drop_path1.drop_prob == pytest.approx(0.1)
+    torch.testing.assert_close(vit.blocks[0].ls1.gamma, model.blocks[0].gamma_1)
+
+
 def test_folding_is_exact():
     torch.manual_seed(0)
     conv = nn.Conv2d(3, 8, 4, 4)
@@ -167,15 +253,15 @@ def test_folding_is_exact():
 @pytest.mark.parametrize(
     ('name', 'kwargs', 'message'),
     [
-        ('vit_small_patch14_reg4_dinov2', {}, "has the parameter 'reg_token'"),
-        (PLAIN, dict(qk_norm=True), 'instead of Identity as blocks.0.attn.q_norm'),
-        (PLAIN, dict(norm_layer=nn.LayerNorm), r'eps=1e-05\) instead of LayerNorm\(eps=1e-06\)'),
-        (PLAIN, dict(pos_embed='none'), 'no table of absolute positions'),
-        (PLAIN, dict(proj_bias=False), "not both have 'blocks.0.attn.proj.bias'"),
-        (PLAIN, dict(drop_path_rate=0.1), 'DropPath instead of Identity as blocks.1.drop_path1'),
+        (PLAIN, dict(qk_norm=True), "has no or another 'blocks.0.attn.k_norm.bias'"),
+        (PLAIN, dict(proj_bias=False), "has no or another 'blocks.0.attn.proj.bias'"),
+        (PLAIN, dict(drop_path_rate=0.1), r'has DropPath of rate 0.\d* as blocks.1.drop_path1'),
+        (PLAIN, dict(proj_drop_rate=0.1), 'has Dropout of rate 0.1 as blocks.0'),
+        ('vit_small_patch16_rope_224', {}, 'Eva. computes something else'),
+        ('vit_base_patch16_rpn_224', {}, "type='mmpretrain.TIMMBackbone'"),
+        ('vit_small_patch16_18x2_224', {}, 'is of another kind'),
         (PLAIN, dict(img_size=(224, 112)), 'images of 224x112 .* square'),
         (DINO, dict(img_size=640), 'not a multiple of patch_size 14: use img_size=644 or 630'),
-        ('vit_small_patch16_dinov3', {}, "Eva instead .* type='mmpretrain.TIMMBackbone'"),
         ('vit_tiny_patch16_225', {}, 'near names: .*vit_tiny_patch16_224'),
         ('vit_tiny_patch16_224', dict(width=3), "unexpected keyword argument 'width'"),
     ],

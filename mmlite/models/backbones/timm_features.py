@@ -6,7 +6,7 @@ from timm.layers import Format
 
 from mmlite.errors import ArgumentError
 
-from .timm_vit import refusals
+from .timm_form import refusals
 
 
 @MODELS.register_module(name='TIMMBackbone', force=True)

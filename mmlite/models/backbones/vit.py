@@ -134,7 +134,7 @@ class ViT(Backbone):
         self.grid = tuple(side // patch_size for side in to_2tuple(img_size))
         self.pos_type = pos_embed
         self.pos_antialias = pos_antialias
-        self.rope = rope and Rope(dim // self.num_heads, **rope)
+        self.rope = None if rope is None else Rope(dim // self.num_heads, **rope)
         self.weight_init = weight_init
         self.out_type = out_type
         self.out_indices = self.resolve_indices(out_indices, depth)
