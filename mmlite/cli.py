@@ -15,6 +15,7 @@ COMMANDS = {
     'bench': 'analysis_tools/benchmark.py',
     'convert': 'model_converters/convert.py',
     'publish': 'model_converters/publish.py',
+    'weights': 'model_converters/weights.py',
     'browse': 'analysis_tools/browse_dataset.py',
     'report': 'analysis_tools/report.py',
     'new': 'new.py',

@@ -13,6 +13,8 @@ from mmengine.runner import Runner
 
 from mmlite.errors import UserError
 from mmlite.utils.names import listed, near_names
+from mmlite.utils.paths import suite_path
+from mmlite.weights.published import find_named
 
 from .checks.types import registered_name
 from .checks.values import check_settings, check_value, integer, one_of, walk
@@ -63,7 +65,9 @@ def load_config(path, options=None):
     """Read a config file with its bases and merge the overrides of the command line.
 
     Args:
-        path (str | Path): Config file, or one of an installed package: ``'mmlite::det/NAME.py'``.
+        path (str | Path): Config file, or one of an installed package: ``'mmlite::det/NAME.py'``;
+            or a name of published weights, for the config of their model with them as
+            ``load_from``.
         options (dict | None): ``--cfg-options``, e.g. ``{'model.backbone.depth': 50}``, and
             ``{'--image-size': 320}``, see :mod:`.overrides`, which is applied first. A config may
             state the latter, too: ``overrides = dict(iters=2000, image_size=320)``.
@@ -74,7 +78,8 @@ def load_config(path, options=None):
     """
     if '::' in str(path):
         path = Config._get_cfg_path(str(path), '')[0]
-    path = Path(path)
+    weights = find_named(path)
+    path = model_config(weights) if weights else Path(path)
     try:
         _check_chain(path)
         cfg = Config.fromfile(path)
@@ -83,6 +88,8 @@ def load_config(path, options=None):
     except Exception as error:  # a config's own code may raise anything
         raise UserError(_describe(path, error)) from error
     _name_types(cfg)
+    if weights:
+        cfg.load_from = weights.name
     own = cfg._cfg_dict.pop('overrides', None) or {}
     for key, value in own.items():
         check_value('a key of overrides', key, one_of(('epochs', 'iters', 'image_size')))
@@ -95,6 +102,16 @@ def load_config(path, options=None):
     check_settings(cfg)
     _replace_types(cfg)
     return cfg
+
+
+def model_config(weights):
+    """Path of the config of published weights; a UserError if they are of no whole model."""
+    if not weights.config or weights.config.startswith('pretrain/'):
+        raise UserError(
+            f'{weights.name} is an initialization, not a model: give a config and --init '
+            f'{weights.name}'
+        )
+    return suite_path('configs', weights.config)
 
 
 def _name_types(cfg):

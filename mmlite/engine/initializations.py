@@ -7,6 +7,7 @@ from mmengine.config import ConfigDict
 
 from mmlite.errors import UserError
 from mmlite.utils.names import near_names, with_near
+from mmlite.weights.published import find_named
 
 SCRATCH = ('scratch', 'none')
 VITS = ('vit-tiny', 'vit-small', 'vit-base')
@@ -62,9 +63,12 @@ def find_init(text, backbone):
     """Name and checkpoint of ``--init TEXT`` for the config of a backbone.
 
     ``text`` is a key of :data:`METHODS`, ``NAME=CHECKPOINT`` with such a key, a checkpoint (the
-    name is then None), or one of :data:`SCRATCH` (the checkpoint is then None).
+    name is then None), a name of published weights (the table of these has such a key), or one of
+    :data:`SCRATCH` (the checkpoint is then None).
     """
     name, path = split_init(text)
+    if not name and (weights := find_named(path)):
+        name = weights.init or None
     if path or name in SCRATCH:
         return name, path
     if name not in METHODS:

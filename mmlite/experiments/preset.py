@@ -7,11 +7,11 @@ from mmlite import stack
 from mmlite.engine.config_file import load_config
 from mmlite.engine.initializations import METHODS, find_init
 from mmlite.errors import CheckpointError, UserError
-from mmlite.utils import near_names
+from mmlite.utils import near_names, sha256
 from mmlite.utils.paths import suite_path
+from mmlite.weights.published import find_named, resolve
 
 from .page import BASELINES
-from .trial import file_digest
 
 KIND = 'mmlite.ViT'  # of the initializations that are given by name
 
@@ -106,16 +106,19 @@ def load_preset(name, kind=KIND, tasks=(), seeds=()):
 def read_inits(items, dry_run=False):
     """Read the checkpoints to judge.
 
-    Each is ``NAME=PATH``, a path, whose directory gives the name, or a name of
-    :data:`~mmlite.engine.initializations.METHODS`, which stands for the checkpoint of ViT-Tiny.
-    That may be missing in a dry run.
+    Each is ``NAME=PATH``, a path, whose directory gives the name, a name of
+    :data:`~mmlite.engine.initializations.METHODS`, which stands for the checkpoint of ViT-Tiny, or
+    one of published weights. A dry run needs no file of the latter two.
     """
     inits = {}
     for item in items:
         name, equals, path = item.rpartition('=')
         known = item in METHODS
         path = Path((name and path) or find_init(item, dict(type=KIND))[1] or item)
-        name = item if known else name if equals else path.resolve().parent.name
+        if weights := find_named(path):
+            path = weights.path if dry_run else resolve(weights.name)
+            name, known = name or weights.name.partition('/')[2], True
+        name = name or (item if known else path.resolve().parent.name)
         if name in BASELINES:
             raise UserError(f'{item}: {name!r} is a baseline of every scorecard, name it otherwise')
         if name in inits:
@@ -129,5 +132,5 @@ def read_inits(items, dry_run=False):
                 f'{path} does not record its backbone: convert it by '
                 'tools/model_converters/convert.py'
             )
-        inits[name] = Init(name, path, backbone, file_digest(path))
+        inits[name] = Init(name, path, backbone, sha256(path)[:16])
     return list(inits.values())

@@ -1,6 +1,5 @@
 """The training of one trial: its process, and the record of what it belongs to and reached."""
 
-import hashlib
 import json
 import os
 import shlex
@@ -16,7 +15,7 @@ from mmlite.engine.check_config import check_config
 from mmlite.engine.cli import sentence
 from mmlite.engine.initializations import split_init
 from mmlite.errors import UserError
-from mmlite.utils import write_json
+from mmlite.utils import sha256, write_json
 from mmlite.utils.paths import suite_path
 
 from .grid import INIT, option_words
@@ -42,7 +41,7 @@ class Training:
         self.identity = {**self.options, **dict.fromkeys(flags, True), 'config': recipe}
         _, checkpoint = split_init(self.options.get(INIT, ''))
         if checkpoint and Path(checkpoint).is_file():
-            self.identity[CHECKPOINT] = file_digest(checkpoint)
+            self.identity[CHECKPOINT] = sha256(checkpoint)[:16]
         self.result = self.failure = self.process = None
         self.resumed = (self.folder / 'last_checkpoint').is_file()
         record = self._read_record()
@@ -159,8 +158,3 @@ def last_error(text):
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith('error: ')]
     return (errors or lines or ['it printed nothing'])[-1].removeprefix('error: ')
-
-
-def file_digest(path):
-    """The first 16 hexadecimal digits of the SHA-256 of a file."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]

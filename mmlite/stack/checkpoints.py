@@ -7,6 +7,7 @@ a plain ``torch.load``, which reads data only since torch 2.6.
 import argparse
 import functools
 import hashlib
+import importlib
 import json
 import pickle
 import re
@@ -33,6 +34,8 @@ OTHER_FILES = {
     b'version https:': 'a pointer of Git LFS, not the file itself: fetch that by "git lfs pull"',
     **dict.fromkeys((b'<!', b'<html', b'<?xml'), 'a web page: download the file again'),
 }
+FAMILIES = ('mae-lite', 'mae', 'hiera', 'timm')
+"""First parts of the names in :mod:`mmlite.weights.published`."""
 STATISTICS = ('current', 'max', 'mean', 'min')
 
 
@@ -67,8 +70,9 @@ def load(source, map_location='cpu'):
     """Read a checkpoint as data.
 
     Args:
-        source (str | Path): A file (``~`` is expanded), a URL, or a name by one of mmengine's
-            schemes, such as ``torchvision://resnet18``.
+        source (str | Path): A file (``~`` is expanded), a URL, a name of published weights (see
+            :mod:`mmlite.weights.published`), or a name by one of mmengine's schemes, such as
+            ``torchvision://resnet18``.
         map_location: Where the tensors go, as in :func:`torch.load`. Defaults to ``'cpu'``.
 
     Returns:
@@ -87,6 +91,13 @@ def load_from_local(filename, map_location=None):
     """Read a file of this machine."""
     path = Path(filename).expanduser()
     return _read(path, map_location, str(path))
+
+
+def load_from_published(filename, map_location=None):
+    """Read published weights by name, downloaded at the first use; a file of that path wins."""
+    published = importlib.import_module('mmlite.weights.published')  # as late as registries do
+    is_name = published.find_named(filename)
+    return load_from_local(published.resolve(filename) if is_name else filename, map_location)
 
 
 def load_from_http(filename, map_location=None):
@@ -122,6 +133,8 @@ def install():
     mmengine_checkpoint.load_from_http = load_from_http  # called by the loaders of names
     CheckpointLoader.register_scheme('', load_from_local, force=True)
     CheckpointLoader.register_scheme(['http://', 'https://'], load_from_http, force=True)
+    families = [f'{family}/' for family in FAMILIES]
+    CheckpointLoader.register_scheme(families, load_from_published, force=True)
     stock = CheckpointLoader.load_checkpoint
 
     @functools.wraps(stock)

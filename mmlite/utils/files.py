@@ -1,6 +1,7 @@
 """Files that are written whole or not at all."""
 
 import csv
+import hashlib
 import io
 import json
 import math
@@ -91,6 +92,15 @@ def append_csv(path, row):
     if lines and lines[0] != list(row):
         raise OutputError(f'{path} has other columns: {", ".join(lines[0])}')
     write_csv(path, [*lines[1:], row.values()], list(row))
+
+
+def sha256(path):
+    """SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _sync_directory(folder):

@@ -4,12 +4,12 @@ python tools/model_converters/publish.py work_dirs/my-run/epoch_9.pth published/
 """
 
 import argparse
-import hashlib
 import sys
 from pathlib import Path
 
 from mmlite.engine.cli import tool
 from mmlite.engine.config_file import load_config
+from mmlite.utils import sha256
 from mmlite.weights.publish import publish
 
 
@@ -38,7 +38,7 @@ def main(argv=None):
         'MB': f'{args.out.stat().st_size / 1e6:.2f}',
         'weights': f'{meta["weights"]}, {meta["part"]}',
         'licence': meta['license'],
-        'sha256': hashlib.sha256(args.out.read_bytes()).hexdigest(),
+        'sha256': sha256(args.out),
     }
     for name, value in rows.items():
         print(f'  {name:<12}{value}')

@@ -7,6 +7,7 @@ from mmengine import registry as root
 
 from mmlite.errors import CheckpointError, DataError, UserError
 from mmlite.utils import near_names
+from mmlite.weights.published import find_named
 
 from .signatures import accepted_keys
 from .types import find
@@ -122,6 +123,8 @@ def check_checkpoints(cfg, phase):
                 files[f'{path}.checkpoint'] = value.get('checkpoint')
     for key, file in files.items():
         if not isinstance(file, str) or not file or '://' in file or os.path.isfile(file):
+            continue
+        if find_named(file):
             continue
         if os.path.isdir(file):
             raise CheckpointError(f'checkpoint {key}={file!r} is a directory, not a file')
