@@ -338,3 +338,34 @@ def test_features_that_timm_refuses(name):
         MODELS.build(dict(type='mmpretrain.TIMMBackbone', model_name=name))(
             torch.zeros(1, 3, 64, 64)
         )
+
+
+@pytest.mark.parametrize('name', ['convnext_atto', 'resnet18', 'swin_tiny_patch4_window7_224'])
+def test_maps_of_timm_teach(name):
+    """A map is tokens in the order of rows, which a ViT distils."""
+    swin = dict(img_size=64) if 'swin' in name else {}
+    cfg = dict(type='mmlite.TimmCNN', model_name=name, img_size=64, timm_kwargs=swin)
+    teacher = MODELS.build(cfg).eval()
+    x = torch.randn(1, 3, 64, 64)
+    stage = 2 if 'resnet' not in name else 3
+    tap = f'stages.{stage}'
+    tokens = teacher.encode(teacher.embed(x), [tap], teacher.context(x))[1][tap]
+    want = teacher.timm_model(x)[stage]
+    want = want if 'swin' in name else want.permute(0, 2, 3, 1)
+    torch.testing.assert_close(teacher.tap_map(tokens, tap, (64, 64)), want)
+    assert teacher.tap_shape(tap) == (tokens.shape[2], 16)
+    student = MODELS.build(
+        dict(type='mmlite.ViT', arch=dict(embed_dims=24, num_layers=1, num_heads=3), img_size=64)
+    )
+    adapter = dict(type='mmlite.TokenProjection')
+    pair = dict(student='blocks.0', teacher=tap, tokens='patches', adapter=adapter)
+    distill = dict(type='mmlite.Distillation', teacher=cfg, pairs=[pair])
+    distill = MODELS.build(distill, default_args=dict(student=student))
+    tapped = student.encode(student.embed(x), ['blocks.0'], student.context(x))[1]
+    before = next(distill.teacher.parameters()).clone()
+    distill.init_weights()
+    torch.testing.assert_close(next(distill.teacher.parameters()), before, rtol=0, atol=0)
+    (loss,) = distill(x, {}, tapped).values()
+    assert loss > 0
+    with pytest.raises(ArgumentError, match="unknown tap 'blocks.0': use 'stages.I'"):
+        teacher.group_taps(['blocks.0'])
