@@ -1,6 +1,7 @@
 """Hooks, used in configs as ``type='mmlite.<name>'``."""
 
 from ..nonfinite import FiniteHook
+from .annealing import MaskAnnealingHook
 from .checkpoint import CheckpointHook
 from .distributed import DDPCommHook, ReduceLossHook
 from .elimination import EliminationScheduleHook
@@ -13,5 +14,6 @@ from .visualization import PredictionHook, SegPredictionHook, TrackSheetHook
 __all__ = [
     'CheckpointFitHook', 'CheckpointHook', 'ClipEachTensorHook', 'ClipNormHook', 'DDPCommHook',
     'EliminationScheduleHook', 'FiniteHook', 'FreezeLayersHook', 'FrozenTeacherHook',
-    'PredictionHook', 'ReduceLossHook', 'SegPredictionHook', 'StopHook', 'TrackSheetHook',
+    'MaskAnnealingHook', 'PredictionHook', 'ReduceLossHook', 'SegPredictionHook', 'StopHook',
+    'TrackSheetHook',
 ]  # fmt: skip

@@ -73,10 +73,11 @@ class Attention(nn.Module):
         self.qkv = linear(dim, 3 * dim, bias=bool(qkv_bias))
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x, grid=None, want=(), only_taps=False, rotation=None):
+    def forward(self, x, grid=None, want=(), only_taps=False, rotation=None, mask=None):
         """Attend over all tokens (B, N, C) of a patch grid (H, W), used by relative positions.
 
         ``rotation`` (:class:`~.rope.Rope`) is applied to queries and keys of the last tokens.
+        ``mask``, bool (B, 1, N, N), is True where a token may attend; not with relative positions.
 
         Returns tokens (B, N, C), None for ``only_taps``, and the taps in ``want``: ``q``, ``k``,
         ``v`` (B, heads, N, D; ``q`` unscaled, ``q`` and ``k`` rotated), ``attn_logits`` (B, heads,
@@ -88,6 +89,8 @@ class Attention(nn.Module):
             q, k = (rotate(t, rotation, self.interleaved) for t in (q, k))
         tapped = {name: t for name, t in (('q', q), ('k', k), ('v', v)) if name in want}
         q, k, bias = self.add_positions(q, k, grid)
+        if mask is not None:
+            bias = q.new_zeros(mask.shape).masked_fill_(~mask, -torch.inf)
         x, logits = attend_or_tap(q, k, v, bias, want, only_taps)
         tapped |= logits
         return None if only_taps else self.proj(x.transpose(1, 2).reshape(B, N, C)), tapped
