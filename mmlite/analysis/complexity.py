@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from mmlite.models.eomt import EoMTDetector, EoMTSegmentor
 from mmlite.models.layers import DecomposedAttention
 from mmlite.utils import render_table
 
@@ -78,6 +79,9 @@ def model_complexity(model, shape):
     keys = ('img_shape', 'ori_shape', 'pad_shape', 'batch_input_shape')
     meta = dict.fromkeys(keys, shape) | dict(scale_factor=(1, 1), padding_size=[0] * 4)
     image, samples = torch.zeros(1, 3, *shape), [BaseDataElement(metainfo=meta)]
+    if isinstance(model, EoMTDetector | EoMTSegmentor):  # queries inside the backbone
+        macs, _ = count_macs(model.eval().extract_feat, image)
+        return {'backbone and head': (count_params(model), macs)}
     return _by_part(model, children, lambda: model(image, samples, mode='predict'))
 
 

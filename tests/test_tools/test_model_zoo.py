@@ -92,6 +92,7 @@ EVALUATED = {  # name -> row of get_flops.py with the MACs
     'upernet_swin-1g_8xb2-amp-160k_ade20k-512x512': 'total',
     'mask-rcnn_swin-1g-fpn_8xb8-amp-lsj-100e_coco-640px': 'total, mask head not run',
     'mask2former_hiera-tiny_8xb2-160k_ade20k-512x512': 'total',
+    'eomt_vit-tiny_8xb2-amp-40k_ade20k-512x512': 'total',
     'ostrack_vit-tiny-ce_4xb32-300e_sot-256px': 'total',
 }
 
