@@ -143,7 +143,7 @@ def build_backbone(state, cls, kwargs):
     try:
         with torch.device('meta'):
             parts = nn.ModuleDict(dict(backbone=cls(**kwargs, out_type='raw')))
-            if any(name.startswith('neck.') for name in state):
+            if any(name.startswith('neck.levels.') for name in state):
                 width = shape_of(state, 'neck.levels.2.0.weight', 4)[0]
                 parts['neck'] = SimpleFeaturePyramid(kwargs['arch']['embed_dims'], width)
     except ValueError as error:

@@ -45,10 +45,12 @@ def convert(contents, source, heads=None, keep_extra=False):
 
     Returns:
         dict: ``state_dict`` has ``backbone.*`` as :class:`mmlite.models.ViT`, ``Hiera`` or
-        ``Swin``, ``head.fc.*`` as mmpretrain's ``LinearClsHead``, ``neck.levels.*`` as
-        ``SimpleFeaturePyramid``, ``pos_embed_{z,x}`` and ``head.{ctr,offset,size}.*`` as
-        ``OSTrack``. ``meta`` has ``backbone`` (its ``describe()``), ``source``, ``license`` and
-        ``num_heads_from``. ``report`` has ``origins`` ({new key: old keys, none where it was set to
+        ``Swin``, ``head.fc.*`` as mmpretrain's ``LinearClsHead``, ``neck.*`` as
+        ``SimpleFeaturePyramid`` or ``NarrowFeature2Pyramid``, ``rpn_head.*`` and ``roi_head.*`` as
+        mmdet's ``MaskRCNN``, ``decode_head.*`` as mmseg's ``FPNHead``, ``pos_embed_{z,x}`` and
+        ``head.{ctr,offset,size}.*`` as ``OSTrack``. ``meta`` has ``backbone`` (its
+        ``describe()``), ``source``, ``license`` and ``num_heads_from``.
+        ``report`` has ``origins`` ({new key: old keys, none where it was set to
         0}), ``dropped`` ({old key: reason}), ``beside`` (other entries of the file) and
         ``backbone_cfg``.
 

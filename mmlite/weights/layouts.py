@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mmlite.errors import CheckpointError
 from mmlite.models.weights import summarise
 
-SOURCES = ('mae-lite', 'mae', 'deit', 'timm', 'hiera', 'swin', 'ostrack', 'vitdet')
+SOURCES = ('mae-lite', 'mae', 'deit', 'timm', 'hiera', 'swin', 'ostrack', 'vitdet', 'mmseg')
 
 MOVE, EXTRA, DROP, REFUSE = 'move', 'extra', 'drop', 'refuse'
 
@@ -46,6 +46,16 @@ def _pyramid_name(match):
     scales, index = PYRAMID_SCALES[level], int(index)
     index += max(index - scales, 0) + bool(norm)
     return f'neck.levels.{int(level) - 2}.{index}.{leaf}'
+
+
+def _detector_name(match):
+    """detectron2 counts layers of the heads from 1, mmdet from 0."""
+    box, number, norm, leaf = match.group('box', 'number', 'norm', 'leaf')
+    layers = dict(
+        conv='bbox_head.shared_convs', fc='bbox_head.shared_fcs', mask_fcn='mask_head.convs'
+    )
+    inner = '' if box == 'fc' else 'norm_layer.' if norm else 'conv.'
+    return f'roi_head.{layers[box]}.{int(number) - 1}.{inner}{leaf}'
 
 
 def count_blocks(names):
@@ -106,6 +116,20 @@ LAYOUTS = (
         (
             (r'(?:backbone\.)?simfp_([2-5])\.(\d+)\.(norm\.)?(weight|bias)', MOVE, _pyramid_name),
             (r'(?:backbone\.)?simfp_.*', REFUSE, 'a pyramid level of another form'),
+            (r'proposal_generator\.rpn_head\.conv\.conv(\d)\.(weight|bias)', MOVE,
+             r'rpn_head.rpn_conv.\1.conv.\2'),
+            (r'proposal_generator\.rpn_head\.conv\.(weight|bias)', MOVE,
+             r'rpn_head.rpn_conv.\1'),
+            (r'proposal_generator\.rpn_head\.objectness_logits\.(.*)', MOVE,
+             r'rpn_head.rpn_cls.\1'),
+            (r'proposal_generator\.rpn_head\.anchor_deltas\.(.*)', MOVE, r'rpn_head.rpn_reg.\1'),
+            (r'roi_heads\.(?:box|mask)_head\.(?P<box>conv|fc|mask_fcn)(?P<number>\d)\.'
+             r'(?P<norm>norm\.)?(?P<leaf>weight|bias)', MOVE, _detector_name),
+            (r'roi_heads\.box_predictor\.cls_score\.(.*)', MOVE, r'roi_head.bbox_head.fc_cls.\1'),
+            (r'roi_heads\.box_predictor\.bbox_pred\.(.*)', MOVE, r'roi_head.bbox_head.fc_reg.\1'),
+            (r'roi_heads\.mask_head\.deconv\.(.*)', MOVE, r'roi_head.mask_head.upsample.\1'),
+            (r'roi_heads\.mask_head\.predictor\.(.*)', MOVE,
+             r'roi_head.mask_head.conv_logits.\1'),
         ),
     ),
     Layout(
@@ -129,6 +153,21 @@ LAYOUTS = (
         ),
     ),
     Layout('those of mmlite itself, which need no conversion', r'backbone\.blocks\.'),
+    Layout(
+        "mmseg's BEiT or MAE", r'backbone\.layers\.\d+\.ln1\.', ('mmseg',), r'backbone\.',
+        (
+            (r'(backbone\.patch_embed\.proj)ection(\..*)', MOVE, r'\1\2'),
+            (r'backbone\.layers\.(\d+)\.ln([12]\..*)', MOVE, r'backbone.blocks.\1.norm\2'),
+            (r'backbone\.layers\.(\d+)\.gamma_([12])', MOVE, r'backbone.blocks.\1.ls\2.gamma'),
+            (r'backbone\.layers\.(\d+)\.ffn\.layers\.0\.0(\..*)', MOVE,
+             r'backbone.blocks.\1.mlp.fc1\2'),
+            (r'backbone\.layers\.(\d+)\.ffn\.layers\.1(\..*)', MOVE,
+             r'backbone.blocks.\1.mlp.fc2\2'),
+            (r'backbone\.layers\.(\d+\.attn\.(?:(?:qkv|proj)\..*|[qv]_bias'
+             r'|relative_position_bias_table))', MOVE, r'backbone.blocks.\1'),
+            (r'(neck\..*|decode_head\..*)', MOVE, r'\1'),
+        ),
+    ),
     Layout('an OpenMMLab transformer', r'(backbone\.)?layers\.\d+\.(ln1|norm1)\.'),
     Layout('Hiera', r'blocks\.\d+\.proj\.', ('hiera', 'timm')),
     Layout('MAE', r'decoder_embed\.', ('mae',)),

@@ -72,11 +72,53 @@ def hiera_by_timm():
     return {re.sub(r'^norm\.', 'head.norm.', key): value for key, value in state.items()}
 
 
+def vitdet_names(state):
+    """A detector of the suite by detectron2's names, without its pyramid."""
+    pairs = (
+        (r'backbone\.', 'backbone.net.'),
+        (r'rpn_head\.rpn_conv\.(\d)\.conv', r'proposal_generator.rpn_head.conv.conv\1'),
+        (r'rpn_head\.rpn_cls', 'proposal_generator.rpn_head.objectness_logits'),
+        (r'rpn_head\.rpn_reg', 'proposal_generator.rpn_head.anchor_deltas'),
+        (r'roi_head\.bbox_head\.fc_cls', 'roi_heads.box_predictor.cls_score'),
+        (r'roi_head\.bbox_head\.fc_reg', 'roi_heads.box_predictor.bbox_pred'),
+        (r'roi_head\.bbox_head\.shared_fcs\.0', 'roi_heads.box_head.fc1'),
+        (r'roi_head\.mask_head\.upsample', 'roi_heads.mask_head.deconv'),
+        (r'roi_head\.mask_head\.conv_logits', 'roi_heads.mask_head.predictor'),
+    )
+    for i in range(4):
+        for ours, theirs in (('conv', ''), ('norm_layer', '.norm')):
+            pairs += (
+                (rf'roi_head\.bbox_head\.shared_convs\.{i}\.{ours}',
+                 f'roi_heads.box_head.conv{i + 1}{theirs}'),
+                (rf'roi_head\.mask_head\.convs\.{i}\.{ours}',
+                 f'roi_heads.mask_head.mask_fcn{i + 1}{theirs}'),
+            )  # fmt: skip
+    state = {key: value for key, value in state.items() if not key.startswith('neck.')}
+    return _renamed(state, pairs)
+
+
+def mmseg_names(state):
+    """A segmentation model of the suite by the names of mmseg's MAE."""
+    pairs = (
+        (r'backbone\.patch_embed\.proj\b', 'backbone.patch_embed.projection'),
+        (r'blocks\.(\d+)\.norm([12])', r'layers.\1.ln\2'),
+        (r'blocks\.(\d+)\.ls([12])\.gamma', r'layers.\1.gamma_\2'),
+        (r'blocks\.(\d+)\.mlp\.fc1', r'layers.\1.ffn.layers.0.0'),
+        (r'blocks\.(\d+)\.mlp\.fc2', r'layers.\1.ffn.layers.1'),
+        (r'blocks\.(\d+)\.attn', r'layers.\1.attn'),
+    )
+    return _renamed(state, pairs)
+
+
+def _renamed(state, pairs):
+    for pattern, name in pairs:
+        state = {re.sub(pattern, name, key): value for key, value in state.items()}
+    return state
+
+
 def vitdet(size, prefix=''):
     state = prefixed(prefix, official(f'vitdet_tiny_{size}'))
     heads = {
-        'proposal_generator.rpn_head.conv.weight': torch.zeros(4, 4, 3, 3),
-        'roi_heads.box_head.fc1.bias': torch.zeros(8),
         'pixel_mean': torch.zeros(3, 1, 1),
     }
     return dict(model=state | heads if prefix else state, optimizer={}, iteration=99)

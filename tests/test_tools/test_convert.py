@@ -213,7 +213,7 @@ DROPPED = dict(
     swin_teacher=(r'.*attn_mask', 5),
     mae=(r'decoder_|mask_token', 20),
     hiera_mae=(r'decoder_|mask_token|encoder_norm|multi_scale_fusion_heads', 26),
-    vitdet_640=(r'proposal_generator|roi_heads|pixel_mean', 3),
+    vitdet_640=('pixel_mean', 1),
     ostrack=(r'backbone\.cls_token', 1),
 )
 

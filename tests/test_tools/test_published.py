@@ -15,10 +15,11 @@ import pytest
 import timm
 import torch
 from mmengine.config import Config
-from official_files import FILES, mae_lite
+from official_files import FILES, mae_lite, mmseg_names, prefixed, vitdet_names
 from run_tool import run_tool
 
 from mmlite import stack
+from mmlite.apis import ClsInferencer, DetInferencer, SegInferencer, SOTInferencer, init_model
 from mmlite.engine.config_file import load_config
 from mmlite.engine.initializations import METHODS, set_init
 from mmlite.errors import CheckpointError, OutputError, UserError
@@ -98,7 +99,7 @@ def start(name):
 
 @pytest.mark.parametrize('row', table().values(), ids=table())
 def test_rows_are_complete(row):
-    assert row.address.startswith('https://') and row.layout in (*SOURCES, 'mmseg') and row.licence
+    assert row.address.startswith('https://') and row.layout in SOURCES and row.licence
     assert not row.config or suite_path('configs', row.config).is_file()
     assert not row.init or row.init in METHODS
 
@@ -329,3 +330,53 @@ def test_config_of_a_name():
     assert cfg.train_dataloader.batch_size == 3 and cfg.model.type == 'MaskRCNN'
     with pytest.raises(UserError, match='is an initialization, not a model: .* --init mae-lite/'):
         load_config(NAME)
+
+
+# ---- whole models --------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ('name', 'infer'),
+    [
+        ('mae-lite/mask-rcnn_vit-tiny_d2-mae', DetInferencer),
+        ('mae-lite/semfpn_vit-tiny_d2-mae', SegInferencer),
+        ('mae-lite/semfpn_vit-tiny-rpe_d2-mae', SegInferencer),
+    ],
+)
+def test_dense_models_come_with_their_config(server, name, infer):
+    """Every weight arrives where the model of the config has it, under the official names."""
+    model = init_model(suite_path('configs', find(name).config))
+    state = {key: torch.randn_like(v) if v.ndim else v for key, v in model.state_dict().items()}
+    if infer is SegInferencer:
+        given = mmseg_names(state)
+        assert {'backbone.layers.3.ffn.layers.0.0.weight', 'neck.identity.bias'} < given.keys()
+    else:
+        pyramid = {k: v for k, v in golden.weights('vitdet_tiny_640').items() if 'simfp' in k}
+        given = vitdet_names(state) | prefixed('backbone.', pyramid)
+        want = converters.convert(dict(model=given), 'vitdet')['state_dict']
+        state |= {key: value for key, value in want.items() if key.startswith('neck.')}
+    server.put(name, dict(state_dict=given))
+    inferencer = infer(name)
+    torch.testing.assert_close(dict(inferencer.model.state_dict()), state, rtol=0, atol=0)
+    image = torch.arange(96 * 128 * 3).reshape(96, 128, 3).remainder(251).byte().numpy()
+    (result,) = inferencer([image], progress=False).results
+    assert result.record()['size'] == [96, 128]
+
+
+def test_classifiers_and_trackers_come_with_their_config(server):
+    frame = torch.arange(96 * 128 * 3).reshape(96, 128, 3).remainder(251).byte().numpy()
+    name = 'mae-lite/vit-tiny_d2-mae_400e_ft-rpe-1000e'
+    head = {'head.weight': torch.randn(1000, 192), 'head.bias': torch.zeros(1000)}
+    server.put(name, mae_lite('vit_tiny_rpe', **head))
+    inferencer = ClsInferencer(name)
+    assert torch.equal(inferencer.model.head.fc.weight, head['head.weight'])
+    assert len(inferencer.class_names) == 1000 and inferencer([frame], progress=False).results
+    name = 'mae-lite/ostrack_vit-tiny-ce_d2-mae'
+    server.put(name, FILES['ostrack'][0]())
+    tracker = SOTInferencer(name)
+    given = golden.weights('ostrack_tiny')['box_head.conv2_size.0.weight']
+    assert torch.equal(tracker.network.head.size[1][0].weight, given)
+    tracker.init(frame, (40, 30, 20, 20))
+    box, score = tracker.track(frame)
+    assert box.shape == (4,) and 0 <= score <= 1
