@@ -1,4 +1,4 @@
-"""ViT-Tiny with the features of DINOv2's ViT-Small (Apache-2.0), without masks.
+"""ViT-Tiny with the features of DINOv2's ViT-Small with registers (Apache-2.0), without masks.
 
 Optimizer, learning rate (5e-4 times the root of 1024 / 1536 images), schedule, crops, jitter and
 mixed images are those of LightlyTrain's distillation v3; its blur of at most 0.1 pixels is left
@@ -25,7 +25,7 @@ model = dict(
         type='mmlite.Distillation',
         teacher=dict(
             type='mmlite.TimmViT',
-            model_name='vit_small_patch14_dinov2.lvd142m',
+            model_name='vit_small_patch14_reg4_dinov2.lvd142m',
             pretrained=True,
             img_size=224,
         ),
