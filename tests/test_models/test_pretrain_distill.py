@@ -173,6 +173,18 @@ def test_loss_by_hand_on_rectangles_with_other_grids(backbone):
     torch.testing.assert_close(losses['loss_cls'], 0.5 * (1 - cls.mean()))
 
 
+def test_registers_are_left_out():
+    """Of a teacher with class token, four registers and rotary positions."""
+    teacher = dict(STUDENT, num_registers=4, rope=dict(temperature=100), pos_embed='none')
+    model, pixels = build(PATCHES, CLS, teacher=teacher), images(32, 64)
+    targets = model.distill._targets(pixels, {})
+    with torch.no_grad():
+        tokens = features(model.distill.teacher, pixels)
+    assert tokens.shape == (2, 5 + 32, 24)
+    assert torch.equal(targets['norm/patches'].flatten(1, 2), tokens[:, 5:])
+    assert torch.equal(targets['norm/cls'], tokens[:, :1])
+
+
 def test_several_teachers_equal_the_sum_of_single_ones():
     """Also in what a step does to the student."""
     other = dict(STUDENT, arch=dict(embed_dims=12, num_layers=1, num_heads=3))
