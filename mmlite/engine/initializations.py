@@ -1,5 +1,6 @@
 """``--init``: the initialization of a backbone by the name of a pre-training."""
 
+import copy
 import os
 from dataclasses import dataclass, field
 
@@ -14,6 +15,11 @@ VITS = ('vit-tiny', 'vit-small', 'vit-base')
 HIERAS = ('hiera-tiny', 'hiera-base')
 SWINS = ('swin-1g', 'swin-tiny')
 SHARED_BIAS = dict(pos_embed='none', rel_pos='bias', layer_scale_init_value=0.1)
+EUPE = dict(
+    arch=dict(embed_dims=192, num_layers=12, num_heads=3),
+    num_registers=4, qkv_bias='qv', pos_embed='none', rel_pos=None, layer_scale_init_value=1e-5,
+    rope=dict(temperature=100), norm_eps=1e-5,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -21,7 +27,8 @@ class Method:
     """A pre-training as its weights are fine-tuned (MAE-Lite, Tables 1, 3, 6, 8 to 10 and S4).
 
     Args:
-        file (str): Checkpoint below ``checkpoints/``; ``{name}`` and ``{arch}`` are filled in.
+        file (str): Checkpoint below ``checkpoints/``, with ``{name}`` and ``{arch}`` filled in, or
+            name of published weights.
         backbone (dict): Settings of a :class:`~mmlite.models.ViT` that has a place for all weights.
         layer_decay (float): Layer-wise decay of the learning rate on ImageNet-1K, published for
             MAE's family (0.85) and MoCo-v3 (0.75). ViT-Small has 0.75 for every method.
@@ -55,6 +62,7 @@ METHODS = {
     'maskfeat': Method(),
     'mocov3': Method(layer_decay=0.75, small=dict(embed_dims=384, num_layers=12, num_heads=6)),
     'dino': Method(layer_decay=0.75),
+    'eupe': Method('timm/vit_tiny_patch16_dinov3_qkvb.eupe_lvd1689m', EUPE, 0.75, VITS[:1]),
 }
 """Name of a pre-training -> how its weights are fine-tuned."""
 
@@ -82,7 +90,8 @@ def find_init(text, backbone):
             f'--init {name} knows checkpoints of {", ".join(method.archs)}, and the config builds '
             f'{built}: write {name}=CHECKPOINT'
         )
-    return name, f'checkpoints/{method.file.format(name=name, arch=arch)}'
+    file = method.file.format(name=name, arch=arch)
+    return name, file if '/' in file else f'checkpoints/{file}'
 
 
 def split_init(text):
@@ -117,7 +126,9 @@ def set_init(cfg, text, load_from=None):
             raise UserError(
                 f'--init {name} has relative position tables, which a tracker has no place for'
             )
-        backbone.update(method.backbone)
+        backbone.update(copy.deepcopy(method.backbone))
+        if backbone.get('num_registers') and backbone.get('with_cls_token') is False:
+            backbone.num_registers = 0  # windows and trackers take patches alone
         if small and method.small:
             backbone.arch = ConfigDict(method.small)
     reserved = {k: earlier[k] for k in ('reserve_blocks',) if k in (earlier or {})}

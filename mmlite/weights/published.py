@@ -17,9 +17,13 @@ from pathlib import Path
 import timm
 from filelock import FileLock
 from mmengine.logging import print_log
+from timm.models.eva import Eva
+from timm.models.vision_transformer import VisionTransformer
+from torch import nn
 
 from mmlite import stack
-from mmlite.errors import CheckpointError, OutputError, UserError
+from mmlite.errors import ArgumentError, CheckpointError, OutputError, UserError
+from mmlite.models import TimmViT
 from mmlite.stack.checkpoints import FAMILIES
 from mmlite.utils import near_names, sha256, write_json
 from mmlite.utils.names import with_near
@@ -176,9 +180,18 @@ def _convert_timm(weights, file):
     except Exception as error:  # of the network, of Hugging Face or of torch
         reason = ' '.join(str(error).split())[:200]
         raise CheckpointError(f'{weights.name} cannot be read: {reason}') from error
-    blocks = getattr(model, 'blocks', None)
-    attention = getattr(blocks[0], 'attn', None) if blocks else None
+    if not isinstance(model, VisionTransformer | Eva):
+        try:
+            return convert(model.state_dict(), TIMM)
+        except CheckpointError as error:
+            raise CheckpointError(f'{weights.name}: {error}') from error
+    kind = 'avg_featmap' if isinstance(model.fc_norm, nn.LayerNorm) else 'raw'
     try:
-        return convert(model.state_dict(), TIMM, getattr(attention, 'num_heads', None))
-    except CheckpointError as error:
+        vit = TimmViT(weights.name.partition('/')[2], out_type=kind)
+    except ArgumentError as error:
         raise CheckpointError(f'{weights.name}: {error}') from error
+    vit.load_timm(model)  # adapts it to images normalized as those of the suite
+    state = {f'backbone.{key}': tensor for key, tensor in vit.state_dict().items()}
+    if isinstance(model.head, nn.Linear):
+        state |= {f'head.fc.{key}': tensor for key, tensor in model.head.state_dict().items()}
+    return dict(state_dict=state, meta=dict(backbone=vit.describe(), source=TIMM))

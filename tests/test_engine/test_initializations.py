@@ -159,3 +159,20 @@ def test_a_mistake_is_one_sentence(path, init, tmp_path, monkeypatch, capsys):
     assert run_tool('train', CONFIGS / path, '--init', init, '--work-dir', tmp_path) in (1, 2)
     (error,) = capsys.readouterr().err.splitlines()
     assert re.search(MISTAKES[path, init], error)
+
+
+@pytest.mark.parametrize('task', TASKS)
+def test_eupe_has_its_form_in_every_task(task):
+    """Rotary positions and three heads; registers where there are no windows and no tracker."""
+    cfg = read(TASKS[task], 'eupe')
+    assert cfg.model.backbone.init_cfg.checkpoint.startswith('timm/vit_tiny_patch16_dinov3_qkvb.')
+    init_default_scope(cfg.default_scope)
+    with torch.device('meta'):
+        backbone = MODELS.build(cfg.model.backbone)
+    assert (
+        backbone.rope is not None
+        and backbone.num_heads == 3
+        and backbone.blocks[0].norm1.eps == 1e-5
+    )
+    assert backbone.num_prefix_tokens == (5 if task in ('cls', 'seg') else 0)
+    assert not any('rel_pos' in name or 'relative' in name for name in backbone.state_dict())

@@ -29,6 +29,7 @@ from mmlite.utils.paths import suite_path
 from mmlite.weights import SOURCES, converters, download, published
 from mmlite.weights.published import find, resolve, table
 
+TINY = dict(embed_dims=192, num_layers=12)
 NAME = 'mae-lite/vit-tiny_mae_400e'
 GET = 'model_converters/weights'
 
@@ -282,18 +283,39 @@ def test_gdown_gets_the_number_of_the_file(monkeypatch, tmp_path):
     assert asked == ['1ZQYlvCPLZrJDqn2lp4GCIVL246WPqgEf'] * 2
 
 
-def test_timm(monkeypatch, tmp_path):
-    name, model = 'timm/deit_tiny_patch16_224.fb_in1k', timm.create_model('deit_tiny_patch16_224')
+TIMM = {  # name -> form of the backbone
+    'timm/deit_tiny_patch16_224.fb_in1k': dict(arch=dict(TINY, num_heads=3)),
+    'timm/vit_tiny_patch16_224.augreg_in21k': dict(arch=dict(TINY, num_heads=3)),  # mean 0.5
+    'timm/vit_tiny_patch16_dinov3_qkvb.eupe_lvd1689m': METHODS['eupe'].backbone,
+}
+
+
+@pytest.mark.parametrize('name', TIMM)
+def test_timm(monkeypatch, tmp_path, name):
+    model = timm.create_model(name.partition('/')[2], num_classes=0).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
     monkeypatch.setenv('MMLITE_CACHE', str(tmp_path))
-    torch.save(model.state_dict(), tmp_path / 'deit.pth')
-    path = resolve(name, file=tmp_path / 'deit.pth')
-    assert stack.load(path)['meta']['backbone']['num_heads'] == 3
-    arch = dict(embed_dims=192, num_layers=12, num_heads=3)
-    vit = ViT(arch, out_type='raw', init_cfg=dict(type='Pretrained', checkpoint=name)).eval()
+    create = timm.create_model
+
+    def with_weights(name, pretrained=False, **kwargs):
+        return model if pretrained else create(name, **kwargs)
+
+    monkeypatch.setattr(timm, 'create_model', with_weights)
+    assert stack.load(resolve(name))['meta']['backbone']['num_heads'] == 3
+    init_cfg = dict(type='Pretrained', checkpoint=name)
+    vit = ViT(**TIMM[name], out_type='raw', pretrain_img_size=model.patch_embed.img_size[0],
+              init_cfg=init_cfg).eval()  # fmt: skip
     vit.init_weights()
-    x = torch.randn(1, 3, 224, 224)
+    x = torch.rand(1, *model.pretrained_cfg['input_size'])
+
+    def normalized(mean, std):
+        return (x - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+
+    ours = normalized([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    theirs = normalized(model.pretrained_cfg['mean'], model.pretrained_cfg['std'])
     with torch.no_grad():
-        torch.testing.assert_close(vit(x)[0], model.eval().forward_features(x), rtol=0, atol=1e-4)
+        torch.testing.assert_close(vit(ours)[0], model.forward_features(theirs), rtol=0, atol=2e-4)
 
 
 # ---- where names are taken -----------------------------------------------------------------------
