@@ -12,6 +12,7 @@ model = dict(
 annotations = dict(type='LoadPanopticAnnotations')
 train_pipeline = _base_.train_pipeline
 train_pipeline[1] = annotations
+train_pipeline[3].update(backend='cv2')  # Pillow resizes no label maps of more than 256 ids
 train_pipeline[5].update(by_mask=True, min_gt_mask_area=1)
 test_pipeline = _base_.test_pipeline
 test_pipeline[2] = annotations

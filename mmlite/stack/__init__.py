@@ -1,7 +1,8 @@
 """Compatibility of the frozen OpenMMLab wheels with today's torch.
 
 ``import mmlite`` calls :func:`apply`: where they are missing, :mod:`.mmcv_ext` stands in for the
-compiled half of ``mmcv.ops`` and :mod:`.pkg_resources` for that of setuptools; mmengine reads
+compiled half of ``mmcv.ops``, :mod:`.pkg_resources` for that of setuptools and :mod:`.panopticapi`
+for COCO's; mmengine reads
 checkpoints as data (:mod:`.checkpoints`); configs inherit from those of the suite by
 ``_base_ = 'mmlite::...'`` (:mod:`.configs`); and :mod:`.mends` of the wheels are made.
 """
@@ -34,6 +35,8 @@ def apply():
         _changes.append('mmcv.ops: operators in torch and torchvision')
     if finder.stands_in('pkg_resources'):
         _changes.append('pkg_resources: stand-in for mmengine')
+    if finder.stands_in('panopticapi'):
+        _changes.append('panopticapi: stand-in for panoptic segmentation')
     _changes.append('mmengine checkpoints: read with weights_only=True')
 
 

@@ -10,7 +10,12 @@ from pathlib import Path
 STAND_INS = {
     'mmcv._ext': Path(__file__).with_name('mmcv_ext.py'),
     'pkg_resources': Path(__file__).with_name('pkg_resources.py'),
+    **dict.fromkeys(
+        ('panopticapi', 'panopticapi.evaluation', 'panopticapi.utils'),
+        Path(__file__).with_name('panopticapi.py'),
+    ),
 }
+PACKAGES = {name.rpartition('.')[0] for name in STAND_INS} & STAND_INS.keys()
 
 
 class StandInFinder(MetaPathFinder):
@@ -19,7 +24,8 @@ class StandInFinder(MetaPathFinder):
     def find_spec(self, fullname, path=None, target=None):
         """Spec of a stand-in, an ordinary source file; None for any other module."""
         path = STAND_INS.get(fullname)
-        return path and spec_from_file_location(fullname, path)
+        within = [] if fullname in PACKAGES else None
+        return path and spec_from_file_location(fullname, path, submodule_search_locations=within)
 
 
 class AfterImport(MetaPathFinder):
