@@ -16,8 +16,9 @@ class MaskAnnealingHook(Hook):
     one are left alone. An evaluation in between masks the blocks whose share is not yet 0.
 
     Args:
-        starts, ends (Sequence[int], optional): First and last iteration by query block. Default to
-            equal phases: with L blocks, block l (from 0) anneals in phase l + 1 of L + 2.
+        starts, ends (Sequence[int], optional): First and last iteration by query block (batches,
+            also where gradients are accumulated). Default to equal phases: with L blocks, block l
+            (from 0) anneals in phase l + 1 of L + 2.
         power (float): Exponent of the decrease. Defaults to 0.9.
     """
 
