@@ -11,6 +11,7 @@ import pytest
 import tiny
 import tiny_pretrain
 import torch
+import yaml
 from mmengine.config import Config
 from run_tool import run_tool
 
@@ -149,6 +150,26 @@ def test_a_config_of_its_own(tmp_path):
     file = publish(save(tmp_path / 'a.pth', cfg=None), tmp_path, '--config', config)
     assert stack.load(file)['meta']['task'] == 'segmentation'
     assert Config.fromfile(file.with_suffix('.py')).model.type == 'X'
+
+
+def test_a_directory_for_hugging_face(trained, tmp_path, monkeypatch, capsys):
+    _, checkpoint = trained('detection')
+    out = tmp_path / 'mine'
+    assert run_tool(PUBLISH, checkpoint, out, '--licence', 'CC BY-NC 4.0') == 0
+    assert f'hf upload USER/mine {out}' in capsys.readouterr().out
+    names = {'README.md', 'LICENSE', 'model.py', 'model.safetensors'}
+    assert {path.name for path in out.iterdir()} == names
+    _, head, card = (out / 'README.md').read_text().split('---\n', 2)
+    assert yaml.safe_load(head) == dict(
+        library_name='mmlite', license='cc-by-nc-4.0', pipeline_tag='object-detection'
+    )
+    assert (out / 'LICENSE').read_text() == 'CC BY-NC 4.0\n'
+    monkeypatch.chdir(out)
+    exec(re.search(r'```python\n(.*?)```', card, re.S)[1], found := {})
+    weights = stack.load(out / 'model.safetensors')['state_dict']
+    torch.testing.assert_close(dict(found['model'].model.state_dict()), weights, rtol=0, atol=0)
+    assert run_tool(PUBLISH, checkpoint, out) == 2
+    assert f'{out} is not an empty directory' in capsys.readouterr().err
 
 
 # ---- what is refused ----------------------------------------------------------------------------
