@@ -25,6 +25,7 @@ from mmlite.engine.initializations import METHODS, set_init
 from mmlite.errors import CheckpointError, OutputError, UserError
 from mmlite.experiments import read_inits
 from mmlite.models import ViT
+from mmlite.registry import MODELS
 from mmlite.utils.paths import suite_path
 from mmlite.weights import SOURCES, converters, download, published
 from mmlite.weights.published import find, resolve, table
@@ -121,6 +122,47 @@ def test_every_row_is_resolved(server, monkeypatch):
         assert stack.load(row.path)['meta']['license'] == row.licence
     assert asked == [row.layout for row in table().values()]
     assert len(server.requests) == len({row.address for row in table().values()}) == len(table())
+
+
+def mae_of_width(dim, heads):
+    vit = ViT(dict(embed_dims=dim, num_layers=1, num_heads=heads), out_type='raw')
+    return dict(model=vit.state_dict() | {'decoder_embed.weight': torch.ones(8, dim)})
+
+
+ENCODERS = {
+    'mae-lite/vit-tiny_mae_400e': FILES['mae_lite_mae'][0],
+    'mae-lite/vit-tiny_d2-mae_400e': FILES['mae_lite_d2'][0],
+    'mae-lite/vit-tiny_mocov3_400e': FILES['mae_lite_moco'][0],
+    'mae-lite/hiera-tiny_mae_400e': FILES['mae_lite_hiera'][0],
+    'mae-lite/swin-1g_simmim_400e': FILES['swin'][0],
+    'mae-lite/swin-1g_simmim-d2_400e': FILES['swin_d2'][0],
+    'mae-lite/swin-small_simmim_800e': FILES['swin'][0],
+    'mae/vit-base_1600e': lambda: mae_of_width(768, 12),
+    'mae/vit-large_1600e': lambda: mae_of_width(1024, 16),
+    'hiera/hiera-tiny_mae': FILES['hiera_mae'][0],
+    'hiera/hiera-base_mae': FILES['hiera_mae'][0],
+    'hiera/hiera-tiny_ft-in1k': FILES['hiera'][0],
+}
+
+
+@pytest.mark.parametrize('name', ENCODERS)
+def test_encoders_initialize_a_backbone_by_name(server, name):
+    """Every converted weight of the file is in the backbone, none is left out."""
+    contents = ENCODERS[name]()
+    server.put(name, contents)
+    init_cfg = dict(type='Pretrained', checkpoint=name)
+    converted = converters.convert(contents, find(name).layout)
+    cfg = converted['report']['backbone_cfg'] | dict(out_type='raw', init_cfg=init_cfg)
+    backbone = MODELS.build(cfg)
+    backbone.init_weights()
+    given = {
+        key.removeprefix('backbone.'): value
+        for key, value in converted['state_dict'].items()
+        if key.startswith('backbone.') and 'fc_norm' not in key
+    }
+    state = backbone.state_dict()
+    torch.testing.assert_close({k: state[k] for k in given}, given, rtol=0, atol=0)
+    assert state.keys() - given.keys() <= {'norm.weight', 'norm.bias'}
 
 
 def test_names_that_are_unknown_or_no_names():
@@ -362,8 +404,11 @@ def test_config_of_a_name():
     ('name', 'infer'),
     [
         ('mae-lite/mask-rcnn_vit-tiny_d2-mae', DetInferencer),
+        ('mae-lite/mask-rcnn_vit-tiny_supervised', DetInferencer),
+        ('mae-lite/mask-rcnn_vit-tiny_mocov3', DetInferencer),
         ('mae-lite/semfpn_vit-tiny_d2-mae', SegInferencer),
         ('mae-lite/semfpn_vit-tiny-rpe_d2-mae', SegInferencer),
+        ('mae-lite/semfpn_vit-tiny-rpe_supervised', SegInferencer),
     ],
 )
 def test_dense_models_come_with_their_config(server, name, infer):
@@ -386,17 +431,23 @@ def test_dense_models_come_with_their_config(server, name, infer):
     assert result.record()['size'] == [96, 128]
 
 
-def test_classifiers_and_trackers_come_with_their_config(server):
+@pytest.mark.parametrize(
+    ('name', 'tracker'),
+    [
+        ('mae-lite/vit-tiny_d2-mae_400e_ft-rpe-1000e', 'mae-lite/ostrack_vit-tiny-ce_d2-mae'),
+        ('mae-lite/vit-tiny_mae_400e_ft-rpe-1000e', 'mae-lite/ostrack_vit-tiny-ce_d-mae'),
+        ('mae-lite/vit-tiny_supervised-rpe_1000e', 'mae-lite/ostrack_vit-tiny-ce_supervised'),
+    ],
+)
+def test_classifiers_and_trackers_come_with_their_config(server, name, tracker):
     frame = torch.arange(96 * 128 * 3).reshape(96, 128, 3).remainder(251).byte().numpy()
-    name = 'mae-lite/vit-tiny_d2-mae_400e_ft-rpe-1000e'
     head = {'head.weight': torch.randn(1000, 192), 'head.bias': torch.zeros(1000)}
     server.put(name, mae_lite('vit_tiny_rpe', **head))
     inferencer = ClsInferencer(name)
     assert torch.equal(inferencer.model.head.fc.weight, head['head.weight'])
     assert len(inferencer.class_names) == 1000 and inferencer([frame], progress=False).results
-    name = 'mae-lite/ostrack_vit-tiny-ce_d2-mae'
-    server.put(name, FILES['ostrack'][0]())
-    tracker = SOTInferencer(name)
+    server.put(tracker, FILES['ostrack'][0]())
+    tracker = SOTInferencer(tracker)
     given = golden.weights('ostrack_tiny')['box_head.conv2_size.0.weight']
     assert torch.equal(tracker.network.head.size[1][0].weight, given)
     tracker.init(frame, (40, 30, 20, 20))
