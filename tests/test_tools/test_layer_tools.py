@@ -148,7 +148,12 @@ ONE = ('--models', MODELS[0], *DATA)
         ('attention_stats', (*ONE, '--models', '{root}/mae.py:{root}/none.pth'), 1, 'none.pth'),
         ('compare_layers', (*ONE, '--models', '{root}/mae.py:{root}/hiera.pth'), 1, 'type=mmlite.'),
         ('attention_stats', (*ONE, '--models', '{root}/cnn.py'), 2, 'layers of ResNet cannot be r'),
-        ('attention_stats', (*ONE, '--models', 'timm:resnet18'), 2, 'has ResNet instead of Visio'),
+        (
+            'attention_stats',
+            (*ONE, '--models', 'timm:resnet18'),
+            2,
+            "'resnet18' is a ResNet, which T",
+        ),
         ('attention_stats', (*ONE, '--models', 'x='), 2, "'x=' is not a model; expected NAME=CON"),
         ('attention_stats', ('--models', *ONE[1:2], *ONE[1:]), 2, "two models are called 'MAE'"),
         ('attention_stats', (*ONE, '--models', '{root}/windows.py'), 2, 'attends inside windows o'),

@@ -182,6 +182,9 @@ CASES = {
     'model_converters/publish': {
         'no weights': ('{p}/no.pth x.safetensors', 1, '{p}/no.pth does not exist'),
     },
+    'model_converters/weights': {
+        'no name': ('show mae/vit-huge', 2, "'mae/vit-huge' is neither a file nor a name"),
+    },
     'model_converters/convert': {
         'a folder': ('{p}/folder x.pth --source mae', 1, '{p}/folder is a directory, not a file'),
     },

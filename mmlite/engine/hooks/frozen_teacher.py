@@ -28,7 +28,7 @@ class FrozenTeacherHook(Hook):
         self.distill = getattr(unwrap_model(runner.model), 'distill', None)
         if self.distill is not None:
             self.checksum = self.distill.teacher_checksum()
-            if self.distill.cache:
+            if getattr(self.distill, 'cache', None):
                 self._open_cache(runner.train_dataloader.dataset)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):

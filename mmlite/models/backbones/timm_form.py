@@ -6,6 +6,8 @@ import timm
 import torch
 import torch.nn.functional as F
 from timm.layers import GELUTanh, GluMlp, RotaryEmbeddingCat, RotaryEmbeddingDinoV3, SwiGLU
+from timm.models.eva import Eva
+from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from mmlite.errors import ArgumentError
@@ -160,6 +162,8 @@ def _compare(name, kwargs):
     """First difference between a timm model and the ViT of its form, or None."""
     with torch.device('meta'):
         model = create(name, **kwargs)
+    if not isinstance(model, VisionTransformer | Eva):
+        return f'is a {type(model).__name__}'
     for key, module in model.named_modules():
         rate = next(
             (getattr(module, k) for k in ('p', 'drop_prob', 'prob') if hasattr(module, k)), 0
