@@ -175,6 +175,7 @@ def test_a_directory_for_hugging_face(trained, tmp_path, monkeypatch, capsys):
 # ---- what is refused ----------------------------------------------------------------------------
 
 MISTAKES = {
+    'good.pth there': (2, 'good.pth records no licence, .* give --licence'),
     'torn.pth mine.safetensors': (1, 'torn.pth is truncated'),
     'heads.pth mine.safetensors --backbone-only': (1, 'it holds no weights of a backbone'),
     'good.pth mine.pth': (2, 'mine.pth does not end in .safetensors'),
@@ -191,6 +192,7 @@ def test_mistakes_are_one_sentence(tmp_path, monkeypatch, capsys, line, code, me
     good = save(tmp_path / 'good.pth')
     (tmp_path / 'torn.pth').write_bytes(good.read_bytes()[:-100])
     (tmp_path / 'there.py').touch()
+    (tmp_path / 'there').mkdir()
     save('heads.pth', {'head.w': torch.ones(1)})
     save('bare.pth', cfg=None)
     save('hostile.pth', cfg='a = 1\nb = open("flag", "w")\n')
