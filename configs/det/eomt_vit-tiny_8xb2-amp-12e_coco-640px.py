@@ -13,10 +13,8 @@ max_iters = 89000
 model = dict(
     type='mmlite.EoMTDetector',
     data_preprocessor=dict(
+        _base_.pixels,
         type='DetDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
         pad_mask=True,
         mask_pad_value=0,
         pad_size_divisor=image_size,

@@ -13,10 +13,8 @@ max_iters = 40000
 model = dict(
     type='mmlite.EoMTSegmentor',
     data_preprocessor=dict(
+        _base_.pixels,
         type='SegDataPreProcessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
         pad_val=0,
         seg_pad_val=255,
         size=(image_size, image_size),

@@ -2,9 +2,8 @@
 
 ``import mmlite`` calls :func:`apply`: where they are missing, :mod:`.mmcv_ext` stands in for the
 compiled half of ``mmcv.ops``, :mod:`.pkg_resources` for that of setuptools and :mod:`.panopticapi`
-for COCO's; mmengine reads
-checkpoints as data (:mod:`.checkpoints`); configs inherit from those of the suite by
-``_base_ = 'mmlite::...'`` (:mod:`.configs`); and :mod:`.mends` of the wheels are made.
+for COCO's; mmengine reads checkpoints as data (:mod:`.checkpoints`); configs inherit from those of
+the suite by ``_base_ = 'mmlite::...'`` (:mod:`.configs`); and :mod:`.mends` of the wheels are made.
 """
 
 import sys

@@ -41,14 +41,9 @@ def publish_directory(checkpoint, out, *args, **kwargs):
     out = Path(out)
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise UserError(f'{out} is not an empty directory: name another one')
-    file = out / 'model.safetensors'
-    state, meta = publish(checkpoint, file, *args, **kwargs)
-    if meta['license'] == 'unknown':
-        for path in (file, file.with_suffix('.py')):
-            path.unlink()
-        raise UserError(
-            f'{checkpoint} records no licence, which others have to know: give --licence'
-        )
+    state, meta = publish(
+        checkpoint, out / 'model.safetensors', *args, licence_required=True, **kwargs
+    )
     write_text(out / 'LICENSE', meta['license'] + '\n')
     write_text(out / 'README.md', model_card(out.resolve().name, state, meta))
     return state, meta

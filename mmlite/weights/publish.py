@@ -30,7 +30,9 @@ ADDED_HOOKS = ('mmlite.CheckpointFitHook', 'mmlite.FiniteHook', 'mmlite.StopHook
 """Hooks that the tools add to every run."""
 
 
-def publish(checkpoint, out, cfg=None, license_text=None, backbone_only=False):
+def publish(
+    checkpoint, out, cfg=None, license_text=None, backbone_only=False, licence_required=False
+):
     """Write the weights of a checkpoint, and its config beside them.
 
     Where training kept an EMA, mmengine saves it as the ``state_dict``, which is published.
@@ -41,12 +43,13 @@ def publish(checkpoint, out, cfg=None, license_text=None, backbone_only=False):
         cfg (Config, optional): Defaults to the recorded config, read as data and never run.
         license_text (str, optional): Defaults to the recorded licence, else ``'unknown'``.
         backbone_only (bool): Leave out all but ``backbone.*``.
+        licence_required (bool): Refuse a licence that is unknown. Defaults to False.
 
     Returns:
         tuple[dict[str, Tensor], dict]: Weights and metadata as written.
 
     Raises:
-        UserError: ``out`` is no such name or exists.
+        UserError: ``out`` is no such name or exists, or the licence is required and unknown.
         CheckpointError: The checkpoint cannot be read, or has no weights or no config.
         OutputError: A file cannot be written.
     """
@@ -73,6 +76,10 @@ def publish(checkpoint, out, cfg=None, license_text=None, backbone_only=False):
     meta['part'] = 'backbone' if backbone_only else 'model'
     if license_text:
         meta['license'] = license_text
+    if licence_required and meta['license'] == 'unknown':
+        raise UserError(
+            f'{checkpoint} records no licence, which others have to know: give --licence'
+        )
     write_text(out.with_suffix('.py'), text)
     try:
         save(dict(state_dict=weights, meta=meta), out)

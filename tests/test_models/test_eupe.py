@@ -47,7 +47,7 @@ def learns(model, inputs, data_samples):
     assert model.backbone.blocks[0].attn.qkv.weight.grad[192:384].abs().max() > 0
 
 
-def pictures(size, count=2):
+def random_images(size, count=2):
     return [torch.randint(0, 256, (3, size, size), dtype=torch.uint8) for _ in range(count)]
 
 
@@ -64,7 +64,7 @@ def test_pre_training(method):
         )  # fmt: skip
         changes = dict(decode_from='blocks.0', distill=dict(pairs=[pair], teacher=teacher))
     model = build(name, dict(img_size=64), neck=dict(grid=4), **changes)
-    learns(model, torch.stack(pictures(64)), [DataSample() for _ in range(2)])
+    learns(model, torch.stack(random_images(64)), [DataSample() for _ in range(2)])
 
 
 def test_classification():
@@ -72,7 +72,7 @@ def test_classification():
         'cls/vit-tiny_8xb128-coslr-300e_in1k', {}, train_cfg=None,
         head=dict(loss=dict(_delete_=True, type='CrossEntropyLoss')),
     )  # fmt: skip
-    learns(model, torch.stack(pictures(70)), [DataSample().set_gt_label(i) for i in range(2)])
+    learns(model, torch.stack(random_images(70)), [DataSample().set_gt_label(i) for i in range(2)])
 
 
 def test_detection_with_windows():
@@ -93,7 +93,7 @@ def test_detection_with_windows():
         shape = dict(img_shape=(128, 128), ori_shape=(128, 128), scale_factor=(1, 1), img_id=0)
         none = InstanceData(bboxes=boxes[:0], labels=torch.zeros(0).long())
         samples.append(DetDataSample(metainfo=shape, gt_instances=found, ignored_instances=none))
-    learns(model, pictures(128), samples)
+    learns(model, random_images(128), samples)
 
 
 @pytest.mark.parametrize('head', ['semfpn', 'upernet'])
@@ -106,7 +106,7 @@ def test_segmentation(head):
     labels = torch.randint(0, 150, (1, 96, 96))
     shape = dict(img_shape=(96, 96), ori_shape=(96, 96))
     samples = [SegDataSample(gt_sem_seg=PixelData(data=labels), metainfo=shape) for _ in range(2)]
-    learns(model, pictures(96), samples)
+    learns(model, random_images(96), samples)
 
 
 @pytest.mark.parametrize('variant', ['vit-tiny', 'vit-tiny-ce'])
@@ -115,5 +115,5 @@ def test_tracking(variant):
     sizes = dict(template_size=64, search_size=128)
     changes = dict(elimination=dict(blocks=(0,))) if 'ce' in variant else {}
     model = build(name, ALONE, **sizes, **changes)
-    inputs = dict(template=torch.stack(pictures(64)), search=torch.stack(pictures(128)))
+    inputs = dict(template=torch.stack(random_images(64)), search=torch.stack(random_images(128)))
     learns(model, inputs, dict(box=torch.tensor([[0.3, 0.3, 0.3, 0.3]] * 2)))

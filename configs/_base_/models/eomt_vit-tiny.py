@@ -1,5 +1,6 @@
 """EoMT (arXiv 2503.19108): encoder ViT-Tiny, losses and matching; queries in the last 3 blocks."""
 
+pixels = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True)
 encoder = dict(
     type='mmlite.ViT',
     arch='tiny',

@@ -30,31 +30,29 @@ class MaskAnnealingHook(Hook):
                 f'starts {starts} and ends {ends} must be given together, each start before its end'
             )
         self.starts, self.ends, self.power = starts, ends, power
-        self.shares = None
 
     def before_train(self, runner):
         model = unwrap_model(runner.model)
         heads = (getattr(model, name, None) for name in ('decode_head', 'panoptic_head'))
         self.head = next((head for head in heads if hasattr(head, 'mask_share')), None)
         self.shares = None  # a checkpoint may have filled the buffer
-        if self.head is not None and self.starts and len(self.starts) != self.head.num_blocks:
+        if self.head is None:
+            return
+        count = self.head.num_blocks
+        if self.starts and len(self.starts) != count:
             raise ArgumentError(
-                f'starts has {len(self.starts)} entries, but the head {self.head.num_blocks} query '
-                f'blocks'
+                f'starts has {len(self.starts)} entries, but the head {count} query blocks'
             )
+        phase = runner.max_iters / (count + 2)
+        starts = self.starts or [phase * (i + 1) for i in range(count)]
+        ends = self.ends or [phase * (i + 2) for i in range(count)]
+        self.spans = list(zip(starts, ends, strict=True))
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         """Set the shares of the iteration, counted from 0."""
         if self.head is None:
             return
-        count = self.head.num_blocks
-        phase = runner.max_iters / (count + 2)
-        starts = self.starts or [phase * (i + 1) for i in range(count)]
-        ends = self.ends or [phase * (i + 2) for i in range(count)]
-        shares = [
-            mask_share(runner.iter, start, end, self.power)
-            for start, end in zip(starts, ends, strict=True)
-        ]
+        shares = [mask_share(runner.iter, *span, self.power) for span in self.spans]
         if shares != self.shares:
             self.shares = shares
             for index, share in enumerate(shares):

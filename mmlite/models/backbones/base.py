@@ -71,7 +71,7 @@ class Backbone(BaseModule):
         """
         by_block = self.group_taps(taps)
         final = getattr(self, self.norm_name)
-        normed = {tap: index for tap in taps for index in self.group_taps([tap]) if tap[0] == 'n'}
+        normed = {tap: max(self.group_taps([tap])) for tap in taps if tap.startswith('norm')}
         if normed and isinstance(final, nn.Identity):
             raise ArgumentError(
                 f"tap '{min(normed)}': the backbone has no final norm, set final_norm=True"

@@ -22,7 +22,7 @@ class TimmCNN(BaseModule):
     Args:
         model_name (str): Name of a timm model that has ``features_only``.
         pretrained (bool): Load timm's weights of that name. Defaults to False.
-        img_size (int): Image size in pixels that :meth:`tap_shape` is told for. Defaults to 224.
+        img_size (int): Image size in pixels, for :meth:`tap_shape`. Defaults to 224.
         timm_kwargs (dict, optional): Further arguments of ``timm.create_model``, e.g.
             ``checkpoint_path``.
 

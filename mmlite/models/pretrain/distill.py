@@ -101,7 +101,7 @@ class Distillation(FrozenTeacher, BaseModule):
 
     @torch.no_grad()
     def _targets(self, images, embed):
-        """What the pairs read of the teachers, by :attr:`DistilledPair.source`."""
+        """Tensors of the teachers that the pairs read, by :attr:`DistilledPair.source`."""
         targets = {}
         for name, teacher in self.teachers.items():
             pairs = [pair for pair in self.pairs if pair.of == name]

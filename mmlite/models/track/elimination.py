@@ -46,21 +46,24 @@ class CandidateElimination(nn.Module):
 class Survivors:
     """Remaining search tokens during one pass of ``side^2`` template and ``search_side^2`` tokens.
 
-    ``places`` are those of the template's and the remaining tokens.
+    ``places`` are those of the template's and the remaining tokens, None unless ``rotary``
+    positions read them.
     """
 
-    def __init__(self, side, search_side):
+    def __init__(self, side, search_side, rotary=True):
         self.side, self.num_search = side, search_side**2
         self.ids = None  # cells of the remaining tokens, int64 (B, K); None for all
-        self.places = Places(((side, side), (search_side, search_side)))
+        grids = ((side, side), (search_side, search_side))
+        self.places = Places(grids) if rotary else None
 
     def prune(self, keep, tokens, q, k):
         """Keep the best search tokens of (B, T + K, C), in descending order of their rank."""
         template, search = tokens.tensor_split([self.side**2], dim=1)
         order = rank(q, k, self.side).topk(keep).indices
         self.ids = order if self.ids is None else self.ids.gather(1, order)
-        first = torch.arange(self.side**2, device=order.device).expand(len(order), -1)
-        self.places.keep = torch.cat([first, self.side**2 + self.ids], dim=1)
+        if self.places:
+            first = torch.arange(self.side**2, device=order.device).expand(len(order), -1)
+            self.places.keep = torch.cat([first, self.side**2 + self.ids], dim=1)
         return torch.cat([template, take(search, order)], dim=1)
 
     def restore(self, search):

@@ -68,7 +68,8 @@ class OSTrack(OneStreamTracker):
         return self.backbone.patchify(images)[0] + self.pos_embed_x
 
     def relate(self, template, search):
-        left = Survivors(self.template_side, self.search_side)
+        rotary = self.backbone.rope is not None
+        left = Survivors(self.template_side, self.search_side, rotary)
         counts = self.elimination.counts(search.shape[1]) if self.elimination else {}
         prune = {block: partial(left.prune, keep) for block, keep in counts.items()}
         tokens = torch.cat([template, search], dim=1)
